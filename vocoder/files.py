@@ -1,0 +1,41 @@
+"""Writing files so that nothing half-written is ever left under a final name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vocoder.errors import BadInput
+
+
+@contextmanager
+def atomic_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A temporary name beside ``path`` to write to; renamed to ``path`` when all went well.
+
+    The temporary name keeps the suffix, since writers choose their format by it, and begins with
+    a dot and the process number. It is removed when the block raises; after a kill it stays and
+    is never taken for a result.
+
+    Raises
+    ------
+    BadInput
+        ``path`` exists and ``overwrite`` is false, or its folder cannot be written.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise `BadInput` when ``path`` exists, unless told to overwrite."""
+    if not overwrite and path.exists():
+        raise BadInput(f"{path} exists; choose another output or add overwrite=true")

@@ -1,0 +1,218 @@
+"""Spectrogram, and the only STFT and mel code of the package, in torch on any device.
+
+Arrays have the shape ``(batch, bins, frames)``, but lie in memory frame by frame, which is the
+order that the FFT reads and writes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vocoder.errors import BadInput
+from vocoder.spec import SpectrogramSpec, window_samples
+
+
+@dataclass(frozen=True)
+class Spectrogram:
+    """Values with what they mean and how long the sound was.
+
+    Parameters
+    ----------
+    values : Tensor
+        ``(batch, bins, frames)``, float32, not negative: magnitudes or powers as ``spec`` says,
+        never decibels.
+    spec : SpectrogramSpec
+    n_samples : int or None
+        Length of the sound; ``None`` where it is not known (then as many samples as frames give).
+
+    Raises
+    ------
+    BadInput
+        Wrong number of dimensions or bins, or a length that cannot give that many frames.
+    """
+
+    values: Tensor
+    spec: SpectrogramSpec
+    n_samples: int | None = None
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.values.shape)
+        if self.values.ndim != 3 or shape[1] != self.spec.bins or shape[2] < 1:
+            raise BadInput(
+                f"spectrogram has shape {shape}; expected (batch, {self.spec.bins}, frames) "
+                f"for {self.spec.describe()}"
+            )
+        if self.n_samples is not None and self.spec.n_frames(self.n_samples) != shape[2]:
+            raise BadInput(
+                f"{self.n_samples} samples give {self.spec.n_frames(self.n_samples)} frames, "
+                f"but the spectrogram has {shape[2]}"
+            )
+
+    @property
+    def length(self) -> int:
+        """Samples of the sound that this spectrogram becomes."""
+        if self.n_samples is not None:
+            return self.n_samples
+        return self.spec.n_samples(self.values.shape[2])
+
+    @property
+    def magnitude(self) -> Tensor:
+        """The values as magnitudes, ``(batch, bins, frames)``."""
+        return self.values if self.spec.power == 1 else self.values.sqrt()
+
+
+def analyse(samples: Tensor, spec: SpectrogramSpec) -> Spectrogram:
+    """Sound to spectrogram.
+
+    Parameters
+    ----------
+    samples : Tensor
+        ``(batch, samples)``, float32, -1 to 1.
+    spec : SpectrogramSpec
+
+    Returns
+    -------
+    Spectrogram
+        On the device of ``samples``.
+
+    Raises
+    ------
+    BadInput
+        Not two-dimensional, or too short for one frame.
+    """
+    if samples.ndim != 2:
+        raise BadInput(f"sound has shape {tuple(samples.shape)}; expected (batch, samples)")
+    values = stft(samples, spec).abs()
+    if spec.power == 2:
+        values = values.square()
+    return Spectrogram(to_bins(values, spec), spec, samples.shape[1])
+
+
+def to_bins(linear: Tensor, spec: SpectrogramSpec) -> Tensor:
+    """STFT magnitudes or powers ``(batch, n_freqs, frames)`` to the spec's bins: mel bands, or
+    the linear bins without Nyquist where the spec drops it."""
+    if spec.kind == "mel":
+        return (linear.mT @ mel_filters(spec, linear.device).mT).mT
+    return linear[:, : spec.bins]
+
+
+def stft(samples: Tensor, spec: SpectrogramSpec) -> Tensor:
+    """Short-time Fourier transform, ``(batch, samples)`` to complex ``(batch, n_freqs, frames)``.
+
+    Raises
+    ------
+    BadInput
+        The signal is too short for the padding that the spec asks for, or for one frame.
+    """
+    if spec.center:
+        half = spec.n_fft // 2
+        shortest = half + 1 if spec.pad_mode == "reflect" else 1
+    else:
+        half, shortest = 0, spec.n_fft
+    if samples.shape[1] < shortest:
+        raise BadInput(
+            f"sound of {samples.shape[1]} samples is too short; this spec needs at least {shortest}"
+        )
+    if half:
+        samples = functional.pad(samples[:, None], (half, half), mode=spec.pad_mode)[:, 0]
+    return stft_of_padded(samples, spec)
+
+
+def istft(transform: Tensor, spec: SpectrogramSpec, n_samples: int) -> Tensor:
+    """Least-squares inverse of `stft` (Griffin and Lim 1984, eq. 6), to ``(batch, n_samples)``."""
+    half = spec.n_fft // 2 if spec.center else 0
+    samples = istft_to_padded(transform, spec)[:, half : half + n_samples]
+    return functional.pad(samples, (0, n_samples - samples.shape[1]))
+
+
+def stft_of_padded(samples: Tensor, spec: SpectrogramSpec) -> Tensor:
+    """STFT without padding: frame ``t`` begins at sample ``t * hop_length``.
+
+    Iterative inverters go back and forth between this and `istft_to_padded`: their signal
+    includes the padding, so that the outermost frames constrain it like all others.
+    """
+    window = _window(spec, samples.device)
+    frames = samples.unfold(-1, spec.n_fft, spec.hop_length) * window
+    return torch.fft.rfft(frames).mT
+
+
+def istft_to_padded(transform: Tensor, spec: SpectrogramSpec) -> Tensor:
+    """Least-squares inverse of `stft_of_padded`, to ``(batch, (frames - 1) * hop + n_fft)``."""
+    frames = torch.fft.irfft(transform.mT, n=spec.n_fft) * _window(spec, transform.device)
+    summed = _overlap_add(frames, spec.hop_length)
+    return summed * _inverse_envelope(spec, frames.shape[1], transform.device)
+
+
+def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
+    """Sum frames ``(batch, frames, n)`` at their places: whole hops are added as blocks."""
+    batch, n_frames, n = frames.shape
+    per_frame = math.ceil(n / hop_length)
+    frames = functional.pad(frames, (0, per_frame * hop_length - n))
+    frames = frames.view(batch, n_frames, per_frame, hop_length)
+    blocks = frames.new_zeros(batch, n_frames + per_frame - 1, hop_length)
+    for k in range(per_frame):
+        blocks[:, k : k + n_frames] += frames[:, :, k]
+    return blocks.view(batch, -1)[:, : (n_frames - 1) * hop_length + n]
+
+
+@lru_cache(maxsize=32)
+def _window(spec: SpectrogramSpec, device: torch.device) -> Tensor:
+    return torch.from_numpy(window_samples(spec)).to(device, torch.float32)
+
+
+@lru_cache(maxsize=32)
+def _inverse_envelope(spec: SpectrogramSpec, n_frames: int, device: torch.device) -> Tensor:
+    """One over the sum of squared windows; bounded where only the tip of a window reaches."""
+    squared = _window(spec, device).square().expand(1, n_frames, -1)
+    envelope = _overlap_add(squared, spec.hop_length)
+    return 1 / envelope.clamp(min=1e-4 * float(envelope.max()))
+
+
+@lru_cache(maxsize=32)
+def mel_filters(spec: SpectrogramSpec, device: torch.device) -> Tensor:
+    """Triangular mel filters, ``(n_mels, n_freqs)``, float32.
+
+    Slaney's scale (Auditory Toolbox, 1998) is linear below 1 kHz and logarithmic above; HTK's is
+    2595 log10(1 + f / 700) (Young et al., The HTK Book).
+    """
+    if spec.n_mels is None or spec.fmin is None or spec.fmax is None:
+        raise ValueError("mel_filters needs a spec of kind mel")
+    ends = _hz_to_mel(np.array([spec.fmin, spec.fmax]), spec)
+    corners = _mel_to_hz(np.linspace(ends[0], ends[1], spec.n_mels + 2), spec)
+    freqs = np.linspace(0, spec.sample_rate / 2, spec.n_freqs)
+    width = np.diff(corners)[:, None]
+    ramps = corners[:, None] - freqs
+    rising, falling = -ramps[:-2] / width[:-1], ramps[2:] / width[1:]
+    weights = np.maximum(0, np.minimum(rising, falling))
+    if spec.mel_norm == "slaney":
+        weights *= 2 / (corners[2:] - corners[:-2])[:, None]
+    elif spec.mel_norm == "sum":
+        total = weights.sum(axis=1, keepdims=True)
+        weights /= np.where(total > 0, total, 1)
+    return torch.from_numpy(weights).to(device, torch.float32)
+
+
+# Slaney's scale: 3 mel for 200 Hz up to 1 kHz, then 27 mel for every factor of 6.4.
+_SLANEY_HZ_PER_MEL, _SLANEY_KNEE_HZ, _SLANEY_LOG_STEP = 200 / 3, 1000.0, math.log(6.4) / 27
+_SLANEY_KNEE_MEL = _SLANEY_KNEE_HZ / _SLANEY_HZ_PER_MEL
+
+
+def _hz_to_mel(hz: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+    if spec.mel_scale == "htk":
+        return np.asarray(2595 * np.log10(1 + hz / 700))
+    above = _SLANEY_KNEE_MEL + np.log(np.maximum(hz, 1e-9) / _SLANEY_KNEE_HZ) / _SLANEY_LOG_STEP
+    return np.where(hz < _SLANEY_KNEE_HZ, hz / _SLANEY_HZ_PER_MEL, above)
+
+
+def _mel_to_hz(mel: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+    if spec.mel_scale == "htk":
+        return np.asarray(700 * (10 ** (mel / 2595) - 1))
+    above = _SLANEY_KNEE_HZ * np.exp(_SLANEY_LOG_STEP * (mel - _SLANEY_KNEE_MEL))
+    return np.where(mel < _SLANEY_KNEE_MEL, mel * _SLANEY_HZ_PER_MEL, above)
