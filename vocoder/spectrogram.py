@@ -7,7 +7,8 @@ order that the FFT reads and writes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +18,10 @@ from torch.nn import functional
 
 from vocoder.errors import BadInput
 from vocoder.spec import SpectrogramSpec, window_samples
+
+
+# Values (batch, bins, frames) and the number of their first frame, to the nearest admissible values.
+Admit = Callable[[Tensor, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,9 @@ class Spectrogram:
     spec : SpectrogramSpec
     n_samples : int or None
         Length of the sound; ``None`` where it is not known (then as many samples as frames give).
+    admit : callable or None
+        Where the source left a range of values open (a JPEG's coefficients are only known to lie in
+        a cell), this finds the values in that range that are nearest to given ones.
 
     Raises
     ------
@@ -41,6 +49,7 @@ class Spectrogram:
     values: Tensor
     spec: SpectrogramSpec
     n_samples: int | None = None
+    admit: Admit | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.values.shape)
@@ -62,10 +71,22 @@ class Spectrogram:
             return self.n_samples
         return self.spec.n_samples(self.values.shape[2])
 
-    @property
-    def magnitude(self) -> Tensor:
-        """The values as magnitudes, ``(batch, bins, frames)``."""
-        return self.values if self.spec.power == 1 else self.values.sqrt()
+    def frames(self, begin: int, end: int) -> Spectrogram:
+        """The frames from ``begin`` up to but without ``end``, as a spectrogram of its own."""
+        admit = self.admit
+        later: Admit | None = None
+        if admit is not None:
+
+            def later(values: Tensor, first: int) -> Tensor:
+                return admit(values, begin + first)
+
+        whole = begin == 0 and end == self.values.shape[2]
+        n_samples = self.n_samples if whole else None
+        return Spectrogram(self.values[:, :, begin:end], self.spec, n_samples, later)
+
+    def to(self, device: torch.device) -> Spectrogram:
+        """The same on another device."""
+        return replace(self, values=self.values.to(device))
 
 
 def analyse(samples: Tensor, spec: SpectrogramSpec) -> Spectrogram:

@@ -1,0 +1,108 @@
+"""Which colours carry a spectrogram best: every codec through every channel.
+
+    python -m recipes.colours outputs/fillets outputs/colours --inverter griffin_lim --lines 12
+
+Writes ``table.md`` (error of the decoded picture in dB, and ESTOI of the sound) and ``tiles.png``,
+one tile of every codec. Needs what ``recipes/quality.py`` needs, and goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from recipes.quality import Results, add_common_options, chosen_lines, measure_systems
+from recipes.systems import CHANNELS, build
+from vocoder.audio import read_audio
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+from vocoder.image.contact_sheet import write_contact_sheet
+from vocoder.image.picture import write_picture
+from vocoder.spectrogram import analyse
+
+SPEC = "mel256"
+# Those of the seed are left out: they have no fixed range, and nobody should paint with them.
+CODECS = (
+    "gray8",
+    "gray16",
+    "float32",
+    "rgb_sum",
+    "rgb24",
+    "hue",
+    "colormap:cmap=viridis",
+    "colormap:cmap=inferno",
+    "colormap:cmap=turbo",
+)
+TILE_FRAMES = 256
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    add_common_options(parser)
+    parser.add_argument("--inverter", default="griffin_lim", help="name or name:field=value,...")
+    given = parser.parse_args(arguments)
+    try:
+        roads = {
+            (codec, channel): f"{SPEC}/{codec}/{channel}/{given.inverter}"
+            for codec in CODECS
+            for channel in CHANNELS
+            if CHANNELS[channel].takes(build("codec", codec))
+        }
+        results = measure_systems(list(roads.values()), given, pesq=False)
+        write_tiles(given.output, given.corpus / f"{chosen_lines(given.corpus, 'test', 1)[0]}.flac")
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    text = tables(roads, results)
+    with atomic_path(given.output / "table.md", overwrite=True) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    print(text)
+    return 0
+
+
+def tables(roads: dict[tuple[str, str], str], results: Results) -> str:
+    """One Markdown table a measure, codecs down, channels across."""
+    parts = []
+    for measure, title, digits in (
+        ("picture_rms_db", "RMS error of the decoded picture, dB", 3),
+        ("estoi", "ESTOI after inversion", 3),
+    ):
+        rows = [["codec", "step dB", *CHANNELS], ["---"] * (2 + len(CHANNELS))]
+        for codec in CODECS:
+            step_db = build("codec", codec).resolution_db()
+            cells = [
+                mean_of(results[roads[codec, channel]], measure, digits)
+                if (codec, channel) in roads
+                else "refused"
+                for channel in CHANNELS
+            ]
+            rows.append([f"`{codec}`", f"{step_db:.2g}", *cells])
+        parts.append(f"{title}:\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows))
+    n_lines = len(next(iter(results.values())))
+    return "\n\n".join([*parts, f"{n_lines} lines, mean over lines."])
+
+
+def mean_of(lines: dict[str, dict[str, float]], measure: str, digits: int) -> str:
+    return f"{np.mean([row[measure] for row in lines.values()]):.{digits}f}"
+
+
+def write_tiles(output: Path, line: Path) -> None:
+    """The start of a line as a tile of every codec, and a sheet of them."""
+    spec = build("spec", SPEC)
+    samples = read_audio(line, spec.sample_rate)
+    values = analyse(torch.from_numpy(samples)[None], spec).values[0, :, :TILE_FRAMES].numpy()
+    rows = []
+    for name in CODECS:
+        codec = build("codec", name)
+        path = output / "tiles" / f"{name.replace(':cmap=', '_')}{codec.suffixes[0]}"
+        write_picture(path, codec.encode(values, spec), codec, None, overwrite=True)
+        rows.append((name, [path]))
+    write_contact_sheet(output / "tiles.png", rows, build("codec", CODECS[0]), overwrite=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""Roads from a line through a picture back to sound, each named by one word, to be measured.
+
+A road is ``spec/codec/channel/inverter``, for example ``mel256/gray8/jpg75/griffin_lim``: the
+options of the same names in ``conf/``, fields overridden after a colon
+(``mel256/gray8:db_min=-90.0/lossless/admm:n_iter=100,rho=0.2``), and one of `CHANNELS`. Two more,
+``seed_tiff`` and ``seed_jpeg``, are what people paste from librosa's documentation.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import librosa
+import numpy as np
+import torch
+import yaml
+from omegaconf import OmegaConf
+from PIL import Image
+
+from vocoder.errors import BadInput
+from vocoder.image.codec import Codec, pixel_mode
+from vocoder.image.picture import Picture, decode_picture, read_picture, write_picture
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import Spectrogram, analyse
+
+CONF = Path(__file__).parents[1] / "conf"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What happens to a picture between encode and decode.
+
+    Parameters
+    ----------
+    suffix : str or None
+        Of the file; ``None`` takes the codec's first, which is lossless for all but seed_jpeg.
+    quality, subsampling
+        Of JPEG.
+    noise : float
+        Standard deviation of Gaussian noise, in 8-bit levels, independent in every pixel and in
+        each of the three channels in which a pix2pix program returns even grey pictures.
+    """
+
+    suffix: str | None = None
+    quality: int | None = None
+    subsampling: str = "4:2:0"
+    noise: float = 0.0
+
+    def takes(self, codec: Codec) -> bool:
+        """Whether pictures of the codec can go through at all."""
+        suffix = self.suffix or codec.suffixes[0]
+        return suffix in codec.suffixes and (not self.noise or codec.mode in ("L", "RGB"))
+
+    def send(self, pixels: np.ndarray, codec: Codec, folder: Path) -> Picture:
+        """Write the picture into ``folder`` and read it again.
+
+        Raises
+        ------
+        BadInput
+            The codec cannot live in that file, or noise for other than 8-bit pictures.
+        """
+        path = folder / f"picture{self.suffix or codec.suffixes[0]}"
+        write_picture(
+            path,
+            pixels,
+            codec,
+            None,
+            quality=self.quality,
+            subsampling=self.subsampling,
+            overwrite=True,
+        )
+        picture = read_picture(path)
+        return replace(picture, pixels=self._noisy(picture.pixels)) if self.noise else picture
+
+    def _noisy(self, pixels: np.ndarray) -> np.ndarray:
+        mode = pixel_mode(pixels)
+        if mode not in ("L", "RGB"):
+            raise BadInput(f"noise in 8-bit levels does not apply to a picture of mode {mode}")
+        colour = np.repeat(pixels[..., None], 3, axis=2) if mode == "L" else pixels
+        noise = self.noise * np.random.default_rng(0).standard_normal(colour.shape)
+        return np.rint(colour + noise).clip(0, 255).astype(np.uint8)
+
+
+CHANNELS = {
+    "lossless": Channel(),
+    "jpg75": Channel(".jpg", quality=75),
+    "jpg95": Channel(".jpg", quality=95, subsampling="4:4:4"),
+    "noise2": Channel(noise=2.0),
+    "noise6": Channel(noise=6.0),
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Sound from a picture, and what it took.
+
+    Parameters
+    ----------
+    samples : ndarray
+        ``(samples,)``, float32.
+    seconds : float
+        Of inversion alone.
+    picture_bytes : int
+        Size of the file.
+    picture_rms_db : float or None
+        Root-mean-square error of the decoded picture, both sides clipped to the codec's range;
+        ``None`` where there is no fixed range.
+    """
+
+    samples: np.ndarray
+    seconds: float
+    picture_bytes: int
+    picture_rms_db: float | None = None
+
+
+def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Rendered:
+    """Send a line along the road of that name.
+
+    Parameters
+    ----------
+    name : str
+        As the module says.
+    samples : ndarray
+        ``(samples,)``, float32.
+    sample_rate : int
+        In Hz; must be the spec's.
+    folder : Path
+        For the picture, replaced by the next.
+
+    Raises
+    ------
+    BadInput
+        The name is none, or the codec cannot go through the channel.
+    """
+    if name in SEED_ROADS:
+        return SEED_ROADS[name](samples, folder)
+    spec, codec, channel, inverter = parts(name)
+    if spec.sample_rate != sample_rate:
+        raise BadInput(f"{name} is for {spec.sample_rate} Hz, the line has {sample_rate} Hz")
+    values = analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
+    picture = channel.send(codec.encode(values, spec), codec, folder)
+    decoded = decode_picture(picture, codec, spec).values
+    spectrogram = Spectrogram(torch.from_numpy(decoded)[None], spec, len(samples))
+    start = time.perf_counter()
+    sound = inverter(spectrogram)[0].numpy()
+    seconds = time.perf_counter() - start
+    error_db = _in_db(decoded, codec, spec) - _in_db(values, codec, spec)
+    return Rendered(
+        samples=sound,
+        seconds=seconds,
+        picture_bytes=picture.path.stat().st_size,
+        picture_rms_db=float(np.sqrt(np.mean(error_db**2))),
+    )
+
+
+def _in_db(values: np.ndarray, codec: Codec, spec: SpectrogramSpec) -> np.ndarray:
+    with np.errstate(divide="ignore"):  # silence is -inf dB and clipped
+        db = 20 / spec.power * np.log10(values / codec.reference(spec))
+    return np.clip(db, codec.db_min, codec.db_max)
+
+
+def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, Any]:
+    """The objects that the name of a road means: spec, codec, channel, inverter.
+
+    Raises
+    ------
+    BadInput
+        The name has not four parts, or one of them is unknown.
+    """
+    words = name.split("/")
+    if len(words) != 4:
+        raise BadInput(
+            f"system {name!r} is not of the form spec/codec/channel/inverter, nor one of "
+            f"{', '.join(SEED_ROADS)}"
+        )
+    if words[2] not in CHANNELS:
+        raise BadInput(f"channel {words[2]!r} is unknown; expected one of {', '.join(CHANNELS)}")
+    return (
+        build("spec", words[0]),
+        build("codec", words[1]),
+        CHANNELS[words[2]],
+        build("inverter", words[3]),
+    )
+
+
+@lru_cache(maxsize=64)
+def build(group: str, word: str) -> Any:
+    """The object of ``conf/<group>/<name>.yaml``, from ``name`` or ``name:field=value,...``.
+
+    Raises
+    ------
+    BadInput
+        No such file, an unknown field, or a value out of range.
+    """
+    name, _, overrides = word.partition(":")
+    path = CONF / group / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(found.stem for found in path.parent.glob("*.yaml"))
+        raise BadInput(f"{group} {name!r} is unknown; expected one of {', '.join(known)}")
+    # Beneath a root of its own, as the command line has it: options refer to keys beside them.
+    config = OmegaConf.create({name: OmegaConf.load(path)})
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    values = resolved[name]
+    module, _, attribute = values.pop("_target_").rpartition(".")
+    for override in filter(None, overrides.split(",")):
+        key, _, value = override.partition("=")
+        if key not in values:
+            raise BadInput(f"{group} {name} has no {key!r}; expected one of {', '.join(values)}")
+        values[key] = yaml.safe_load(value)
+    return getattr(importlib.import_module(module), attribute)(**values)
+
+
+# What follows is the code that pictures found in the wild were made with, librosa's defaults and
+# all; only the random start is seeded.
+
+
+def seed_tiff(samples: np.ndarray, folder: Path) -> Rendered:
+    path = folder / "seed.tif"
+    decibels = librosa.amplitude_to_db(np.abs(librosa.stft(samples)))
+    Image.fromarray(decibels).save(path)
+    return _seed_inversion(path)
+
+
+def seed_jpeg(samples: np.ndarray, folder: Path) -> Rendered:
+    path = folder / "seed.jpg"
+    decibels = librosa.amplitude_to_db(np.abs(librosa.stft(samples)), ref=np.median)
+    Image.fromarray(decibels).convert("L").save(path)
+    return _seed_inversion(path)
+
+
+def _seed_inversion(path: Path) -> Rendered:
+    magnitudes = librosa.db_to_amplitude(np.array(Image.open(path), dtype=np.float32))
+    start = time.perf_counter()
+    sound = librosa.griffinlim(magnitudes, random_state=0)
+    return Rendered(sound, time.perf_counter() - start, path.stat().st_size)
+
+
+SEED_ROADS = {"seed_tiff": seed_tiff, "seed_jpeg": seed_jpeg}

@@ -1,0 +1,400 @@
+"""``vocoder encode``: from recordings to a data set and back."""
+
+import inspect
+import json
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from PIL import Image
+
+from vocoder.cli.encode import run
+from vocoder.errors import BadInput
+from vocoder.image.codec import Gray8
+from vocoder.image.manifest import read_manifest, read_sidecar
+from vocoder.image.picture import decode_picture, read_picture
+from vocoder.image.tiles import stitch
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import analyse
+
+CONF = Path(__file__).parents[2] / "conf"
+RATE = 22_050
+GRAY = Gray8(db_min=-100.0, db_max=0.0)
+
+
+def spec_named(name):
+    values = yaml.safe_load((CONF / "spec" / f"{name}.yaml").read_text(encoding="utf-8"))
+    del values["_target_"]
+    return SpectrogramSpec.from_dict(values, name)
+
+
+MEL = spec_named("mel256")
+
+
+def conf_keys():
+    keys = yaml.safe_load((CONF / "encode.yaml").read_text(encoding="utf-8"))
+    del keys["defaults"]
+    return keys
+
+
+def encode(source, output, **changes):
+    changes = {key: str(v) if isinstance(v, Path) else v for key, v in changes.items()}
+    keys = conf_keys() | {"spec": MEL, "codec": GRAY, "input": str(source), "output": str(output)}
+    return run(**(keys | changes))
+
+
+def report_of(output):
+    return json.loads((output / "report.json").read_text(encoding="utf-8"))
+
+
+def to_db(values, spec=MEL):
+    with np.errstate(divide="ignore"):
+        return 20 / spec.power * np.log10(values / spec.full_scale)
+
+
+def analysed(samples, spec=MEL):
+    return analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
+
+
+def save(path, samples, rate=RATE, subtype="FLOAT"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, rate, subtype=subtype)
+
+
+@pytest.fixture
+def folder(tmp_path, speech):
+    """Three recordings of different lengths, one in a sub-folder."""
+    for k, name in enumerate(("a.wav", "b.wav", "sub/c.wav")):
+        save(tmp_path / "in" / name, np.roll(speech, 1000 * k)[: len(speech) - 5000 * k])
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def pairs(tmp_path, folder):
+    """Given sounds (A) for `folder`: the same at half the level."""
+    for path in folder.rglob("*.wav"):
+        samples, _ = soundfile.read(path, dtype="float32")
+        save(tmp_path / "given" / path.relative_to(folder), samples / 2)
+    return tmp_path / "given"
+
+
+def utterance(output, name, folder, half=slice(None)):
+    """Decode and stitch the tiles of an utterance."""
+    sidecar = read_sidecar(output / "spec.yaml")
+    pieces = []
+    for tile in read_manifest(output / "manifest.csv"):
+        if tile.utterance == name:
+            picture = read_picture(output / folder / f"{tile.stem}.png")
+            values = decode_picture(picture, sidecar.codec, sidecar.spec).values[:, half]
+            pieces.append((tile, values))
+    floor = sidecar.spec.full_scale * 10 ** (sidecar.codec.db_min / 20)
+    joined = stitch(pieces, pieces[0][0].total_frames, floor)
+    assert joined.covered.all()
+    return joined.values
+
+
+def assert_close(values, expected, codec=GRAY):
+    """Within half a level, and silent where the picture's range ends."""
+    db, expected_db = to_db(values), to_db(expected)
+    inside = expected_db > codec.db_min + codec.resolution_db()
+    assert inside.mean() > 0.3
+    half_level_db = codec.resolution_db() / 2
+    assert np.abs(db - expected_db)[inside].max() <= half_level_db + 1e-3
+    assert (values[expected_db < codec.db_min] == 0).all()
+
+
+def test_keys_of_the_configuration_are_the_arguments():
+    arguments = set(inspect.signature(run).parameters)
+    assert set(conf_keys()) | {"spec", "codec"} == arguments
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_say_what_analysis_says(tmp_path, folder, speech, channels):
+    out = tmp_path / "out"
+    tile = {"frames": 96, "overlap_frames": 32}
+    assert encode(folder, out, channels=channels, tile=tile) == 0
+    assert_close(utterance(out, "a", "pictures"), analysed(speech))
+    tiles = read_manifest(out / "manifest.csv")
+    assert {tile.utterance for tile in tiles} == {"a", "b", "sub__c"}
+    assert {tile.source for tile in tiles} == {"a.wav", "b.wav", "sub/c.wav"}
+    first = [tile for tile in tiles if tile.utterance == "a"]
+    assert [tile.stem for tile in first] == ["a__00", "a__01", "a__02"]
+    assert [tile.start_frame for tile in first] == [0, 64, 128]
+    assert first[0].samples == len(speech)
+    assert first[0].total_frames == MEL.n_frames(len(speech))
+    picture = read_picture(out / "pictures/a__00.png")
+    assert picture.pixels.shape == ((256, 96) if channels == 1 else (256, 96, 3))
+    assert picture.info is not None
+    assert picture.info.spec == MEL
+    sidecar = read_sidecar(out / "spec.yaml")
+    assert (sidecar.spec, sidecar.codec) == (MEL, GRAY)
+    assert (sidecar.tile_frames, sidecar.overlap_frames) == (96, 32)
+
+
+def test_overlaps_are_identical_and_the_end_is_silent(tmp_path, folder):
+    out = tmp_path / "out"
+    encode(folder, out, tile={"frames": 128, "overlap_frames": 32})
+    tiles = [t for t in read_manifest(out / "manifest.csv") if t.utterance == "a"]
+    pixels = [read_picture(out / "pictures" / f"{tile.stem}.png").pixels for tile in tiles]
+    for left, right in pairwise(pixels):
+        np.testing.assert_array_equal(left[:, -32:], right[:, :32])
+    assert 0 < tiles[-1].frames < 128
+    assert (pixels[-1][:, tiles[-1].frames :] == 0).all()
+    assert pixels[-1][:, : tiles[-1].frames].any()
+
+
+def test_a_tone_keeps_its_pitch_and_level_at_any_rate(tmp_path):
+    time_s = np.arange(48_000) / 48_000
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * time_s)
+    stereo = np.stack([tone, np.zeros_like(tone)], axis=1).astype(np.float32)
+    save(tmp_path / "in/tone.flac", stereo, 48_000, "PCM_24")
+    spec = spec_named("linear512")
+    for channel, level_db in (("mix", -12.04), (1, -6.02)):
+        out = tmp_path / f"out-{channel}"
+        assert encode(tmp_path / "in", out, spec=spec, channel=channel) == 0
+        pixels = read_picture(out / "pictures/tone__00.png").pixels[..., 0]
+        assert pixels.shape == (512, 256)
+        row = int(pixels[:, 40].argmax())
+        hz = (511 - row) * RATE / spec.n_fft
+        assert hz == pytest.approx(1000, abs=RATE / spec.n_fft / 2)
+        values = utterance(out, "tone", "pictures")
+        # Two bins share a tone between them, 1.42 dB at most for a Hann window (Harris 1978).
+        peak_db = to_db(values, spec)[:, 40].max()
+        assert level_db - 1.7 < peak_db < level_db + 0.3
+        assert read_manifest(out / "manifest.csv")[0].samples == RATE
+
+
+def test_each_channel_can_be_an_utterance(tmp_path, speech):
+    save(tmp_path / "in/duo.wav", np.stack([speech, speech[::-1]], axis=1))
+    save(tmp_path / "in/solo.wav", speech)
+    out = tmp_path / "out"
+    assert encode(tmp_path / "in", out, channel="split", split={"val": 0.0, "test": 0.5}) == 0
+    tiles = read_manifest(out / "manifest.csv")
+    assert {t.utterance for t in tiles} == {"duo_ch1", "duo_ch2", "solo"}
+    assert {t.source for t in tiles} == {"duo.wav, channel 1", "duo.wav, channel 2", "solo.wav"}
+    split = {t.utterance: t.split for t in tiles}
+    assert split["duo_ch1"] == split["duo_ch2"] != split["solo"]
+    assert_close(utterance(out, "duo_ch2", split["duo_ch2"]), analysed(speech[::-1].copy()))
+
+
+def test_the_peak_gain_is_recorded(tmp_path, speech):
+    quiet = (0.1 * speech).astype(np.float32)
+    save(tmp_path / "in/quiet.wav", quiet)
+    save(tmp_path / "in/silent.wav", np.zeros_like(quiet))
+    out = tmp_path / "out"
+    assert encode(tmp_path / "in", out, gain="peak", peak_db=-3.0) == 0
+    gains = {t.utterance: t.gain_db for t in read_manifest(out / "manifest.csv")}
+    expected_db = -3 - 20 * np.log10(np.abs(quiet).max())
+    assert gains["quiet"] == pytest.approx(expected_db, abs=1e-4)
+    assert gains["silent"] == 0
+    factor = np.float32(10 ** (gains["quiet"] / 20))
+    assert_close(utterance(out, "quiet", "pictures"), analysed(quiet * factor))
+    assert (utterance(out, "silent", "pictures") == 0).all()
+
+
+def test_pairs_lie_side_by_side(tmp_path, folder, pairs, speech, capsys):
+    out = tmp_path / "out"
+    assert encode(folder, out, style="aligned", input_a=pairs) == 0
+    tiles = read_manifest(out / "manifest.csv")
+    where = {t.utterance: t.split for t in tiles}
+    assert sorted(where.values()) == ["test", "train", "train"]
+    for tile in tiles:
+        assert read_picture(out / tile.split / f"{tile.stem}.png").pixels.shape == (256, 512, 3)
+    assert_close(utterance(out, "a", where["a"], slice(256, 512)), analysed(speech))
+    assert_close(utterance(out, "a", where["a"], slice(0, 256)), analysed(speech / 2))
+    printed = capsys.readouterr().out
+    n_test = sum(t.split == "test" for t in tiles)
+    assert f"--phase test --num_test {n_test}\n" in printed
+    for flag in ("--preprocess none --no_flip", "--netG unet_256", "--scale_size 256", "flip=0"):
+        assert flag in printed
+    assert [one["program"] for one in report_of(out)["commands"]] == [
+        "pytorch-CycleGAN-and-pix2pix",
+        "pix2pix-tensorflow",
+        "pix2pix (Lua)",
+    ]
+
+
+def test_pix2pixhd_has_a_folder_for_each_side(tmp_path, folder, pairs, speech, capsys):
+    out = tmp_path / "out"
+    split = {"val": 0.0, "test": 0.4}
+    assert encode(folder, out, style="pix2pixhd", input_a=pairs, split=split) == 0
+    for phase in ("train", "test"):
+        a, b = ({p.name for p in (out / f"{phase}_{side}").iterdir()} for side in "AB")
+        assert a == b != set()
+    phase = next(t.split for t in read_manifest(out / "manifest.csv") if t.utterance == "a")
+    assert_close(utterance(out, "a", f"{phase}_B"), analysed(speech))
+    assert_close(utterance(out, "a", f"{phase}_A"), analysed(speech / 2))
+    n_test = len(list((out / "test_A").iterdir()))
+    flags = "--label_nc 0 --no_instance --resize_or_crop none --no_flip"
+    assert f"{flags} --phase test --how_many {n_test}\n" in capsys.readouterr().out
+
+
+def test_unaligned_sides_need_not_match(tmp_path, folder, pairs, capsys):
+    (pairs / "sub/c.wav").unlink()
+    save(pairs / "extra.wav", np.zeros(RATE, np.float32))
+    save(pairs / "more.wav", np.zeros(20 * RATE, np.float32))
+    out = tmp_path / "out"
+    assert encode(folder, out, style="unaligned", input_a=pairs) == 0
+    assert {p.name for p in out.iterdir() if p.is_dir()} == {"trainA", "trainB", "testA", "testB"}
+    tiles = read_manifest(out / "manifest.csv")
+    names = "A__a A__b A__extra A__more B__a B__b B__sub__c"
+    assert sorted({t.utterance for t in tiles}) == names.split()
+    for tile in tiles:
+        assert (out / f"{tile.split}{tile.stem[0]}" / f"{tile.stem}.png").exists()
+    most = max(len(list((out / f"test{side}").iterdir())) for side in "AB")
+    printed = capsys.readouterr().out
+    assert (
+        f"--model cycle_gan --preprocess none --no_flip --phase test --num_test {most}" in printed
+    )
+    assert "--CUT_mode CUT --preprocess none --no_flip" in printed
+
+
+def test_pairs_without_partner_are_listed_and_refused(tmp_path, folder, pairs):
+    (pairs / "a.wav").unlink()
+    save(pairs / "stranger.wav", np.zeros(RATE, np.float32))
+    out = tmp_path / "out"
+    with pytest.raises(BadInput, match="unpaired=skip") as caught:
+        encode(folder, out, style="aligned", input_a=pairs)
+    assert "\n  a.wav: in B (input)" in str(caught.value)
+    assert "\n  stranger.wav: in A (input_a)" in str(caught.value)
+    assert not out.exists()
+    assert encode(folder, out, style="aligned", input_a=pairs, unpaired="skip") == 0
+    assert {t.utterance for t in read_manifest(out / "manifest.csv")} == {"b", "sub__c"}
+    assert len(report_of(out)["unpaired"]) == 2
+
+
+def test_pairs_of_different_lengths_are_refused_or_trimmed(tmp_path, folder, pairs, speech):
+    save(pairs / "a.wav", speech[:-257] / 2)  # more than a hop
+    save(pairs / "b.wav", np.roll(speech, 1000)[: len(speech) - 5000 - 200] / 2)
+    out = tmp_path / "out"
+    with pytest.raises(BadInput, match="lengths=trim") as caught:
+        encode(folder, out, style="aligned", input_a=pairs)
+    assert "\n  a.wav: A is 2.488 s long, B 2.500 s" in str(caught.value)
+    assert "b.wav" not in str(caught.value)
+    encode(folder, out, style="aligned", input_a=pairs, lengths="trim")
+    samples = {t.utterance: t.samples for t in read_manifest(out / "manifest.csv")}
+    assert samples["a"] == len(speech) - 257
+    shutil.copy(folder / "a.wav", pairs / "a.wav")
+    encode(folder, out, style="aligned", input_a=pairs, overwrite=True)
+    samples = {t.utterance: t.samples for t in read_manifest(out / "manifest.csv")}
+    assert samples["b"] == len(speech) - 5000, "within a frame the wanted sound's length counts"
+
+
+def test_bad_recordings_do_not_stop_the_others(tmp_path, folder, capsys):
+    (folder / "words.wav").write_text("not sound at all")
+    (folder / "empty.flac").touch()
+    save(folder / "short.wav", np.zeros(100, np.float32))
+    save(folder / "nan.wav", np.full(RATE, np.nan, np.float32))
+    (folder / "notes.txt").write_text("read me")
+    out = tmp_path / "out"
+    assert encode(folder, out) == 2
+    assert {t.utterance for t in read_manifest(out / "manifest.csv")} == {"a", "b", "sub__c"}
+    report = report_of(out)
+    assert set(report["failed"]) == {"words.wav", "empty.flac", "short.wav", "nan.wav"}
+    assert "too short" in report["failed"]["short.wav"]
+    assert report["ignored"] == [str(folder / "notes.txt")]
+    assert "Failed (4):" in capsys.readouterr().out
+
+
+def test_a_bad_half_of_a_pair_costs_that_pair_only(tmp_path, folder, pairs):
+    (pairs / "a.wav").write_text("not sound")
+    for channel in ("mix", "split"):
+        out = tmp_path / f"out-{channel}"
+        assert encode(folder, out, style="aligned", input_a=pairs, channel=channel) == 2
+        assert {t.utterance for t in read_manifest(out / "manifest.csv")} == {"b", "sub__c"}
+        assert list(report_of(out)["failed"]) == ["a.wav"]
+
+
+def test_nothing_usable_leaves_only_a_report(tmp_path):
+    save(tmp_path / "in/short.wav", np.zeros(10, np.float32))
+    assert encode(tmp_path / "in", tmp_path / "out") == 2
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["report.json"]
+
+
+def test_the_sheet_and_the_table_show_what_was_made(tmp_path, folder, capsys):
+    out = tmp_path / "out"
+    encode(folder, out, codec=Gray8(db_min=-100.0, db_max=-30.0))
+    row = report_of(out)["folders"]["pictures"]
+    assert (row["utterances"], row["tiles"]) == (3, 3)
+    assert row["clipped"] > 0.001
+    assert -30 < row["peak_db"] < 0
+    assert "are cut off there" in capsys.readouterr().out
+    assert (out / "contact_sheet.png").stat().st_size > 10_000
+
+
+def test_a_list_decides_the_split(tmp_path, folder, capsys):
+    listed = tmp_path / "test.txt"
+    listed.write_text("sub/c\nabsent\n")
+    out = tmp_path / "out"
+    encode(folder, out, split={"val": 0.0, "test": str(listed)})
+    splits = {t.utterance: t.split for t in read_manifest(out / "manifest.csv")}
+    assert splits == {"a": "train", "b": "train", "sub__c": "test"}
+    assert (out / "test/sub__c__00.png").exists()
+    assert report_of(out)["unknown_in_lists"] == ["absent"]
+    assert "name no recording (1):\n  absent" in capsys.readouterr().out
+    listed.write_text("nothing\n")
+    with pytest.raises(BadInput, match="none of the 1 lines"):
+        encode(folder, tmp_path / "other", split={"val": 0.0, "test": str(listed)})
+
+
+def test_existing_output_is_refused_and_left_overs_are_named(tmp_path, folder, capsys):
+    out = tmp_path / "out"
+    encode(folder, out)
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    with pytest.raises(BadInput, match="overwrite=true"):
+        encode(folder, out)
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+    (folder / "a.wav").rename(folder / "z.wav")
+    (out / "pictures/.99-half.png").touch()
+    assert encode(folder, out, overwrite=True) == 0
+    assert report_of(out)["left_over"] == ["pictures/.99-half.png", "pictures/a__00.png"]
+    assert "remove them (2)" in capsys.readouterr().out
+    assert (out / "pictures/a__00.png").exists(), "nothing is deleted"
+
+
+def test_an_error_half_way_leaves_no_manifest_and_no_half_file(tmp_path, folder, monkeypatch):
+    saved = Image.Image.save
+    calls = []
+
+    def failing(self, path, *rest, **options):
+        calls.append(path)
+        if len(calls) == 3:
+            Path(path).write_bytes(b"half a picture")
+            raise OSError(28, "No space left on device")
+        saved(self, path, *rest, **options)
+
+    monkeypatch.setattr(Image.Image, "save", failing)
+    out = tmp_path / "out"
+    with pytest.raises(BadInput, match="No space left"):
+        encode(folder, out)
+    assert sorted(p.name for p in out.rglob("*") if p.is_file()) == ["a__00.png", "b__00.png"]
+
+
+def test_impossible_settings_are_refused_before_anything_is_written(tmp_path, folder, pairs):
+    for phrase, changes in (
+        ("style is 'paired'", {"style": "paired"}),
+        ("style=aligned needs input_a", {"style": "aligned"}),
+        ("style=single needs no input_a", {"input_a": pairs}),
+        ("gain is 'loud'", {"gain": "loud"}),
+        ("peak_db is 3", {"gain": "peak", "peak_db": 3}),
+        ("channels is 2", {"channels": 2}),
+        ("channel is 'left'", {"channel": "left"}),
+        ("unpaired is 'drop'", {"unpaired": "drop"}),
+        ("lengths is 'pad'", {"lengths": "pad"}),
+        (r"split\.test is 2", {"split": {"val": 0.0, "test": 2}}),
+        (r"tile\.overlap_frames is 256", {"tile": {"frames": 256, "overlap_frames": 256}}),
+        (r"tile\.frames is '256'", {"tile": {"frames": "256", "overlap_frames": 0}}),
+        ("suffix is 'png'; codec gray8 can be stored as", {"suffix": "png"}),
+        ("is not a folder", {"input": str(folder / "absent")}),
+    ):
+        with pytest.raises(BadInput, match=phrase):
+            encode(**({"source": folder, "output": tmp_path / "x"} | changes))
+        assert not (tmp_path / "x").exists(), phrase
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BadInput, match="exists"):
+        encode(folder, tmp_path / "file")

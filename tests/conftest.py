@@ -1,0 +1,22 @@
+"""Real speech and real pix2pix output for the tests, in small pieces."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def painted() -> Path:
+    """A folder with ``manifest.csv``, ``reference/`` and ``results/`` as pix2pix wrote it."""
+    return DATA / "pix2pix"
+
+
+@pytest.fixture(scope="session")
+def speech() -> np.ndarray:
+    """2.5 s of a real line at 22 050 Hz: float32, ``(samples,)``, peak 0.5."""
+    samples, _ = soundfile.read(DATA / "pix2pix/reference/nl_m__m-obdivovat.flac", dtype="float32")
+    return np.asarray(samples[8_000:63_125])

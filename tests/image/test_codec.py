@@ -1,0 +1,255 @@
+"""Codecs: each inverts its own encoding within its stated resolution."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hydra.utils import instantiate
+
+from vocoder.errors import BadInput
+from vocoder.image.codec import (
+    Float32,
+    Gray8,
+    Gray16,
+    Rgb24,
+    RgbSum,
+    channel_spread,
+    codec_from_dict,
+    codecs,
+    pixel_mode,
+)
+from vocoder.image.palette import Colormap, Hue, PathCodec
+from vocoder.image.seed import SeedJpeg, SeedTiff
+from vocoder.spectrogram import analyse
+
+CONF = Path(__file__).parents[2] / "conf"
+RANGE: dict[str, Any] = {"db_min": -100.0, "db_max": 0.0}
+OURS = [
+    Gray8(**RANGE),
+    Gray16(**RANGE),
+    Float32(**RANGE),
+    RgbSum(**RANGE),
+    Rgb24(**RANGE),
+    Hue(**RANGE),
+    Colormap(**RANGE, cmap="viridis"),
+]
+ALL = [*OURS, SeedTiff(), SeedJpeg(median_db=-60.0)]
+
+
+def by_name(codec):
+    return codec.name
+
+
+@pytest.fixture(scope="module")
+def mel256():
+    return instantiate(yaml.safe_load((CONF / "spec/mel256.yaml").read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def values(speech, mel256):
+    return analyse(torch.from_numpy(speech)[None], mel256).values[0].numpy()
+
+
+def to_db(values, spec):
+    with np.errstate(divide="ignore"):
+        return (20 / spec.power) * np.log10(values.astype(np.float64) / spec.full_scale)
+
+
+@pytest.mark.parametrize("codec", OURS, ids=by_name)
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_round_trip_stays_within_half_a_level(codec, power, values, mel256):
+    spec = replace(mel256, power=power)
+    given = values**power
+    decoded = codec.decode(codec.encode(given, spec), spec)
+    assert decoded.values.dtype == np.float32
+    db = to_db(given, spec)
+    inside = db > codec.db_min + codec.resolution_db()
+    error = np.abs(to_db(decoded.values, spec) - db)[inside]
+    # Values themselves are float32, whose relative spacing of 1.2e-7 is 1e-6 dB.
+    assert error.max() <= codec.resolution_db() / 2 + 2e-6
+    assert error.max() > codec.resolution_db() / 20, "finer than it says"
+    assert (decoded.values[db < codec.db_min] == 0).all()
+
+
+@pytest.mark.parametrize("codec", OURS, ids=by_name)
+def test_decoding_what_was_decoded_changes_nothing(codec, values, mel256):
+    pixels = codec.encode(values, mel256)
+    again = codec.encode(codec.decode(pixels, mel256).values, mel256)
+    if codec.name in ("float32", "rgb24"):  # finer than the values, which are float32
+        assert np.abs(again.astype(float) - pixels).max() <= 255
+        assert again.shape == pixels.shape
+    else:
+        np.testing.assert_array_equal(again, pixels)
+
+
+@pytest.mark.parametrize("codec", OURS, ids=by_name)
+def test_silence_is_exact_and_the_top_band_is_row_0(codec, mel256):
+    given = np.zeros((256, 5), np.float32)
+    given[255, 2] = mel256.full_scale
+    given[0, 3] = 10 * mel256.full_scale  # beyond the range: clipped
+    pixels = codec.encode(given, mel256)
+    ink = pixels.astype(float).reshape(256, 5, -1).sum(axis=2)
+    assert set(zip(*np.nonzero(ink - ink[128, 0]), strict=True)) == {(0, 2), (255, 3)}
+    decoded = codec.decode(pixels, mel256).values
+    assert np.count_nonzero(decoded) == 2
+    np.testing.assert_allclose([decoded[255, 2], decoded[0, 3]], mel256.full_scale, rtol=1e-5)
+
+
+def test_resolution_is_range_over_levels():
+    steps = {codec.name: codec.resolution_db() for codec in OURS}
+    assert steps["gray8"] == 100 / 255
+    assert steps["gray16"] == 100 / 65535
+    assert steps["rgb_sum"] == 100 / 765
+    assert steps["rgb24"] == 100 / 16777215
+    assert steps["hue"] == 100 / 1785
+    assert steps["float32"] == 2.0**-17
+
+
+def test_rgb_sum_spreads_one_value_over_three_channels(mel256):
+    codec = RgbSum(**RANGE)
+    level = np.arange(766)
+    db = -100 + level * codec.resolution_db()
+    given = np.tile(mel256.full_scale * 10 ** (db / 20), (256, 1)).astype(np.float32)
+    given[:, 0] = 0
+    pixels = codec.encode(given, mel256)[0].astype(int)
+    np.testing.assert_array_equal(pixels.sum(axis=1), level)
+    assert np.ptp(pixels, axis=1).max() == 1
+    assert (np.diff(pixels, axis=0) >= 0).all()
+
+
+def test_rgb24_has_its_high_byte_in_red(mel256):
+    given = np.full((256, 1), mel256.full_scale * 10 ** (-50 / 20), np.float32)
+    red, green, blue = Rgb24(**RANGE).encode(given, mel256)[0, 0].astype(int)
+    assert abs((red << 16) + (green << 8) + blue - (2**24 - 1) / 2) < 2
+
+
+def test_gray8_averages_three_channels_and_keeps_fractions(mel256):
+    codec = Gray8(**RANGE)
+    pixels = np.full((256, 2, 3), (100, 101, 103), np.uint8)
+    whole = np.full((256, 2), 304 / 3, np.float32)
+    expected = -100 + 304 / 3 * 100 / 255
+    for given in (pixels, pixels.astype(np.float32), whole):
+        db = to_db(codec.decode(given, mel256).values, mel256)
+        np.testing.assert_allclose(db, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [codec for codec in OURS if codec.mode in ("L", "RGB") and not codec.exact],
+    ids=by_name,
+)
+def test_dequantised_pixels_are_not_rounded(codec, values, mel256):
+    pixels = codec.encode(values, mel256)
+    shifted = np.where(pixels < 255, pixels + np.float32(0.5), pixels).astype(np.float32)
+    assert (codec.decode(shifted, mel256).values != codec.decode(pixels, mel256).values).any()
+
+
+def test_channel_spread():
+    pixels = np.array([[[10, 12, 9], [255, 0, 0]]], np.uint8)
+    np.testing.assert_array_equal(channel_spread(pixels), [[3, 255]])
+    np.testing.assert_array_equal(channel_spread(pixels[..., 0]), [[0, 0]])
+
+
+EIGHT = np.zeros((256, 4), np.uint8)
+COLOUR = np.zeros((256, 4, 3), np.uint8)
+SIXTEEN = np.zeros((256, 4), np.uint16)
+REAL = np.full((256, 4), -20, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "phrase"),
+    [
+        (Hue(**RANGE), EIGHT, r"8-bit grey \(mode L\); codec hue needs 8-bit colour"),
+        (RgbSum(**RANGE), EIGHT, "codec rgb_sum needs 8-bit colour"),
+        (Gray8(**RANGE), SIXTEEN, r"16-bit grey .* codec gray8 needs 8-bit grey"),
+        (Gray8(**RANGE), REAL, "floating-point values from -20 to -20"),
+        (Gray8(**RANGE), np.full((256, 4), np.nan, np.float32), "from nan"),
+        (Gray16(**RANGE), EIGHT, "codec gray16 needs 16-bit grey"),
+        (Gray16(**RANGE), COLOUR, "8-bit colour"),
+        (Float32(**RANGE), COLOUR, "codec float32 needs floating-point"),
+        (Rgb24(**RANGE), COLOUR.astype(np.float32), "reads whole bytes"),
+        (Gray8(**RANGE), EIGHT[:200], "4 wide and 200 high; expected 256 rows"),
+        (Gray8(**RANGE), np.zeros((256, 4, 4), np.uint8), r"shape \(256, 4, 4\)"),
+        (Gray8(**RANGE), np.zeros((256, 4), np.int32), "int32"),
+        (Gray8(**RANGE), np.zeros((256, 0), np.uint8), r"shape \(256, 0\)"),
+    ],
+)
+def test_foreign_pixels_are_refused(codec, pixels, phrase, mel256):
+    with pytest.raises(BadInput, match=phrase):
+        codec.decode(pixels, mel256)
+
+
+@pytest.mark.parametrize(
+    ("bad", "phrase"),
+    [
+        (np.zeros((255, 4), np.float32), r"expected \(256, frames\)"),
+        (np.zeros((256, 0), np.float32), r"shape \(256, 0\)"),
+        (np.full((256, 4), -1e-9, np.float32), "negative"),
+        (np.full((256, 4), np.nan, np.float32), "NaN"),
+        (np.full((256, 4), np.inf, np.float32), "infinite"),
+    ],
+)
+def test_values_that_are_no_spectrogram_are_refused(bad, phrase, mel256):
+    with pytest.raises(BadInput, match=phrase):
+        Gray8(**RANGE).encode(bad, mel256)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"db_min": 0.0}, {"db_max": -100.0}, {"db_min": float("nan")}, {"db_max": "0"}]
+)
+def test_impossible_ranges_are_refused(bad):
+    with pytest.raises(BadInput, match=r"codec\.db_"):
+        Gray8(**(RANGE | bad))
+
+
+def test_pixel_modes():
+    assert [pixel_mode(one) for one in (EIGHT, COLOUR, SIXTEEN, REAL)] == ["L", "RGB", "I;16", "F"]
+    with pytest.raises(BadInput, match="bool"):
+        pixel_mode(EIGHT.astype(bool))
+
+
+class TestAsPlainValues:
+    @pytest.mark.parametrize("codec", ALL, ids=by_name)
+    def test_round_trip(self, codec):
+        assert codec_from_dict(codec.to_dict(), "here") == codec
+
+    def test_how_to_read_is_no_part_of_the_layout(self):
+        one, other = (Hue(**RANGE, decoder=decoder) for decoder in ("nearest", "neighbours"))
+        assert one == other
+        assert "decoder" not in one.to_dict()
+
+    @pytest.mark.parametrize(
+        ("values", "phrase"),
+        [
+            ({"name": "gray9"}, r"a\.png: codec is named 'gray9'; expected one of gray8,"),
+            ({"name": ["gray8"]}, "codec is named"),
+            ({}, "codec is named None"),
+            ([], "list, expected named fields"),
+            ({"name": "gray8", "db_min": -90.0}, "lacks db_max"),
+            ({"name": "gray8", **RANGE, "bits": 8}, "unknown fields bits"),
+            ({"name": "gray8", "db_min": 0.0, "db_max": -1.0}, r"a\.png: codec.db_min"),
+            ({"name": "colormap", **RANGE, "cmap": "virids"}, "did you mean viridis"),
+            ({"name": "seed_jpeg", "median_db": None}, "codec.median_db is None"),
+        ],
+    )
+    def test_mistakes_name_the_source(self, values, phrase):
+        with pytest.raises(BadInput, match=phrase):
+            codec_from_dict(values, "a.png")
+
+
+def test_every_codec_has_one_configuration_file():
+    files = {path.stem: path for path in (CONF / "codec").glob("*.yaml")}
+    assert files.keys() == codecs().keys()
+    for name, path in files.items():
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("# "), name
+        codec = instantiate(yaml.safe_load(text))
+        assert type(codec) is codecs()[name]
+        if isinstance(codec, PathCodec):
+            assert codec.decoder == Hue(**RANGE).decoder
+        if isinstance(codec, SeedJpeg):
+            assert codec.margin_db == SeedJpeg(median_db=0.0).margin_db

@@ -1,0 +1,175 @@
+"""Strips, tiles, commands and contact sheet of a data set."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from PIL import Image
+
+from vocoder.errors import BadInput
+from vocoder.image.codec import Float32, Gray8, Gray16, Rgb24, RgbSum
+from vocoder.image.commands import commands, require_sides
+from vocoder.image.contact_sheet import write_contact_sheet
+from vocoder.image.dataset import DataSet, analyse_blocks, gain_to_peak, paint_strip
+from vocoder.image.manifest import Sidecar
+from vocoder.image.picture import read_picture
+from vocoder.image.plan import Job, make_plan
+from vocoder.image.recordings import Recording
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import analyse
+
+CONF = Path(__file__).parents[2] / "conf"
+RANGE = {"db_min": -100.0, "db_max": 0.0}
+
+
+def spec_named(name):
+    values = yaml.safe_load((CONF / "spec" / f"{name}.yaml").read_text(encoding="utf-8"))
+    del values["_target_"]
+    return SpectrogramSpec.from_dict(values, name)
+
+
+MEL = spec_named("mel256")
+
+
+def data_set(root, codec, suffix=".png", style="single", quality=None):
+    return DataSet(
+        root=root,
+        sidecar=Sidecar(MEL, codec, 256, 64),
+        style=style,
+        channels=3,
+        gain="none",
+        peak_db=0.0,
+        trim=False,
+        suffix=suffix,
+        quality=quality,
+        overwrite=False,
+    )
+
+
+@pytest.fixture
+def job(tmp_path, speech):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speech, MEL.sample_rate, subtype="FLOAT")
+    return Job("a", "", Recording(path, "a.wav"))
+
+
+@pytest.mark.parametrize("name", ["mel256", "linear512", "linear256", "seed", "tacotron2", "left"])
+@pytest.mark.parametrize("block_frames", [1, 37, 10_000])
+def test_analysis_in_blocks_is_analysis_of_the_whole(speech, name, block_frames):
+    if name == "left":  # frames that begin, rather than centre, on their sample
+        spec = SpectrogramSpec.from_dict(MEL.to_dict() | {"center": False}, name)
+    else:
+        spec = spec_named(name)
+    samples = speech[:10_000] if block_frames == 1 else speech
+    whole = analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
+    joined = np.concatenate(list(analyse_blocks(samples, spec, block_frames)), axis=1)
+    np.testing.assert_allclose(joined, whole, atol=1e-6 * whole.max())
+
+
+def test_a_strip_knows_its_level(speech):
+    strip = paint_strip(speech, MEL, Gray8(**RANGE))
+    assert strip.pixels.shape == (256, MEL.n_frames(len(speech)))
+    assert -40 < strip.peak_db < 0
+    assert strip.clipped == 0
+    louder = paint_strip(speech, MEL, Gray8(**RANGE), gain_db=6.0)
+    assert louder.peak_db == pytest.approx(strip.peak_db + 6, abs=1e-3)
+    narrow = paint_strip(speech, MEL, Gray8(db_min=-100.0, db_max=-40.0))
+    assert narrow.clipped == pytest.approx(np.mean(strip.pixels > 255 * 0.6), rel=0.05)
+    assert paint_strip(0 * speech, MEL, Gray8(**RANGE)).peak_db == -np.inf
+
+
+def test_the_gain_reaches_the_peak(speech):
+    gain_db = gain_to_peak(speech, -1.0)
+    assert np.abs(speech * 10 ** (gain_db / 20)).max() == pytest.approx(10 ** (-1 / 20))
+    assert gain_to_peak(0 * speech, -1.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "mode"),
+    [
+        (Gray8, ".png", "RGB"),
+        (Gray16, ".png", "I;16"),
+        (Float32, ".tif", "F"),
+        (RgbSum, ".webp", "RGB"),
+        (Rgb24, ".png", "RGB"),
+    ],
+)
+def test_single_pictures_take_any_codec(tmp_path, job, codec, suffix, mode):
+    made = data_set(tmp_path / "out", codec(**RANGE), suffix)
+    written = made.write(job, made.paint(job))
+    assert written.folders == ("pictures",)
+    assert [tile.stem for tile in written.tiles] == ["a__00"]
+    path = made.path("pictures", written.tiles[0])
+    assert path == tmp_path / f"out/pictures/a__00{suffix}"
+    assert read_picture(path).mode == mode
+    sheet = tmp_path / "sheet.png"
+    write_contact_sheet(sheet, [("a", [path])] * 15, made.sidecar.codec, overwrite=False)
+    with Image.open(sheet) as image:
+        assert 3 * 256 < image.width < 4 * 256
+        assert 4 * 256 < image.height < 5 * 256, "twelve tiles at most"
+        assert np.asarray(image)[40:200, 20:250].std() > 10
+
+
+def test_jpeg_has_a_quality_and_png_has_none(tmp_path, job):
+    made = data_set(tmp_path, Gray8(**RANGE), ".jpg", quality=90)
+    made.write(job, made.paint(job))
+    assert read_picture(tmp_path / "pictures/a__00.jpg").lossy
+    made = data_set(tmp_path, Gray8(**RANGE), ".png", quality=90)
+    with pytest.raises(BadInput, match="lossless"):
+        made.write(job, made.paint(job))
+
+
+def test_names_are_unique_over_the_data_set(tmp_path):
+    for name in ("x.wav", "x.flac", "s/x.wav", "s__x.wav", "s x.wav", "X.ogg", "x_2.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    plan = make_plan(
+        style="unaligned",
+        folder=tmp_path,
+        folder_a=tmp_path,
+        channel="mix",
+        val=0.0,
+        test=None,
+        seed=0,
+        skip_unpaired=False,
+        trim=False,
+        spec=MEL,
+    )
+    assert len({job.utterance.casefold() for job in plan.jobs}) == len(plan.jobs) == 14
+
+
+@pytest.mark.parametrize("style", ["aligned", "unaligned", "pix2pixhd"])
+def test_codecs_that_pix2pix_would_ruin_are_refused(tmp_path, style):
+    for codec, suffix in ((Gray16, ".png"), (Float32, ".tif"), (Rgb24, ".png")):
+        with pytest.raises(BadInput, match=f"does not suit style={style}"):
+            data_set(tmp_path, codec(**RANGE), suffix, style)
+
+
+def test_sizes_that_programs_would_resample_are_refused():
+    require_sides("aligned", 80, 256)
+    require_sides("single", 1025, 250)
+    with pytest.raises(BadInput, match="256 wide and 1025 high"):
+        require_sides("unaligned", 1025, 256)
+    with pytest.raises(BadInput, match="no multiples of 16"):
+        require_sides("pix2pixhd", 256, 252)
+
+
+def test_commands_quote_paths_and_fit_the_tiles():
+    root = Path("/my {set}")
+    square = commands("aligned", root, 256, 256, {"train": 7, "test": 120})
+    assert len(square) == 3
+    assert square[0].test is not None
+    assert (
+        "--dataroot '/my {set}' --name 'my {set}' --model pix2pix --netG unet_256" in square[0].test
+    )
+    assert square[0].test.endswith("--phase test --num_test 120")
+    other = commands("aligned", root, 80, 256, {"train": 7, "val": 3})
+    assert [one.program for one in other] == ["pytorch-CycleGAN-and-pix2pix"], "others need 256x256"
+    assert other[0].test is not None
+    assert "--netG resnet_9blocks" in other[0].test
+    assert other[0].test.endswith("--phase val --num_test 3")
+    assert commands("aligned", root, 256, 256, {"test": 1})[0].train is None
+    assert commands("pix2pixhd", root, 256, 256, {"train_A": 1, "train_B": 1})[0].test is None

@@ -1,0 +1,172 @@
+"""Paths through the colour cube: exact on the path, sensible beside it, and never ambiguous."""
+
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hydra.utils import instantiate
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
+
+from vocoder.errors import BadInput
+from vocoder.image.palette import Colormap, Hue
+from vocoder.spectrogram import analyse
+
+CONF = FilePath(__file__).parents[2] / "conf"
+RANGE: dict[str, Any] = {"db_min": -100.0, "db_max": 0.0}
+HUE = Hue(**RANGE, decoder="nearest")
+
+
+@pytest.fixture(scope="module")
+def mel256():
+    return instantiate(yaml.safe_load((CONF / "spec/mel256.yaml").read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def values(speech, mel256):
+    return analyse(torch.from_numpy(speech)[None], mel256).values[0].numpy()
+
+
+def ladder(codec, spec):
+    """Every level once, from the floor up, in every row."""
+    db = codec.db_min + np.arange(codec.top + 1) * codec.step_db
+    values = np.tile(spec.full_scale * 10 ** (db / 20), (spec.bins, 1))
+    values[:, 0] = 0
+    return values
+
+
+def levels_of(codec, colours, spec):
+    """Decoded levels, and distances, of a list of colours."""
+    row = np.asarray(colours)[None]
+    pixels = np.repeat(row, spec.bins, axis=0)
+    decoded = codec.decode(pixels, spec)
+    with np.errstate(divide="ignore"):
+        db = 20 * np.log10(decoded.values[0] / spec.full_scale)
+    return np.maximum((db - codec.db_min) / codec.step_db, 0), decoded.distance[0]
+
+
+def test_hue_walks_the_edges_of_the_cube(mel256):
+    colours = HUE.encode(ladder(HUE, mel256), mel256)[0].astype(int)
+    assert len(colours) == 1786 == len(np.unique(colours, axis=0))
+    assert (np.abs(np.diff(colours, axis=0)).sum(axis=1) == 1).all()
+    corners = ["000", "00F", "0FF", "0F0", "FF0", "F00", "F0F", "FFF"]
+    expected = [[255 * (digit == "F") for digit in corner] for corner in corners]
+    np.testing.assert_array_equal(colours[::255], expected)
+
+
+@pytest.mark.parametrize("decoder", ["nearest", "neighbours"])
+@pytest.mark.parametrize("cmap", [None, "viridis", "jet", "gray", "turbo", "gist_stern"])
+def test_colours_of_the_path_decode_exactly(cmap, decoder, values, mel256):
+    codec = Colormap(**RANGE, cmap=cmap, decoder=decoder) if cmap else Hue(**RANGE, decoder=decoder)
+    pixels = codec.encode(ladder(codec, mel256), mel256)
+    decoded = codec.decode(pixels, mel256)
+    assert decoded.distance is not None
+    assert decoded.distance.max() < 1e-4
+    np.testing.assert_array_equal(codec.encode(decoded.values, mel256), pixels)
+    with np.errstate(divide="ignore"):
+        db = 20 * np.log10(decoded.values[0] / mel256.full_scale)
+    expected = np.linspace(-100, 0, codec.top + 1)
+    heard = expected > codec.db_min + codec.resolution_db()
+    error = np.abs(db - expected)[heard].max()
+    assert error < codec.resolution_db() / 2 + 1e-5
+    assert cmap in ("jet", "viridis") or error < 1e-4  # those two repeat neighbouring colours
+
+
+def test_colours_beside_the_path_say_how_far(mel256):
+    level, distance = levels_of(
+        HUE, np.array([(30, 0, 100), (3, 252, 0), (128, 128, 128)], np.uint8), mel256
+    )
+    np.testing.assert_allclose(level[:2], [100, 768], atol=0.01)
+    np.testing.assert_allclose(distance, [30, 3, np.hypot(127, 127)], atol=0.01)
+
+
+def test_brute_force_agrees(mel256):
+    codec = Colormap(**RANGE, cmap="turbo", decoder="nearest")
+    palette = codec.encode(ladder(codec, mel256), mel256)[0].astype(float)
+    random = np.random.default_rng(0)
+    near = np.clip(palette[random.integers(0, 256, 300)] + random.normal(0, 4, (300, 3)), 0, 255)
+    near = near.astype(np.uint8)
+    level, distance = levels_of(codec, near, mel256)
+    apart = np.linalg.norm(near[:, None] - palette, axis=2)
+    assert np.abs(level - apart.argmin(axis=1)).max() <= 1
+    assert (distance <= apart.min(axis=1) + 1e-4).all()
+
+
+def test_between_two_levels_lies_a_level(mel256):
+    level, distance = levels_of(HUE, np.array([(0, 0, 100.25), (255, 30.5, 0)], np.float32), mel256)
+    np.testing.assert_allclose(level, [100.25, 1275 - 30.5], atol=0.01)
+    assert distance.max() < 1e-4
+
+
+def test_neighbours_fill_in_blended_colours(values, mel256):
+    """A blend of cyan (510) and magenta (1530) reads as 1658, far from what is around it."""
+    picture = np.full((256, 9, 3), (255, 255, 0), np.uint8)  # level 1020
+    picture[100, 4] = (128, 128, 255)
+    results = {}
+    for decoder in ("nearest", "neighbours"):
+        codec = Hue(**RANGE, decoder=decoder)
+        decoded = codec.decode(picture, mel256)
+        db = 20 * np.log10(decoded.values / mel256.full_scale)[255 - 100, 4]
+        results[decoder] = (db + 100) / codec.resolution_db()
+        assert decoded.distance is not None
+        assert decoded.distance[255 - 100, 4] > 60
+        assert decoded.distance.astype(bool).sum() == 1
+    assert results["nearest"] > 1600
+    assert abs(results["neighbours"] - 1020) < 20
+
+
+def test_neighbours_survive_noise_that_blends_pixels(values, mel256):
+    """A picture with some pixels replaced by the mean of two distant colours."""
+    random = np.random.default_rng(0)
+    pixels = HUE.encode(values, mel256)
+    hit = random.random(pixels.shape[:2]) < 0.05
+    painted = pixels.copy()
+    painted[hit] = (painted[hit].astype(int) + random.permutation(painted[hit])) // 2
+    loud = np.clip(20 * np.log10(np.maximum(values, 1e-9) / mel256.full_scale), -100, 0)
+    rms = {}
+    for decoder in ("nearest", "neighbours"):
+        decoded = Hue(**RANGE, decoder=decoder).decode(painted, mel256).values
+        db = np.clip(20 * np.log10(np.maximum(decoded, 1e-9) / mel256.full_scale), -100, 0)
+        rms[decoder] = np.sqrt(np.mean((db - loud) ** 2))
+    assert rms["neighbours"] < 0.7 * rms["nearest"]
+
+
+@pytest.mark.parametrize(
+    ("cmap", "phrase"),
+    [
+        ("hsv", "hsv comes back to itself: levels 0 and 255 are only 24 steps"),
+        ("twilight", "twilight has the same colour at levels 0 and 509"),
+        ("flag", "flag has the same colour at levels 0 and"),
+        ("prism", "prism has the same colour"),
+        ("tab10", "tab10 comes back to itself: levels 0 and 9"),
+        ("Set1", "Set1 leaps 254 steps of 255 from level 0 to 1"),
+        ("virdis", "does not know; did you mean viridis"),
+        (7, "codec.cmap is 7"),
+    ],
+)
+def test_maps_that_cannot_be_decoded_are_refused(cmap, phrase):
+    with pytest.raises(BadInput, match=phrase):
+        Colormap(**RANGE, cmap=cmap)
+
+
+def test_a_map_of_one_colour_is_refused():
+    colormaps.register(ListedColormap(["red", "red"], name="only_red"))
+    try:
+        with pytest.raises(BadInput, match="only one colour"):
+            Colormap(**RANGE, cmap="only_red")
+    finally:
+        colormaps.unregister("only_red")
+
+
+def test_resolution_counts_levels_that_share_a_colour():
+    gray, viridis = (Colormap(**RANGE, cmap=cmap).resolution_db() for cmap in ("gray", "viridis"))
+    assert gray == 100 / 255
+    assert viridis == 2 * 100 / 255  # two neighbouring colours are equal in 8 bits
+
+
+def test_unknown_decoders_are_refused():
+    with pytest.raises(BadInput, match=r"codec\.decoder is 'best'"):
+        Hue(**RANGE, decoder="best")

@@ -1,0 +1,342 @@
+"""Picture files: what goes in comes back, and what is no spectrogram is refused by name."""
+
+import json
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hydra.utils import instantiate
+from PIL import Image, PngImagePlugin
+
+from vocoder.errors import BadInput
+from vocoder.image.codec import Float32, Gray8, Gray16, Rgb24, RgbSum
+from vocoder.image.palette import Colormap, Hue
+from vocoder.image.picture import (
+    PictureInfo,
+    decode_picture,
+    jpeg_tables,
+    read_picture,
+    write_picture,
+)
+from vocoder.image.seed import SeedJpeg, SeedTiff
+
+CONF = Path(__file__).parents[2] / "conf"
+RANGE: dict[str, Any] = {"db_min": -100.0, "db_max": 0.0}
+CODECS = [
+    Gray8(**RANGE),
+    Gray16(**RANGE),
+    Float32(**RANGE),
+    RgbSum(**RANGE),
+    Rgb24(**RANGE),
+    Hue(**RANGE),
+    Colormap(**RANGE, cmap="viridis"),
+    SeedTiff(),
+    SeedJpeg(median_db=-60.0),
+]
+PLACES = [(codec, suffix) for codec in CODECS for suffix in codec.suffixes]
+
+
+def load(name):
+    return instantiate(yaml.safe_load((CONF / f"spec/{name}.yaml").read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def mel256():
+    return load("mel256")
+
+
+def smooth(codec, spec, frames=48):
+    """A picture without fine detail, which even JPEG keeps nearly."""
+    rows, columns = np.mgrid[0 : spec.bins, 0:frames]
+    db = -50 + 30 * np.sin(rows / spec.bins * 5) * np.cos(columns / 20)
+    return codec.encode((spec.full_scale * 10 ** (db / 20)).astype(np.float32), spec)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), PLACES, ids=lambda x: getattr(x, "name", x))
+def test_pixels_and_metadata_come_back(codec, suffix, mel256, tmp_path):
+    spec = load("seed") if codec.name.startswith("seed") else mel256
+    info = PictureInfo(spec, codec, samples=12_000, gain_db=-6.02)
+    pixels = smooth(codec, spec)
+    path = tmp_path / f"picture{suffix}"
+    write_picture(path, pixels, codec, info)
+    picture = read_picture(path)
+    assert picture.info == info
+    assert picture.lossy == (suffix in (".jpg", ".jpeg"))
+    assert picture.mode in codec.modes
+    if picture.lossy:
+        assert np.abs(picture.pixels.astype(int) - pixels).mean() < 4
+    else:
+        expected = np.repeat(pixels[..., None], 3, 2) if picture.mode != codec.mode else pixels
+        np.testing.assert_array_equal(picture.pixels, expected)
+        decoded = decode_picture(picture, codec, spec).values
+        np.testing.assert_array_equal(decoded, codec.decode(pixels, spec).values)
+
+
+def test_pictures_of_other_programs_have_no_info(mel256, tmp_path):
+    pixels = Image.fromarray(smooth(CODECS[0], mel256))
+    pixels.save(tmp_path / "a.png")
+    exif = Image.Exif()
+    exif[270] = "a holiday"
+    pixels.save(tmp_path / "a.jpg", exif=exif)
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
+    for suffix in ("png", "jpg", "tif"):
+        assert read_picture(tmp_path / f"a.{suffix}").info is None
+
+
+def test_grey_may_be_stored_with_three_channels(mel256, tmp_path):
+    codec = Gray8(**RANGE)
+    pixels = smooth(codec, mel256)
+    write_picture(tmp_path / "a.png", np.repeat(pixels[..., None], 3, 2), codec, None)
+    decoded = decode_picture(read_picture(tmp_path / "a.png"), codec, mel256).values
+    np.testing.assert_allclose(decoded, codec.decode(pixels, mel256).values, rtol=1e-6)
+
+
+class TestLoss:
+    def test_quality_and_subsampling_matter(self, mel256, tmp_path):
+        codec = Hue(**RANGE)
+        random = np.random.default_rng(0)
+        values = mel256.full_scale * random.random((256, 64)).astype(np.float32) ** 4
+        pixels = codec.encode(values, mel256)
+
+        def loss(name, **options):
+            path = tmp_path / name
+            write_picture(path, pixels, codec, None, overwrite=True, **options)
+            return np.abs(read_picture(path).pixels.astype(int) - pixels).mean()
+
+        default = loss("a.jpg")
+        assert default == loss("a.jpg", quality=75, subsampling="4:2:0")
+        assert loss("a.jpg", subsampling="4:4:4") < 0.7 * default
+        assert loss("a.jpg", quality=95) < default
+        assert loss("a.webp") == 0
+        assert loss("a.webp", quality=80) > 0
+        assert read_picture(tmp_path / "a.webp").lossy
+
+    @pytest.mark.parametrize("codec", [Gray16(**RANGE), Rgb24(**RANGE)], ids=lambda x: x.name)
+    @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+    def test_exact_codecs_refuse_it_when_writing(self, codec, suffix, mel256, tmp_path):
+        path = tmp_path / f"a{suffix}"
+        with pytest.raises(BadInput, match=rf"codec {codec.name} .* needs every bit; use \.png"):
+            write_picture(path, smooth(codec, mel256), codec, None)
+        assert not path.exists()
+
+    @pytest.mark.parametrize("name", ["a.jpg", "a.webp"])
+    def test_exact_codecs_refuse_it_when_decoding(self, name, mel256, tmp_path):
+        codec = Rgb24(**RANGE)
+        Image.fromarray(smooth(codec, mel256)).save(tmp_path / name, quality=90)
+        with pytest.raises(BadInput, match=rf"{name}: stored with loss, .* rgb24 needs every bit"):
+            decode_picture(read_picture(tmp_path / name), codec, mel256)
+
+    def test_extended_webp_is_told_apart(self, mel256, tmp_path):
+        """With metadata, WebP puts another chunk before the picture's."""
+        codec = RgbSum(**RANGE)
+        info = PictureInfo(mel256, codec)
+        for quality, name in ((None, "a.webp"), (80, "b.webp")):
+            write_picture(tmp_path / name, smooth(codec, mel256), codec, info, quality=quality)
+        assert (tmp_path / "a.webp").read_bytes()[12:16] == b"VP8X"
+        assert not read_picture(tmp_path / "a.webp").lossy
+        assert read_picture(tmp_path / "b.webp").lossy
+
+
+class TestWritingIsRefused:
+    @pytest.mark.parametrize(
+        ("codec", "name", "options", "phrase"),
+        [
+            (Gray8(**RANGE), "a.bmp", {}, r"cannot be stored as \.bmp; use \.png"),
+            (Gray8(**RANGE), "a", {}, "a file without suffix"),
+            (Gray8(**RANGE), "a.png", {"quality": 90}, r"quality is 90, but \.png is lossless"),
+            (Gray8(**RANGE), "a.jpg", {"quality": 0}, "quality is 0; expected 1 to 100"),
+            (Gray8(**RANGE), "a.jpg", {"quality": 101}, "expected 1 to 100"),
+            (Gray8(**RANGE), "a.jpg", {"subsampling": "4:1:1"}, "subsampling is '4:1:1'"),
+            (Float32(**RANGE), "a.png", {}, r"float32 cannot be stored as \.png; use \.tif"),
+        ],
+    )
+    def test_for_the_container(self, codec, name, options, phrase, mel256, tmp_path):
+        with pytest.raises(BadInput, match=phrase):
+            write_picture(tmp_path / name, smooth(codec, mel256), codec, None, **options)
+        assert not list(tmp_path.iterdir())
+
+    def test_for_the_pixels(self, mel256, tmp_path):
+        grey = smooth(Gray8(**RANGE), mel256)
+        with pytest.raises(BadInput, match=r"8-bit grey .* hue writes 8-bit colour"):
+            write_picture(tmp_path / "a.png", grey, Hue(**RANGE), None)
+        with pytest.raises(BadInput, match="do not fit into WebP"):
+            write_picture(tmp_path / "a.webp", np.zeros((2, 16384), np.uint8), CODECS[0], None)
+        with pytest.raises(BadInput, match="cannot write"):
+            write_picture(tmp_path / "a.jpg", np.zeros((2, 65536), np.uint8), CODECS[0], None)
+        assert not list(tmp_path.iterdir())
+
+    def test_for_what_exists(self, mel256, tmp_path):
+        codec = Gray8(**RANGE)
+        write_picture(tmp_path / "a.png", smooth(codec, mel256), codec, None)
+        before = (tmp_path / "a.png").read_bytes()
+        with pytest.raises(BadInput, match=r"a\.png exists"):
+            write_picture(tmp_path / "a.png", smooth(codec, mel256), codec, None)
+        assert (tmp_path / "a.png").read_bytes() == before
+
+
+def png(width, height, *, depth=8, colour=0, data=b""):
+    """A PNG file put together by hand."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(data)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
+def bad_files(folder):
+    """Every file that is no spectrogram picture, with a phrase of its refusal."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    real = np.where(np.eye(64, dtype=bool), np.float32("nan"), np.float32(-3))
+    picture = Image.fromarray(noise)
+    for name, mode in (("cmyk.jpg", "CMYK"), ("palette.png", "P"), ("bit.png", "1")):
+        picture.convert(mode).save(folder / name)
+    for name, mode in (("alpha.png", "RGBA"), ("grey_alpha.png", "LA"), ("int.tif", "I")):
+        picture.convert("L").convert(mode).save(folder / name)
+    picture.save(folder / "animation.png", save_all=True, append_images=[picture.rotate(90)])
+    Image.fromarray(real).save(folder / "nan.tif")
+    Image.fromarray(np.where(np.isnan(real), -np.inf, real)).save(folder / "inf.tif")
+    (folder / "deep.png").write_bytes(png(2, 2, depth=16, colour=2, data=bytes(2 * 13)))
+    (folder / "bomb.png").write_bytes(png(30_000, 30_000))
+    (folder / "big.png").write_bytes(png(12_000, 9_000))
+    (folder / "text.png").write_text("these are not the pixels")
+    (folder / "empty.png").touch()
+    (folder / "folder.png").mkdir()
+    for suffix in (".png", ".tif", ".jpg", ".webp"):
+        picture.save(folder / f"whole{suffix}")
+        data = (folder / f"whole{suffix}").read_bytes()
+        (folder / f"half{suffix}").write_bytes(data[: len(data) // 2])
+    picture.save(folder / "packed.tif", compression="tiff_deflate")
+    data = (folder / "packed.tif").read_bytes()
+    (folder / "half_packed.tif").write_bytes(data[: len(data) // 2])
+    return {
+        "cmyk.jpg": "CMYK colour",
+        "palette.png": "palette colour",
+        "bit.png": "black and white",
+        "alpha.png": "alpha channel",
+        "grey_alpha.png": "alpha channel",
+        "int.tif": r"unusual kind of picture \(mode I\)",
+        "animation.png": "holds several pictures",
+        "nan.tif": "NaN or infinity",
+        "inf.tif": "NaN or infinity",
+        "deep.png": "16 bits a channel",
+        "bomb.png": "too large",
+        "big.png": "too (large|many)",
+        "text.png": "not a PNG, JPEG, TIFF or WebP picture",
+        "empty.png": r"empty \(0 bytes\)",
+        "folder.png": "no such picture",
+        "missing.png": "no such picture",
+        "half.png": "truncated or damaged",
+        "half.jpg": "truncated or damaged",
+        "half.tif": "truncated|damaged",
+        "half.webp": "truncated|damaged",
+        "half_packed.tif": "truncated|damaged",
+    }
+
+
+def test_what_is_no_spectrogram_is_refused(tmp_path):
+    for name, phrase in bad_files(tmp_path).items():
+        with pytest.raises(BadInput, match=rf"{name}: .*({phrase})"):
+            read_picture(tmp_path / name)
+
+
+def test_sixteen_bit_colour_in_tiff_is_refused(tmp_path):
+    """Pillow cannot write such a file: the tags of TIFF 6.0 by hand, two pixels."""
+    entries = [
+        (256, 3, 1, 2),  # width
+        (257, 3, 1, 1),  # height
+        (258, 3, 3, 8 + 2 + 9 * 12 + 4),  # bits per sample, stored after the directory
+        (259, 3, 1, 1),  # no compression
+        (262, 3, 1, 2),  # RGB
+        (273, 4, 1, 8 + 2 + 9 * 12 + 4 + 6),  # where the pixels are
+        (277, 3, 1, 3),  # samples per pixel
+        (278, 3, 1, 1),  # rows per strip
+        (279, 4, 1, 12),  # bytes of pixels
+    ]
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    data = b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
+    (tmp_path / "a.tif").write_bytes(data + struct.pack("<3H", 16, 16, 16) + bytes(12))
+    with pytest.raises(BadInput, match="16 bits a channel"):
+        read_picture(tmp_path / "a.tif")
+
+
+def test_a_bomb_is_never_unpacked(tmp_path, monkeypatch):
+    (tmp_path / "bomb.png").write_bytes(png(30_000, 30_000))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("unpacked"))
+    with pytest.raises(BadInput, match="too large"):
+        read_picture(tmp_path / "bomb.png")
+
+
+def test_files_are_closed(tmp_path, monkeypatch):
+    opened = []
+    original = Image.open
+
+    def spy(*arguments, **options):
+        opened.append(original(*arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(Image, "open", spy)
+    for name in bad_files(tmp_path):
+        with pytest.raises(BadInput):
+            read_picture(tmp_path / name)
+    read_picture(tmp_path / "whole.png")
+    assert len(opened) > 5
+    assert all(image.fp is None or image.fp.closed for image in opened)
+
+
+class TestBrokenMetadata:
+    @pytest.mark.parametrize(
+        ("change", "phrase"),
+        [
+            (lambda text: text[:-5], "its vocoder metadata is damaged"),
+            (lambda text: "[]", "metadata holds list"),
+            (lambda text: "[" * 100_000, "damaged"),
+            (lambda text: text.replace('"n_fft": 1024', '"n_fft": 1023'), "spec.n_fft is 1023"),
+            (lambda text: text.replace('"n_fft"', '"nfft"'), "the spec lacks n_fft"),
+            (lambda text: text.replace("gray8", "gray9"), "codec is named 'gray9'"),
+            (lambda text: text.replace('"samples": null', '"samples": -1'), "samples is -1"),
+            (lambda text: text.replace('"gain_db": 0.0', '"gain_db": NaN'), "gain_db is nan"),
+            (lambda text: text.replace('"gain_db"', '"gain"'), r"holds \['codec', 'gain'"),
+        ],
+    )
+    def test_names_the_file(self, change, phrase, mel256, tmp_path):
+        text = PictureInfo(mel256, Gray8(**RANGE)).to_json()
+        assert change(text) != text
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_text("vocoder", change(text))
+        picture = Image.fromarray(np.zeros((4, 4), np.uint8))
+        picture.save(tmp_path / "a.png", pnginfo=chunks)
+        with pytest.raises(BadInput, match=rf"a\.png: .*{phrase}"):
+            read_picture(tmp_path / "a.png")
+
+    @pytest.mark.parametrize("suffix", [".tif", ".jpg", ".webp"])
+    def test_in_an_image_description(self, suffix, tmp_path):
+        exif = Image.Exif()
+        exif[270] = json.dumps({"vocoder": {"spec": 1}})
+        picture = Image.fromarray(np.zeros((4, 4, 3), np.uint8))
+        picture.save(tmp_path / f"a{suffix}", exif=exif)
+        with pytest.raises(BadInput, match="its vocoder metadata holds"):
+            read_picture(tmp_path / f"a{suffix}")
+
+
+def test_decoding_names_the_file(mel256, tmp_path):
+    codec = Gray8(**RANGE)
+    write_picture(tmp_path / "small.png", smooth(codec, mel256)[:100], codec, None)
+    with pytest.raises(BadInput, match=r"small\.png: picture is 48 wide and 100 high"):
+        decode_picture(read_picture(tmp_path / "small.png"), codec, mel256)
+
+
+def test_jpeg_tables(mel256, tmp_path):
+    """The standard's luma table (ITU-T T.81, K.1) at quality 50, in rows and columns."""
+    codec = Gray8(**RANGE)
+    write_picture(tmp_path / "a.jpg", smooth(codec, mel256), codec, None, quality=50)
+    table = jpeg_tables(tmp_path / "a.jpg")
+    np.testing.assert_array_equal(table[0], [16, 11, 10, 16, 24, 40, 51, 61])
+    np.testing.assert_array_equal(table[:, 0], [16, 12, 14, 14, 18, 24, 49, 72])
+    write_picture(tmp_path / "a.png", smooth(codec, mel256), codec, None)
+    with pytest.raises(BadInput, match="not a JPEG picture"):
+        jpeg_tables(tmp_path / "a.png")

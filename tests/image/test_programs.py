@@ -1,0 +1,224 @@
+"""Which program wrote a folder, and which pictures are its output."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vocoder.errors import BadInput
+from vocoder.image.programs import FOLDER, find_painted
+
+# Stems with what makes them hard: underscores, dashes, endings that look like labels.
+STEMS = ["a_b__00", "a_b__01", "c-d_real", "e_output"]
+RUN = "results/tel/test_latest/images"
+JUNYANZ = "pytorch-CycleGAN-and-pix2pix"
+
+LAYOUTS = {
+    "pix2pix": (JUNYANZ, RUN, "{}_{}.png", ("fake_B", "real_A", "real_B")),
+    "cyclegan": (
+        JUNYANZ,
+        "results/tel/test_latest_iter500/images",
+        "{}_{}.png",
+        ("fake_B", "real_A", "rec_A", "real_B", "fake_A", "rec_B", "idt_A", "idt_B"),
+    ),
+    "test model": (f"{JUNYANZ} --model test", RUN, "{}_{}.png", ("fake", "real")),
+    "cut": ("CUT", RUN, "{1}/{0}.png", ("fake_B", "real_A", "real_B")),
+    "affinelayer": (
+        "pix2pix-tensorflow",
+        "results/images",
+        "{}-{}.png",
+        ("outputs", "inputs", "targets"),
+    ),
+    "lua": (
+        "pix2pix (Lua)",
+        "results/tel/latest_net_G_val/images",
+        "{1}/{0}.png",
+        ("output", "input", "target"),
+    ),
+    "pix2pixHD": ("pix2pixHD", RUN, "{}_{}.jpg", ("synthesized_image", "input_label")),
+}
+
+
+def save(path: Path, pixels: np.ndarray | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8) if pixels is None else pixels).save(path)
+    return path
+
+
+def lay_out(root: Path, layout: str, stems=STEMS) -> Path:
+    """Pictures as a program writes them; the folder in which they lie."""
+    _, folder, pattern, labels = LAYOUTS[layout]
+    for stem in stems:
+        for label in labels:
+            save(root / folder / pattern.format(stem, label))
+    (root / folder).parent.joinpath("index.html").write_text("<html>")
+    return root / folder
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_program_from_every_level(tmp_path, layout):
+    images = lay_out(tmp_path, layout)
+    program, _, pattern, labels = LAYOUTS[layout]
+    levels = [images, *list(images.parents)[: len(images.relative_to(tmp_path).parts)]]
+    assert levels[-1] == tmp_path
+    for folder in levels:
+        painted = find_painted(folder)
+        assert (painted.program, painted.label) == (program, labels[0])
+        assert painted.truncates
+        assert [tile.stem for tile in painted.tiles] == STEMS
+        expected = [images / pattern.format(stem, labels[0]) for stem in STEMS]
+        assert [tile.path for tile in painted.tiles] == expected
+        assert [tile.stem for tile in painted.inputs] == STEMS
+        assert painted.foreign == painted.duplicates == []
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_label_overrides_and_an_unknown_one_lists_what_is_there(tmp_path, layout):
+    images = lay_out(tmp_path, layout)
+    for label in LAYOUTS[layout][3]:
+        painted = find_painted(images, label)
+        assert painted.label == label
+        assert all(label in str(tile.path.relative_to(images)) for tile in painted.tiles)
+        assert [tile.stem for tile in painted.tiles] == STEMS
+    with pytest.raises(BadInput, match=r"no pictures labelled fake_C, only .*label=") as error:
+        find_painted(images, "fake_C")
+    assert all(label in str(error.value) for label in LAYOUTS[layout][3])
+
+
+@pytest.mark.parametrize("layout", ["cut", "lua"])
+def test_the_folder_of_one_label(tmp_path, layout):
+    images = lay_out(tmp_path, layout)
+    program, _, _, labels = LAYOUTS[layout]
+    for label in labels:
+        painted = find_painted(images / label)
+        assert (painted.program, painted.label) == (program, label)
+        assert {tile.path.parent for tile in painted.tiles} == {images / label}
+    with pytest.raises(BadInput, match="no pictures labelled nothing"):
+        find_painted(images / labels[0], "nothing")
+
+
+def test_real_output(painted):
+    found = find_painted(painted / "results")
+    assert found.program == JUNYANZ
+    assert found.label == "fake_B"
+    assert len(found.tiles) == len(found.inputs) == len(found.targets) == 7
+    assert found.tiles[0].stem == "nl_m__m-obdivovat__00"
+
+
+def test_only_outputs_kept(tmp_path):
+    for stem in STEMS:
+        save(tmp_path / f"{stem}_fake_B.png")
+    painted = find_painted(tmp_path)
+    assert painted.label == "fake_B"
+    assert [tile.stem for tile in painted.tiles] == STEMS
+    assert painted.inputs == []
+
+
+def test_no_output_asks_for_a_label(tmp_path):
+    save(tmp_path / "a_real_A.png")
+    save(tmp_path / "a_real_B.png")
+    with pytest.raises(BadInput, match="only real_A, real_B"):
+        find_painted(tmp_path)
+    assert find_painted(tmp_path, "real_B").tiles[0].stem == "a"
+
+
+def test_several_runs_are_listed(tmp_path):
+    lay_out(tmp_path, "pix2pix")
+    lay_out(tmp_path, "cyclegan")
+    with pytest.raises(BadInput, match="several runs") as error:
+        find_painted(tmp_path)
+    assert "test_latest/images (" in str(error.value)
+    assert "test_latest_iter500/images (" in str(error.value)
+    assert find_painted(tmp_path / RUN).label == "fake_B"
+    assert find_painted(tmp_path, "rec_A").folder.parent.name == "test_latest_iter500"
+
+
+def test_duplicates_foreign_pictures_and_other_files(tmp_path):
+    images = lay_out(tmp_path, "pix2pix", ["a", "b"])
+    save(images / "a_fake_B.jpg")
+    save(images / "holiday.png")
+    save(images / ".1-a_fake_B.png")
+    (images / "notes.txt").write_text("text")
+    painted = find_painted(tmp_path)
+    assert [tile.path.name for tile in painted.tiles] == ["a_fake_B.png", "b_fake_B.png"]
+    assert [path.name for path in painted.duplicates] == ["a_fake_B.jpg"]
+    assert [path.name for path in painted.foreign] == ["holiday.png"]
+
+
+def test_bare_pictures_as_img2img_turbo_writes_them(tmp_path):
+    for name in ("b_real.PNG", "a.png", "c_output.jpg", "a.webp"):
+        save(tmp_path / "output" / name)
+    for folder in (tmp_path, tmp_path / "output"):
+        painted = find_painted(folder)
+        assert (painted.program, painted.label, painted.truncates) == (FOLDER, "", False)
+        assert [tile.stem for tile in painted.tiles] == ["a", "b_real", "c_output"]
+        assert [path.name for path in painted.duplicates] == ["a.webp"]
+    with pytest.raises(BadInput, match="carry no labels"):
+        find_painted(tmp_path, "fake_B")
+    save(tmp_path / "more" / "d.png")
+    with pytest.raises(BadInput, match=r"several folders; give one of them: .*more.*output"):
+        find_painted(tmp_path)
+
+
+def test_one_picture(tmp_path):
+    bare = find_painted(save(tmp_path / "clip_real.png"))
+    assert (bare.program, [tile.stem for tile in bare.tiles]) == (FOLDER, ["clip_real"])
+    labelled = find_painted(save(tmp_path / "clip_fake_B.png"))
+    assert (labelled.program, labelled.tiles[0].stem) == (JUNYANZ, "clip")
+    assert labelled.truncates
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["epoch001_real_A.png", "epoch001_fake_B.png", "epoch012_fake_B.png"],
+        ["epoch001_input_label.jpg", "epoch001_synthesized_image.jpg"],
+        ["00000100-a-inputs.png", "00000100-a-outputs.png"],
+    ],
+)
+def test_previews_of_a_training_are_refused(tmp_path, names):
+    paths = [save(tmp_path / "checkpoints/tel/web/images" / name) for name in names]
+    with pytest.raises(BadInput, match="previews of a training"):
+        find_painted(tmp_path)
+    assert len(find_painted(paths[1]).tiles) == 1  # a single one can still be heard
+    lay_out(tmp_path, "pix2pix")
+    assert find_painted(tmp_path).folder == tmp_path / RUN
+
+
+def test_sample_sheets_of_pytorch_gan_are_refused(tmp_path):
+    cell, columns = 16, 5
+    sheet = np.zeros((2 * (3 * cell + 2) + 2, columns * (cell + 2) + 2, 3), np.uint8)
+    for row in range(2):
+        for column in range(columns):
+            y, x = 2 + row * (3 * cell + 2), 2 + column * (cell + 2)
+            sheet[y : y + 3 * cell, x : x + cell] = 90
+    save(tmp_path / "images" / "facades" / "500.png", sheet)
+    with pytest.raises(BadInput, match="PyTorch-GAN"):
+        find_painted(tmp_path / "images")
+
+
+def test_tiles_with_numbers_for_names_are_not_sample_sheets(tmp_path):
+    ramp = np.tile(np.arange(94, dtype=np.uint8), (102, 1))
+    for name in ("0.png", "1.png"):
+        save(tmp_path / name, ramp)
+    assert [tile.stem for tile in find_painted(tmp_path).tiles] == ["0", "1"]
+    save(tmp_path / "0.png", np.zeros((102, 94), np.uint8))
+    assert len(find_painted(tmp_path).tiles) == 2
+
+
+def test_symbolic_links(tmp_path):
+    lay_out(tmp_path / "elsewhere", "pix2pix")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/results").symlink_to(tmp_path / "elsewhere/results")
+    (tmp_path / "work/loop").symlink_to(tmp_path / "work")
+    assert len(find_painted(tmp_path / "work").tiles) == len(STEMS)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(BadInput, match="does not exist"):
+        find_painted(tmp_path / "results")
+    (tmp_path / "notes.txt").write_text("text")
+    for path in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(BadInput, match="holds no pictures"):
+            find_painted(path)

@@ -1,0 +1,148 @@
+"""Pictures made with librosa's own functions open as what they were."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import yaml
+from hydra.utils import instantiate
+from PIL import Image
+
+from vocoder.errors import BadInput
+from vocoder.image.picture import decode_picture, read_picture
+from vocoder.image.seed import AMIN_DB, TOP_DB, SeedJpeg, SeedTiff, median_db_of
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return instantiate(yaml.safe_load((CONF / "spec/seed.yaml").read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def magnitude(speech):
+    return np.abs(librosa.stft(speech))
+
+
+@pytest.fixture(scope="module")
+def noisy(speech):
+    """With a room's noise, as most recordings have: the median lies within 80 dB of the top."""
+    noise = np.random.default_rng(0).standard_normal(len(speech)).astype(np.float32)
+    return np.abs(librosa.stft(speech + 1e-3 * noise))
+
+
+def test_floors_are_librosas_defaults():
+    quiet = librosa.amplitude_to_db(np.array([1e-9, 1e-6]), top_db=None)
+    np.testing.assert_allclose(quiet, AMIN_DB)
+    assert np.ptp(librosa.amplitude_to_db(np.array([1.0, 1e-9]))) == TOP_DB
+
+
+class TestTiff:
+    def test_opens_what_librosa_wrote(self, magnitude, spec, tmp_path):
+        db = librosa.amplitude_to_db(magnitude)
+        Image.fromarray(db).save(tmp_path / "old.tif")
+        decoded = decode_picture(read_picture(tmp_path / "old.tif"), SeedTiff(), spec).values
+        floor = db <= db.max() - TOP_DB
+        assert 0.3 < floor.mean() < 0.9
+        assert (decoded[floor] == 0).all()
+        np.testing.assert_allclose(decoded[~floor], librosa.db_to_amplitude(db)[~floor], rtol=1e-5)
+
+    def test_writes_what_librosa_wrote(self, magnitude, spec):
+        pixels = SeedTiff().encode(magnitude, spec)
+        np.testing.assert_allclose(pixels, librosa.amplitude_to_db(magnitude), atol=1e-4)
+        assert pixels.dtype == np.float32
+
+    def test_a_part_of_the_picture_has_the_same_floor(self, magnitude, spec):
+        db = librosa.amplitude_to_db(magnitude)
+        part = db[:, db.max(axis=0) < db.max()]
+        decoded = SeedTiff().decode(part, spec).values
+        assert (decoded[part <= db.max() - TOP_DB] == 0).all()
+        assert (decoded[part > db.max() - TOP_DB] > 0).all()
+
+    def test_digital_silence(self, spec):
+        db = librosa.amplitude_to_db(np.zeros((1025, 3), np.float32))
+        assert (SeedTiff().decode(db, spec).values == 0).all()
+
+    def test_range_is_no_choice(self):
+        assert SeedTiff().to_dict() == {"name": "seed_tiff"}
+        with pytest.raises(TypeError):
+            SeedTiff(db_min=-80.0)  # type: ignore[call-arg]
+
+
+class TestJpeg:
+    @pytest.mark.parametrize("recording", ["magnitude", "noisy"])
+    def test_writes_what_pillow_wrote(self, recording, spec, request):
+        given = request.getfixturevalue(recording)
+        db = librosa.amplitude_to_db(given, ref=np.median)
+        old = np.asarray(Image.fromarray(db).convert("L"))
+        pixels = SeedJpeg(median_db=median_db_of(given, spec)).encode(given, spec)
+        # A value that is almost whole may fall on either side of its truncation.
+        assert (pixels != old).mean() < 1e-4
+        assert np.abs(pixels.astype(int) - old).max() <= 1
+
+    @pytest.mark.parametrize("recording", ["magnitude", "noisy"])
+    def test_decodes_to_the_middle_of_each_decibel(self, recording, spec, request):
+        given = request.getfixturevalue(recording)
+        codec = SeedJpeg(median_db=median_db_of(given, spec), margin_db=0.0)
+        pixels = codec.encode(given, spec)
+        decoded = codec.decode(pixels, spec).values
+        floor = pixels <= max(0, int(pixels.max()) - TOP_DB)
+        assert 0.4 < floor.mean() < 0.9
+        assert (decoded[floor] == 0).all()
+        error_db = librosa.amplitude_to_db(decoded[~floor], top_db=None) - librosa.amplitude_to_db(
+            given[~floor], top_db=None
+        )
+        assert np.abs(error_db).max() < codec.resolution_db() / 2 + 1e-4
+        assert abs(error_db.mean()) < 0.02, "the truncation's bias is still there"
+
+    def test_margin_silences_what_jpeg_smeared(self, noisy, spec, tmp_path):
+        db = librosa.amplitude_to_db(noisy, ref=np.median)
+        truth = Image.fromarray(db).convert("L")
+        truth.save(tmp_path / "old.jpg")
+        picture = read_picture(tmp_path / "old.jpg")
+        assert picture.lossy
+        floor = np.asarray(truth) == 0
+        median_db = median_db_of(noisy, spec)
+        heard = [
+            (decode_picture(picture, codec, spec).values[floor] > 0).mean()
+            for codec in (
+                SeedJpeg(median_db=median_db, margin_db=0.0),
+                SeedJpeg(median_db=median_db),
+            )
+        ]
+        assert heard[0] > 0.2
+        assert heard[1] < 0.05
+
+    def test_level_is_the_parameter(self, noisy, spec):
+        pixels = SeedJpeg(median_db=-60.0).encode(noisy, spec)
+        quiet, loud = (
+            SeedJpeg(median_db=median_db).decode(pixels, spec).values for median_db in (-60, -40)
+        )
+        np.testing.assert_allclose(loud, 10 * quiet, rtol=1e-5)
+
+    def test_pillow_truncates_and_clips(self):
+        given = np.array([[-5.0, 0.0, 0.9, 79.9, 254.99, 255.0, 300.0]], np.float32)
+        old = np.asarray(Image.fromarray(given).convert("L"))
+        np.testing.assert_array_equal(old, [[0, 0, 0, 79, 254, 255, 255]])
+
+    @pytest.mark.parametrize(
+        ("fields", "phrase"),
+        [
+            ({"median_db": float("nan")}, "codec.median_db is nan"),
+            ({"median_db": -60.0, "margin_db": -1.0}, "codec.margin_db is -1; expected 0 or more"),
+        ],
+    )
+    def test_bad_fields(self, fields, phrase):
+        with pytest.raises(BadInput, match=phrase):
+            SeedJpeg(**fields)
+
+
+def test_median_of_powers_and_of_silence(magnitude, spec):
+    power = replace(spec, power=2.0)
+    expected = 20 * np.log10(np.median(magnitude))
+    assert median_db_of(magnitude, spec) == pytest.approx(expected)
+    assert median_db_of(magnitude**2, power) == pytest.approx(expected, abs=1e-3)
+    assert median_db_of(np.zeros((1025, 2)), spec) == AMIN_DB

@@ -1,0 +1,196 @@
+"""The measuring recipes, with a tiny inverter and options of their own."""
+
+import argparse
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+
+from recipes import colours, quality, systems
+from vocoder.errors import BadInput
+from vocoder.spectrogram import Spectrogram, istft
+
+SPEC = systems.CONF / "spec/linear512.yaml"
+GRAY8 = "linear512/gray8/lossless/zero_phase"
+
+
+class ZeroPhase:
+    """An inverter that needs no time and sounds like it."""
+
+    def __init__(self, gain: float) -> None:
+        self.gain = gain
+
+    def __call__(self, spectrogram: Spectrogram) -> torch.Tensor:
+        values = torch.nn.functional.pad(spectrogram.values, (0, 0, 0, 1))
+        return self.gain * istft(values + 0j, spectrogram.spec, spectrogram.length)
+
+
+@pytest.fixture(autouse=True)
+def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "conf"
+    range_db = {"db_min": -100.0, "db_max": 0.0}
+    for name, values in {
+        "spec/linear512": yaml.safe_load(SPEC.read_text()),
+        "codec/gray8": {"_target_": "vocoder.image.codec.Gray8"} | range_db,
+        "codec/rgb24": {"_target_": "vocoder.image.codec.Rgb24"} | range_db,
+        "codec/float32": {"_target_": "vocoder.image.codec.Float32"} | range_db,
+        "inverter/zero_phase": {
+            "_target_": f"{__name__}.ZeroPhase",
+            "gain": "${oc.select:gain,1.0}",
+        },
+    }.items():
+        path = folder / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(values))
+    monkeypatch.setattr(systems, "CONF", folder)
+    systems.build.cache_clear()
+    return folder
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, speech: np.ndarray) -> Path:
+    folder = tmp_path / "corpus"
+    with_split = {"cs_m/a": "test", "cs_m/b": "train", "nl_v/c": "test"}
+    for line in with_split:
+        path = folder / f"{line}.flac"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, speech, 22_050)
+    with (folder / "lines.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["line", "split"])
+        writer.writerows(with_split.items())
+    return folder
+
+
+def test_a_lossless_picture_is_wrong_by_a_rounding_and_noise_adds_to_it(tmp_path: Path) -> None:
+    # Broadband, so that hardly a pixel is at the floor, where there is no error.
+    sound = 0.1 * np.random.default_rng(0).standard_normal(30_000).astype(np.float32)
+    lossless = systems.render(GRAY8, sound, 22_050, tmp_path)
+    assert lossless.samples.shape == sound.shape
+    # A uniform error of one step has a deviation of its width over the root of 12.
+    step_db = 100 / 255
+    assert lossless.picture_rms_db == pytest.approx(step_db / np.sqrt(12), rel=0.05)
+    # Three noisy channels averaged, each rounded again.
+    noisy = systems.render(GRAY8.replace("lossless", "noise2"), sound, 22_050, tmp_path)
+    expected = step_db * np.sqrt(1 / 12 + (2**2 + 1 / 12) / 3)
+    assert noisy.picture_rms_db == pytest.approx(expected, rel=0.05)
+    jpeg75, jpeg95 = (
+        systems.render(GRAY8.replace("lossless", name), sound, 22_050, tmp_path)
+        for name in ("jpg75", "jpg95")
+    )
+    assert jpeg75.picture_bytes < jpeg95.picture_bytes < lossless.picture_bytes
+    assert (jpeg75.picture_rms_db or 0) > (jpeg95.picture_rms_db or 0) > 0.3
+
+
+def test_overrides_reach_the_objects(tmp_path: Path, speech: np.ndarray) -> None:
+    plain = systems.render(GRAY8, speech, 22_050, tmp_path)
+    louder = systems.render(f"{GRAY8}:gain=2.0", speech, 22_050, tmp_path)
+    np.testing.assert_allclose(louder.samples, 2 * plain.samples, rtol=1e-5)
+    coarse = systems.render(GRAY8.replace("gray8", "gray8:db_min=-50.0"), speech, 22_050, tmp_path)
+    assert (coarse.picture_rms_db or 0) < (plain.picture_rms_db or 0)
+
+
+def test_the_seeds_roads_are_librosas(tmp_path: Path, speech: np.ndarray) -> None:
+    tiff = systems.render("seed_tiff", speech, 22_050, tmp_path)
+    jpeg = systems.render("seed_jpeg", speech, 22_050, tmp_path)
+    assert tiff.samples.std() == pytest.approx(speech.std(), rel=0.05)
+    # Zero dB is the median, not full scale: the level is gone.
+    assert jpeg.samples.std() > 10 * speech.std()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gray8", "not of the form spec/codec/channel/inverter"),
+        (GRAY8.replace("lossless", "fax"), "channel 'fax' is unknown; expected one of lossless"),
+        (GRAY8.replace("gray8", "grey"), "codec 'grey' is unknown; expected one of float32, gray8"),
+        (f"{GRAY8}:volume=2", "inverter zero_phase has no 'volume'; expected one of gain"),
+        (GRAY8.replace("gray8/lossless", "rgb24/jpg75"), "rgb24 cannot be stored as .jpg"),
+        (GRAY8.replace("gray8/lossless", "float32/noise2"), "does not apply .* mode F"),
+    ],
+)
+def test_roads_that_cannot_be_are_refused(
+    tmp_path: Path, speech: np.ndarray, name: str, message: str
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        systems.render(name, speech, 22_050, tmp_path)
+
+
+def test_another_sample_rate_is_refused(tmp_path: Path, speech: np.ndarray) -> None:
+    with pytest.raises(BadInput, match="for 22050 Hz, the line has 16000 Hz"):
+        systems.render(GRAY8, speech, 16_000, tmp_path)
+
+
+def test_what_is_measured_is_not_measured_again(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    seen = []
+
+    def one_process(tasks: list[quality.Task], processes: int) -> Any:
+        for task in tasks:
+            seen.append((task.system, task.line))
+            yield task, quality.measure_line(task)
+
+    monkeypatch.setattr(quality, "measured", one_process)
+    louder = f"{GRAY8}:gain=2.0"
+    output = tmp_path / "out"
+    arguments = [str(corpus), str(output), GRAY8]
+    assert quality.main(arguments) == 0
+    assert quality.main([*arguments, louder, "--baseline", GRAY8]) == 0
+    assert seen == [(name, line) for name in (GRAY8, louder) for line in ("cs_m/a", "nl_v/c")]
+    printed = capsys.readouterr().out
+    assert (output / "table.md").read_text() in printed
+    assert "ESTOI - baseline" in printed and "2 lines" in printed
+    # Twice the level is no difference to ESTOI, and 6.02 dB to the level.
+    rows = quality.read_results(output / "results.json")
+    for line in ("cs_m/a", "nl_v/c"):
+        before, after = rows[GRAY8][line], rows[louder][line]
+        assert after["estoi"] == pytest.approx(before["estoi"], abs=1e-5)
+        level_db = after["level_difference_db"] - before["level_difference_db"]
+        assert level_db == pytest.approx(6.02, abs=0.01)
+
+
+def test_lines_of_a_split_are_spread_evenly(corpus: Path) -> None:
+    assert quality.chosen_lines(corpus, "test", None) == ["cs_m/a", "nl_v/c"]
+    assert quality.chosen_lines(corpus, "test", 1) == ["cs_m/a"]
+    assert quality.chosen_lines(corpus, "train", 5) == ["cs_m/b"]
+    with pytest.raises(BadInput, match="fetch the corpus with"):
+        quality.chosen_lines(corpus / "cs_m", "test", None)
+
+
+def test_the_interval_narrows_with_the_root_of_the_number_of_lines() -> None:
+    values = np.random.default_rng(1).standard_normal(400)
+    mean, low, _, high = quality.interval(list(values), 4).replace("(", "").replace(")", "").split()
+    assert float(mean) == pytest.approx(values.mean(), abs=1e-3)
+    assert float(high) - float(low) == pytest.approx(2 * 1.96 / 20, rel=0.15)
+
+
+def test_a_process_of_its_own_measures_the_same(corpus: Path) -> None:
+    task = quality.Task("seed_tiff", "cs_m/a", corpus / "cs_m/a.flac", pesq=False)
+    ((done, found),) = quality.measured([task], processes=1)
+    here = quality.measure_line(task)
+    assert done == task
+    assert found["estoi"] == pytest.approx(here["estoi"], abs=1e-3)
+
+
+def test_colours_shows_every_codec_and_says_what_is_refused(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cheap(names: list[str], given: argparse.Namespace, *, pesq: bool) -> quality.Results:
+        return {name: {"cs_m/a": {"picture_rms_db": 0.5, "estoi": 0.9}} for name in names}
+
+    monkeypatch.setattr(colours, "measure_systems", cheap)
+    monkeypatch.setattr(colours, "SPEC", "linear512")
+    monkeypatch.setattr(colours, "CODECS", ("gray8", "rgb24", "float32"))
+    output = tmp_path / "out"
+    assert colours.main([str(corpus), str(output), "--inverter", "zero_phase"]) == 0
+    table = (output / "table.md").read_text()
+    assert "| `gray8` | 0.39 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 |" in table
+    assert "| `rgb24` | 6e-06 | 0.500 | refused | refused | 0.500 | 0.500 |" in table
+    assert "| `float32` | 7.6e-06 | 0.900 | refused | refused | refused | refused |" in table
+    assert (output / "tiles.png").is_file()

@@ -1,0 +1,205 @@
+"""Reading and writing sound files."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from vocoder.audio import AudioInfo, AudioWriter, read_audio, read_info, write_audio
+from vocoder.errors import BadInput
+
+RATE = 22_050
+
+
+def tone(freq_hz, sample_rate, seconds=1.0, amplitude=0.5):
+    time_s = np.arange(int(seconds * sample_rate)) / sample_rate
+    return (amplitude * np.sin(2 * np.pi * freq_hz * time_s)).astype(np.float32)
+
+
+def level(samples, freq_hz, sample_rate):
+    """Amplitude of one frequency, by projection on a complex sine."""
+    time_s = np.arange(len(samples)) / sample_rate
+    window = np.hanning(len(samples))
+    return 2 * abs(np.sum(samples * window * np.exp(-2j * np.pi * freq_hz * time_s))) / window.sum()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "container", "subtype"),
+    [
+        ("wav", "WAV", "PCM_16"),
+        ("wav", "WAV", "FLOAT"),
+        ("flac", "FLAC", "PCM_24"),
+        ("aiff", "AIFF", "PCM_16"),
+        ("ogg", "OGG", "VORBIS"),
+        ("mp3", "MP3", "MPEG_LAYER_III"),
+    ],
+)
+def test_a_tone_stays_a_tone_in_any_format(tmp_path, suffix, container, subtype):
+    path = tmp_path / f"tone.{suffix}"
+    soundfile.write(path, tone(1000, 48_000), 48_000, format=container, subtype=subtype)
+    samples = read_audio(path, RATE)
+    assert samples.dtype == np.float32
+    assert samples.shape == (RATE,)
+    assert level(samples, 1000, RATE) == pytest.approx(0.5, rel=0.02)
+
+
+def test_resampling_kills_what_the_new_rate_cannot_hold(tmp_path):
+    path = tmp_path / "high.wav"
+    soundfile.write(path, tone(1000, 48_000) + tone(14_000, 48_000), 48_000, subtype="FLOAT")
+    samples = read_audio(path, RATE)
+    assert level(samples, 1000, RATE) == pytest.approx(0.5, rel=1e-3)
+    assert level(samples, RATE - 14_000, RATE) < 1e-4
+
+
+def test_blocks_of_a_long_file_leave_no_seam(tmp_path, monkeypatch):
+    path = tmp_path / "long.wav"
+    soundfile.write(path, tone(440, 44_100, 2.0), 44_100, subtype="FLOAT")
+    whole = read_audio(path, RATE)
+    monkeypatch.setattr("vocoder.audio._BLOCK_FRAMES", 1_001)
+    np.testing.assert_allclose(read_audio(path, RATE), whole, atol=1e-6)
+
+
+def test_channels_are_mixed_or_chosen(tmp_path):
+    path = tmp_path / "stereo.wav"
+    left, right = tone(500, RATE), tone(2000, RATE)
+    soundfile.write(path, np.stack([left, right], axis=1), RATE, subtype="FLOAT")
+    assert read_info(path) == AudioInfo(channels=2, sample_rate=RATE, samples=RATE)
+    assert read_info(path).samples_at(2 * RATE) == 2 * RATE
+    np.testing.assert_array_equal(read_audio(path, RATE, 1), left)
+    np.testing.assert_array_equal(read_audio(path, RATE, 2), right)
+    np.testing.assert_allclose(read_audio(path, RATE), (left + right) / 2, atol=1e-7)
+    for wrong in (0, 3, "left"):
+        with pytest.raises(BadInput, match="has 2; give mix or 1 to 2"):
+            read_audio(path, RATE, wrong)
+
+
+def test_what_is_no_sound_is_refused(tmp_path):
+    def made(name, content):
+        (tmp_path / name).write_bytes(content)
+        return tmp_path / name
+
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, np.zeros(0, np.float32), RATE)
+    broken = tmp_path / "nan.wav"
+    soundfile.write(broken, np.array([0, np.nan, 0], np.float32), RATE, subtype="FLOAT")
+    for path, phrase in (
+        (made("text.wav", b"these are words"), "cannot be read as sound"),
+        (made("bytes.raw", b"0123456789"), "cannot be read as sound"),
+        (made("nothing.wav", b""), "empty file"),
+        (silent, "holds no samples"),
+        (broken, "NaN"),
+        (tmp_path / "absent.wav", "is not a file"),
+        (tmp_path, "is not a file"),
+    ):
+        with pytest.raises(BadInput, match=phrase):
+            read_audio(path, RATE)
+
+
+def test_a_file_that_ends_early_is_refused(tmp_path):
+    whole = tmp_path / "whole.flac"
+    soundfile.write(whole, tone(300, RATE, 3.0), RATE)
+    part = tmp_path / "part.flac"
+    part.write_bytes(whole.read_bytes()[:20_000])
+    with pytest.raises(BadInput, match=r"damaged|cut short"):
+        read_audio(part, RATE)
+
+
+@pytest.mark.parametrize(("subtype", "step"), [("PCM_16", 2**-15), ("PCM_24", 2**-23)])
+def test_integers_are_rounded_to_the_nearest_level(tmp_path, speech, subtype, step):
+    path = tmp_path / "out.wav"
+    samples = speech * np.float32(0.7)
+    assert write_audio(path, samples, RATE, subtype, overwrite=False) == 0
+    error = soundfile.read(path, dtype="float64")[0] - samples
+    assert np.abs(error).max() <= 0.5001 * step  # truncation reaches one step
+    assert abs(error.mean()) < 0.02 * step
+
+
+def test_float_is_kept_exactly(tmp_path, speech):
+    path = tmp_path / "out.wav"
+    write_audio(path, 3 * speech, RATE, "FLOAT", overwrite=False)
+    np.testing.assert_array_equal(soundfile.read(path, dtype="float32")[0], 3 * speech)
+    assert soundfile.info(path).samplerate == RATE
+
+
+def test_clipping_is_counted_and_cut_off_not_wrapped(tmp_path):
+    path = tmp_path / "loud.wav"
+    samples = np.array([0.5, 1.5, -2.0, 1.0, -1.0], np.float32)
+    assert write_audio(path, samples, RATE, "PCM_16", overwrite=False) == 2
+    written = soundfile.read(path, dtype="int16")[0]
+    np.testing.assert_array_equal(written, [16_384, 32_767, -32_768, 32_767, -32_768])
+
+
+def test_blocks_are_one_file(tmp_path, speech):
+    path = tmp_path / "deep" / "folder" / "out.wav"
+    with AudioWriter(path, RATE, overwrite=False) as writer:
+        for start in range(0, len(speech), 10_000):
+            writer.write(speech[start : start + 10_000])
+    assert writer.n_samples == len(speech)
+    np.testing.assert_allclose(read_audio(path, RATE), speech, atol=2**-16)
+    assert [file.name for file in path.parent.iterdir()] == ["out.wav"]
+
+
+def test_existing_output_is_kept_unless_told_otherwise(tmp_path, speech):
+    path = tmp_path / "out.wav"
+    write_audio(path, speech, RATE, overwrite=False)
+    before = path.read_bytes()
+    with pytest.raises(BadInput, match="overwrite=true"):
+        write_audio(path, speech[:100], RATE, overwrite=False)
+    assert path.read_bytes() == before
+    write_audio(path, speech[:100], RATE, overwrite=True)
+    assert soundfile.info(path).frames == 100
+
+
+def test_an_error_half_way_leaves_nothing(tmp_path, speech):
+    path = tmp_path / "out.wav"
+    bad = speech.copy()
+    bad[5] = np.nan
+    with (
+        pytest.raises(BadInput, match="NaN"),
+        AudioWriter(path, RATE, overwrite=False) as writer,
+    ):
+        writer.write(speech)
+        writer.write(bad)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written_is_refused(tmp_path, speech):
+    with pytest.raises(BadInput, match="expected one of PCM_16"):
+        write_audio(tmp_path / "a.wav", speech, RATE, "PCM_8", overwrite=False)
+    with pytest.raises(BadInput, match=r"name it \.wav"):
+        write_audio(tmp_path / "a.flac", speech, RATE, "FLOAT", overwrite=False)
+    with pytest.raises(BadInput, match=r"name it \.wav"):
+        write_audio(tmp_path / "a.xyz", speech, RATE, overwrite=False)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BadInput, match="cannot write"):
+        write_audio(tmp_path / "file" / "a.wav", speech, RATE, overwrite=False)
+
+
+def test_a_killed_process_leaves_nothing_under_the_final_name(tmp_path):
+    path = tmp_path / "out.wav"
+    program = (
+        "import sys, numpy\n"
+        "from pathlib import Path\n"
+        "from vocoder.audio import AudioWriter\n"
+        f"with AudioWriter(Path(sys.argv[1]), {RATE}, overwrite=False) as writer:\n"
+        "    writer.write(numpy.zeros(100_000, numpy.float32))\n"
+        "    print('half', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"half\n"
+        os.kill(process.pid, signal.SIGKILL)
+    assert not path.exists()
+    left: list[Path] = list(tmp_path.iterdir())
+    assert all(file.name.startswith(".") for file in left)

@@ -1,0 +1,78 @@
+"""``vocoder doctor``: say what went wrong with pictures, or will, and what to set instead."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from vocoder.files import atomic_path, refuse_existing
+from vocoder.image.codec import Codec
+from vocoder.image.doctor import examine
+from vocoder.image.options import PROBLEM, Finding
+from vocoder.spec import SpectrogramSpec
+
+CLEAN, FINDINGS = 0, 2
+
+
+def run(
+    *,
+    input: str,
+    manifest: str | None = None,
+    label: str | None = None,
+    spec: SpectrogramSpec | None = None,
+    codec: Codec | None = None,
+    output: str | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Print the findings; exit code 0 if there is nothing to change, else 2.
+
+    Raises
+    ------
+    BadInput
+        Nothing to look over at ``input``, settings that contradict each other, or an ``output``
+        that exists.
+    """
+    if output is not None:
+        refuse_existing(Path(output), overwrite=overwrite)
+    findings = examine(
+        Path(input),
+        manifest=None if manifest is None else Path(manifest),
+        label=label,
+        spec=spec,
+        codec=codec,
+        progress=_progress,
+    )
+    print(_listing(findings, input))
+    if output is not None:
+        report = {"input": input, "findings": [asdict(finding) for finding in findings]}
+        with atomic_path(Path(output), overwrite=overwrite) as temporary:
+            temporary.write_text(
+                json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
+    return FINDINGS if any(finding.severity == PROBLEM for finding in findings) else CLEAN
+
+
+def _progress(paths: Sequence[Path]) -> Iterable[Path]:
+    from tqdm import tqdm
+
+    with tqdm(paths, unit="picture", leave=False, delay=1) as bar:
+        for path in bar:
+            bar.set_postfix_str(path.name, refresh=False)
+            yield path
+
+
+def _listing(findings: list[Finding], input: str) -> str:
+    if not findings:
+        return f"{input}: nothing to change"
+    lines = []
+    for finding in findings:
+        lines += [
+            f"{finding.severity}: {finding.code}",
+            f"  where  {finding.where}",
+            f"  found  {finding.found}",
+            f"  set    {finding.fix}",
+        ]
+    problems = sum(finding.severity == PROBLEM for finding in findings)
+    return "\n".join([*lines, f"{input}: {problems} to change, {len(findings) - problems} to note"])

@@ -1,0 +1,228 @@
+"""``vocoder encode``: a folder of recordings becomes a data set for pix2pix."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path, refuse_existing
+
+if TYPE_CHECKING:
+    from vocoder.image.codec import Codec
+    from vocoder.image.commands import Commands
+    from vocoder.image.dataset import DataSet, Written
+    from vocoder.image.plan import Plan
+    from vocoder.spec import SpectrogramSpec
+
+REPORT_NAME = "report.json"
+DONE, BAD = 0, 2
+_CHOICES = {"unpaired": ("refuse", "skip"), "lengths": ("refuse", "trim")}
+_SHOWN = 10  # names a list on the terminal; the report has all
+
+
+def run(
+    *,
+    input: str,
+    output: str,
+    spec: SpectrogramSpec,
+    codec: Codec,
+    style: str,
+    input_a: str | None,
+    channel: str | int,
+    gain: str,
+    peak_db: float,
+    tile: Mapping[str, int],
+    split: Mapping[str, Any],
+    seed: int,
+    unpaired: str,
+    lengths: str,
+    channels: int,
+    suffix: str | None,
+    quality: int | None,
+    overwrite: bool,
+) -> int:
+    """Make a data set; the keys are those of ``conf/encode.yaml``, which describes them.
+
+    Returns
+    -------
+    int
+        0, or 2 if a recording could not be used (the others are there all the same).
+
+    Raises
+    ------
+    BadInput
+        Nothing was made: settings that do not go together, pairs that do not match, or an output
+        that exists.
+    """
+    from vocoder.image.commands import commands, require_sides
+    from vocoder.image.contact_sheet import CONTACT_SHEET_NAME, write_contact_sheet
+    from vocoder.image.dataset import DataSet
+    from vocoder.image.manifest import (
+        MANIFEST_NAME,
+        SIDECAR_NAME,
+        Sidecar,
+        write_manifest,
+        write_sidecar,
+    )
+    from vocoder.image.plan import make_plan
+
+    for name, value in (("unpaired", unpaired), ("lengths", lengths)):
+        if value not in _CHOICES[name]:
+            raise BadInput(f"{name} is {value!r}; expected {' or '.join(_CHOICES[name])}")
+    root = Path(output)
+    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
+        refuse_existing(root, overwrite=overwrite)
+    sidecar = Sidecar(spec, codec, tile["frames"], tile["overlap_frames"])
+    require_sides(style, spec.bins, sidecar.tile_frames)
+    data_set = DataSet(
+        root=root,
+        sidecar=sidecar,
+        style=style,
+        channels=channels,
+        gain=gain,
+        peak_db=peak_db,
+        trim=lengths == "trim",
+        suffix=suffix or codec.suffixes[0],
+        quality=quality,
+        overwrite=overwrite,
+    )
+    plan = make_plan(
+        style=style,
+        folder=Path(input),
+        folder_a=None if input_a is None else Path(input_a),
+        channel=channel,
+        val=split["val"],
+        test=split["test"],
+        seed=seed,
+        skip_unpaired=unpaired == "skip",
+        trim=lengths == "trim",
+        spec=spec,
+    )
+    started = time.perf_counter()
+    made = _write_all(data_set, plan)
+    elapsed_s = time.perf_counter() - started
+
+    tiles = [one for written in made for one in written.tiles]
+    places = [
+        (one, [data_set.path(folder, one) for folder in written.folders])
+        for written in made
+        for one in written.tiles
+    ]
+    n_tiles = Counter(
+        folder for written in made for folder in written.folders for _ in written.tiles
+    )
+    found = commands(style, root, spec.bins, tile["frames"], n_tiles)
+    report = {
+        "command": "encode",
+        "style": style,
+        "spec": spec.to_dict(),
+        "codec": codec.to_dict(),
+        "tile": dict(tile),
+        "elapsed_s": round(elapsed_s, 3),
+        "folders": _folders(made),
+        "failed": plan.failed,
+        "unpaired": plan.unpaired,
+        "unknown_in_lists": plan.unknown,
+        "ignored": plan.ignored,
+        "left_over": _left_over(root, [path for _, paths in places for path in paths]),
+        "commands": [vars(one) for one in found],
+    }
+    if tiles:
+        captions = [(one.stem, paths) for one, paths in places]
+        write_contact_sheet(root / CONTACT_SHEET_NAME, captions, codec, overwrite=overwrite)
+        write_sidecar(root / SIDECAR_NAME, sidecar, overwrite=overwrite)
+        write_manifest(root / MANIFEST_NAME, tiles, overwrite=overwrite)
+    with atomic_path(root / REPORT_NAME, overwrite=overwrite) as temporary:
+        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
+    _print(report, found, root, codec)
+    return BAD if plan.failed else DONE
+
+
+def _write_all(data_set: DataSet, plan: Plan) -> list[Written]:
+    """Go through the jobs with a progress bar; recordings that fail are noted in the plan."""
+    from tqdm import tqdm
+
+    made = []
+    started, sound_s = time.perf_counter(), 0.0
+    with tqdm(plan.jobs, unit="recording", disable=None) as bar:
+        for job in bar:
+            bar.set_description(job.utterance[-30:], refresh=False)
+            try:
+                strips = data_set.paint(job)
+            except BadInput as error:
+                plan.failed[job.target.source] = str(error)
+                continue
+            made.append(data_set.write(job, strips))
+            sound_s += made[-1].seconds
+            bar.set_postfix_str(f"{sound_s / (time.perf_counter() - started):.0f}x real time")
+    return made
+
+
+def _folders(made: Sequence[Written]) -> dict[str, dict[str, Any]]:
+    """What each folder of the data set holds."""
+    table = {}
+    for name in sorted({folder for written in made for folder in written.folders}):
+        inside = [written for written in made if name in written.folders]
+        peak_db = max(written.peak_db for written in inside)
+        table[name] = {
+            "utterances": len(inside),
+            "tiles": sum(len(written.tiles) for written in inside),
+            "minutes": round(sum(written.seconds for written in inside) / 60, 2),
+            "peak_db": round(peak_db, 2) if math.isfinite(peak_db) else None,
+            "clipped": max(written.clipped for written in inside),
+        }
+    return table
+
+
+def _left_over(root: Path, written: Sequence[Path]) -> list[str]:
+    """Pictures of an earlier run, half-written ones too, which pix2pix would take for tiles."""
+    mine = set(written)
+    suffixes = {path.suffix for path in written}
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in root.glob("*/*")
+        if path.suffix in suffixes and path not in mine
+    )
+
+
+def _print(report: dict[str, Any], found: Sequence[Commands], root: Path, codec: Codec) -> None:
+    line = "{:<12} {:>10} {:>7} {:>8} {:>8} {:>9}"
+    print(line.format("folder", "utterances", "tiles", "minutes", "peak dB", "clipped"))
+    for name, row in report["folders"].items():
+        peak = "silent" if row["peak_db"] is None else f"{row['peak_db']:.1f}"
+        minutes, clipped = f"{row['minutes']:.1f}", f"{row['clipped']:.3%}"
+        print(line.format(name, row["utterances"], row["tiles"], minutes, peak, clipped))
+    if any(row["clipped"] for row in report["folders"].values()):
+        print(
+            f"Some values exceed codec.db_max={codec.db_max:g} and are cut off there; raise it, or "
+            "use gain=peak."
+        )
+    for one in found:
+        print(f"\n{one.program}:")
+        for command in filter(None, (one.train, one.test)):
+            print(f"  {command}")
+    for title, key in (
+        ("Not used, for lack of a partner", "unpaired"),
+        ("Lines of the split lists that name no recording", "unknown_in_lists"),
+        ("Not sound by their suffix, ignored", "ignored"),
+        ("Left over from an earlier run, and not part of this data set: remove them", "left_over"),
+    ):
+        _print_list(title, report[key])
+    _print_list("Failed", [f"{name}: {reason}" for name, reason in report["failed"].items()])
+    print(f"\nData set, contact sheet and report ({REPORT_NAME}) in {root}")
+
+
+def _print_list(title: str, lines: Sequence[str]) -> None:
+    if not lines:
+        return
+    print(f"\n{title} ({len(lines)}):")
+    for line in lines[:_SHOWN]:
+        print(f"  {line}")
+    if len(lines) > _SHOWN:
+        print(f"  and {len(lines) - _SHOWN} more, see {REPORT_NAME}")

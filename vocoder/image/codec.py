@@ -1,0 +1,399 @@
+"""Codecs: how the decibels of a spectrogram become pixels, and how pixels become values again."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from vocoder.errors import BadInput
+from vocoder.spec import SpectrogramSpec
+
+PNG, JPEG, WEBP, TIFF = (".png",), (".jpg", ".jpeg"), (".webp",), (".tif", ".tiff")
+MODE_WORDS = {
+    "L": "8-bit grey (mode L)",
+    "RGB": "8-bit colour (mode RGB)",
+    "I;16": "16-bit grey (mode I;16)",
+    "F": "floating-point (mode F)",
+}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a picture says.
+
+    Parameters
+    ----------
+    values : ndarray
+        ``(bins, frames)``, float32, magnitudes or powers as the spec says; 0 where the picture
+        stands at its floor.
+    distance : ndarray or None
+        ``(bins, frames)``, float32: how far each pixel's colour lies from the codec's path, in
+        8-bit steps (Euclidean). ``None`` for codecs in which every pixel is a valid one.
+    """
+
+    values: np.ndarray
+    distance: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codec(ABC):
+    """One way of writing decibels into pixels; each class is one option of ``codec=``.
+
+    The range is fixed for a data set, never adapted to a picture, or else the level would jump
+    from tile to tile. What lies beyond the range is clipped; a pixel at the floor means silence.
+
+    Parameters
+    ----------
+    db_min, db_max : float
+        What the darkest and the brightest pixel mean, in dB above `reference`.
+
+    Raises
+    ------
+    BadInput
+        The range is empty or not finite.
+    """
+
+    name: ClassVar[str]  # in conf/codec and in a picture's metadata
+    mode: ClassVar[str]  # Pillow's mode: "L", "I;16", "F" or "RGB"
+    suffixes: ClassVar[tuple[str, ...]]  # of the containers that keep what the codec needs
+    exact: ClassVar[bool] = False  # whether a lossy container would destroy the values
+    top_down: ClassVar[bool] = True  # whether row 0 is the highest band
+
+    db_min: float
+    db_max: float
+
+    def __post_init__(self) -> None:
+        for name in ("db_min", "db_max"):
+            require_number(getattr(self, name), f"codec.{name}", "dB")
+        if not self.db_min < self.db_max:
+            raise BadInput(
+                f"codec.db_min is {self.db_min:g} and codec.db_max {self.db_max:g}; "
+                "expected db_min below db_max"
+            )
+
+    @abstractmethod
+    def resolution_db(self) -> float:
+        """The exact step between neighbouring levels, in dB."""
+
+    def reference(self, spec: SpectrogramSpec) -> float:
+        """The value that counts as 0 dB: a full-scale sine, unless a codec says otherwise."""
+        return spec.full_scale
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The Pillow modes that its pictures may have: a grey picture may be stored with three
+        equal channels, since most pix2pix programs read and write nothing else."""
+        return ("L", "RGB") if self.mode == "L" else (self.mode,)
+
+    def encode(self, values: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+        """Spectrogram to pixels.
+
+        Parameters
+        ----------
+        values : ndarray
+            ``(bins, frames)``, magnitudes or powers as ``spec`` says, not negative.
+        spec : SpectrogramSpec
+
+        Returns
+        -------
+        ndarray
+            ``(rows, columns)``, or ``(rows, columns, 3)`` for mode RGB, as Pillow wants it for
+            `mode`; row 0 is the highest band.
+
+        Raises
+        ------
+        BadInput
+            Wrong shape, or a value that is negative, infinite or not a number.
+        """
+        if values.ndim != 2 or values.shape[0] != spec.bins or not values.size:
+            raise BadInput(
+                f"spectrogram has shape {values.shape}; expected ({spec.bins}, frames) "
+                f"for {spec.describe()}"
+            )
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise BadInput("spectrogram holds negative or infinite values or NaN")
+        with np.errstate(divide="ignore"):  # silence is -inf dB and clipped below
+            db = (20 / spec.power) * np.log10(values.astype(np.float64) / self.reference(spec))
+        pixels = self._paint(db)
+        return np.ascontiguousarray(pixels[::-1] if self.top_down else pixels)
+
+    def decode(self, pixels: np.ndarray, spec: SpectrogramSpec) -> Decoded:
+        """Pixels to spectrogram.
+
+        Parameters
+        ----------
+        pixels : ndarray
+            As `encode` returns them; of 8-bit codecs also float32 from 0 to 255, rounding undone.
+        spec : SpectrogramSpec
+
+        Raises
+        ------
+        BadInput
+            The pixels are not of this codec's kind, or the rows are not the spec's bins.
+        """
+        self._check_kind(pixels)
+        if pixels.shape[0] != spec.bins:
+            raise BadInput(
+                f"picture is {pixels.shape[1]} wide and {pixels.shape[0]} high; expected "
+                f"{spec.bins} rows for {spec.describe()}"
+            )
+        db, distance = self._read(pixels[::-1] if self.top_down else pixels)
+        values = self.reference(spec) * 10 ** (db * (spec.power / 20))
+        return Decoded(values.astype(np.float32), distance)
+
+    @abstractmethod
+    def _paint(self, db: np.ndarray) -> np.ndarray:
+        """dB above `reference`, -inf for silence, to pixels without turning them upside down."""
+
+    @abstractmethod
+    def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Pixels to dB above `reference`, -inf for silence, and the distance of `Decoded`."""
+
+    def _check_kind(self, pixels: np.ndarray) -> None:
+        """Refuse pixels of another kind than the codec's."""
+        found = pixel_mode(pixels)
+        dequantised = found == "F" and self.mode == "L"
+        if found not in self.modes and not dequantised:
+            raise BadInput(
+                f"picture is {MODE_WORDS[found]}; codec {self.name} needs {MODE_WORDS[self.mode]}; "
+                "give the codec that the picture was made with"
+            )
+        if pixels.dtype == np.float32 and self.mode in ("L", "RGB"):
+            low, high = float(pixels.min()), float(pixels.max())
+            if not (low >= 0 and high <= 255):
+                raise BadInput(
+                    f"picture holds floating-point values from {low:g} to {high:g}; codec "
+                    f"{self.name} needs 0 to 255 (a TIFF of decibels is codec float32 or seed_tiff)"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name and fields as plain values, for JSON and YAML.
+
+        Fields that only say how to read are left out, here and when codecs are compared.
+        """
+        return {"name": self.name} | {name: getattr(self, name) for name in self.layout_fields()}
+
+    @classmethod
+    def layout_fields(cls) -> list[str]:
+        """The fields that say how a picture was written."""
+        return [field.name for field in fields(cls) if field.init and field.compare]
+
+
+class LevelCodec(Codec):
+    """A codec with evenly spaced levels, 0 for `db_min` to `top` for `db_max`."""
+
+    @property
+    @abstractmethod
+    def top(self) -> int:
+        """The highest level."""
+
+    @property
+    def step_db(self) -> float:
+        """From one level to the next."""
+        return (self.db_max - self.db_min) / self.top
+
+    def resolution_db(self) -> float:
+        return self.step_db
+
+    @abstractmethod
+    def _colours(self, levels: np.ndarray) -> np.ndarray:
+        """Whole levels ``(rows, columns)``, int64, to pixels."""
+
+    @abstractmethod
+    def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Pixels to levels, which may lie between whole ones, and the distance of `Decoded`."""
+
+    def _paint(self, db: np.ndarray) -> np.ndarray:
+        levels = np.rint((np.clip(db, self.db_min, self.db_max) - self.db_min) / self.step_db)
+        return self._colours(levels.astype(np.int64))
+
+    def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        levels, distance = self._levels(pixels)
+        return np.where(levels > 0, self.db_min + levels * self.step_db, -np.inf), distance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gray8(LevelCodec):
+    """Eight-bit grey. Three channels, as pix2pix returns them, are averaged."""
+
+    name: ClassVar[str] = "gray8"
+    mode: ClassVar[str] = "L"
+    suffixes: ClassVar[tuple[str, ...]] = PNG + JPEG + WEBP
+
+    @property
+    def top(self) -> int:
+        return 255
+
+    def _colours(self, levels: np.ndarray) -> np.ndarray:
+        return levels.astype(np.uint8)
+
+    def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
+        return (pixels if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float64)), None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gray16(LevelCodec):
+    """Sixteen-bit grey, for archives: pix2pix programs destroy such pictures."""
+
+    name: ClassVar[str] = "gray16"
+    mode: ClassVar[str] = "I;16"
+    suffixes: ClassVar[tuple[str, ...]] = PNG
+    exact: ClassVar[bool] = True
+
+    @property
+    def top(self) -> int:
+        return 65535
+
+    def _colours(self, levels: np.ndarray) -> np.ndarray:
+        return levels.astype(np.uint16)
+
+    def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
+        return pixels, None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RgbSum(LevelCodec):
+    """The value spread over three channels: their sum, 0 to 765, is the level, and neighbouring
+    levels differ by one step of one channel, so that it still looks grey."""
+
+    name: ClassVar[str] = "rgb_sum"
+    mode: ClassVar[str] = "RGB"
+    suffixes: ClassVar[tuple[str, ...]] = PNG + JPEG + WEBP
+
+    @property
+    def top(self) -> int:
+        return 3 * 255
+
+    def _colours(self, levels: np.ndarray) -> np.ndarray:
+        return np.stack([(levels + 2) // 3, (levels + 1) // 3, levels // 3], axis=2).astype(
+            np.uint8
+        )
+
+    def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
+        return pixels.sum(axis=2, dtype=np.float64), None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rgb24(LevelCodec):
+    """One 24-bit integer, its high byte in red. Only for containers that keep every bit."""
+
+    name: ClassVar[str] = "rgb24"
+    mode: ClassVar[str] = "RGB"
+    suffixes: ClassVar[tuple[str, ...]] = PNG + TIFF
+    exact: ClassVar[bool] = True
+
+    @property
+    def top(self) -> int:
+        return 2**24 - 1
+
+    def _colours(self, levels: np.ndarray) -> np.ndarray:
+        channels = [levels >> 16, levels >> 8 & 255, levels & 255]
+        return np.stack(channels, axis=2).astype(np.uint8)
+
+    def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
+        if pixels.dtype != np.uint8:
+            raise BadInput("codec rgb24 reads whole bytes; these pixels are floating-point numbers")
+        return np.asarray(pixels.astype(np.int64) @ [1 << 16, 1 << 8, 1]), None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Float32(Codec):
+    """Decibels themselves, as floating-point numbers."""
+
+    name: ClassVar[str] = "float32"
+    mode: ClassVar[str] = "F"
+    suffixes: ClassVar[tuple[str, ...]] = TIFF
+    exact: ClassVar[bool] = True
+
+    def resolution_db(self) -> float:
+        """The spacing of float32 numbers at the end of the range where it is widest."""
+        return float(np.spacing(np.float32(max(abs(self.db_min), abs(self.db_max)))))
+
+    def _paint(self, db: np.ndarray) -> np.ndarray:
+        return np.asarray(np.clip(db, self.db_min, self.db_max), np.float32)
+
+    def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
+        audible = pixels > np.float32(self.db_min)
+        return np.where(audible, pixels.astype(np.float64), -np.inf), None
+
+
+def pixel_mode(pixels: np.ndarray) -> str:
+    """The Pillow mode of an array: ``L``, ``RGB``, ``I;16`` or ``F``. Three channels of float32
+    are RGB whose rounding was undone.
+
+    Raises
+    ------
+    BadInput
+        Another shape or type.
+    """
+    grey = {np.dtype(np.uint8): "L", np.dtype(np.uint16): "I;16", np.dtype(np.float32): "F"}
+    if pixels.size and pixels.ndim == 2 and pixels.dtype in grey:
+        return grey[pixels.dtype]
+    if pixels.size and pixels.shape[2:] == (3,) and pixels.dtype in (np.uint8, np.float32):
+        return "RGB"
+    raise BadInput(
+        f"pixels are {pixels.dtype} of shape {pixels.shape}; expected (rows, columns) of uint8, "
+        "uint16 or float32, or (rows, columns, 3) of uint8 or float32"
+    )
+
+
+def channel_spread(pixels: np.ndarray) -> np.ndarray:
+    """By how much the three channels of a picture that should be grey disagree.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        ``(rows, columns)`` or ``(rows, columns, 3)``.
+
+    Returns
+    -------
+    ndarray
+        ``(rows, columns)``, of the pixels' type: largest minus smallest channel, 0 for one channel.
+    """
+    return np.zeros_like(pixels) if pixels.ndim == 2 else np.asarray(np.ptp(pixels, axis=2))
+
+
+def require_number(value: object, what: str, unit: str) -> None:
+    """Raise `BadInput` unless ``value`` is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadInput(f"{what} is {value!r}; expected a finite number of {unit}")
+
+
+def codecs() -> dict[str, type[Codec]]:
+    """Every codec class by its name."""
+    from vocoder.image.palette import Colormap, Hue  # built on this module
+    from vocoder.image.seed import SeedJpeg, SeedTiff
+
+    classes = (Gray8, Gray16, Float32, RgbSum, Rgb24, Hue, Colormap, SeedTiff, SeedJpeg)
+    return {codec.name: codec for codec in classes}
+
+
+def codec_from_dict(values: dict[str, Any], source: str) -> Codec:
+    """Back from `Codec.to_dict`; ``source`` names where the values came from in errors.
+
+    Raises
+    ------
+    BadInput
+        An unknown name, or a field that is missing, unknown or out of range.
+    """
+    if not isinstance(values, dict):
+        raise BadInput(f"{source}: the codec is {type(values).__name__}, expected named fields")
+    name, known = values.get("name"), codecs()
+    if not isinstance(name, str) or name not in known:
+        raise BadInput(f"{source}: codec is named {name!r}; expected one of {', '.join(known)}")
+    given = {key: value for key, value in values.items() if key != "name"}
+    names = set(known[name].layout_fields())
+    if missing := sorted(names - given.keys()):
+        raise BadInput(
+            f"{source}: codec {name} lacks {', '.join(missing)}; every field is required"
+        )
+    if unknown := sorted(given.keys() - names, key=str):
+        raise BadInput(f"{source}: codec {name} has unknown fields {', '.join(map(str, unknown))}")
+    try:
+        return known[name](**given)
+    except BadInput as error:
+        raise BadInput(f"{source}: {error}") from error

@@ -1,0 +1,306 @@
+"""Making a data set for pix2pix: recordings in, folders of tiles out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vocoder.audio import read_audio
+from vocoder.errors import BadInput
+from vocoder.image.codec import Codec
+from vocoder.image.manifest import Sidecar, Tile
+from vocoder.image.picture import PictureInfo, write_picture
+from vocoder.image.plan import STYLES, Job
+from vocoder.image.tiles import cut
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import analyse
+
+GAINS = ("none", "peak")
+# The folder of style single where no split was asked for.
+UNSPLIT = "pictures"
+# Frames that are analysed at a time, about three minutes: bounds the memory of a long recording.
+_BLOCK_FRAMES = 1 << 14
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A whole utterance as one long picture, from which tiles are cut.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        ``(rows, total_frames)`` or ``(rows, total_frames, 3)``, as the codec paints them.
+    samples : int
+        Length of the sound.
+    gain_db : float
+        What it was amplified by.
+    peak_db : float
+        The loudest value, in dB above the codec's reference; ``-inf`` for silence.
+    clipped : float
+        Share of the values above ``db_max``, 0 to 1.
+    """
+
+    pixels: np.ndarray
+    samples: int
+    gain_db: float
+    peak_db: float
+    clipped: float
+
+
+@dataclass
+class Written:
+    """What was made of one job: its tiles, how long it is, and its level (see `Strip`)."""
+
+    tiles: list[Tile]
+    folders: tuple[str, ...]
+    seconds: float
+    peak_db: float
+    clipped: float
+
+
+def analyse_blocks(
+    samples: np.ndarray, spec: SpectrogramSpec, block_frames: int = _BLOCK_FRAMES
+) -> Iterator[np.ndarray]:
+    """The values of `vocoder.spectrogram.analyse`, block by block, in bounded memory.
+
+    Parameters
+    ----------
+    samples : ndarray
+        ``(samples,)``, float32.
+
+    Yields
+    ------
+    ndarray
+        ``(bins, block_frames or less)``, float32.
+
+    Raises
+    ------
+    BadInput
+        The sound is too short for one frame.
+    """
+    total = spec.n_frames(len(samples))
+    # Frames at either end of an excerpt that see its padding; they are analysed and left out.
+    margin = spec.n_fft // 2 // spec.hop_length + 1 if spec.center else 0
+    reach = margin * spec.hop_length if spec.center else spec.n_fft - spec.hop_length
+    for first in range(0, total, block_frames):
+        last = min(first + block_frames, total)
+        begin = max(0, first - margin)
+        excerpt = samples[begin * spec.hop_length : last * spec.hop_length + reach]
+        values = analyse(torch.from_numpy(excerpt)[None], spec).values[0]
+        yield values[:, first - begin : last - begin].numpy()
+
+
+def paint_strip(
+    samples: np.ndarray, spec: SpectrogramSpec, codec: Codec, gain_db: float = 0.0
+) -> Strip:
+    """Analyse a sound ``(samples,)``, float32, amplified by ``gain_db``, and encode it.
+
+    Raises
+    ------
+    BadInput
+        The sound is too short for one frame.
+    """
+    if gain_db:
+        samples = samples * np.float32(10 ** (gain_db / 20))
+    db_per_decade = 20 / spec.power
+    ceiling = codec.reference(spec) * 10 ** (codec.db_max / db_per_decade)
+    pixels, peak, n_clipped, n_values = [], 0.0, 0, 0
+    for values in analyse_blocks(samples, spec):
+        pixels.append(codec.encode(values, spec))
+        peak = max(peak, float(values.max()))
+        n_clipped += int(np.count_nonzero(values > ceiling))
+        n_values += values.size
+    peak_db = db_per_decade * np.log10(peak / codec.reference(spec)) if peak > 0 else -np.inf
+    return Strip(
+        np.concatenate(pixels, axis=1), len(samples), gain_db, float(peak_db), n_clipped / n_values
+    )
+
+
+def gain_to_peak(samples: np.ndarray, peak_db: float) -> float:
+    """The gain in dB that brings the largest sample to ``peak_db``; 0 for silence."""
+    peak = float(np.abs(samples).max())
+    return peak_db - 20 * float(np.log10(peak)) if peak > 0 else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """Where and how tiles are written.
+
+    Parameters
+    ----------
+    root : Path
+    sidecar : Sidecar
+        Spectrogram settings, codec and tiling.
+    style : {"single", "aligned", "unaligned", "pix2pixhd"}
+        Pictures alone (``pictures/``, or ``train/`` …); A and B side by side in one picture;
+        ``trainA/ trainB/`` … of unrelated sounds; ``train_A/ train_B/`` … of pairs.
+    channels : {1, 3}
+        Of 8-bit grey pictures; the other codecs have their own number.
+    gain : {"none", "peak"}
+        Leave the level alone, or bring each recording's peak to ``peak_db``.
+    peak_db : float
+        In dB below a full-scale sample.
+    trim : bool
+        Cut a pair to the shorter of both; otherwise its lengths may differ by a hop at most.
+    suffix : str
+        Of the picture files.
+    quality : int or None
+        Of JPEG and WebP, see `vocoder.image.picture.write_picture`.
+    overwrite : bool
+
+    Raises
+    ------
+    BadInput
+        Settings that do not go together.
+    """
+
+    root: Path
+    sidecar: Sidecar
+    style: str
+    channels: int
+    gain: str
+    peak_db: float
+    trim: bool
+    suffix: str
+    quality: int | None
+    overwrite: bool
+    _silence: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, choices in (("style", STYLES), ("channels", (1, 3)), ("gain", GAINS)):
+            if getattr(self, name) not in choices:
+                raise BadInput(f"{name} is {getattr(self, name)!r}; expected one of {choices}")
+        if not -100 <= self.peak_db <= 0:
+            raise BadInput(f"peak_db is {self.peak_db}; expected -100 to 0 dB")
+        spec, codec = self.sidecar.spec, self.sidecar.codec
+        if self.style != "single" and (codec.exact or codec.mode not in ("L", "RGB")):
+            raise BadInput(
+                f"codec {codec.name} does not suit style={self.style}: it needs every bit of its "
+                "pictures, but pix2pix programs turn what they read into 8-bit colours and paint "
+                "approximately; use gray8, rgb_sum, hue or colormap (or style=single)"
+            )
+        if self.suffix not in codec.suffixes:
+            raise BadInput(
+                f"suffix is {self.suffix!r}; codec {codec.name} can be stored as "
+                f"{', '.join(codec.suffixes)}"
+            )
+        silence = codec.encode(np.zeros((spec.bins, 1), dtype=np.float32), spec)
+        object.__setattr__(self, "_silence", silence)
+
+    def folders(self, job: Job) -> tuple[str, ...]:
+        """Folders below ``root`` that hold the tiles of a job: for A first, where there are two."""
+        if self.style == "unaligned":
+            return (f"{job.split}{job.domain}",)
+        if self.style == "pix2pixhd":
+            return (f"{job.split}_A", f"{job.split}_B")
+        return (job.split or UNSPLIT,)
+
+    def path(self, folder: str, tile: Tile) -> Path:
+        """Where a tile's picture lies."""
+        return self.root / folder / f"{tile.stem}{self.suffix}"
+
+    def paint(self, job: Job) -> list[Strip]:
+        """Read and analyse what a job speaks of: A first, where there are two. Writes nothing.
+
+        Raises
+        ------
+        BadInput
+            A recording cannot be used, or a pair does not match.
+        """
+        recordings = [one for one in (job.given, job.target) if one is not None]
+        rate = self.sidecar.spec.sample_rate
+        sounds = [read_audio(one.path, rate, one.channel) for one in recordings]
+        if len(sounds) == 2:
+            sounds = _fit(sounds[0], sounds[1], self.sidecar.spec.hop_length, self.trim)
+        strips = []
+        while sounds:
+            samples = sounds.pop(0)  # let go of each when it is painted
+            gain_db = gain_to_peak(samples, self.peak_db) if self.gain == "peak" else 0.0
+            strips.append(paint_strip(samples, self.sidecar.spec, self.sidecar.codec, gain_db))
+        return strips
+
+    def write(self, job: Job, strips: Sequence[Strip]) -> Written:
+        """Cut into tiles and write them.
+
+        Raises
+        ------
+        BadInput
+            A picture exists and ``overwrite`` is false, or cannot be written.
+        """
+        target = strips[-1]
+        folders = self.folders(job)
+        info = PictureInfo(self.sidecar.spec, self.sidecar.codec, None, target.gain_db)
+        tiles = self._tiles(job, target)
+
+        def write_tile(tile: Tile) -> None:
+            parts = [self._tile_pixels(strip, tile) for strip in strips]
+            if self.style == "aligned":
+                parts = [np.concatenate(parts, axis=1)]
+            for folder, pixels in zip(folders, parts, strict=True):
+                write_picture(
+                    self.path(folder, tile),
+                    pixels,
+                    self.sidecar.codec,
+                    info,
+                    quality=self.quality,
+                    overwrite=self.overwrite,
+                )
+
+        # Compressing PNGs takes most of the time of all, and several can be compressed at once.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(write_tile, tiles))
+        return Written(
+            tiles,
+            folders,
+            target.samples / self.sidecar.spec.sample_rate,
+            max(strip.peak_db for strip in strips),
+            max(strip.clipped for strip in strips),
+        )
+
+    def _tiles(self, job: Job, strip: Strip) -> list[Tile]:
+        total = strip.pixels.shape[1]
+        spans = cut(total, self.sidecar.tile_frames, self.sidecar.overlap_frames)
+        digits = max(2, len(str(len(spans) - 1)))
+        return [
+            Tile(
+                stem=f"{job.utterance}__{k:0{digits}d}",
+                utterance=job.utterance,
+                start_frame=start,
+                frames=frames,
+                total_frames=total,
+                gain_db=strip.gain_db,
+                source=job.target.source,
+                split=job.split,
+                samples=strip.samples,
+            )
+            for k, (start, frames) in enumerate(spans)
+        ]
+
+    def _tile_pixels(self, strip: Strip, tile: Tile) -> np.ndarray:
+        """A tile's columns, filled up with silence."""
+        pixels = strip.pixels[:, tile.start_frame : tile.start_frame + tile.frames]
+        filling = np.repeat(self._silence, self.sidecar.tile_frames - tile.frames, axis=1)
+        pixels = np.concatenate([pixels, filling], axis=1)
+        if self.sidecar.codec.mode == "L" and self.channels == 3:
+            pixels = np.repeat(pixels[..., None], 3, axis=2)
+        return pixels
+
+
+def _fit(given: np.ndarray, target: np.ndarray, hop_length: int, trim: bool) -> list[np.ndarray]:
+    """Give both sounds of a pair one length: the shorter one, or the target's."""
+    n_given, n_target = len(given), len(target)
+    if trim:
+        length = min(n_given, n_target)
+        return [given[:length], target[:length]]
+    if abs(n_given - n_target) > hop_length:
+        raise BadInput(
+            f"A has {n_given} samples and B {n_target}, which differ by more than a frame; "
+            "lengths=trim cuts both to the shorter"
+        )
+    return [np.pad(given, (0, max(0, n_target - n_given)))[:n_target], target]

@@ -1,0 +1,342 @@
+"""What goes wrong between a data set and its sound: pictures, options and manifest looked over."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vocoder.errors import BadInput
+from vocoder.image.codec import Codec
+from vocoder.image.contact_sheet import CONTACT_SHEET_NAME
+from vocoder.image.manifest import (
+    MANIFEST_NAME,
+    SIDECAR_NAME,
+    Sidecar,
+    Tile,
+    read_manifest,
+    read_sidecar,
+)
+from vocoder.image.options import (
+    DEFAULT_NUM_TEST,
+    Finding,
+    examine_options,
+    find_options,
+)
+from vocoder.image.picture import read_picture
+from vocoder.image.programs import PICTURE_SUFFIXES, Painted, PaintedTile, find_painted
+from vocoder.image.symptoms import Symptoms, some
+from vocoder.spec import SpectrogramSpec
+
+# Folders of a data set: test, testA, test_A, ...; or pictures, where there is no split.
+_DATA_FOLDER = re.compile(r"pictures|(train|val|test)_?[AB]?")
+# How far above a program's pictures a manifest is looked for: images, run, name, results, root.
+_LEVELS_UP = 5
+# Mean difference, in levels, between a tile and the program's copy of it. Truncation costs up to
+# one; resampling speech from 256 to 286 and back costs 3 and more.
+SAME_LEVELS = 2.0
+
+Progress = Callable[[Sequence[Path]], Iterable[Path]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What is known of the data set that the pictures belong to."""
+
+    root: Path | None
+    tiles: dict[str, Tile]
+    spec: SpectrogramSpec | None
+    codec: Codec | None
+    tile_frames: int | None
+
+
+def examine(
+    path: Path,
+    *,
+    manifest: Path | None = None,
+    label: str | None = None,
+    spec: SpectrogramSpec | None = None,
+    codec: Codec | None = None,
+    progress: Progress = iter,
+) -> list[Finding]:
+    """Look over a data set, a pix2pix program's output, or its options.
+
+    Parameters
+    ----------
+    path : Path
+        A data set made by ``encode``; or what `find_painted` takes; or an options file
+        (``train_opt.txt``, ``test_opt.txt``) or the folder that holds it.
+    manifest : Path, optional
+        The data set's ``manifest.csv``; without it, it is looked for in and above ``path``.
+    label : str, optional
+        Of a program's pictures, another than its output.
+    spec, codec : optional
+        Where no ``spec.yaml`` beside the manifest says them.
+    progress : callable
+        Wraps the list of pictures that are looked at, to show how far it is.
+
+    Returns
+    -------
+    list of Finding
+        Empty if all is well.
+
+    Raises
+    ------
+    BadInput
+        ``path`` is nothing of that kind, or ``spec`` or ``codec`` contradict ``spec.yaml``.
+    """
+    if not path.exists():
+        raise BadInput(f"{path} does not exist; give a data set, a program's output or its options")
+    known = _known(manifest or _manifest_above(path), spec, codec)
+    if options := find_options(path):
+        size = (known.spec.bins, known.tile_frames) if known.spec and known.tile_frames else None
+        counts = _n_tiles(known)
+        return [
+            finding
+            for file in options
+            for finding in examine_options(file, n_tiles=counts, tile_size=size, codec=known.codec)
+        ]
+    given = [] if known.root is None else _data_set(known.root)
+    if known.root is not None and path.resolve() == known.root.resolve() and given:
+        return _examine_data_set(given, known, set(known.tiles), progress)
+    if part := [picture for picture in given if picture.path.parent.resolve() == path.resolve()]:
+        return _examine_data_set(part, known, _due(part, known), progress)
+    painted = find_painted(path, label)
+    if manifest is None and not any(tile.stem in known.tiles for tile in painted.tiles):
+        known = _known(None, spec, codec)  # a manifest of something else
+        given = []
+    return _examine_painted(painted, given, known, progress, alone=path.is_file())
+
+
+def _examine_data_set(
+    pictures: list[PaintedTile], known: _Known, due: set[str], progress: Progress
+) -> list[Finding]:
+    stems = {picture.stem for picture in pictures}
+    return [
+        *_against_manifest(stems, known.tiles, due, painted=False),
+        *_symptoms(pictures, known, progress, given=True),
+    ]
+
+
+def _examine_painted(
+    painted: Painted, given: list[PaintedTile], known: _Known, progress: Progress, *, alone: bool
+) -> list[Finding]:
+    total = len(painted.tiles)
+    findings = []
+    if known.tiles and not alone:
+        stems = {tile.stem for tile in painted.tiles}
+        due = _due(painted.tiles, known)
+        findings += _against_manifest(stems, known.tiles, due, painted=True)
+    findings += some(
+        "duplicate",
+        [path.name for path in painted.duplicates],
+        total + len(painted.duplicates),
+        "another picture has the same name with another suffix",
+        "one picture a tile; remove the ones that are not meant",
+    )
+    findings += some(
+        "unlabelled",
+        [path.name for path in painted.foreign],
+        total + len(painted.foreign),
+        f"they carry no label of {painted.program} and are ignored",
+        "a folder of its own for other pictures",
+    )
+    findings += _symptoms(painted.tiles, known, progress, given=False)
+    return findings + _against_originals(painted, given, progress)
+
+
+def _symptoms(
+    pictures: list[PaintedTile], known: _Known, progress: Progress, *, given: bool
+) -> list[Finding]:
+    tiles = known.tiles
+
+    def in_order(picture: PaintedTile) -> tuple[str, int]:
+        tile = tiles.get(picture.stem)
+        return (picture.stem, 0) if tile is None else (tile.utterance, tile.start_frame)
+
+    pictures = sorted(pictures, key=in_order)
+    stems = {picture.path: picture.stem for picture in pictures}
+    symptoms = Symptoms(known.codec, known.spec, known.tile_frames, given=given)
+    for path in progress(list(stems)):
+        symptoms.add(path, tiles.get(stems[path]))
+    return symptoms.findings()
+
+
+def _due(pictures: list[PaintedTile], known: _Known) -> set[str]:
+    """Stems of all tiles of the splits that the pictures belong to."""
+    here = [known.tiles[picture.stem] for picture in pictures if picture.stem in known.tiles]
+    splits = {tile.split for tile in here or known.tiles.values()}
+    return {stem for stem, tile in known.tiles.items() if tile.split in splits}
+
+
+def _n_tiles(known: _Known) -> dict[str, int]:
+    """How many pictures a program finds for each phase."""
+    folders = Counter(
+        picture.path.parent.name for picture in (_data_set(known.root) if known.root else [])
+    )
+    counts: dict[str, int] = {}
+    for name, count in folders.items():
+        match = _DATA_FOLDER.fullmatch(name)
+        phase = (match and match[1]) or "test"
+        counts[phase] = max(count, counts.get(phase, 0))
+    return counts or dict(Counter(tile.split or "test" for tile in known.tiles.values()))
+
+
+def _against_manifest(
+    stems: set[str], tiles: dict[str, Tile], due: set[str], *, painted: bool
+) -> list[Finding]:
+    """Which pictures are missing or foreign; ``due`` are the stems that should be there."""
+    missing = sorted(due - stems)
+    capped = painted and bool(missing) and len(stems) == DEFAULT_NUM_TEST
+    rerun = f"--num_test {len(due)} for test.py, and run it again"
+    return [
+        *some(
+            "cap" if capped else "missing",
+            missing,
+            len(due),
+            f"test.py stops after {DEFAULT_NUM_TEST} pictures where nothing else is said, so these "
+            "were left out"
+            if capped
+            else "the manifest has these tiles, but there are no pictures of them, so they are "
+            "silent",
+            rerun if painted else "the pictures back in their places; or encode again",
+        ),
+        *some(
+            "foreign",
+            sorted(stems - tiles.keys()),
+            len(stems),
+            "the manifest does not know these pictures, so they are not heard",
+            "manifest= of the data set that they were painted from, or unchanged file names",
+        ),
+    ]
+
+
+def _against_originals(
+    painted: Painted, originals: list[PaintedTile], progress: Progress
+) -> list[Finding]:
+    """Compare what the program says that it was given with the data set's own tiles."""
+    by_stem: dict[str, list[Path]] = {}
+    for tile in originals:
+        by_stem.setdefault(tile.stem, []).append(tile.path)
+    copies = {tile.path: tile.stem for tile in painted.inputs + painted.targets}
+    compared = [path for path, stem in copies.items() if stem in by_stem]
+    seen: dict[str, list[str]] = {"mirrored": [], "upside_down": [], "resampled": [], "deep": []}
+    for path in progress(compared):
+        for code in _changes(path, by_stem[copies[path]]):
+            seen[code].append(path.name)
+    words = {
+        "mirrored": ("the program's copies of the tiles run backwards in time", "--no_flip"),
+        "upside_down": (
+            "the program's copies of the tiles stand on their heads",
+            "no vertical flips in the program's loader",
+        ),
+        "resampled": (
+            "the program's copies of the tiles are not the data set's: they were resized or cut",
+            "--preprocess none for train.py and test.py",
+        ),
+        "deep": (
+            "the data set's tiles have more than 8 bits, which the program destroyed on reading",
+            "codec=gray8, or a codec of 8 bits a channel; encode and train again",
+        ),
+    }
+    return [
+        finding
+        for code, names in seen.items()
+        for finding in some(code, names, len(compared), *words[code])
+    ]
+
+
+def _changes(path: Path, originals: list[Path]) -> list[str]:
+    """What happened to a tile on its way into the program, as codes of findings."""
+    try:
+        copy = read_picture(path)
+        pictures = [read_picture(original) for original in originals]
+    except BadInput:
+        return []  # told elsewhere, file by file
+    if any(picture.mode not in ("L", "RGB") for picture in pictures):
+        return ["deep"]
+    mine = _colour(copy.pixels)
+    candidates = []
+    for picture in pictures:
+        pixels = _colour(picture.pixels)
+        paired = pixels.shape[1] == 2 * mine.shape[1]
+        candidates += np.split(pixels, 2, axis=1) if paired else [pixels]
+    turns = {
+        (): (slice(None), slice(None)),
+        ("mirrored",): (slice(None), slice(None, None, -1)),
+        ("upside_down",): (slice(None, None, -1), slice(None)),
+        ("mirrored", "upside_down"): (slice(None, None, -1), slice(None, None, -1)),
+    }
+    differences = [
+        (float(np.abs(candidate[turn] - mine).mean()), codes)
+        for codes, turn in turns.items()
+        for candidate in candidates
+        if candidate.shape == mine.shape
+    ]
+    if not differences:
+        return []  # another size, told elsewhere
+    difference, codes = min(differences, key=lambda pair: pair[0])
+    if difference > SAME_LEVELS:
+        return [] if copy.lossy else ["resampled"]
+    return list(codes)
+
+
+def _colour(pixels: np.ndarray) -> np.ndarray:
+    """Pixels as three channels of int16, so that differences keep their sign."""
+    pixels = pixels.astype(np.int16)
+    return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def _data_set(root: Path) -> list[PaintedTile]:
+    """The pictures of a data set: those in the folders that encode makes, else in the root."""
+    folders = [
+        folder
+        for folder in sorted(root.iterdir())
+        if folder.is_dir() and _DATA_FOLDER.fullmatch(folder.name)
+    ]
+    return [
+        PaintedTile(path.stem, path)
+        for folder in folders or [root]
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in PICTURE_SUFFIXES
+        and path.name != CONTACT_SHEET_NAME
+        and not path.name.startswith(".")
+    ]
+
+
+def _known(place: Path | None, spec: SpectrogramSpec | None, codec: Codec | None) -> _Known:
+    """Manifest and ``spec.yaml``, and what the user says where there are none."""
+    if place is None:
+        return _Known(root=None, tiles={}, spec=spec, codec=codec, tile_frames=None)
+    tiles = {tile.stem: tile for tile in read_manifest(place)}
+    side: Sidecar | None = None
+    source = place.parent / SIDECAR_NAME
+    if source.exists():
+        side = read_sidecar(source)
+        if spec is not None:
+            spec.require_same(side.spec, "spec=", str(source))
+        if codec is not None and codec != side.codec:
+            raise BadInput(
+                f"codec= is {codec.to_dict()}, but {source} says {side.codec.to_dict()}; leave "
+                "codec= out, or correct the file"
+            )
+    return _Known(
+        root=place.parent,
+        tiles=tiles,
+        spec=side.spec if side else spec,
+        codec=side.codec if side else codec,
+        tile_frames=side.tile_frames if side else None,
+    )
+
+
+def _manifest_above(path: Path) -> Path | None:
+    start = path.resolve()
+    folders = [start, *start.parents] if start.is_dir() else list(start.parents)
+    for folder in folders[: _LEVELS_UP + 1]:
+        if (folder / MANIFEST_NAME).is_file():
+            return folder / MANIFEST_NAME
+    return None

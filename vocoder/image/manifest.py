@@ -1,0 +1,315 @@
+"""What stands beside a data set: which tile is which part of which utterance, and its settings."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import yaml
+
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+from vocoder.image.codec import Codec, codec_from_dict
+from vocoder.spec import SpectrogramSpec
+
+MANIFEST_NAME = "manifest.csv"
+SIDECAR_NAME = "spec.yaml"
+REQUIRED_COLUMNS = ("stem", "utterance", "start_frame", "frames", "total_frames")
+OPTIONAL_COLUMNS = ("gain_db", "samples", "source", "split")
+# Columns that describe the utterance, so that all its rows must agree on them.
+_SHARED = ("total_frames", *OPTIONAL_COLUMNS)
+# A day and more at any usual hop: a larger number is a slip, and would exhaust the memory.
+MAX_FRAMES = 10_000_000
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of a data set: a stretch of an utterance.
+
+    Parameters
+    ----------
+    stem : str
+        File name of the picture without extension and without any label that a program adds.
+    utterance : str
+        Name of the recording that the tile was cut from.
+    start_frame, frames : int
+        First frame of the tile and how many of its columns are sound (the rest is filling).
+    total_frames : int
+        Frames of the whole utterance.
+    gain_db : float
+        What the recording was amplified by before analysis; decoding takes it back.
+    source, split : str
+        Where the recording came from, and ``train``, ``val`` or ``test``; may be empty.
+    samples : int or None
+        Length of the utterance at the spec's sample rate.
+
+    Raises
+    ------
+    BadInput
+        A name that could leave its folder, or numbers that cannot be.
+    """
+
+    stem: str
+    utterance: str
+    start_frame: int
+    frames: int
+    total_frames: int
+    gain_db: float = 0.0
+    source: str = ""
+    split: str = ""
+    samples: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("stem", "utterance"):
+            require_plain_name(getattr(self, name), name)
+        if not 0 < self.total_frames <= MAX_FRAMES:
+            raise BadInput(f"total_frames is {self.total_frames}; expected 1 to {MAX_FRAMES}")
+        if self.start_frame < 0:
+            raise BadInput(f"start_frame is {self.start_frame}; expected 0 or more")
+        if self.frames < 1:
+            raise BadInput(f"frames is {self.frames}; expected 1 or more")
+        if self.start_frame + self.frames > self.total_frames:
+            raise BadInput(
+                f"the tile covers frames {self.start_frame} to {self.start_frame + self.frames}, "
+                f"but total_frames is {self.total_frames}"
+            )
+        if not math.isfinite(self.gain_db):
+            raise BadInput(f"gain_db is {self.gain_db}; expected a finite number of decibels")
+        if self.samples is not None and self.samples < 1:
+            raise BadInput(f"samples is {self.samples}; expected 1 or more, or nothing")
+
+
+def require_plain_name(name: str, what: str) -> None:
+    """Refuse a name that is empty, unprintable or would lead into another folder.
+
+    Raises
+    ------
+    BadInput
+    """
+    plain = (
+        name not in ("", ".", "..")
+        and name.isprintable()
+        and PurePosixPath(name).name == name
+        and PureWindowsPath(name).name == name
+    )
+    if not plain:
+        raise BadInput(
+            f"{what} is {name!r}; expected a plain file name, without folders, drives or control "
+            "characters"
+        )
+
+
+def read_manifest(path: Path) -> list[Tile]:
+    """Read ``manifest.csv``: UTF-8, comma-separated, one row a tile, other columns ignored.
+
+    Raises
+    ------
+    BadInput
+        Missing columns, duplicate stems, impossible frames, names that are paths, or rows of one
+        utterance that contradict each other; the message names file and line.
+    """
+    tiles: list[Tile] = []
+    places: list[str] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, skipinitialspace=True, strict=True)
+            _check_columns(rows.fieldnames or (), path)
+            for row in rows:
+                places.append(f"{path}, line {rows.line_num}")
+                tiles.append(_tile(row, places[-1]))
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise BadInput(
+            f"{path}, line {rows.line_num}: not comma-separated text ({error})"
+        ) from error
+    if not tiles:
+        raise BadInput(f"{path} has no rows; expected one row a tile")
+    _check_agreement(tiles, places)
+    return tiles
+
+
+def write_manifest(path: Path, tiles: Sequence[Tile], *, overwrite: bool) -> None:
+    """Write ``manifest.csv``; refuses what `read_manifest` would refuse.
+
+    Raises
+    ------
+    BadInput
+        Tiles contradict each other, or ``path`` exists and ``overwrite`` is false.
+    """
+    _check_agreement(tiles, [f"{path}, tile {tile.stem}" for tile in tiles])
+    columns = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
+    with (
+        atomic_path(path, overwrite=overwrite) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        # None becomes an empty field; floats are written so that they read back exactly.
+        writer.writerows([getattr(tile, name) for name in columns] for tile in tiles)
+
+
+def _check_columns(columns: Sequence[str], path: Path) -> None:
+    if missing := [name for name in REQUIRED_COLUMNS if name not in columns]:
+        raise BadInput(
+            f"{path} lacks the columns {', '.join(missing)}; its first line must name at least "
+            f"{','.join(REQUIRED_COLUMNS)} (it has {','.join(columns) or 'nothing'})"
+        )
+    if doubled := sorted({name for name in columns if columns.count(name) > 1}):
+        raise BadInput(f"{path} has the columns {', '.join(doubled)} more than once")
+
+
+def _tile(row: dict[str | Any, str | Any], place: str) -> Tile:
+    if None in row or None in row.values():
+        raise BadInput(f"{place}: the number of fields differs from the first line's")
+    try:
+        return Tile(
+            stem=row["stem"],
+            utterance=row["utterance"],
+            start_frame=_whole(row, "start_frame"),
+            frames=_whole(row, "frames"),
+            total_frames=_whole(row, "total_frames"),
+            gain_db=_decimal(row, "gain_db") if row.get("gain_db") else 0.0,
+            source=row.get("source", ""),
+            split=row.get("split", ""),
+            samples=_whole(row, "samples") if row.get("samples") else None,
+        )
+    except BadInput as error:
+        raise BadInput(f"{place}: {error}") from error
+
+
+def _whole(row: dict[str, str], name: str) -> int:
+    try:
+        return int(row[name])
+    except ValueError as error:
+        raise BadInput(f"{name} is {row[name][:40]!r}; expected a whole number") from error
+
+
+def _decimal(row: dict[str, str], name: str) -> float:
+    try:
+        return float(row[name])
+    except ValueError as error:
+        raise BadInput(f"{name} is {row[name][:40]!r}; expected a number") from error
+
+
+def _check_agreement(tiles: Sequence[Tile], places: Sequence[str]) -> None:
+    stems: dict[str, str] = {}
+    starts: dict[tuple[str, int], str] = {}
+    first: dict[str, tuple[Tile, str]] = {}
+    for tile, place in zip(tiles, places, strict=True):
+        if (other := stems.setdefault(tile.stem, place)) is not place:
+            raise BadInput(f"{place}: the stem {tile.stem!r} is taken already by {other}")
+        start = (tile.utterance, tile.start_frame)
+        if (other := starts.setdefault(start, place)) is not place:
+            raise BadInput(
+                f"{place}: {tile.utterance!r} has another tile from frame {tile.start_frame} "
+                f"({other})"
+            )
+        head, other = first.setdefault(tile.utterance, (tile, place))
+        for name in _SHARED:
+            here, there = getattr(tile, name), getattr(head, name)
+            if here != there:
+                raise BadInput(
+                    f"{place}: {name} of utterance {tile.utterance!r} is {here!r}, but {there!r} "
+                    f"in {other}; all its rows must agree"
+                )
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """Settings of a data set, as ``spec.yaml`` keeps them.
+
+    Parameters
+    ----------
+    spec : SpectrogramSpec
+    codec : Codec
+    tile_frames, overlap_frames : int
+        Width of a tile, and how many frames two neighbours share.
+
+    Raises
+    ------
+    BadInput
+        The tiling is impossible.
+    """
+
+    spec: SpectrogramSpec
+    codec: Codec
+    tile_frames: int
+    overlap_frames: int
+
+    def __post_init__(self) -> None:
+        require_tiling(self.tile_frames, self.overlap_frames)
+
+
+def require_tiling(tile_frames: int, overlap_frames: int) -> None:
+    """Refuse tiles without width, or an overlap that leaves no step from tile to tile.
+
+    Raises
+    ------
+    BadInput
+    """
+    if type(tile_frames) is not int or not 0 < tile_frames <= MAX_FRAMES:
+        raise BadInput(f"tile.frames is {tile_frames!r}; expected a whole number above 0")
+    if type(overlap_frames) is not int or not 0 <= overlap_frames < tile_frames:
+        raise BadInput(
+            f"tile.overlap_frames is {overlap_frames!r}; expected 0 to {tile_frames - 1}, less "
+            "than tile.frames"
+        )
+
+
+def read_sidecar(path: Path) -> Sidecar:
+    """Read ``spec.yaml``.
+
+    Raises
+    ------
+    BadInput
+        Not YAML, or a field is missing, unknown or out of range; the message names the file.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadInput(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}") from error
+    values = _exact_keys(content, ("spec", "codec", "tile"), path, "the file")
+    tile = _exact_keys(values["tile"], ("frames", "overlap_frames"), path, "tile")
+    try:
+        return Sidecar(
+            spec=SpectrogramSpec.from_dict(values["spec"], f"{path}, spec"),
+            codec=codec_from_dict(values["codec"], f"{path}, codec"),
+            tile_frames=tile["frames"],
+            overlap_frames=tile["overlap_frames"],
+        )
+    except BadInput as error:
+        message = str(error)
+        raise BadInput(message if str(path) in message else f"{path}: {message}") from error
+
+
+def write_sidecar(path: Path, sidecar: Sidecar, *, overwrite: bool) -> None:
+    """Write ``spec.yaml``.
+
+    Raises
+    ------
+    BadInput
+        ``path`` exists and ``overwrite`` is false.
+    """
+    content = {
+        "spec": sidecar.spec.to_dict(),
+        "codec": sidecar.codec.to_dict(),
+        "tile": {"frames": sidecar.tile_frames, "overlap_frames": sidecar.overlap_frames},
+    }
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def _exact_keys(values: Any, keys: tuple[str, ...], path: Path, what: str) -> dict[str, Any]:
+    if not isinstance(values, dict) or set(values) != set(keys):
+        found = ", ".join(map(str, values)) if isinstance(values, dict) else repr(values)[:60]
+        raise BadInput(f"{path}: {what} must hold exactly {', '.join(keys)}; it holds {found}")
+    return values

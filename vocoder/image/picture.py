@@ -1,0 +1,339 @@
+"""Picture files: pixels and metadata, read with suspicion and written at once or not at all."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+from vocoder.image.codec import (
+    JPEG,
+    MODE_WORDS,
+    PNG,
+    TIFF,
+    WEBP,
+    Codec,
+    Decoded,
+    codec_from_dict,
+    pixel_mode,
+    require_number,
+)
+from vocoder.spec import SpectrogramSpec
+
+FORMATS = {PNG: "PNG", JPEG: "JPEG", WEBP: "WEBP", TIFF: "TIFF"}
+SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+KEY = "vocoder"  # of the PNG text chunk, and of the one entry in an image description
+IMAGE_DESCRIPTION = 270  # the tag's number, the same in TIFF 6.0 and EXIF
+WEBP_MAX = 16383  # pixels a side: the format has 14 bits for it
+
+
+@dataclass(frozen=True)
+class PictureInfo:
+    """What a picture says about itself.
+
+    Parameters
+    ----------
+    spec : SpectrogramSpec
+    codec : Codec
+    samples : int or None
+        Length of the sound, where the picture holds all of it.
+    gain_db : float
+        What was applied to the sound before analysis; decoding takes it back.
+    """
+
+    spec: SpectrogramSpec
+    codec: Codec
+    samples: int | None = None
+    gain_db: float = 0.0
+
+    def to_json(self) -> str:
+        """As text of ASCII characters."""
+        values = {
+            "spec": self.spec.to_dict(),
+            "codec": self.codec.to_dict(),
+            "samples": self.samples,
+            "gain_db": self.gain_db,
+        }
+        return json.dumps(values)
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> PictureInfo:
+        """Back from `to_json`; ``source`` names where the text came from in errors.
+
+        Raises
+        ------
+        BadInput
+            Not JSON, or a field is missing or out of range.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BadInput(
+                f"{source}: its vocoder metadata is damaged ({error}); strip the metadata "
+                "and give spec= and codec="
+            ) from error
+        return cls._from_values(values, source)
+
+    @classmethod
+    def _from_values(cls, values: Any, source: str) -> PictureInfo:
+        names = ("spec", "codec", "samples", "gain_db")
+        if not isinstance(values, dict) or sorted(values) != sorted(names):
+            found = sorted(values) if isinstance(values, dict) else type(values).__name__
+            raise BadInput(f"{source}: its vocoder metadata holds {found}; expected {names}")
+        samples = values["samples"]
+        if samples is not None and (type(samples) is not int or samples < 1):
+            raise BadInput(f"{source}: samples is {samples!r}; expected a whole number above 0")
+        require_number(values["gain_db"], f"{source}: gain_db", "dB")
+        return cls(
+            spec=SpectrogramSpec.from_dict(values["spec"], source),
+            codec=codec_from_dict(values["codec"], source),
+            samples=samples,
+            gain_db=values["gain_db"],
+        )
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture read from a file.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        ``(rows, columns)`` uint8, uint16 or float32, or ``(rows, columns, 3)`` uint8.
+    mode : {"L", "I;16", "F", "RGB"}
+        Pillow's name for that.
+    path : Path
+    info : PictureInfo or None
+        What the file says about itself, if anything.
+    lossy : bool
+        Whether its container changed the pixels: JPEG, or lossy WebP.
+    """
+
+    pixels: np.ndarray
+    mode: str
+    path: Path
+    info: PictureInfo | None
+    lossy: bool = False
+
+
+def read_picture(path: Path) -> Picture:
+    """Read a PNG, JPEG, TIFF or WebP picture.
+
+    Raises
+    ------
+    BadInput
+        The file is missing, empty, damaged, too large (Pillow's limit against decompression
+        bombs), of a mode that no codec writes, or holds NaN or infinity.
+    """
+    if not path.is_file():
+        raise BadInput(f"{path}: no such picture")
+    if not path.stat().st_size:
+        raise BadInput(f"{path}: the file is empty (0 bytes)")
+    try:
+        with Image.open(path, formats=list(FORMATS.values())) as image:
+            _check_size(image, path)
+            _check_mode(image, path)
+            pixels = np.array(image)
+            text = _metadata_text(image)
+            lossy = image.format in ("JPEG", "MPO") or _is_lossy_webp(path)
+    except UnidentifiedImageError as error:
+        raise BadInput(f"{path}: not a PNG, JPEG, TIFF or WebP picture, or damaged") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadInput(f"{path}: too large to be a spectrogram ({error})") from error
+    except BadInput:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, UserWarning) as error:
+        raise BadInput(f"{path}: truncated or damaged ({error})") from error
+    if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
+        raise BadInput(f"{path}: holds NaN or infinity; expected decibels")
+    info = None if text is None else PictureInfo.from_json(text, str(path))
+    return Picture(pixels, pixel_mode(pixels), path, info, lossy)
+
+
+def decode_picture(picture: Picture, codec: Codec, spec: SpectrogramSpec) -> Decoded:
+    """Decode a picture; errors name its file.
+
+    Raises
+    ------
+    BadInput
+        The picture does not fit the codec or the spec, or was stored with loss where the codec
+        needs every bit.
+    """
+    if picture.lossy and codec.exact:
+        raise BadInput(
+            f"{picture.path}: stored with loss, but codec {codec.name} needs every bit; "
+            f"make it again as {' or '.join(codec.suffixes)}"
+        )
+    try:
+        return codec.decode(picture.pixels, spec)
+    except BadInput as error:
+        raise BadInput(f"{picture.path}: {error}") from error
+
+
+def write_picture(
+    path: Path,
+    pixels: np.ndarray,
+    codec: Codec,
+    info: PictureInfo | None,
+    *,
+    quality: int | None = None,
+    subsampling: str = "4:2:0",
+    overwrite: bool = False,
+) -> None:
+    """Write pixels in the container that the suffix of ``path`` names.
+
+    Parameters
+    ----------
+    path : Path
+    pixels : ndarray
+        What ``codec.encode`` returned.
+    codec : Codec
+    info : PictureInfo or None
+        Metadata to put in.
+    quality : int or None
+        1 to 100, for JPEG and WebP. ``None``: 75 for JPEG, as Pillow does, and lossless WebP.
+    subsampling : {"4:4:4", "4:2:2", "4:2:0"}
+        How JPEG stores the colour of colour pictures; the default is Pillow's.
+    overwrite : bool
+
+    Raises
+    ------
+    BadInput
+        The codec cannot live in that container, a quality where there is none or out of range,
+        pixels of another mode, or a path that exists or cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in codec.suffixes:
+        why = "; it needs every bit" if codec.exact and suffix in JPEG + WEBP else ""
+        raise BadInput(
+            f"{path}: codec {codec.name} cannot be stored as {suffix or 'a file without suffix'}"
+            f"{why}; use {' or '.join(codec.suffixes)}"
+        )
+    if pixel_mode(pixels) not in codec.modes:
+        raise BadInput(
+            f"{path}: pixels are {MODE_WORDS[pixel_mode(pixels)]}, but codec {codec.name} "
+            f"writes {MODE_WORDS[codec.mode]}"
+        )
+    if quality is not None and suffix not in JPEG + WEBP:
+        raise BadInput(f"quality is {quality}, but {suffix} is lossless; leave it out (null)")
+    if quality is not None and not 1 <= quality <= 100:
+        raise BadInput(f"quality is {quality}; expected 1 to 100")
+    if subsampling not in SUBSAMPLINGS:
+        raise BadInput(f"subsampling is {subsampling!r}; expected one of {SUBSAMPLINGS}")
+    if suffix in WEBP and max(pixels.shape[:2]) > WEBP_MAX:
+        raise BadInput(
+            f"{path}: {pixels.shape[1]} x {pixels.shape[0]} pixels do not fit into WebP, whose "
+            f"sides end at {WEBP_MAX}; use .png"
+        )
+    options = _save_options(suffix, info, quality, subsampling)
+    image_format = next(name for suffixes, name in FORMATS.items() if suffix in suffixes)
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        Image.fromarray(pixels).save(temporary, format=image_format, **options)
+
+
+def _save_options(
+    suffix: str, info: PictureInfo | None, quality: int | None, subsampling: str
+) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if suffix in JPEG:
+        options = {"quality": 75 if quality is None else quality, "subsampling": subsampling}
+    elif suffix in WEBP:
+        options = {"lossless": True} if quality is None else {"quality": quality}
+    if info is None:
+        return options
+    if suffix in PNG:
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_text(KEY, info.to_json())
+        return options | {"pnginfo": chunks}
+    description = f'{{"{KEY}": {info.to_json()}}}'
+    if suffix in TIFF:
+        return options | {"description": description}
+    exif = Image.Exif()
+    exif[IMAGE_DESCRIPTION] = description
+    return options | {"exif": exif.tobytes()}
+
+
+def _metadata_text(image: Image.Image) -> str | None:
+    """The JSON of our metadata; ``None`` where there is none or somebody else's."""
+    if image.format == "PNG":
+        text = image.info.get(KEY)
+        return None if text is None else str(text)
+    description = image.getexif().get(IMAGE_DESCRIPTION)
+    prefix = f'{{"{KEY}": '
+    if isinstance(description, str) and description.startswith(prefix):
+        return description[len(prefix) :].rstrip("\0 ")[:-1]
+    return None
+
+
+def _check_size(image: Image.Image, path: Path) -> None:
+    """Refuse what Pillow only warns of: warnings turn into errors per process, not per call."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise BadInput(
+            f"{path}: {image.width} x {image.height} pixels are too many for a spectrogram; "
+            f"expected at most {limit}"
+        )
+
+
+def _check_mode(image: Image.Image, path: Path) -> None:
+    """Refuse what no codec writes, before any pixel is decoded."""
+    if getattr(image, "n_frames", 1) > 1:
+        raise BadInput(f"{path}: holds several pictures (an animation or pages); expected one")
+    if image.mode not in MODE_WORDS:
+        words = {
+            "1": "black and white (1-bit)",
+            "P": "palette colour",
+            "PA": "palette colour with transparency",
+            "LA": "grey with an alpha channel",
+            "RGBA": "colour with an alpha channel",
+            "CMYK": "CMYK colour",
+        }
+        raise BadInput(
+            f"{path}: {words.get(image.mode, 'an unusual kind of picture')} (mode {image.mode}); "
+            f"expected {', '.join(MODE_WORDS.values())}"
+        )
+    # Pillow halves 16-bit channels without a word; only the tiles' raw mode betrays them.
+    if image.mode == "RGB" and any(";16" in str(tile[3]) for tile in getattr(image, "tile", [])):
+        raise BadInput(f"{path}: colour with 16 bits a channel; expected {MODE_WORDS['RGB']}")
+
+
+def _is_lossy_webp(path: Path) -> bool:
+    """Whether a WebP file holds a ``VP8 `` chunk (lossy) rather than ``VP8L``."""
+    with path.open("rb") as file:
+        header = file.read(12)
+        if header[:4] != b"RIFF" or header[8:] != b"WEBP":
+            return False
+        while len(chunk := file.read(8)) == 8:
+            if chunk[:4] in (b"VP8 ", b"VP8L"):
+                return chunk[:4] == b"VP8 "
+            size = int.from_bytes(chunk[4:], "little")
+            file.seek(size + size % 2, 1)  # chunks begin at even places
+    return False
+
+
+def jpeg_tables(path: Path) -> np.ndarray:
+    """The quantisation table of a JPEG's luma, for decoding at its constraints.
+
+    Returns
+    -------
+    ndarray
+        ``(8, 8)``, int64: the step of each DCT coefficient, vertical frequency first.
+
+    Raises
+    ------
+    BadInput
+        Not a JPEG picture.
+    """
+    try:
+        with Image.open(path, formats=["JPEG"]) as image:
+            tables: dict[int, list[int]] = getattr(image, "quantization", {})
+            return np.array(tables[0], dtype=np.int64).reshape(8, 8)
+    except (OSError, KeyError, ValueError) as error:
+        raise BadInput(f"{path}: not a JPEG picture with a quantisation table") from error

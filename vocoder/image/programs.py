@@ -1,0 +1,390 @@
+"""Finding what a pix2pix program wrote: which program, which pictures are its output.
+
+A program is a record that says how it marks its pictures with labels; everything else is common.
+What the records state was read from the programs' own sources, named at each.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vocoder.errors import BadInput
+from vocoder.image.picture import read_picture
+
+# Lossless first: where a stem exists twice, the better file is taken.
+PICTURE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".webp", ".jpg", ".jpeg")
+# results/<name>/<phase>_<epoch>/images/<label> lies four folders below results/.
+MAX_DEPTH = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """How a program marks the pictures that it writes.
+
+    Parameters
+    ----------
+    name : str
+    output, input, target : str
+        Labels of what was painted, of what was given, and of the true answer.
+    extras : tuple of str
+        Its other labels.
+    separator : str or None
+        What stands between stem and label in a file name; ``None``: a folder for each label.
+    needs_input : bool
+        The labels are everyday words: believe them only where both output and input are there.
+    preview : str
+        Pattern of the stems of pictures written during training.
+    truncates : bool
+        It makes 8 bits by cutting off, which darkens by half a level on average.
+    """
+
+    name: str
+    output: str
+    input: str
+    target: str
+    extras: tuple[str, ...] = ()
+    separator: str | None
+    needs_input: bool = False
+    preview: str = r"epoch\d{3,}"
+    truncates: bool = True
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels."""
+        return (self.output, self.input, self.target, *self.extras)
+
+
+PROGRAMS = (
+    # util/visualizer.py save_images, util/util.py tensor2im: ((x + 1) / 2 * 255).astype(uint8).
+    # With --direction BtoA real_A is the picture of side B, and fake_B is still the output
+    # (models/pix2pix_model.py set_input). CycleGAN names fake_A after A's file, though it was made
+    # from B's (models/cycle_gan_model.py), so it is taken only when asked for.
+    Program(
+        name="pytorch-CycleGAN-and-pix2pix",
+        output="fake_B",
+        input="real_A",
+        target="real_B",
+        extras=("rec_A", "fake_A", "rec_B", "idt_A", "idt_B"),
+        separator="_",
+    ),
+    # models/test_model.py of the same program.
+    Program(
+        name="pytorch-CycleGAN-and-pix2pix --model test",
+        output="fake",
+        input="real",
+        target="real",
+        separator="_",
+        needs_input=True,
+    ),
+    # util/visualizer.py save_images and util/util.py tensor2im of contrastive-unpaired-translation.
+    Program(
+        name="CUT",
+        output="fake_B",
+        input="real_A",
+        target="real_B",
+        extras=("fake_A", "rec_A", "rec_B", "idt_A", "idt_B"),
+        separator=None,
+    ),
+    # pix2pix.py save_images; previews begin with the step in eight digits. TensorFlow's
+    # convert_image_dtype multiplies by 255.5 and cuts off (image_ops_impl.py): a bias of half a
+    # level at black that vanishes at white.
+    Program(
+        name="pix2pix-tensorflow",
+        output="outputs",
+        input="inputs",
+        target="targets",
+        separator="-",
+        preview=r"0\d{7}-.*",
+    ),
+    # test.lua; torch's image.save multiplies by 255 and casts to bytes (image/generic/png.c).
+    Program(
+        name="pix2pix (Lua)",
+        output="output",
+        input="input",
+        target="target",
+        separator=None,
+        needs_input=True,
+    ),
+    # test.py, util/visualizer.py save_images (JPEG at Pillow's quality 75), util/util.py tensor2im.
+    Program(
+        name="pix2pixHD",
+        output="synthesized_image",
+        input="input_label",
+        target="real_image",
+        separator="_",
+    ),
+)
+# img2img-turbo (src/inference_paired.py) writes <output_dir>/<same name>: bare pictures, which
+# cannot be told from any others; it truncates too (torchvision's ToPILImage), half a level.
+FOLDER = "folder"
+
+
+@dataclass(frozen=True)
+class PaintedTile:
+    """A picture, and the data set's name for it: its file name without label and suffix."""
+
+    stem: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painted:
+    """What was found in a folder.
+
+    Parameters
+    ----------
+    program : str
+        Name of the program, or ``folder`` for bare pictures.
+    label : str
+        Label of ``tiles``; empty for bare pictures.
+    truncates : bool
+        The program cut off fractions of a level, so every level stands for itself and the next.
+    folder : Path
+        Where the pictures lie.
+    tiles : list of PaintedTile
+        Sorted by stem, every stem once.
+    inputs, targets : list of PaintedTile
+        What the program says it was given and should have painted; empty where it kept neither.
+    duplicates : list of Path
+        Pictures left out since a better file has the same stem.
+    foreign : list of Path
+        Pictures beside them that carry none of the program's labels.
+    """
+
+    program: str
+    label: str
+    truncates: bool
+    folder: Path
+    tiles: list[PaintedTile]
+    inputs: list[PaintedTile] = field(default_factory=list)
+    targets: list[PaintedTile] = field(default_factory=list)
+    duplicates: list[Path] = field(default_factory=list)
+    foreign: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The labelled pictures of one program in one folder, as ``label -> stem -> paths``."""
+
+    program: Program
+    folder: Path
+    pictures: dict[str, dict[str, list[Path]]]
+    foreign: list[Path]
+
+    def is_preview(self) -> bool:
+        stems = [stem for by_stem in self.pictures.values() for stem in by_stem]
+        return all(re.fullmatch(self.program.preview, stem) for stem in stems)
+
+    def painted(self, label: str) -> Painted:
+        tiles, duplicates = _best(self.pictures[label])
+        return Painted(
+            program=self.program.name,
+            label=label,
+            truncates=self.program.truncates,
+            folder=self.folder,
+            tiles=tiles,
+            inputs=_best(self.pictures.get(self.program.input, {}))[0],
+            targets=_best(self.pictures.get(self.program.target, {}))[0],
+            duplicates=duplicates,
+            foreign=self.foreign,
+        )
+
+
+def find_painted(folder: Path, label: str | None = None) -> Painted:
+    """Find the output of a pix2pix program.
+
+    Parameters
+    ----------
+    folder : Path
+        The program's ``results``, a run in it, its ``images``, one label's folder in that, a
+        folder of bare pictures, or one picture.
+    label : str, optional
+        Another label than that of the program's output, e.g. ``real_B``.
+
+    Returns
+    -------
+    Painted
+
+    Raises
+    ------
+    BadInput
+        Nothing there, or several runs, or no such label, or pictures that cannot be used: previews
+        of a training, or the sample sheets of PyTorch-GAN.
+    """
+    if not folder.exists():
+        raise BadInput(f"{folder} does not exist; give the folder that the pix2pix program wrote")
+    if inside := _run_of_label_folder(folder):
+        wanted = folder.name if label is None else label
+        if wanted not in inside.pictures:
+            raise _no_label(wanted, [inside])
+        return inside.painted(wanted)
+    found = list(_runs(folder))
+    runs = [run for run in found if folder.is_file() or not run.is_preview()]
+    chosen = [run for run in runs if (label or run.program.output) in run.pictures]
+    if len(chosen) > 1:
+        raise BadInput(f"{folder} holds several runs; give one of them: {_listing(chosen)}")
+    if chosen:
+        return chosen[0].painted(label or chosen[0].program.output)
+    if runs and (label is not None or not any(run.foreign for run in runs)):
+        raise _no_label(label or runs[0].program.output, runs)
+    if found and not runs:
+        raise BadInput(
+            f"{found[0].folder} holds previews of a training, one nameless tile an epoch; run the "
+            "program's test and give its results (or give one preview as a single picture)"
+        )
+    if label is not None:
+        raise BadInput(f"label={label} was given, but the pictures in {folder} carry no labels")
+    return _bare(folder)
+
+
+def _no_label(label: str, runs: list[_Run]) -> BadInput:
+    there = ", ".join(sorted({name for run in runs for name in run.pictures}))
+    return BadInput(
+        f"{runs[0].folder} has no pictures labelled {label}, only {there}; choose one of these "
+        "with label="
+    )
+
+
+def _run_of_label_folder(folder: Path) -> _Run | None:
+    """The run that ``folder`` holds one label of, for programs with a folder a label."""
+    for program in PROGRAMS:
+        if program.separator is None and folder.name in program.labels:
+            run = _match(program, folder.parent)
+            if run and folder.name in run.pictures:
+                return run
+    return None
+
+
+def _runs(root: Path) -> Iterator[_Run]:
+    for folder in _folders(root):
+        for program in PROGRAMS:
+            if run := _match(program, folder):
+                yield run
+
+
+def _match(program: Program, folder: Path) -> _Run | None:
+    """The program's pictures in a folder (or in one file); ``None`` if there are none."""
+    pictures: dict[str, dict[str, list[Path]]] = {}
+    foreign = []
+    by_length = sorted(program.labels, key=len, reverse=True)
+    for path in _pictures(folder):
+        for label in by_length:
+            ending = None if program.separator is None else program.separator + label
+            if ending and path.stem.endswith(ending) and path.stem != ending:
+                stem = path.stem.removesuffix(ending)
+                pictures.setdefault(label, {}).setdefault(stem, []).append(path)
+                break
+        else:
+            foreign.append(path)
+    if program.separator is None:
+        for label in program.labels:
+            for path in _pictures(folder / label):
+                pictures.setdefault(label, {}).setdefault(path.stem, []).append(path)
+    if not pictures or (
+        program.needs_input and not {program.output, program.input} <= pictures.keys()
+    ):
+        return None
+    return _Run(program, folder, pictures, foreign)
+
+
+def _bare(root: Path) -> Painted:
+    """Pictures without labels: those of the folder itself, or of the only folder that has any."""
+    with_pictures = [root] if _pictures(root) else [f for f in _folders(root) if _pictures(f)]
+    if not with_pictures:
+        raise BadInput(
+            f"{root} holds no pictures ({', '.join(PICTURE_SUFFIXES)}); give the folder that the "
+            "pix2pix program wrote, or a folder of pictures"
+        )
+    if len(with_pictures) > 1:
+        names = ", ".join(str(folder) for folder in with_pictures)
+        raise BadInput(f"{root} holds pictures in several folders; give one of them: {names}")
+    folder = with_pictures[0]
+    by_stem: dict[str, list[Path]] = {}
+    for path in _pictures(folder):
+        by_stem.setdefault(path.stem, []).append(path)
+    tiles, duplicates = _best(by_stem)
+    if all(tile.stem.isdigit() for tile in tiles) and _is_grid(tiles[0].path):
+        raise BadInput(
+            f"{folder} holds sample sheets of PyTorch-GAN: several pictures in a grid, each "
+            "stretched to its own minimum and maximum, so their level is lost; make the program "
+            "save each output alone, without normalize=True"
+        )
+    return Painted(
+        program=FOLDER, label="", truncates=False, folder=folder, tiles=tiles, duplicates=duplicates
+    )
+
+
+def _is_grid(path: Path) -> bool:
+    """Whether black lines two pixels wide part a picture into equal columns.
+
+    That is what torchvision.utils.make_grid draws, with which PyTorch-GAN saves its samples
+    (implementations/pix2pix/pix2pix.py, sample_images).
+    """
+    try:
+        pixels = read_picture(path).pixels
+    except BadInput:
+        return False
+    black = pixels.reshape(*pixels.shape[:2], -1).max(axis=(0, 2)) == 0
+    if black.all():
+        return False
+    for columns in range(2, 11):
+        pitch, rest = divmod(len(black) - 2, columns)
+        if rest == 0 and pitch > 2 and black[::pitch].all() and black[1::pitch].all():
+            return True
+    return False
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """``root`` and the folders below it, hidden ones left out; a file stands for itself."""
+    if root.is_file():
+        yield root
+        return
+    seen = set()
+    for name, below, _ in os.walk(root, followlinks=True):
+        folder = Path(name)
+        resolved = folder.resolve()
+        if resolved in seen or len(folder.relative_to(root).parts) >= MAX_DEPTH:
+            below.clear()
+        below[:] = sorted(entry for entry in below if not entry.startswith("."))
+        if resolved not in seen:
+            seen.add(resolved)
+            yield folder
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """Picture files in a folder, sorted; a file stands for itself."""
+    if not folder.exists():
+        return []
+    try:
+        return sorted(
+            path
+            for path in (folder.iterdir() if folder.is_dir() else [folder])
+            if path.suffix.lower() in PICTURE_SUFFIXES
+            and not path.name.startswith(".")
+            and path.is_file()
+        )
+    except OSError as error:
+        raise BadInput(f"cannot read {folder}: {error.strerror}") from error
+
+
+def _best(by_stem: dict[str, list[Path]]) -> tuple[list[PaintedTile], list[Path]]:
+    """One tile for every stem, and the pictures left out."""
+    tiles, duplicates = [], []
+    for stem in sorted(by_stem):
+        best, *others = sorted(
+            by_stem[stem], key=lambda path: PICTURE_SUFFIXES.index(path.suffix.lower())
+        )
+        tiles.append(PaintedTile(stem, best))
+        duplicates += others
+    return tiles, duplicates
+
+
+def _listing(runs: Iterable[_Run]) -> str:
+    return ", ".join(
+        f"{run.folder} ({run.program.name}, {len(run.pictures.get(run.program.output, {}))} tiles)"
+        for run in runs
+    )

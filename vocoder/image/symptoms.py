@@ -1,0 +1,367 @@
+"""What pictures show by themselves: lost depth, wrong sizes, wasted range, mirrored time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vocoder.errors import BadInput
+from vocoder.image.codec import Codec, channel_spread
+from vocoder.image.manifest import Tile
+from vocoder.image.options import Finding
+from vocoder.image.picture import Picture, decode_picture, read_picture
+from vocoder.spec import SpectrogramSpec
+
+# Decoding averages three channels. What is left of their disagreement after that matters from
+# half a level on; less hides in the rounding to 8 bits. Real output of pix2pix measured 1.5.
+CHANNEL_ERROR_LEVELS = 0.5
+CHANNEL_APART_LEVELS = 8  # only told: the share of pixels whose channels are further apart
+# Without a codec: bright pixels whose channels are further apart than this share of the brightest
+# one are a colour code, not grey gone wrong (measured: painted grey 0.05, painted hue 0.9).
+COLOUR_SHARE, BRIGHT_LEVEL = 0.5, 64
+# Share of pixels at the top of the range. Clean speech measured 0.00005 at a range that just
+# fits its peaks; one loud frame in a thousand is audible as a dull peak.
+CLIPPED_SHARE = 0.001
+# The loudest 0.1 % should reach the upper half, or a bit of the eight is thrown away.
+LOUD_SHARE, LOUD_LEVEL = 0.001, 0.5
+# By how much of the range the upper half of the bands may be brighter than the lower. Clean
+# speech measured -0.19, telephone speech in noise -0.04; turned over they have the other sign.
+UPSIDE_DOWN_LEVEL = 0.02
+# Columns of filling or overlap that it takes to tell left from right.
+MIN_COLUMNS = 8
+# Filling counts as dark when it is four times darker than the other end (painted filling
+# measured 0.07 of 255, sound at the other end 23), and silence at both ends says nothing.
+DARKER, SILENT_LEVEL = 4, 0.01
+# Overlaps of neighbouring tiles correlate by 0.6 to 0.9 when painted, wrong ends by at most 0.4.
+CORRELATION_GAP = 0.2
+# One tile among many may be judged wrongly.
+MIRRORED_SHARE = 0.1
+DEEP_MODES = ("I;16", "F")
+N_LEVELS = 256
+SHOWN_NAMES = 5
+
+
+class Symptoms:
+    """Takes pictures one by one, and then tells what is wrong with them.
+
+    Parameters
+    ----------
+    codec : Codec or None
+        How they were painted; without it, grey pictures are read as 8-bit grey.
+    spec : SpectrogramSpec or None
+        Needed to read colours.
+    tile_frames : int or None
+        Width of a tile; pictures of twice that width are aligned pairs, A left and B right.
+    given : bool
+        The pictures are what a program is given, not what it painted.
+    """
+
+    def __init__(
+        self,
+        codec: Codec | None,
+        spec: SpectrogramSpec | None,
+        tile_frames: int | None,
+        *,
+        given: bool,
+    ) -> None:
+        self.codec, self.spec, self.tile_frames, self.given = codec, spec, tile_frames, given
+        self.total = 0
+        self.lossy: list[str] = []
+        self.deep: list[str] = []
+        self.unusable: list[str] = []
+        self.other_settings: list[str] = []
+        self.sizes: dict[str, tuple[int, int]] = {}
+        self.spread_variance: list[float] = []
+        self.spread_apart: list[float] = []
+        self.spread_max = 0
+        self.histogram = np.zeros(N_LEVELS, dtype=np.int64)
+        self.halves: list[tuple[float, float]] = []
+        self.votes: list[tuple[str, bool]] = []
+        self._previous: dict[tuple[Path, int], tuple[Tile, np.ndarray]] = {}
+
+    def add(self, path: Path, tile: Tile | None) -> None:
+        """Look at a picture; ``tile`` is what the manifest says of it.
+
+        Neighbouring tiles are compared if they come one after the other.
+        """
+        self.total += 1
+        try:
+            picture = read_picture(path)
+        except BadInput as error:
+            self.unusable.append(str(error))
+            return
+        self._add_file(picture)
+        pixels = picture.pixels
+        columns = pixels.shape[1]
+        try:
+            if grey := self._is_grey(pixels):
+                level: np.ndarray | None = self._grey_levels(pixels)
+            else:
+                level = self._coded_levels(picture)
+        except BadInput as error:
+            self.unusable.append(str(error))
+            return
+        if level is None:
+            return
+        if grey:
+            self._add_channels(pixels)
+        self.histogram += np.bincount(
+            np.rint(level * (N_LEVELS - 1)).astype(np.intp).ravel(), minlength=N_LEVELS
+        )
+        middle = level.shape[0] // 2
+        self.halves.append((float(level[:middle].mean()), float(level[middle:].mean())))
+        if tile is not None:
+            paired = columns == 2 * (self.tile_frames or len(level)) and self.given
+            for k, view in enumerate(np.split(level, 2, axis=1) if paired else [level]):
+                self._vote(view, tile, (path.parent, k), _name(path))
+
+    def _add_file(self, picture: Picture) -> None:
+        name = _name(picture.path)
+        rows, columns = picture.pixels.shape[:2]
+        self.sizes[name] = (columns, rows)
+        if picture.lossy:
+            self.lossy.append(name)
+        if picture.mode in DEEP_MODES:
+            self.deep.append(name)
+        if picture.info and (
+            (self.spec and picture.info.spec != self.spec)
+            or (self.codec and picture.info.codec.to_dict() != self.codec.to_dict())
+        ):
+            self.other_settings.append(name)
+
+    def _is_grey(self, pixels: np.ndarray) -> bool:
+        if pixels.dtype != np.uint8:
+            return False
+        return _looks_grey(pixels) if self.codec is None else self.codec.mode == "L"
+
+    def _add_channels(self, pixels: np.ndarray) -> None:
+        spread = channel_spread(pixels)
+        self.spread_apart.append(float((spread > CHANNEL_APART_LEVELS).mean()))
+        self.spread_max = max(self.spread_max, int(spread.max()))
+        if not spread.any():
+            self.spread_variance.append(0.0)
+            return
+        r, g, b = _planes(pixels.astype(np.float32))
+        squares = (r - g) ** 2 + (g - b) ** 2 + (b - r) ** 2
+        self.spread_variance.append(float(squares.mean()) / 6)  # the unbiased variance of three
+
+    def _grey_levels(self, pixels: np.ndarray) -> np.ndarray:
+        """8-bit grey as ``(bins, frames)`` from 0 (floor) to 1 (top)."""
+        level = pixels.astype(np.float32)
+        if level.ndim == 3:
+            level = np.add.reduce(_planes(level)) / 3
+        upright = level[::-1] if self.codec is None or self.codec.top_down else level
+        return upright / 255
+
+    def _coded_levels(self, picture: Picture) -> np.ndarray | None:
+        """The same of other pictures; ``None`` where nobody says how to read them, or where the
+        wrong size or depth, told by itself, keeps them from being read."""
+        codec, spec = self.codec, self.spec
+        if codec is None or spec is None or picture.pixels.shape[0] != spec.bins:
+            return None
+        if picture.mode in DEEP_MODES and picture.mode != codec.mode:
+            return None
+        values = decode_picture(picture, codec, spec).values
+        with np.errstate(divide="ignore"):
+            db = 20 / spec.power * np.log10(values / codec.reference(spec))
+        return np.asarray(np.clip((db - codec.db_min) / (codec.db_max - codec.db_min), 0, 1))
+
+    def _vote(self, view: np.ndarray, tile: Tile, place: tuple[Path, int], name: str) -> None:
+        """Does the tile run backwards in time, by its filling and by its neighbour?"""
+        columns = view.shape[1]
+        filling = columns - tile.frames
+        if filling >= MIN_COLUMNS:
+            left, right = float(view[:, :filling].mean()), float(view[:, -filling:].mean())
+            if max(left, right) > SILENT_LEVEL and max(left, right) > DARKER * min(left, right):
+                self.votes.append((name, left < right))
+        before = self._previous.get(place)
+        self._previous[place] = (tile, view)
+        if before is None or before[0].utterance != tile.utterance or columns != before[1].shape[1]:
+            return
+        overlap = before[0].start_frame + columns - tile.start_frame
+        if MIN_COLUMNS <= overlap < columns:
+            straight = _correlation(before[1][:, -overlap:], view[:, :overlap])
+            mirrored = _correlation(before[1][:, :overlap], view[:, -overlap:])
+            if abs(straight - mirrored) > CORRELATION_GAP:
+                self.votes.append((name, mirrored > straight))
+
+    def findings(self) -> list[Finding]:
+        """What was seen in all pictures together."""
+        return [
+            *self._of_files(),
+            *self._of_sizes(),
+            *self._of_channels(),
+            *self._of_range(),
+            *self._of_direction(),
+        ]
+
+    def _of_files(self) -> list[Finding]:
+        return [
+            *self._some(
+                "unusable",
+                self.unusable,
+                "they cannot be read as spectrograms",
+                "pictures of 8-bit grey or colour without transparency",
+            ),
+            *self._some(
+                "lossy",
+                self.lossy,
+                "JPEG or lossy WebP costs 2 dB RMS at Pillow's quality 75",
+                "PNG for the data set; a program that writes JPEG itself (pix2pixHD does) must be "
+                "made to save .png",
+            ),
+            *self._some(
+                "deep",
+                self.deep,
+                "16-bit and floating-point pictures are read as white, black or two values by "
+                "programs that convert them to RGB",
+                "codec=gray8, or a codec of 8 bits a channel",
+            ),
+            *self._some(
+                "settings",
+                self.other_settings,
+                "the settings in the pictures differ from those of the data set",
+                "one spec and one codec for all of it; encode it again",
+            ),
+        ]
+
+    def _of_sizes(self) -> list[Finding]:
+        if not self.sizes:
+            return []
+        columns, rows = Counter(self.sizes.values()).most_common(1)[0][0]
+        rows = self.spec.bins if self.spec else rows
+        widths = {self.tile_frames or columns}
+        if self.tile_frames and self.given:
+            widths.add(2 * self.tile_frames)
+        wrong = [
+            f"{name} ({size[0]} x {size[1]})"
+            for name, size in self.sizes.items()
+            if size[0] not in widths or size[1] != rows
+        ]
+        expected = " or ".join(f"{width} x {rows}" for width in sorted(widths))
+        return self._some(
+            "size",
+            wrong,
+            f"the size is not {expected}, so bands and frames have moved",
+            "--preprocess none (train and test), and --aspect_ratio 1; pictures resized by hand "
+            "must be made again",
+        )
+
+    def _of_channels(self) -> list[Finding]:
+        if not self.spread_variance:
+            return []
+        left = float(np.sqrt(np.mean(self.spread_variance) / 3))
+        if left <= CHANNEL_ERROR_LEVELS:
+            return []
+        in_db = f" ({left * self.codec.resolution_db():.2f} dB)" if self.codec else ""
+        found = (
+            "the three channels should be equal, but "
+            f"{np.mean(self.spread_apart):.1%} of the pixels are more than {CHANNEL_APART_LEVELS} "
+            f"levels apart, up to {self.spread_max}; averaging leaves an error of about "
+            f"{left:.1f} levels{in_db}"
+        )
+        fix = "--input_nc 1 --output_nc 1 (train and test), or longer training"
+        return [Finding(code="channels", where=self._all(), found=found, fix=fix)]
+
+    def _of_range(self) -> list[Finding]:
+        total = int(self.histogram.sum())
+        if not total:
+            return []
+        findings = []
+        clipped = self.histogram[-1] / total
+        if clipped > CLIPPED_SHARE:
+            findings.append(
+                Finding(
+                    code="clipped",
+                    where=self._all(),
+                    found=f"{clipped:.2%} of the pixels stand at the top of the range",
+                    fix="a higher codec.db_max (0 never clips), and encode again"
+                    if self.given
+                    else "a higher codec.db_max for the data set (0 never clips)",
+                )
+            )
+        from_top = np.cumsum(self.histogram[::-1]) / total
+        loud = (N_LEVELS - 1 - int(np.argmax(from_top > LOUD_SHARE))) / (N_LEVELS - 1)
+        if loud < LOUD_LEVEL:
+            findings.append(
+                Finding(
+                    code="unused",
+                    where=self._all(),
+                    found=f"all but {LOUD_SHARE:.1%} of the pixels stay below {loud:.0%} of the "
+                    "range, so most of the levels are wasted",
+                    fix="gain=peak for encode, or a lower codec.db_max",
+                )
+            )
+        return findings
+
+    def _of_direction(self) -> list[Finding]:
+        findings = []
+        if self.halves:
+            lower, upper = np.mean(self.halves, axis=0)
+            if upper > lower + UPSIDE_DOWN_LEVEL:
+                findings.append(
+                    Finding(
+                        code="upside_down",
+                        where=self._all(),
+                        found=f"the upper half of the bands is brighter ({upper:.0%}) than the "
+                        f"lower ({lower:.0%}); speech has its energy in low bands, so the pictures "
+                        "seem to stand on their heads",
+                        fix="the highest band as the first row; turn the pictures over",
+                    )
+                )
+        mirrored = sorted({name for name, backwards in self.votes if backwards})
+        if len(mirrored) > MIRRORED_SHARE * len({name for name, _ in self.votes}):
+            findings += self._some(
+                "mirrored",
+                mirrored,
+                "time runs backwards in them: the filling is at the left, or overlaps of "
+                "neighbouring tiles match with the wrong ends",
+                "--no_flip for train.py and test.py",
+            )
+        return findings
+
+    def _some(self, code: str, names: Sequence[str], found: str, fix: str) -> list[Finding]:
+        return some(code, names, self.total, found, fix)
+
+    def _all(self) -> str:
+        return f"all {self.total} pictures together"
+
+
+def some(code: str, names: Sequence[str], total: int, found: str, fix: str) -> list[Finding]:
+    """A finding about some of the pictures, the first named; none if there are none."""
+    if not names:
+        return []
+    shown = ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
+    where = f"{len(names)} of {total} pictures: {shown}"
+    return [Finding(code=code, where=where, found=found, fix=fix)]
+
+
+def _name(path: Path) -> str:
+    """With its folder, since both sides of a data set use the same file names."""
+    return f"{path.parent.name}/{path.name}"
+
+
+def _planes(pixels: np.ndarray) -> list[np.ndarray]:
+    """The three channels apart: numpy is slow at reducing a last axis of three."""
+    return [pixels[..., channel] for channel in range(3)]
+
+
+def _looks_grey(pixels: np.ndarray) -> bool:
+    """Whether a picture of unknown kind is grey, though its channels may not agree quite."""
+    spread = channel_spread(pixels)
+    if not spread.any():
+        return True
+    brightest = np.maximum.reduce(_planes(pixels))
+    bright = brightest > BRIGHT_LEVEL  # dark pixels tell no colour
+    return bool(bright.any() and spread[bright].mean() < COLOUR_SHARE * brightest[bright].mean())
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Pearson's, over time within each band; 0 where either does not change."""
+    one = one - one.mean(axis=1, keepdims=True)
+    other = other - other.mean(axis=1, keepdims=True)
+    size = np.sqrt(float((one**2).sum()) * float((other**2).sum()))
+    return float((one * other).sum()) / size if size > 0 else 0.0

@@ -1,0 +1,55 @@
+"""Phase retrieval by the alternating direction method of multipliers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vocoder.errors import BadInput
+from vocoder.inverter.magnitude import Target
+from vocoder.inverter.retrieval import PhaseRetrieval, Pin
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import istft_to_padded, stft_of_padded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admm(PhaseRetrieval):
+    """Split the wanted magnitudes and the consistency of the STFT into two variables.
+
+    Masuyama, Yatabe, Oikawa, "Griffin-Lim like phase recovery via alternating direction method of
+    multipliers", IEEE Signal Processing Letters 26(1), 2019, algorithm 3.
+
+    Parameters
+    ----------
+    rho : float
+        Weight of the augmented term, above 0; 0.1 as in the paper, larger is more cautious.
+    n_iter, init, refine_from, refine_every, block_frames, seed, device
+        See `PhaseRetrieval`.
+    """
+
+    rho: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rho <= 0:
+            raise BadInput(f"inverter.rho is {self.rho}; expected above 0")
+
+    def iterate(self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin) -> Tensor:
+        """Improve a complex STFT ``(batch, n_freqs, frames)`` whose magnitudes are the target's.
+
+        With ``y = x + u`` and ``c`` the consistent STFT nearest to ``y``, the paper's ``z`` is
+        ``(rho y + c) / (1 + rho)`` and ``u`` becomes ``y - z = (y - c) / (1 + rho)``, so that ``y``
+        alone needs to be kept.
+        """
+        magnitude = target.start
+        y = transform.clone()
+        for iteration in range(self.n_iter):
+            consistent = stft_of_padded(istft_to_padded(y, spec), spec)
+            # z - u, up to the factor 2 / (1 + rho)
+            ahead = consistent.sub(y, alpha=(1 - self.rho) / 2)
+            if self.moves_target(iteration, target):
+                magnitude = target.nearest(ahead.abs().mul_(2 / (1 + self.rho)))
+            transform = pin(ahead.sgn_().mul_(magnitude))
+            y = y.sub_(consistent).mul_(1 / (1 + self.rho)).add_(transform)
+        return transform

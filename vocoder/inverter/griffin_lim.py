@@ -1,0 +1,55 @@
+"""Griffin and Lim's algorithm, plain and with momentum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vocoder.errors import BadInput
+from vocoder.inverter.magnitude import Target
+from vocoder.inverter.retrieval import PhaseRetrieval, Pin
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import istft_to_padded, stft_of_padded
+
+
+@dataclass(frozen=True, kw_only=True)
+class GriffinLim(PhaseRetrieval):
+    """Alternate between signals and the wanted magnitudes.
+
+    Griffin and Lim, "Signal estimation from modified short-time Fourier transform", IEEE TASSP
+    32(2), 1984; with momentum: Perraudin, Balazs, Sondergaard, "A fast Griffin-Lim algorithm",
+    WASPAA 2013.
+
+    Parameters
+    ----------
+    momentum : float
+        0 for the plain algorithm, to below 1; 0.99 as in the paper.
+    n_iter, init, refine_from, refine_every, block_frames, seed, device
+        See `PhaseRetrieval`.
+    """
+
+    momentum: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise BadInput(f"inverter.momentum is {self.momentum}; expected 0 to below 1")
+
+    def iterate(self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin) -> Tensor:
+        """Improve a complex STFT ``(batch, n_freqs, frames)`` whose magnitudes are the target's."""
+        magnitude = target.start
+        # t + m (t - t_before), scaled to need one operation less: only its phase matters.
+        weight = self.momentum / (1 + self.momentum)
+        before: Tensor | None = None
+        for iteration in range(self.n_iter):
+            consistent = stft_of_padded(istft_to_padded(transform, spec), spec)
+            if self.moves_target(iteration, target):
+                magnitude = target.nearest(consistent.abs())
+            if before is None or weight == 0:
+                ahead = consistent.clone()
+            else:
+                ahead = before.mul_(-weight).add_(consistent)
+            before = consistent
+            transform = pin(ahead.sgn_().mul_(magnitude))
+        return transform

@@ -1,0 +1,106 @@
+"""From what a picture shows to the magnitudes of the STFT: mel to linear, non-negative."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import Spectrogram, mel_filters, to_bins
+
+# Ridge of the filter bank's pseudo-inverse. Low mel filters fall between the same two bins, so
+# that the bank has singular values of zero; those that matter are above 0.25 (mel256).
+RIDGE = 1e-2
+# Residual after 2 steps from the clipped pseudo-inverse is below L-BFGS-B's (librosa) on speech.
+SOLVER_STEPS = 2
+
+
+class Target:
+    """The STFT magnitudes that a spectrogram asks for.
+
+    A spectrogram rarely fixes them all: mel bands sum many bins at high frequencies, the Nyquist
+    bin may have been dropped, and a JPEG only says in which cells its coefficients lie. So there
+    is a best guess to begin with (`start`), and the magnitudes that explain the picture and are
+    nearest to those of a signal at hand (`nearest`), which an iterative inverter can move to.
+
+    Parameters
+    ----------
+    spectrogram : Spectrogram
+        ``(batch, bins, frames)``.
+    """
+
+    def __init__(self, spectrogram: Spectrogram) -> None:
+        self._spectrogram = spectrogram
+        self.start = mel_to_linear(spectrogram)
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether other magnitudes than `start` explain the picture as well."""
+        return self._spectrogram.spec.kind == "mel" or self._spectrogram.admit is not None
+
+    def nearest(self, magnitude: Tensor) -> Tensor:
+        """The admissible magnitudes next to ``magnitude``, both ``(batch, n_freqs, frames)``."""
+        given, spec = self._spectrogram, self._spectrogram.spec
+        values = magnitude if spec.power == 1 else magnitude.square()
+        shown = to_bins(values, spec)
+        wanted = given.values if given.admit is None else given.admit(shown, 0)
+        return _magnitude(_step(values, wanted - shown, spec), spec)
+
+
+def mel_to_linear(spectrogram: Spectrogram, n_iter: int = SOLVER_STEPS) -> Tensor:
+    """Non-negative least squares, mel bands to STFT bins, on any device.
+
+    Projected Landweber iteration preconditioned with the filter bank's regularised
+    pseudo-inverse: ``x <- max(0, x + P (b - A x))`` from ``x = max(0, P b)``. The bank being
+    nearly orthogonal (each filter overlaps its two neighbours only), it converges in a few steps.
+    Linear spectrograms are returned as they are, a dropped Nyquist bin as zeros.
+
+    Parameters
+    ----------
+    spectrogram : Spectrogram
+    n_iter : int
+        Steps after the clipped pseudo-inverse.
+
+    Returns
+    -------
+    Tensor
+        Magnitudes, ``(batch, n_freqs, frames)``, float32.
+    """
+    spec, wanted = spectrogram.spec, spectrogram.values
+    batch, _, n_frames = wanted.shape
+    linear = wanted.new_zeros(batch, n_frames, spec.n_freqs).mT
+    linear = _step(linear, wanted, spec)
+    if spec.kind == "mel":
+        for _ in range(n_iter):
+            linear = _step(linear, wanted - to_bins(linear, spec), spec)
+    return _magnitude(linear, spec)
+
+
+def _step(linear: Tensor, residual: Tensor, spec: SpectrogramSpec) -> Tensor:
+    """Move STFT values towards explaining a residual in the spec's bins; stay non-negative."""
+    if spec.kind == "mel":
+        lift = _pseudo_inverse(spec, residual.device)
+        return (linear.mT + residual.mT @ lift.mT).clamp_(min=0).mT
+    moved = linear.clone()
+    moved[:, : spec.bins] += residual
+    moved[:, spec.bins :] = 0
+    return moved.clamp_(min=0)
+
+
+def _magnitude(values: Tensor, spec: SpectrogramSpec) -> Tensor:
+    return values if spec.power == 1 else values.sqrt()
+
+
+@lru_cache(maxsize=8)
+def _pseudo_inverse(spec: SpectrogramSpec, device: torch.device) -> Tensor:
+    """Tikhonov-regularised pseudo-inverse of the mel filters, ``(n_freqs, n_mels)``.
+
+    Scaled to the bank's largest singular value, so that it suits every mel norm.
+    """
+    bank = mel_filters(spec, torch.device("cpu")).double()
+    gram = bank @ bank.mT
+    ridge = RIDGE * torch.linalg.matrix_norm(gram, 2) / 2
+    inverse = torch.linalg.inv(gram + ridge * torch.eye(len(gram), dtype=gram.dtype))
+    return (bank.mT @ inverse).to(device, torch.float32)
