@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
@@ -19,6 +20,7 @@ MEL_SCALES = ("slaney", "htk")
 MEL_NORMS = ("sum", "slaney", "none")
 COMPRESSIONS = ("none", "log")
 MEL_FIELDS = ("n_mels", "fmin", "fmax", "mel_scale", "mel_norm")
+FLOAT_FIELDS = ("power", "fmin", "fmax", "floor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ class SpectrogramSpec:
     floor: float
 
     def __post_init__(self) -> None:
+        self._take_numbers_as_floats()
         for name, choices in (
             ("kind", KINDS),
             ("pad_mode", PAD_MODES),
@@ -98,7 +101,9 @@ class SpectrogramSpec:
         self._require(self.n_fft % 2 == 0, "n_fft", "an even number")
         self._require(self.win_length <= self.n_fft, "win_length", f"at most n_fft ({self.n_fft})")
         self._require(
-            self.hop_length <= self.win_length, "hop_length", f"at most win_length ({self.win_length})"
+            self.hop_length <= self.win_length,
+            "hop_length",
+            f"at most win_length ({self.win_length})",
         )
         if self.compression == "log":
             self._require(self.floor > 0, "floor", "above 0 for compression=log")
@@ -111,7 +116,18 @@ class SpectrogramSpec:
             for name in MEL_FIELDS:
                 self._require(getattr(self, name) is None, name, "null for kind=linear")
 
+    def _take_numbers_as_floats(self) -> None:
+        """YAML's 0 and 0.0 are one spec, so they have to have one digest too."""
+        for name in FLOAT_FIELDS:
+            value = getattr(self, name)
+            if value is None and name in MEL_FIELDS:
+                continue
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            self._require(is_number and math.isfinite(value), name, "a finite number")
+            object.__setattr__(self, name, float(value))
+
     def _check_window(self) -> None:
+        self._require(isinstance(self.window, str), "window", "the name of a window, such as hann")
         try:
             window = get_window(self.window, self.win_length, fftbins=True)
         except ValueError as error:
@@ -130,7 +146,9 @@ class SpectrogramSpec:
         n_mels, fmin, fmax = self.n_mels, self.fmin, self.fmax
         nyquist_hz = self.sample_rate / 2
         self._require(type(n_mels) is int and n_mels > 0, "n_mels", "a whole number above 0")
-        self._require(fmin is not None and 0 <= fmin < nyquist_hz, "fmin", f"0 to {nyquist_hz:g} Hz")
+        self._require(
+            fmin is not None and 0 <= fmin < nyquist_hz, "fmin", f"0 to {nyquist_hz:g} Hz"
+        )
         self._require(
             fmin is not None and fmax is not None and fmin < fmax <= nyquist_hz,
             "fmax",
@@ -172,7 +190,7 @@ class SpectrogramSpec:
         peak = float(window_samples(self).sum()) / 2
         if self.mel_norm == "slaney":
             peak *= self.n_fft / self.sample_rate
-        return peak**self.power
+        return float(peak**self.power)
 
     def n_frames(self, n_samples: int) -> int:
         """Frames that a signal of ``n_samples`` gives."""
@@ -202,7 +220,9 @@ class SpectrogramSpec:
             raise BadInput(f"{source}: the spec is {type(values).__name__}, expected named fields")
         names = {field.name for field in fields(cls)}
         if missing := sorted(names - values.keys()):
-            raise BadInput(f"{source}: the spec lacks {', '.join(missing)}; every field is required")
+            raise BadInput(
+                f"{source}: the spec lacks {', '.join(missing)}; every field is required"
+            )
         if unknown := sorted(values.keys() - names):
             raise BadInput(f"{source}: the spec has unknown fields {', '.join(unknown)}")
         try:
@@ -213,7 +233,9 @@ class SpectrogramSpec:
     def differences(self, other: SpectrogramSpec) -> list[str]:
         """The fields in which two specs differ, each as ``name: mine != theirs``."""
         mine, theirs = self.to_dict(), other.to_dict()
-        return [f"{name}: {mine[name]} != {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+        return [
+            f"{name}: {mine[name]} != {theirs[name]}" for name in mine if mine[name] != theirs[name]
+        ]
 
     def require_same(self, other: SpectrogramSpec, mine: str, theirs: str) -> None:
         """Refuse two specs that disagree, naming the fields and both values.

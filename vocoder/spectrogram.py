@@ -19,8 +19,7 @@ from torch.nn import functional
 from vocoder.errors import BadInput
 from vocoder.spec import SpectrogramSpec, window_samples
 
-
-# Values (batch, bins, frames) and the number of their first frame, to the nearest admissible values.
+# From values (batch, bins, frames) and the number of their first frame to the nearest admissible.
 Admit = Callable[[Tensor, int], Tensor]
 
 
@@ -161,7 +160,8 @@ def stft_of_padded(samples: Tensor, spec: SpectrogramSpec) -> Tensor:
     """
     window = _window(spec, samples.device)
     frames = samples.unfold(-1, spec.n_fft, spec.hop_length) * window
-    return torch.fft.rfft(frames).mT
+    transform: Tensor = torch.fft.rfft(frames)
+    return transform.mT
 
 
 def istft_to_padded(transform: Tensor, spec: SpectrogramSpec) -> Tensor:
@@ -180,7 +180,8 @@ def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
     blocks = frames.new_zeros(batch, n_frames + per_frame - 1, hop_length)
     for k in range(per_frame):
         blocks[:, k : k + n_frames] += frames[:, :, k]
-    return blocks.view(batch, -1)[:, : (n_frames - 1) * hop_length + n]
+    joined: Tensor = blocks.view(batch, -1)
+    return joined[:, : (n_frames - 1) * hop_length + n]
 
 
 @lru_cache(maxsize=32)

@@ -11,18 +11,9 @@ import yaml
 from hydra.utils import instantiate
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import (
-    Float32,
-    Gray8,
-    Gray16,
-    Rgb24,
-    RgbSum,
-    channel_spread,
-    codec_from_dict,
-    codecs,
-    pixel_mode,
-)
+from vocoder.image.codec import channel_spread, codec_from_dict, codecs, pixel_mode
 from vocoder.image.palette import Colormap, Hue, PathCodec
+from vocoder.image.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.image.seed import SeedJpeg, SeedTiff
 from vocoder.spectrogram import analyse
 

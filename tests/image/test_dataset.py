@@ -10,7 +10,6 @@ import yaml
 from PIL import Image
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.image.commands import commands, require_sides
 from vocoder.image.contact_sheet import write_contact_sheet
 from vocoder.image.dataset import DataSet, analyse_blocks, gain_to_peak, paint_strip
@@ -18,6 +17,7 @@ from vocoder.image.manifest import Sidecar
 from vocoder.image.picture import read_picture
 from vocoder.image.plan import Job, make_plan
 from vocoder.image.recordings import Recording
+from vocoder.image.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 

@@ -14,12 +14,13 @@ from PIL import Image, ImageOps
 
 from vocoder.cli.doctor import run
 from vocoder.errors import BadInput
-from vocoder.image.codec import Codec, Float32, Gray8, Gray16
+from vocoder.image.codec import Codec
 from vocoder.image.doctor import examine
 from vocoder.image.manifest import Sidecar, Tile, write_manifest, write_sidecar
 from vocoder.image.options import NOTE, PROBLEM, examine_options
 from vocoder.image.palette import Hue
 from vocoder.image.picture import PictureInfo, write_picture
+from vocoder.image.scalar import Float32, Gray8, Gray16
 from vocoder.image.tiles import cut
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse

@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import Gray8
 from vocoder.image.manifest import (
     Sidecar,
     Tile,
@@ -15,6 +14,7 @@ from vocoder.image.manifest import (
     write_manifest,
     write_sidecar,
 )
+from vocoder.image.scalar import Gray8
 from vocoder.spec import SpectrogramSpec
 
 HEADER = "stem,utterance,start_frame,frames,total_frames"

@@ -13,7 +13,6 @@ from hydra.utils import instantiate
 from PIL import Image, PngImagePlugin
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.image.palette import Colormap, Hue
 from vocoder.image.picture import (
     PictureInfo,
@@ -22,6 +21,7 @@ from vocoder.image.picture import (
     read_picture,
     write_picture,
 )
+from vocoder.image.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.image.seed import SeedJpeg, SeedTiff
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -116,9 +116,7 @@ class Codec(ABC):
             )
         if not (np.isfinite(values) & (values >= 0)).all():
             raise BadInput("spectrogram holds negative or infinite values or NaN")
-        with np.errstate(divide="ignore"):  # silence is -inf dB and clipped below
-            db = (20 / spec.power) * np.log10(values.astype(np.float64) / self.reference(spec))
-        pixels = self._paint(db)
+        pixels = self._paint(self._decibels(values, spec))
         return np.ascontiguousarray(pixels[::-1] if self.top_down else pixels)
 
     def decode(self, pixels: np.ndarray, spec: SpectrogramSpec) -> Decoded:
@@ -142,8 +140,19 @@ class Codec(ABC):
                 f"{spec.bins} rows for {spec.describe()}"
             )
         db, distance = self._read(pixels[::-1] if self.top_down else pixels)
+        return Decoded(self._values(db, spec), distance)
+
+    def _decibels(self, values: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+        """dB above `reference`, -inf for silence."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(
+                (20 / spec.power) * np.log10(values / np.float64(self.reference(spec)))
+            )
+
+    def _values(self, db: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+        """Back from `_decibels`, float32."""
         values = self.reference(spec) * 10 ** (db * (spec.power / 20))
-        return Decoded(values.astype(np.float32), distance)
+        return np.asarray(values, np.float32)
 
     @abstractmethod
     def _paint(self, db: np.ndarray) -> np.ndarray:
@@ -207,118 +216,26 @@ class LevelCodec(Codec):
     def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Pixels to levels, which may lie between whole ones, and the distance of `Decoded`."""
 
+    def levels(self, values: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+        """Values, as `encode` takes them, to levels between whole ones; nothing is turned."""
+        return self._place(self._decibels(values, spec))
+
+    def values(self, levels: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+        """Back from `levels`, float32; level 0 and below is silence."""
+        return self._values(self._loudness(levels), spec)
+
+    def _place(self, db: np.ndarray) -> np.ndarray:
+        return np.asarray((np.clip(db, self.db_min, self.db_max) - self.db_min) / self.step_db)
+
+    def _loudness(self, levels: np.ndarray) -> np.ndarray:
+        return np.where(levels > 0, self.db_min + levels * self.step_db, -np.inf)
+
     def _paint(self, db: np.ndarray) -> np.ndarray:
-        levels = np.rint((np.clip(db, self.db_min, self.db_max) - self.db_min) / self.step_db)
-        return self._colours(levels.astype(np.int64))
+        return self._colours(np.rint(self._place(db)).astype(np.int64))
 
     def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         levels, distance = self._levels(pixels)
-        return np.where(levels > 0, self.db_min + levels * self.step_db, -np.inf), distance
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gray8(LevelCodec):
-    """Eight-bit grey. Three channels, as pix2pix returns them, are averaged."""
-
-    name: ClassVar[str] = "gray8"
-    mode: ClassVar[str] = "L"
-    suffixes: ClassVar[tuple[str, ...]] = PNG + JPEG + WEBP
-
-    @property
-    def top(self) -> int:
-        return 255
-
-    def _colours(self, levels: np.ndarray) -> np.ndarray:
-        return levels.astype(np.uint8)
-
-    def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
-        return (pixels if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float64)), None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gray16(LevelCodec):
-    """Sixteen-bit grey, for archives: pix2pix programs destroy such pictures."""
-
-    name: ClassVar[str] = "gray16"
-    mode: ClassVar[str] = "I;16"
-    suffixes: ClassVar[tuple[str, ...]] = PNG
-    exact: ClassVar[bool] = True
-
-    @property
-    def top(self) -> int:
-        return 65535
-
-    def _colours(self, levels: np.ndarray) -> np.ndarray:
-        return levels.astype(np.uint16)
-
-    def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
-        return pixels, None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RgbSum(LevelCodec):
-    """The value spread over three channels: their sum, 0 to 765, is the level, and neighbouring
-    levels differ by one step of one channel, so that it still looks grey."""
-
-    name: ClassVar[str] = "rgb_sum"
-    mode: ClassVar[str] = "RGB"
-    suffixes: ClassVar[tuple[str, ...]] = PNG + JPEG + WEBP
-
-    @property
-    def top(self) -> int:
-        return 3 * 255
-
-    def _colours(self, levels: np.ndarray) -> np.ndarray:
-        return np.stack([(levels + 2) // 3, (levels + 1) // 3, levels // 3], axis=2).astype(
-            np.uint8
-        )
-
-    def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
-        return pixels.sum(axis=2, dtype=np.float64), None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rgb24(LevelCodec):
-    """One 24-bit integer, its high byte in red. Only for containers that keep every bit."""
-
-    name: ClassVar[str] = "rgb24"
-    mode: ClassVar[str] = "RGB"
-    suffixes: ClassVar[tuple[str, ...]] = PNG + TIFF
-    exact: ClassVar[bool] = True
-
-    @property
-    def top(self) -> int:
-        return 2**24 - 1
-
-    def _colours(self, levels: np.ndarray) -> np.ndarray:
-        channels = [levels >> 16, levels >> 8 & 255, levels & 255]
-        return np.stack(channels, axis=2).astype(np.uint8)
-
-    def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
-        if pixels.dtype != np.uint8:
-            raise BadInput("codec rgb24 reads whole bytes; these pixels are floating-point numbers")
-        return np.asarray(pixels.astype(np.int64) @ [1 << 16, 1 << 8, 1]), None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Float32(Codec):
-    """Decibels themselves, as floating-point numbers."""
-
-    name: ClassVar[str] = "float32"
-    mode: ClassVar[str] = "F"
-    suffixes: ClassVar[tuple[str, ...]] = TIFF
-    exact: ClassVar[bool] = True
-
-    def resolution_db(self) -> float:
-        """The spacing of float32 numbers at the end of the range where it is widest."""
-        return float(np.spacing(np.float32(max(abs(self.db_min), abs(self.db_max)))))
-
-    def _paint(self, db: np.ndarray) -> np.ndarray:
-        return np.asarray(np.clip(db, self.db_min, self.db_max), np.float32)
-
-    def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
-        audible = pixels > np.float32(self.db_min)
-        return np.where(audible, pixels.astype(np.float64), -np.inf), None
+        return self._loudness(levels), distance
 
 
 def pixel_mode(pixels: np.ndarray) -> str:
@@ -366,9 +283,20 @@ def require_number(value: object, what: str, unit: str) -> None:
 def codecs() -> dict[str, type[Codec]]:
     """Every codec class by its name."""
     from vocoder.image.palette import Colormap, Hue  # built on this module
+    from vocoder.image.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
     from vocoder.image.seed import SeedJpeg, SeedTiff
 
-    classes = (Gray8, Gray16, Float32, RgbSum, Rgb24, Hue, Colormap, SeedTiff, SeedJpeg)
+    classes: tuple[type[Codec], ...] = (
+        Gray8,
+        Gray16,
+        Float32,
+        RgbSum,
+        Rgb24,
+        Hue,
+        Colormap,
+        SeedTiff,
+        SeedJpeg,
+    )
     return {codec.name: codec for codec in classes}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,7 @@ import numpy as np
 from vocoder.errors import BadInput
 from vocoder.image.codec import Codec
 from vocoder.image.contact_sheet import CONTACT_SHEET_NAME
-from vocoder.image.manifest import (
-    MANIFEST_NAME,
-    SIDECAR_NAME,
-    Sidecar,
-    Tile,
-    read_manifest,
-    read_sidecar,
-)
+from vocoder.image.manifest import Tile
 from vocoder.image.options import (
     DEFAULT_NUM_TEST,
     Finding,
@@ -29,29 +21,17 @@ from vocoder.image.options import (
 )
 from vocoder.image.picture import read_picture
 from vocoder.image.programs import PICTURE_SUFFIXES, Painted, PaintedTile, find_painted
+from vocoder.image.settings import Settings, manifest_above, read_settings
 from vocoder.image.symptoms import Symptoms, some
 from vocoder.spec import SpectrogramSpec
 
 # Folders of a data set: test, testA, test_A, ...; or pictures, where there is no split.
 _DATA_FOLDER = re.compile(r"pictures|(train|val|test)_?[AB]?")
-# How far above a program's pictures a manifest is looked for: images, run, name, results, root.
-_LEVELS_UP = 5
 # Mean difference, in levels, between a tile and the program's copy of it. Truncation costs up to
 # one; resampling speech from 256 to 286 and back costs 3 and more.
 SAME_LEVELS = 2.0
 
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Known:
-    """What is known of the data set that the pictures belong to."""
-
-    root: Path | None
-    tiles: dict[str, Tile]
-    spec: SpectrogramSpec | None
-    codec: Codec | None
-    tile_frames: int | None
 
 
 def examine(
@@ -91,7 +71,7 @@ def examine(
     """
     if not path.exists():
         raise BadInput(f"{path} does not exist; give a data set, a program's output or its options")
-    known = _known(manifest or _manifest_above(path), spec, codec)
+    known = read_settings(manifest or manifest_above(path), spec, codec)
     if options := find_options(path):
         size = (known.spec.bins, known.tile_frames) if known.spec and known.tile_frames else None
         counts = _n_tiles(known)
@@ -107,13 +87,13 @@ def examine(
         return _examine_data_set(part, known, _due(part, known), progress)
     painted = find_painted(path, label)
     if manifest is None and not any(tile.stem in known.tiles for tile in painted.tiles):
-        known = _known(None, spec, codec)  # a manifest of something else
+        known = read_settings(None, spec, codec)  # a manifest of something else
         given = []
     return _examine_painted(painted, given, known, progress, alone=path.is_file())
 
 
 def _examine_data_set(
-    pictures: list[PaintedTile], known: _Known, due: set[str], progress: Progress
+    pictures: list[PaintedTile], known: Settings, due: set[str], progress: Progress
 ) -> list[Finding]:
     stems = {picture.stem for picture in pictures}
     return [
@@ -123,7 +103,7 @@ def _examine_data_set(
 
 
 def _examine_painted(
-    painted: Painted, given: list[PaintedTile], known: _Known, progress: Progress, *, alone: bool
+    painted: Painted, given: list[PaintedTile], known: Settings, progress: Progress, *, alone: bool
 ) -> list[Finding]:
     total = len(painted.tiles)
     findings = []
@@ -150,7 +130,7 @@ def _examine_painted(
 
 
 def _symptoms(
-    pictures: list[PaintedTile], known: _Known, progress: Progress, *, given: bool
+    pictures: list[PaintedTile], known: Settings, progress: Progress, *, given: bool
 ) -> list[Finding]:
     tiles = known.tiles
 
@@ -166,14 +146,14 @@ def _symptoms(
     return symptoms.findings()
 
 
-def _due(pictures: list[PaintedTile], known: _Known) -> set[str]:
+def _due(pictures: list[PaintedTile], known: Settings) -> set[str]:
     """Stems of all tiles of the splits that the pictures belong to."""
     here = [known.tiles[picture.stem] for picture in pictures if picture.stem in known.tiles]
     splits = {tile.split for tile in here or known.tiles.values()}
     return {stem for stem, tile in known.tiles.items() if tile.split in splits}
 
 
-def _n_tiles(known: _Known) -> dict[str, int]:
+def _n_tiles(known: Settings) -> dict[str, int]:
     """How many pictures a program finds for each phase."""
     folders = Counter(
         picture.path.parent.name for picture in (_data_set(known.root) if known.root else [])
@@ -306,37 +286,3 @@ def _data_set(root: Path) -> list[PaintedTile]:
         and path.name != CONTACT_SHEET_NAME
         and not path.name.startswith(".")
     ]
-
-
-def _known(place: Path | None, spec: SpectrogramSpec | None, codec: Codec | None) -> _Known:
-    """Manifest and ``spec.yaml``, and what the user says where there are none."""
-    if place is None:
-        return _Known(root=None, tiles={}, spec=spec, codec=codec, tile_frames=None)
-    tiles = {tile.stem: tile for tile in read_manifest(place)}
-    side: Sidecar | None = None
-    source = place.parent / SIDECAR_NAME
-    if source.exists():
-        side = read_sidecar(source)
-        if spec is not None:
-            spec.require_same(side.spec, "spec=", str(source))
-        if codec is not None and codec != side.codec:
-            raise BadInput(
-                f"codec= is {codec.to_dict()}, but {source} says {side.codec.to_dict()}; leave "
-                "codec= out, or correct the file"
-            )
-    return _Known(
-        root=place.parent,
-        tiles=tiles,
-        spec=side.spec if side else spec,
-        codec=side.codec if side else codec,
-        tile_frames=side.tile_frames if side else None,
-    )
-
-
-def _manifest_above(path: Path) -> Path | None:
-    start = path.resolve()
-    folders = [start, *start.parents] if start.is_dir() else list(start.parents)
-    for folder in folders[: _LEVELS_UP + 1]:
-        if (folder / MANIFEST_NAME).is_file():
-            return folder / MANIFEST_NAME
-    return None

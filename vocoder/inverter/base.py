@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +26,10 @@ class Inverter(ABC):
 
         Their lengths add up to ``spectrogram.length``.
         """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Class and parameters as plain values, for reports."""
+        return {"class": type(self).__name__, **vars(self)}
 
     def __call__(self, spectrogram: Spectrogram) -> Tensor:
         """The whole sound, ``(batch, spectrogram.length)``, float32, on the CPU."""

@@ -103,4 +103,5 @@ def _pseudo_inverse(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     gram = bank @ bank.mT
     ridge = RIDGE * torch.linalg.matrix_norm(gram, 2) / 2
     inverse = torch.linalg.inv(gram + ridge * torch.eye(len(gram), dtype=gram.dtype))
-    return (bank.mT @ inverse).to(device, torch.float32)
+    lift: Tensor = bank.mT @ inverse
+    return lift.to(device, torch.float32)

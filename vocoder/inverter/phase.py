@@ -124,7 +124,7 @@ def integrate_phase_gradient(
     return torch.remainder(phase, 2 * math.pi).float()
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _integrate(
     loudness: np.ndarray,
     seeds: np.ndarray,

@@ -1,0 +1,167 @@
+"""Cases that invert one spectrogram in memory: beside librosa, and each inverter by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import librosa
+import numpy as np
+import scipy.fft
+import torch
+from torch import Tensor
+
+from vocoder.bench.race import Contestant, race
+from vocoder.bench.result import Settings, Tick, case_dict
+from vocoder.bench.sound import sound
+from vocoder.compare.metrics import spectral_convergence
+from vocoder.composition import load
+from vocoder.inverter.griffin_lim import GriffinLim
+from vocoder.inverter.magnitude import mel_to_linear
+from vocoder.inverter.phase import initial_phase
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import Spectrogram, analyse, to_bins
+
+_N_ITER = 32
+# How librosa names the filter banks of a spec; sum is its L1 norm.
+_LIBROSA_NORMS: dict[str | None, Any] = {"sum": 1, "slaney": "slaney", "none": None}
+
+
+def griffin_lim(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
+    """Plain Griffin-Lim from random phases, beside librosa's, on the same magnitudes."""
+    # librosa takes all bins, Nyquist's too.
+    spec = replace(load("spec", "linear512"), nyquist=True)
+    given = _analysed(settings, spec)
+    magnitude = given.values[0].numpy()
+    sound_s = given.length / spec.sample_rate
+    plain = load("inverter", "griffin_lim", n_iter=_N_ITER, momentum=0, init="random")
+    plain = replace(plain, refine_every=0)
+
+    def ours(repetition: int) -> Tensor:
+        inverter: GriffinLim = replace(plain, seed=repetition)
+        return inverter(given)
+
+    def librosas(repetition: int) -> Tensor:
+        return torch.from_numpy(
+            librosa.griffinlim(
+                magnitude,
+                n_iter=_N_ITER,
+                momentum=0,
+                init="random",
+                random_state=repetition,
+                hop_length=spec.hop_length,
+                win_length=spec.win_length,
+                window=spec.window,
+                center=spec.center,
+                pad_mode=spec.pad_mode,
+                length=given.length,
+            )
+        )[None]
+
+    def librosas_threaded(repetition: int) -> Tensor:
+        with scipy.fft.set_workers(threads):
+            return librosas(repetition)
+
+    def judge(samples: Tensor) -> dict[str, float]:
+        made = analyse(samples, spec).values[0].numpy()
+        return {"spectral convergence": spectral_convergence(magnitude, made)}
+
+    works = {"vocoder": ours, "librosa": librosas}
+    if threads > 1:
+        works[f"librosa, {threads} FFT workers"] = librosas_threaded
+    contestants = [
+        Contestant(name=name, work=work, judge=judge, sound_s=sound_s)
+        for name, work in works.items()
+    ]
+    return case_dict(
+        "griffin_lim",
+        threads,
+        f"plain Griffin-Lim, {_N_ITER} iterations from random phases, STFT "
+        f"{spec.n_fft}/{spec.hop_length}, beside librosa.griffinlim",
+        race(contestants, settings.repetitions, tick),
+        compare=True,
+    )
+
+
+def mel_to_stft(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
+    """Mel bands to STFT magnitudes, beside librosa's, with what each leaves unexplained."""
+    spec = load("spec", "mel256")
+    given = _analysed(settings, spec)
+    bands = given.values[0].numpy()
+
+    def librosas(repetition: int) -> Tensor:
+        return torch.from_numpy(
+            librosa.feature.inverse.mel_to_stft(
+                bands,
+                sr=spec.sample_rate,
+                n_fft=spec.n_fft,
+                power=spec.power,
+                fmin=spec.fmin,
+                fmax=spec.fmax,
+                htk=spec.mel_scale == "htk",
+                norm=_LIBROSA_NORMS[spec.mel_norm],
+            )
+        )[None]
+
+    def judge(linear: Tensor) -> dict[str, float]:
+        explained = to_bins(linear, spec)[0].numpy()
+        return {"residual": spectral_convergence(bands, explained)}
+
+    sound_s = given.length / spec.sample_rate
+    contestants = [
+        Contestant(
+            name="vocoder", work=lambda _: mel_to_linear(given), judge=judge, sound_s=sound_s
+        ),
+        Contestant(name="librosa", work=librosas, judge=judge, sound_s=sound_s),
+    ]
+    return case_dict(
+        "mel_to_linear",
+        threads,
+        f"{spec.n_mels} mel bands to {spec.n_freqs} bins, beside "
+        "librosa.feature.inverse.mel_to_stft; the residual is relative",
+        race(contestants, settings.repetitions, tick),
+        compare=True,
+    )
+
+
+def inverters(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
+    """The steps before the first iteration, and whole inverters as the command line has them."""
+    spec = load("spec", "mel256")
+    given = _analysed(settings, spec)
+    sound_s = given.length / spec.sample_rate
+    linear = mel_to_linear(given)
+
+    def phases(repetition: int) -> Tensor:
+        generator = torch.Generator().manual_seed(repetition)
+        return initial_phase(linear, spec, "phase_gradient", generator, None)
+
+    def judge(samples: Tensor) -> dict[str, float]:
+        made = analyse(samples, spec).values[0].numpy()
+        return {"spectral convergence": spectral_convergence(given.values[0].numpy(), made)}
+
+    contestants = [Contestant(name="initial phases", work=phases, sound_s=sound_s)]
+    for name in settings.inverters:
+        inverter = load("inverter", name)
+        contestants.append(
+            Contestant(
+                name=name,
+                work=lambda _, inverter=inverter: inverter(given),
+                judge=judge,
+                sound_s=sound_s,
+            )
+        )
+    return case_dict(
+        "inverters",
+        threads,
+        f"{spec.n_mels} mel bands to sound, as inverter=NAME does it; spectral convergence of the "
+        "bands",
+        race(contestants, settings.repetitions, tick),
+        compare=False,
+    )
+
+
+def _analysed(settings: Settings, spec: SpectrogramSpec) -> Spectrogram:
+    samples = sound(settings.input, settings.seconds, spec.sample_rate, settings.seed)
+    values = analyse(torch.from_numpy(samples)[None], spec)
+    # librosa's arrays lie so; ours must take them as well.
+    return replace(values, values=values.values.contiguous())

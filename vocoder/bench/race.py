@@ -1,0 +1,63 @@
+"""Timing things against each other, so that whatever else the machine does hits all alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from vocoder.bench.result import Row, Tick
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """Something to be timed.
+
+    Parameters
+    ----------
+    name : str
+    work : callable
+        Timed; takes the number of the repetition, which may serve as a seed.
+    judge : callable or None
+        Measures of what ``work`` returned; not timed.
+    sound_s : float or None
+        Length of the sound that it makes.
+    """
+
+    name: str
+    work: Callable[[int], Any]
+    judge: Callable[[Any], dict[str, float]] | None = None
+    sound_s: float | None = None
+
+
+def race(contestants: Sequence[Contestant], repetitions: int, tick: Tick) -> list[Row]:
+    """Time every contestant so many times, taking turns, after one run each that doesn't count.
+
+    The first run compiles, allocates and fills caches.
+    """
+    times: list[list[float]] = [[] for _ in contestants]
+    measures: list[list[dict[str, float]]] = [[] for _ in contestants]
+    for repetition in range(repetitions + 1):
+        for index, contestant in enumerate(contestants):
+            started = time.perf_counter()
+            made = contestant.work(repetition)
+            elapsed_s = time.perf_counter() - started
+            if repetition > 0:
+                times[index].append(elapsed_s)
+                if contestant.judge is not None:
+                    measures[index].append(contestant.judge(made))
+            tick(1 / (repetitions + 1) / len(contestants))
+    return [
+        Row(
+            name=contestant.name,
+            times_s=times[index],
+            sound_s=contestant.sound_s,
+            measures={
+                name: median(one[name] for one in measures[index])
+                for name in (measures[index][0] if measures[index] else ())
+            },
+        )
+        for index, contestant in enumerate(contestants)
+    ]

@@ -1,0 +1,144 @@
+"""The whole road: painted tiles in files to sound in files, by the command that users run."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from vocoder.audio import write_audio
+from vocoder.bench.race import Contestant, race
+from vocoder.bench.result import Settings, Tick, case_dict
+from vocoder.bench.sound import sound
+from vocoder.cli import main
+from vocoder.composition import load
+from vocoder.errors import BadInput
+from vocoder.image.manifest import MANIFEST_NAME, SIDECAR_NAME, Tile, write_manifest
+from vocoder.image.settings import manifest_above
+from vocoder.image.utterances import find_utterances, load_utterance
+
+# Where pytorch-CycleGAN-and-pix2pix writes, below the folder of the manifest, and its label.
+_IMAGES, _LABEL = Path("results", "bench", "test_latest", "images"), "fake_B"
+_INVERTER = "admm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TileSet:
+    """Tiles laid out as a pix2pix program leaves them beside the data set's manifest."""
+
+    root: Path
+    n_tiles: int
+    sound_s: float
+
+
+def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
+    """Tiles as a pix2pix program leaves them to WAV files, and how long the reading takes of it.
+
+    Raises
+    ------
+    BadInput
+        ``settings.painted`` holds no tiles of a data set, or the command refuses them.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        painted = Path(settings.painted) if settings.painted else _paint(settings, folder / "made")
+        many = _copies(painted, settings.tiles, folder / "many")
+        one = _copies(painted, 1, folder / "one")
+
+        def arguments(tiles: _TileSet) -> list[str]:
+            output = folder / "sound"
+            shutil.rmtree(output, ignore_errors=True)
+            keys = (f"output={output}", f"inverter={_INVERTER}", f"workers={threads}")
+            return ["invert", f"input={tiles.root}", *keys]
+
+        def cold(repetition: int) -> None:
+            command = [sys.executable, "-m", main.__name__, *arguments(one)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+        rows = race(
+            [
+                Contestant(
+                    name="pictures to sound",
+                    work=lambda _: _run(arguments(many)),
+                    sound_s=many.sound_s,
+                ),
+                Contestant(
+                    name="of that, reading and decoding",
+                    work=lambda _: _read(many),
+                    sound_s=many.sound_s,
+                ),
+                Contestant(name="one utterance, new process", work=cold),
+                Contestant(name="one utterance, warm", work=lambda _: _run(arguments(one))),
+            ],
+            settings.repetitions,
+            tick,
+        )
+    whole, reading, new, warm = rows
+    rows[1] = replace(reading, measures={"share": reading.median_s / whole.median_s})
+    rows[2] = replace(new, measures={"start-up in seconds": new.median_s - warm.median_s})
+    return case_dict(
+        "road",
+        threads,
+        f"{many.n_tiles} tiles ({settings.painted or 'made by encode from the sound'}), "
+        f"{many.sound_s:.0f} s of sound, to WAV files by vocoder invert inverter={_INVERTER} with "
+        "as many workers as threads; start-up is left out, and stated",
+        rows,
+        compare=False,
+    )
+
+
+def _run(arguments: list[str]) -> None:
+    with redirect_stdout(io.StringIO()) as printed:
+        code = main.run(arguments)
+    if code != main.DONE:
+        raise BadInput(f"vocoder {' '.join(arguments)} failed: {printed.getvalue()}")
+
+
+def _read(tiles: _TileSet) -> None:
+    found = find_utterances(tiles.root)
+    for utterance in found.utterances:
+        load_utterance(utterance, found)
+
+
+def _paint(settings: Settings, folder: Path) -> Path:
+    """A data set of one utterance, whose pictures stand for painted ones."""
+    sample_rate = load("spec", "mel256").sample_rate
+    samples = sound(settings.input, settings.seconds, sample_rate, settings.seed)
+    write_audio(folder / "recordings" / "sound.wav", samples, sample_rate, overwrite=False)
+    _run(["encode", f"input={folder / 'recordings'}", f"output={folder / 'dataset'}"])
+    return folder / "dataset"
+
+
+def _copies(painted: Path, n_tiles: int, root: Path) -> _TileSet:
+    """Copy utterances in turn, under new names, until there are so many tiles or just above."""
+    found, manifest = find_utterances(painted), manifest_above(painted)
+    if not found.has_manifest or found.spec is None or manifest is None:
+        raise BadInput(
+            f"painted={painted} holds no tiles of a data set; its {MANIFEST_NAME} and "
+            f"{SIDECAR_NAME} must lie in it or above it"
+        )
+    images = root / _IMAGES
+    images.mkdir(parents=True)
+    shutil.copy(manifest.with_name(SIDECAR_NAME), root)
+    rows: list[Tile] = []
+    n_samples = 0
+    for copy in count():
+        for utterance in found.utterances:
+            if len(rows) >= n_tiles:
+                write_manifest(root / MANIFEST_NAME, rows, overwrite=False)
+                sound_s = n_samples / found.spec.sample_rate
+                return _TileSet(root=root, n_tiles=len(rows), sound_s=sound_s)
+            for tile, path in utterance.tiles:
+                stem = f"{copy:04d}-{tile.stem}"
+                rows.append(replace(tile, stem=stem, utterance=f"{copy:04d}-{tile.utterance}"))
+                shutil.copy(path, images / f"{stem}_{_LABEL}{path.suffix}")
+            first = utterance.tiles[0][0]
+            n_samples += first.samples or found.spec.n_samples(first.total_frames)
+    raise AssertionError("unreachable")

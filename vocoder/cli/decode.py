@@ -1,0 +1,68 @@
+"""``vocoder decode``: pictures to spectrograms as arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vocoder.errors import BadInput
+
+if TYPE_CHECKING:
+    from vocoder.image.codec import Codec
+    from vocoder.image.utterances import Utterance
+    from vocoder.spec import SpectrogramSpec
+
+
+def run(
+    *,
+    input: str,
+    output: str,
+    manifest: str | None,
+    label: str | None,
+    spec: SpectrogramSpec | None,
+    codec: Codec | None,
+    strict: bool,
+    resume: bool,
+    overwrite: bool,
+    workers: int | None,
+) -> int:
+    """Write an array for every utterance; the keys are those of ``conf/decode.yaml``.
+
+    Returns
+    -------
+    int
+        0, or 2 if a file was missing, foreign or could not be used (the rest is there).
+
+    Raises
+    ------
+    BadInput
+        Nothing was done: nothing usable in ``input``, settings missing or contradicting, results
+        that exist; or, with ``strict``, anything missing or foreign.
+    """
+    from vocoder.cli.jobs import Result, refuse_problems, report, select, work_through
+    from vocoder.image.array import ARRAY_SUFFIX, write_array
+    from vocoder.image.utterances import find_utterances, load_utterance
+
+    root = Path(output)
+    found = find_utterances(
+        Path(input),
+        manifest=None if manifest is None else Path(manifest),
+        label=label,
+        spec=spec,
+        codec=codec,
+    )
+    if strict:
+        refuse_problems(found)
+    to_do, before = select(found.utterances, root, ARRAY_SUFFIX, resume=resume, overwrite=overwrite)
+
+    def work(utterance: Utterance) -> Result:
+        loaded = load_utterance(utterance, found)
+        if strict and loaded.problems:
+            raise BadInput(f"strict=true, and {'; '.join(loaded.problems.values())}")
+        path = root / f"{utterance.name}{ARRAY_SUFFIX}"
+        write_array(path, loaded.spectrogram, overwrite=overwrite)
+        seconds = loaded.spectrogram.length / loaded.spectrogram.spec.sample_rate
+        return Result(utterance.name, path.name, seconds, loaded.problems)
+
+    results = work_through(to_do, work, workers)
+    return report(root, "decode", found, results, before)

@@ -1,0 +1,174 @@
+"""What ``decode`` and ``invert`` share: going through the utterances, and reporting on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+
+if TYPE_CHECKING:
+    from vocoder.image.utterances import Found, Utterance
+
+DONE, BAD = 0, 2
+REPORT_NAME = "report.json"
+_SHOWN = 10  # names a list on the terminal; the report has all
+
+
+@dataclass
+class Result:
+    """What became of one utterance.
+
+    Parameters
+    ----------
+    utterance : str
+    file : str
+        Name of what was written; empty if nothing was.
+    seconds : float
+        Length of the sound.
+    problems : dict of str to str
+        What was wrong with its files: file name to reason.
+    note : str
+        What else is worth knowing; changes nothing about success.
+    measures : dict of str to float
+        Further figures of the command.
+    """
+
+    utterance: str
+    file: str = ""
+    seconds: float = 0.0
+    problems: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+    measures: dict[str, float] = field(default_factory=dict)
+
+
+def select(
+    utterances: list[Utterance], root: Path, suffix: str, *, resume: bool, overwrite: bool
+) -> tuple[list[Utterance], list[str]]:
+    """The utterances still to do, and the names of those done before.
+
+    Raises
+    ------
+    BadInput
+        Results exist, and neither ``resume`` nor ``overwrite`` was given.
+    """
+    if root.exists() and not root.is_dir():
+        raise BadInput(f"output={root} is a file; give a folder")
+    there = {one.name for one in utterances if (root / f"{one.name}{suffix}").exists()}
+    if there and not (resume or overwrite):
+        raise BadInput(
+            f"{root} holds {len(there)} of the {len(utterances)} results already, such as "
+            f"{min(there)}{suffix}; choose another output, resume=true to go on, or overwrite=true"
+        )
+    if overwrite:
+        return utterances, []
+    return [one for one in utterances if one.name not in there], sorted(there)
+
+
+def refuse_problems(found: Found) -> None:
+    """For ``strict=true``: refuse what is known to be missing or foreign before work starts.
+
+    Raises
+    ------
+    BadInput
+    """
+    lines = [f"{name}: {reason}" for name, reason in found.problems.items()]
+    lines += [f"{stem}: missing" for one in found.utterances for stem in one.missing]
+    if lines:
+        more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+        raise BadInput(f"strict=true, and {'; '.join(lines[:_SHOWN])}{more}")
+
+
+def work_through(
+    utterances: list[Utterance], work: Callable[[Utterance], Result], workers: int | None
+) -> list[Result]:
+    """Do every utterance in threads, with a progress bar; one that fails doesn't stop the others.
+
+    Torch is told to use one thread for each: two that wait for each other are slower.
+    """
+    import torch
+    from tqdm import tqdm
+
+    if workers is not None and workers < 1:
+        raise BadInput(f"workers is {workers}; expected 1 or more")
+    threads = min(workers or os.cpu_count() or 1, max(1, len(utterances)))
+    torch.set_num_threads(1)
+    results = []
+    started, sound_s = time.perf_counter(), 0.0
+    with (
+        ThreadPoolExecutor(threads) as pool,
+        tqdm(total=len(utterances), unit="utterance", disable=None) as bar,
+    ):
+        pending = {pool.submit(work, one): one.name for one in utterances}
+        try:
+            for done in as_completed(pending):
+                name = pending[done]
+                try:
+                    results.append(done.result())
+                except BadInput as error:
+                    results.append(Result(name, problems={name: str(error)}))
+                sound_s += results[-1].seconds
+                bar.set_description(name[-30:], refresh=False)
+                bar.set_postfix_str(f"{sound_s / (time.perf_counter() - started):.0f}x real time")
+                bar.update()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return sorted(results, key=lambda result: result.utterance)
+
+
+def report(
+    root: Path, command: str, found: Found, results: list[Result], before: list[str], **more: Any
+) -> int:
+    """Write ``report.json``, print a table and what went wrong; return the exit code."""
+    problems = dict(found.problems)
+    for result in results:
+        problems |= result.problems
+    content = {
+        "command": command,
+        "program": found.program,
+        "label": found.label,
+        "spec": None if found.spec is None else found.spec.to_dict(),
+        "codec": None if found.codec is None else found.codec.to_dict(),
+        **more,
+        "done_before": before,
+        "utterances": [asdict(result) for result in results],
+        "problems": problems,
+    }
+    with atomic_path(root / REPORT_NAME, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+    source = f"{found.program}, label {found.label}" if found.label else found.program
+    print(f"{len(found.utterances)} utterances from {source}")
+    _print_table(results)
+    if before:
+        print(f"{len(before)} were there already and are kept")
+    for result in results:
+        if result.note:
+            print(f"{result.file}: {result.note}")
+    if problems:
+        print(f"\nProblems ({len(problems)}):")
+        for name, reason in list(problems.items())[:_SHOWN]:
+            print(f"  {name}: {reason}")
+        if len(problems) > _SHOWN:
+            print(f"  and {len(problems) - _SHOWN} more, see {REPORT_NAME}")
+    print(f"\nResults and {REPORT_NAME} in {root}")
+    return BAD if problems else DONE
+
+
+def _print_table(results: list[Result]) -> None:
+    done = [result for result in results if result.file]
+    if not done:
+        return
+    columns = list(done[0].measures)
+    width = max(len(result.file) for result in done)
+    print(f"{'file':<{width}}  {'seconds':>7}", *(f"{name:>10}" for name in columns))
+    for result in done:
+        figures = (f"{result.measures[name]:>10.3f}" for name in columns)
+        print(f"{result.file:<{width}}  {result.seconds:>7.2f}", *figures)

@@ -1,0 +1,223 @@
+"""The program ``vocoder``: composes a command's configuration with Hydra and calls its ``run``.
+
+The only module that knows Hydra. What a command gets are plain objects.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vocoder.cli.help import command_help, commands, key_help, overview
+from vocoder.composition import build, conf_dir, nearest, require_option
+from vocoder.errors import BadInput
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+DONE, BUG, BAD, INTERRUPTED = 0, 1, 2, 130
+HYDRA_VERSION = "1.3"
+
+
+class _Unfinished(Exception):
+    """A job of a sweep ended with another exit code than 0; the others go on."""
+
+
+def main() -> None:
+    """Entry point: exit with `run`'s code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Without the program's name.
+
+    Returns
+    -------
+    int
+        0 done, 2 bad use or bad input, 130 interrupted. A bug raises.
+    """
+    try:
+        if not arguments or arguments[0] in ("-h", "--help", "help"):
+            print(overview())
+            return DONE
+        command, *rest = arguments
+        if command not in commands():
+            raise BadInput(f"{command} is no command{nearest(command, commands())}")
+        if {"-h", "--help"} & set(rest):
+            print(command_help(command))
+            return DONE
+        return _launch(command, rest)
+    except BadInput as error:
+        print(f"vocoder: {error}", file=sys.stderr)
+        return BAD
+    except _Unfinished:
+        return BAD
+    except KeyboardInterrupt:
+        print("vocoder: interrupted; what is finished stays", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _launch(command: str, arguments: list[str]) -> int:
+    from hydra import compose, initialize_config_dir, main
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    # Pillow and soundfile warn of what our own errors say better.
+    warnings.filterwarnings("ignore", module="PIL")
+    flags, overrides = _split(arguments)
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
+            parsed = _parse(overrides)
+            _check(command, parsed)
+            lines = [str(override.input_line) for override in parsed]
+            if not flags:
+                config = compose(command, lines)
+                return _call(command, config)
+        # Sweeps and Hydra's own flags need Hydra's own program.
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions reach us
+        sys.argv = [f"vocoder {command}", *flags, *lines, *_sweep_settings(parsed)]
+        main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=command)(
+            _Job(command)
+        )()
+        return DONE
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BadInput(" ".join(str(error).split())) from error
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's own flags, each with the word after it if that is no setting; and the settings."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    after_flag = False
+    for argument in arguments:
+        is_flag = argument.startswith("-")
+        (flags if is_flag or (after_flag and "=" not in argument) else overrides).append(argument)
+        after_flag = is_flag
+    return flags, overrides
+
+
+class _Job:
+    """One job of a sweep; a class, since launchers send it to other processes."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+
+    def __call__(self, config: DictConfig) -> None:
+        from hydra.core.hydra_config import HydraConfig
+        from omegaconf import open_dict
+
+        with open_dict(config):
+            config.output = HydraConfig.get().runtime.output_dir
+        if _call(self._command, config) != DONE:
+            raise _Unfinished
+
+
+def _call(command: str, config: DictConfig) -> int:
+    """Check that nothing is missing, build the objects, run the command."""
+    from omegaconf import OmegaConf
+
+    if missing := sorted(OmegaConf.missing_keys(config)):
+        key = missing[0]
+        raise BadInput(f"{key}= must be given: {key_help(command, key)}")
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    arguments = {key: build(value, key) for key, value in values.items()}
+    module = importlib.import_module(f"vocoder.cli.{command}")
+    code: int = module.run(**arguments)
+    return code
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    """Parse overrides; a value that is not in Hydra's grammar is taken as it stands.
+
+    File names hold brackets, spaces and equal signs, and a shell's completion quotes for the
+    shell only.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
+    parsed = []
+    for line in overrides:
+        key, equals, value = line.partition("=")
+        if not equals:
+            raise BadInput(f"{line!r} is no setting; expected key=value")
+        try:
+            parsed += parser.parse_overrides([line])
+        except HydraException:
+            quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+            parsed += parser.parse_overrides([f"{key}='{quoted}'"])
+    return parsed
+
+
+def _check(command: str, overrides: Sequence[Override]) -> None:
+    """Refuse options and keys that do not exist, naming the nearest."""
+    from hydra import compose
+    from omegaconf import OmegaConf
+
+    groups = []
+    for override in overrides:
+        name = override.key_or_group
+        if (conf_dir() / name).is_dir() and not override.is_delete():
+            value = override.value()
+            choices = value.list if override.is_sweep_override() else [value]  # type: ignore[union-attr]
+            chosen = [str(getattr(choice, "text", choice)) for choice in choices]
+            for choice in chosen:
+                if choice not in ("None", "null"):
+                    require_option(name, choice)
+            groups.append(f"{name}={chosen[0]}")
+    base = compose(command, groups)
+    values = OmegaConf.to_container(base, resolve=False)
+    known = _paths(values)
+    for override in overrides:
+        name = override.key_or_group
+        if override.is_delete() or override.is_add() or override.is_force_add():
+            raise BadInput(f"{override.input_line}: keys cannot be added or removed, only set")
+        if name.startswith("hydra") or (conf_dir() / name).is_dir() or name in known:
+            continue
+        parent = name.rpartition(".")[0]
+        if parent in ("spec", "codec") and parent in known:
+            raise BadInput(
+                f"{name}= needs {parent}=, to say which one is changed; there are no settings "
+                f"of {parent} otherwise"
+                if OmegaConf.select(base, parent) is None
+                else f"{parent} has no key {name}{nearest(name, known)}"
+            )
+        raise BadInput(f"{command} has no key {name}{nearest(name, known)}")
+
+
+def _paths(values: Any, prefix: str = "") -> list[str]:
+    """Every key of nested mappings, joined with dots."""
+    paths = []
+    for key, value in values.items():
+        paths.append(f"{prefix}{key}")
+        if isinstance(value, dict):
+            paths += _paths(value, f"{prefix}{key}.")
+    return [path for path in paths if not path.endswith("_target_")]
+
+
+def _sweep_settings(overrides: Sequence[Override]) -> list[str]:
+    """Where the jobs of a sweep write: ``output/key=value,…``, only the swept keys named."""
+    fixed = [o.key_or_group for o in overrides if not o.is_sweep_override()]
+    return [
+        "hydra.run.dir=.",
+        "hydra.output_subdir=null",
+        "hydra/job_logging=disabled",
+        "hydra/hydra_logging=disabled",
+        "hydra.sweep.dir=${output}",
+        "hydra.sweep.subdir=${hydra.job.override_dirname}",
+        f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]",
+    ]
+
+
+if __name__ == "__main__":
+    main()

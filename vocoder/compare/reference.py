@@ -1,0 +1,58 @@
+"""True recordings to measure sound against, found by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vocoder.audio import read_audio, read_info
+from vocoder.compare.metrics import measure
+from vocoder.errors import BadInput
+
+# Short names for tables: of `vocoder.compare.metrics.Measures`.
+COLUMNS = {
+    "estoi": "estoi",
+    "lsd_db": "log_spectral_distance_db",
+    "mel_db": "mel_distance_db",
+    "level_db": "level_difference_db",
+}
+
+
+class References:
+    """A folder of recordings, one for each utterance, of any format.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    BadInput
+        No such folder, or what the measures need is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise BadInput(f"reference={folder} is not a folder; give one of true recordings")
+        self._folder = folder
+        self._paths = {path.stem: path for path in sorted(folder.iterdir()) if path.is_file()}
+
+    def path(self, name: str) -> Path | None:
+        """The recording called ``name``, if there is one."""
+        return self._paths.get(name)
+
+    def measure(self, sound: Path, problems: dict[str, str]) -> dict[str, float]:
+        """Measures of a sound file against the recording of the same name.
+
+        A missing or unusable recording is noted in ``problems``, and gives no figures (NaN).
+        """
+        true = self.path(sound.stem)
+        try:
+            if true is None:
+                raise BadInput(f"{self._folder} holds no recording of this name")
+            sample_rate = read_info(sound).sample_rate
+            pair = (read_audio(true, sample_rate), read_audio(sound, sample_rate))
+            taken = measure(*pair, sample_rate, pesq=False).to_dict()
+        except BadInput as error:
+            problems[f"reference of {sound.stem}"] = str(error)
+            return dict.fromkeys(COLUMNS, float("nan"))
+        return {column: taken[name] for column, name in COLUMNS.items()}

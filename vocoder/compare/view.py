@@ -1,0 +1,69 @@
+"""Pictures for people: what came in, what goes out, and the truth, one above the other."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vocoder.audio import read_audio
+from vocoder.files import atomic_path
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import Spectrogram, analyse
+
+SHOWN_S = 20.0  # longer sounds show their beginning
+RANGE_DB = 80.0  # below the loudest value of what came in
+_DRAWING = threading.Lock()  # matplotlib is not made for threads
+
+
+def draw_pictures(path: Path, given: Spectrogram, sound: Path, true: Path | None) -> None:
+    """Draw a spectrogram, that of the sound made of it and that of the true recording, as PNG.
+
+    Parameters
+    ----------
+    path : Path
+        Of the PNG; replaced if there.
+    given : Spectrogram
+        What the picture said; the first of its batch is drawn.
+    sound, true : Path
+        Sound files; ``true`` may be ``None``.
+    """
+    from matplotlib.figure import Figure
+
+    spec = given.spec
+    panels = [("picture in", given.values[0].numpy()), ("sound out", _values(sound, spec))]
+    if true is not None:
+        panels.append(("true recording", _values(true, spec)))
+    n_frames = int(min(SHOWN_S * spec.frame_rate_hz, given.values.shape[2]))
+    loudest = float(given.values.max()) or spec.full_scale
+    with _DRAWING, atomic_path(path, overwrite=True) as temporary:
+        figure = Figure(figsize=(10, 2.4 * len(panels)), layout="constrained")
+        for axes, (title, values) in zip(
+            np.ravel(figure.subplots(len(panels), sharex=True)), panels, strict=True
+        ):
+            level = np.maximum(values[:, :n_frames] / loudest, 1e-9)
+            db = 20 / spec.power * np.log10(level)
+            seconds = db.shape[1] / spec.frame_rate_hz
+            axes.imshow(
+                db,
+                origin="lower",
+                aspect="auto",
+                cmap="magma",
+                vmin=-RANGE_DB,
+                vmax=0,
+                extent=(0, seconds, 0, spec.bins),
+            )
+            axes.set_title(title, loc="left", fontsize="medium")
+            axes.set_ylabel("mel band" if spec.kind == "mel" else "bin")
+        axes.set_xlabel("seconds")
+        figure.suptitle(sound.stem)
+        figure.savefig(temporary, dpi=100, format="png")
+
+
+def _values(sound: Path, spec: SpectrogramSpec) -> np.ndarray:
+    """The sound's own spectrogram, ``(bins, frames)``."""
+    samples = read_audio(sound, spec.sample_rate)[: int((SHOWN_S + 1) * spec.sample_rate)]
+    padded = np.pad(samples, (0, max(0, spec.n_fft - len(samples))))
+    return np.asarray(analyse(torch.from_numpy(padded)[None], spec).values[0])

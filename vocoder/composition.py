@@ -1,0 +1,139 @@
+"""Configurations to objects: the folder ``conf/``, and building what its ``_target_`` names."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vocoder.errors import BadInput
+
+PACKAGE = "vocoder"
+TARGET = "_target_"
+
+
+def conf_dir() -> Path:
+    """The folder ``conf/``: inside the installed package, or beside it in a checkout.
+
+    Raises
+    ------
+    BadInput
+        Neither is there.
+    """
+    package = Path(__file__).parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if folder.is_dir():
+            return folder
+    raise BadInput(f"the installation lacks its folder conf/ beside {package}; install it again")
+
+
+def options(group: str) -> list[str]:
+    """Names of the options of a group such as ``inverter``."""
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """``; did you mean …?`` for a mistyped name, or the names that there are."""
+    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
+        return f"; did you mean {close[0]}?"
+    return f"; there are {', '.join(sorted(known))}" if known else ""
+
+
+def require_option(group: str, name: str) -> None:
+    """Refuse a name that the group has no file for, suggesting the nearest.
+
+    Raises
+    ------
+    BadInput
+    """
+    known = options(group)
+    if name not in known:
+        raise BadInput(f"{group}={name} does not exist{nearest(name, known)}")
+
+
+def load(group: str, name: str, **changes: Any) -> Any:
+    """The object that ``group=name`` stands for on the command line.
+
+    Parameters
+    ----------
+    group : str
+        ``spec``, ``codec``, ``inverter``, …
+    name : str
+        One of `options`.
+    **changes
+        Fields to set otherwise than in the file.
+
+    Raises
+    ------
+    BadInput
+        No such option or field, or a value out of range.
+    """
+    from omegaconf import OmegaConf
+
+    require_option(group, name)
+    node = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
+    # The files refer to keys of a command line's root, each with a value for when there is none.
+    values = OmegaConf.to_container(OmegaConf.create({group: node}), resolve=True)
+    fields: dict[str, Any] = values[group]  # type: ignore[index, call-overload, assignment]
+    for field in changes:
+        if field not in fields or field == TARGET:
+            known = [name for name in fields if name != TARGET]
+            raise BadInput(f"{group} {name} has no field {field}{nearest(field, known)}")
+    return build({**fields, **changes}, group)
+
+
+def build(node: Any, where: str) -> Any:
+    """Build the objects that a configuration describes, innermost first.
+
+    Only classes of this package are built, so that a configuration from elsewhere cannot run
+    other code.
+
+    Parameters
+    ----------
+    node : Any
+        Plain values; a mapping with ``_target_`` becomes an object of that class.
+    where : str
+        The key it stands under, for errors.
+
+    Raises
+    ------
+    BadInput
+        A class of another package, or arguments that do not fit.
+    """
+    if isinstance(node, Mapping):
+        values = {key: build(value, f"{where}.{key}") for key, value in node.items()}
+        return _construct(values, where) if TARGET in values else values
+    if isinstance(node, list):
+        return [build(value, f"{where}[{index}]") for index, value in enumerate(node)]
+    return node
+
+
+def _construct(values: dict[str, Any], where: str) -> Any:
+    target = values.pop(TARGET)
+    kind = _own_class(target, where)
+    try:
+        inspect.signature(kind).bind(**values)
+    except TypeError as error:
+        raise BadInput(f"{where} does not fit {target}: {error}") from error
+    try:
+        return kind(**values)
+    except TypeError as error:  # a comparison with a value of the wrong type
+        raise BadInput(f"{where} holds a value of the wrong type: {error}") from error
+
+
+def _own_class(target: Any, where: str) -> type:
+    module_name, _, class_name = str(target).rpartition(".")
+    if module_name.split(".")[0] == PACKAGE:
+        try:
+            kind = getattr(importlib.import_module(module_name), class_name, None)
+        except ModuleNotFoundError:
+            kind = None
+        if isinstance(kind, type) and kind.__module__ == module_name:
+            return kind
+    raise BadInput(
+        f"{where}.{TARGET} is {target!r}; expected a class of the package {PACKAGE}, and nothing "
+        "else is run"
+    )

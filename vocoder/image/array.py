@@ -1,0 +1,112 @@
+"""Spectrograms as NumPy arrays in files, with what they mean beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import Spectrogram
+
+ARRAY_SUFFIX = ".npy"
+INFO_SUFFIX = ".spec.json"
+
+
+def find_arrays(path: Path) -> dict[str, Path]:
+    """The ``.npy`` files at a path, by their stems: the file itself, or those of the folder."""
+    if path.suffix == ARRAY_SUFFIX:
+        return {path.stem: path}
+    if not path.is_dir():
+        return {}
+    found = sorted(path.glob(f"*{ARRAY_SUFFIX}"))
+    return {file.stem: file for file in found if not file.name.startswith(".")}
+
+
+def write_array(path: Path, spectrogram: Spectrogram, *, overwrite: bool) -> None:
+    """Write ``path`` (``.npy``) and what it means (``.spec.json``) beside it.
+
+    The array is float32 of shape ``(bins, frames)``, as its spec says: magnitudes or powers, or
+    the natural logarithm of them.
+
+    Raises
+    ------
+    BadInput
+        A file exists and ``overwrite`` is false.
+    """
+    spec = spectrogram.spec
+    values = spectrogram.values[0].cpu().numpy()
+    if spec.compression == "log":
+        values = np.log(np.maximum(values, np.float32(spec.floor)))
+    info = {"spec": spec.to_dict(), "samples": spectrogram.n_samples}
+    with (
+        atomic_path(path.with_suffix(INFO_SUFFIX), overwrite=overwrite) as about,
+        atomic_path(path, overwrite=overwrite) as temporary,
+    ):
+        about.write_text(json.dumps(info, indent=2), encoding="utf-8")
+        np.save(temporary, np.ascontiguousarray(values))
+
+
+def read_array(path: Path, spec: SpectrogramSpec | None) -> Spectrogram:
+    """Read a ``.npy`` file; its meaning comes from the ``.spec.json`` beside it or from ``spec``.
+
+    Parameters
+    ----------
+    path : Path
+        An array ``(bins, frames)`` or ``(1, bins, frames)``.
+    spec : SpectrogramSpec or None
+
+    Raises
+    ------
+    BadInput
+        Not such an array, NaN or infinity in it, no settings, or two that disagree.
+    """
+    spec, n_samples = _meaning(path, spec)
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInput(f"{path}: not a NumPy array of numbers ({error})") from error
+    if values.ndim == 3 and values.shape[0] == 1:
+        values = values[0]
+    if values.ndim != 2 or values.shape[0] != spec.bins or not values.size:
+        hint = "; it seems to be transposed" if values.shape[1:] == (spec.bins,) else ""
+        raise BadInput(
+            f"{path}: the array has shape {values.shape}; expected ({spec.bins}, frames){hint}"
+        )
+    if not np.issubdtype(values.dtype, np.floating):
+        raise BadInput(f"{path}: the array holds {values.dtype}; expected floating-point numbers")
+    if not np.isfinite(values).all():
+        raise BadInput(f"{path}: the array holds NaN or infinity")
+    values = values.astype(np.float32)
+    if spec.compression == "log":
+        floor = np.float32(spec.floor)
+        values = np.exp(values)
+        values[values <= floor * np.float32(1.0001)] = 0  # what was clipped there is silence
+    elif float(values.min()) < 0:
+        raise BadInput(
+            f"{path}: the array holds values down to {float(values.min()):g}; expected "
+            "magnitudes, which are not negative (decibels or logarithms?)"
+        )
+    return Spectrogram(torch.from_numpy(values)[None], spec, n_samples)
+
+
+def _meaning(path: Path, spec: SpectrogramSpec | None) -> tuple[SpectrogramSpec, int | None]:
+    about = path.with_suffix(INFO_SUFFIX)
+    if not about.exists():
+        if spec is None:
+            raise BadInput(f"{path} does not say how it was made; give spec=, such as spec=mel256")
+        return spec, None
+    try:
+        info = json.loads(about.read_text(encoding="utf-8"))
+        found, n_samples = SpectrogramSpec.from_dict(info["spec"], str(about)), info["samples"]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise BadInput(f"{about}: damaged; remove it and give spec= ({error!r})") from error
+    if spec is not None:
+        spec.require_same(found, "spec=", str(about))
+    if n_samples is not None and (type(n_samples) is not int or n_samples < 1):
+        raise BadInput(f"{about}: samples is {n_samples!r}; expected a whole number above 0")
+    return found, n_samples

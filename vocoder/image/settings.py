@@ -1,0 +1,91 @@
+"""What is known of the data set that pictures belong to: its manifest and its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vocoder.errors import BadInput
+from vocoder.image.codec import Codec
+from vocoder.image.manifest import MANIFEST_NAME, SIDECAR_NAME, Tile, read_manifest, read_sidecar
+from vocoder.spec import SpectrogramSpec
+
+# How far above a program's pictures a manifest is looked for: images, run, name, results, root.
+_LEVELS_UP = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the sidecar says, and what the user says where it is silent.
+
+    Parameters
+    ----------
+    root : Path or None
+        Folder of the manifest; ``None`` without one.
+    tiles : dict of str to Tile
+        The manifest's rows by their stems.
+    spec : SpectrogramSpec or None
+    codec : Codec or None
+    tile_frames : int or None
+        Width of a tile.
+    """
+
+    root: Path | None
+    tiles: dict[str, Tile]
+    spec: SpectrogramSpec | None
+    codec: Codec | None
+    tile_frames: int | None
+
+
+def read_settings(
+    manifest: Path | None, spec: SpectrogramSpec | None, codec: Codec | None
+) -> Settings:
+    """Read a manifest and the ``spec.yaml`` beside it, if there is one.
+
+    Raises
+    ------
+    BadInput
+        One of the files is not what it should be, or ``spec`` or ``codec`` contradict it.
+    """
+    if manifest is None:
+        return Settings(root=None, tiles={}, spec=spec, codec=codec, tile_frames=None)
+    tiles = {tile.stem: tile for tile in read_manifest(manifest)}
+    root, source = manifest.parent, manifest.parent / SIDECAR_NAME
+    if not source.exists():
+        return Settings(root=root, tiles=tiles, spec=spec, codec=codec, tile_frames=None)
+    side = read_sidecar(source)
+    if spec is not None:
+        spec.require_same(side.spec, "spec=", str(source))
+    if codec is not None:
+        require_same_codec(codec, side.codec, str(source))
+    return Settings(
+        root=root,
+        tiles=tiles,
+        spec=side.spec,
+        codec=codec or side.codec,  # equal, but the user's may say how to read
+        tile_frames=side.tile_frames,
+    )
+
+
+def require_same_codec(given: Codec, found: Codec, source: str) -> None:
+    """Refuse a codec other than the one that ``source`` names.
+
+    Raises
+    ------
+    BadInput
+    """
+    if given != found:
+        raise BadInput(
+            f"codec= is {given.to_dict()}, but {source} says {found.to_dict()}; leave codec= out, "
+            f"or correct {source}"
+        )
+
+
+def manifest_above(path: Path) -> Path | None:
+    """The nearest ``manifest.csv`` in a folder or above it, as far as programs nest theirs."""
+    start = path.resolve()
+    folders = [start, *start.parents] if start.is_dir() else list(start.parents)
+    for folder in folders[: _LEVELS_UP + 1]:
+        if (folder / MANIFEST_NAME).is_file():
+            return folder / MANIFEST_NAME
+    return None

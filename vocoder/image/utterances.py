@@ -1,0 +1,311 @@
+"""From whatever the user points at to utterances: pictures matched, decoded and stitched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vocoder.errors import BadInput
+from vocoder.image.array import ARRAY_SUFFIX, find_arrays, read_array
+from vocoder.image.codec import Codec, LevelCodec
+from vocoder.image.jpeg import JpegCells, admit_cells
+from vocoder.image.manifest import Tile, require_plain_name
+from vocoder.image.picture import Picture, decode_picture, jpeg_tables, read_picture
+from vocoder.image.programs import Painted, find_painted
+from vocoder.image.scalar import Gray8
+from vocoder.image.settings import manifest_above, read_settings, require_same_codec
+from vocoder.image.tiles import stitch
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import Admit, Spectrogram
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """One recording to be, and the files that show it.
+
+    Parameters
+    ----------
+    name : str
+    tiles : list of (Tile, Path)
+        Pictures that are there; empty for an array.
+    array : Path or None
+        A spectrogram as ``.npy``.
+    missing : list of str
+        Stems of tiles that should be there.
+    """
+
+    name: str
+    tiles: list[tuple[Tile, Path]] = field(default_factory=list)
+    array: Path | None = None
+    missing: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What an input holds.
+
+    Parameters
+    ----------
+    utterances : list of Utterance
+        By name; those of which no tile is there are left out.
+    program, label : str
+        What wrote the pictures, and which of its labels was taken.
+    truncates : bool
+        The program cut off fractions of a level.
+    spec, codec
+        What holds for all of them, or ``None`` where each file says it itself.
+    has_manifest : bool
+        Whether the pictures are tiles of a data set; otherwise each is an utterance.
+    problems : dict of str to str
+        What was found wrong before any file was read: name to reason.
+    """
+
+    utterances: list[Utterance]
+    program: str
+    label: str
+    truncates: bool
+    spec: SpectrogramSpec | None
+    codec: Codec | None
+    has_manifest: bool
+    problems: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """An utterance's spectrogram, and what was wrong with its files.
+
+    Parameters
+    ----------
+    spectrogram : Spectrogram
+        Batch of one; the recording's own level and length restored.
+    problems : dict of str to str
+        File name to reason; such tiles are silent.
+    """
+
+    spectrogram: Spectrogram
+    problems: dict[str, str]
+
+
+def find_utterances(
+    path: Path,
+    *,
+    manifest: Path | None = None,
+    label: str | None = None,
+    spec: SpectrogramSpec | None = None,
+    codec: Codec | None = None,
+) -> Found:
+    """Look for utterances in a program's output, bare pictures or arrays; nothing is decoded yet.
+
+    Parameters
+    ----------
+    path : Path
+        What `find_painted` takes, or a ``.npy`` file or a folder of them.
+    manifest : Path, optional
+        The data set's ``manifest.csv``; without it, it is looked for in and above ``path``.
+    label : str, optional
+        Of a program's pictures, another than its output.
+    spec, codec : optional
+        Where neither ``spec.yaml`` beside the manifest nor the pictures themselves say them.
+
+    Raises
+    ------
+    BadInput
+        Nothing of that kind, settings that contradict each other, or none.
+    """
+    if arrays := find_arrays(path):
+        utterances = [Utterance(name=name, array=array) for name, array in arrays.items()]
+        return Found(
+            utterances=utterances,
+            program=ARRAY_SUFFIX,
+            label="",
+            truncates=False,
+            spec=spec,
+            codec=None,
+            has_manifest=False,
+            problems={},
+        )
+    painted = find_painted(path, label)
+    settings = read_settings(manifest or manifest_above(path), spec, codec)
+    if manifest is None and not any(tile.stem in settings.tiles for tile in painted.tiles):
+        settings = read_settings(None, spec, codec)  # a manifest of something else
+    problems = {
+        path.name: "another picture has the same name with another suffix; this one is not used"
+        for path in painted.duplicates
+    }
+    problems |= {path.name: f"no label of {painted.program}; not used" for path in painted.foreign}
+    if settings.tiles:
+        utterances = _by_manifest(painted, settings.tiles, problems, one=path.is_file())
+        if settings.spec is None or settings.codec is None:
+            raise BadInput(
+                f"{settings.root} holds a manifest but no spec.yaml; say how its pictures were "
+                "made with spec= and codec=, and their range with codec.db_min= and codec.db_max="
+            )
+    else:
+        utterances = _bare(painted)
+    return Found(
+        utterances=utterances,
+        program=painted.program,
+        label=painted.label,
+        truncates=painted.truncates,
+        spec=settings.spec,
+        codec=settings.codec,
+        has_manifest=bool(settings.tiles),
+        problems=problems,
+    )
+
+
+def _by_manifest(
+    painted: Painted, rows: dict[str, Tile], problems: dict[str, str], *, one: bool
+) -> list[Utterance]:
+    """Group a program's tiles by the utterances of the manifest.
+
+    Utterances of which nothing was painted are none of this run's: another split, say. They are
+    missing only when their split is there otherwise.
+    """
+    there: dict[str, list[tuple[Tile, Path]]] = {}
+    for tile in painted.tiles:
+        row = rows.get(tile.stem)
+        if row is None:
+            problems[tile.path.name] = "the manifest does not know it; not used"
+        else:
+            there.setdefault(row.utterance, []).append((row, tile.path))
+    if not there:
+        raise BadInput(
+            f"none of the {len(painted.tiles)} pictures in {painted.folder} is in the manifest, "
+            f"such as {painted.tiles[0].stem!r}; give manifest= of the data set that they were "
+            "painted from"
+        )
+    splits = {row.split for tiles in there.values() for row, _ in tiles}
+    missing: dict[str, list[str]] = {}
+    stems = {row.stem for tiles in there.values() for row, _ in tiles}
+    for row in rows.values():
+        if row.stem not in stems and row.split in splits:
+            missing.setdefault(row.utterance, []).append(row.stem)
+    for name in () if one else sorted(missing.keys() - there.keys()):
+        problems[name] = f"none of its {len(missing[name])} tiles is there; not rendered"
+    return [
+        Utterance(name=name, tiles=tiles, missing=missing.get(name, []))
+        for name, tiles in sorted(there.items())
+    ]
+
+
+def _bare(painted: Painted) -> list[Utterance]:
+    """Pictures without a manifest: an utterance each, as wide as it is."""
+    for tile in painted.tiles:
+        require_plain_name(tile.stem, "picture")
+    return [Utterance(name=tile.stem, tiles=[(_WHOLE, tile.path)]) for tile in painted.tiles]
+
+
+# Stands for "all of the picture", whose width is not known before it is read.
+_WHOLE = Tile("whole", "whole", 0, 1, 1)
+
+
+def load_utterance(utterance: Utterance, found: Found) -> Loaded:
+    """Decode and stitch an utterance; tiles that cannot be used are left silent and reported.
+
+    Raises
+    ------
+    BadInput
+        None of its files can be used.
+    """
+    if utterance.array is not None:
+        return Loaded(spectrogram=read_array(utterance.array, found.spec), problems={})
+    problems = {f"{stem}.png": "missing; silent" for stem in utterance.missing}
+    pieces: list[tuple[Tile, np.ndarray]] = []
+    cells: list[tuple[int, JpegCells]] = []
+    spec, codec = found.spec, found.codec
+    for row, path in utterance.tiles:
+        try:
+            picture = read_picture(path)
+            spec, codec = _settings_of(picture, found)
+            values = decode_picture(_without_truncation(picture, codec, found), codec, spec).values
+            tile = row if found.has_manifest else _whole_tile(picture, values)
+            if values.shape[1] < tile.frames:
+                raise BadInput(
+                    f"{path}: {values.shape[1]} pixels wide; the manifest says {tile.frames} frames"
+                )
+        except BadInput as error:
+            problems[path.name] = str(error)
+            continue
+        pieces.append((tile, values))
+        if found_cells := _cells(picture, codec):
+            cells.append((tile.start_frame, found_cells))
+    if not pieces or spec is None or codec is None:
+        reasons = "; ".join(problems.values())
+        raise BadInput(f"{utterance.name}: none of its pictures can be used ({reasons})")
+    tile = pieces[0][0]
+    floor = codec.reference(spec) * 10 ** (codec.db_min * spec.power / 20)
+    values = stitch(pieces, tile.total_frames, floor).values
+    gain = float(10 ** (-tile.gain_db * spec.power / 20))
+    admit: Admit | None = None
+    if cells and isinstance(codec, LevelCodec):
+        admit = admit_cells(cells, values, codec, spec, gain)
+    _check_length(tile, spec, utterance.name)
+    restored = torch.from_numpy(values * np.float32(gain))[None]
+    spectrogram = Spectrogram(restored, spec, tile.samples, admit)
+    return Loaded(spectrogram=spectrogram, problems=problems)
+
+
+def _settings_of(picture: Picture, found: Found) -> tuple[SpectrogramSpec, Codec]:
+    """The picture's own settings or those given, which must agree where there are both."""
+    info, spec, codec = picture.info, found.spec, found.codec
+    if info is not None:
+        if spec is not None:
+            spec.require_same(info.spec, "the settings given", str(picture.path))
+        if codec is not None:
+            require_same_codec(codec, info.codec, str(picture.path))
+        return info.spec, codec or info.codec
+    if spec is None or codec is None:
+        needed = " and ".join(
+            name for name, value in (("spec=", spec), ("codec=", codec)) if value is None
+        )
+        raise BadInput(
+            f"{picture.path} does not say how it was made; give {needed}, such as spec=mel256 "
+            "codec=gray8 codec.db_min=-100 codec.db_max=0"
+        )
+    return spec, codec
+
+
+def _without_truncation(picture: Picture, codec: Codec, found: Found) -> Picture:
+    """Undo the bias of a program that cuts off fractions: the truth lies above, on average by
+    half a level, save for the two ends, which are reached exactly."""
+    if not found.truncates or codec.exact or picture.pixels.dtype != np.uint8:
+        return picture
+    pixels = picture.pixels.astype(np.float32)
+    pixels += np.where((pixels > 0) & (pixels < 255), np.float32(0.5), np.float32(0))
+    return Picture(pixels, picture.mode, picture.path, picture.info, picture.lossy)
+
+
+def _whole_tile(picture: Picture, values: np.ndarray) -> Tile:
+    """All of a picture as an utterance of its own."""
+    n_frames, info = values.shape[1], picture.info
+    return Tile(
+        stem="whole",
+        utterance="whole",
+        start_frame=0,
+        frames=n_frames,
+        total_frames=n_frames,
+        gain_db=0.0 if info is None else info.gain_db,
+        samples=None if info is None else info.samples,
+    )
+
+
+def _cells(picture: Picture, codec: Codec) -> JpegCells | None:
+    """The constraints of a grey JPEG; other lossy formats do not tell theirs."""
+    is_jpeg = picture.lossy and picture.path.suffix.lower() in (".jpg", ".jpeg")
+    if not is_jpeg or not isinstance(codec, Gray8):
+        return None
+    pixels = picture.pixels
+    grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float32)
+    return JpegCells(grey, jpeg_tables(picture.path))
+
+
+def _check_length(tile: Tile, spec: SpectrogramSpec, name: str) -> None:
+    if tile.samples is not None and spec.n_frames(tile.samples) != tile.total_frames:
+        raise BadInput(
+            f"{name}: {tile.samples} samples give {spec.n_frames(tile.samples)} frames, but "
+            f"total_frames is {tile.total_frames}; correct the manifest, or leave samples empty"
+        )
