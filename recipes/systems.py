@@ -8,9 +8,8 @@ options of the same names in ``conf/``, fields overridden after a colon
 
 from __future__ import annotations
 
-import importlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,14 @@ import librosa
 import numpy as np
 import torch
 import yaml
-from omegaconf import OmegaConf
 from PIL import Image
 
+from vocoder import load, read_spectrogram
 from vocoder.errors import BadInput
 from vocoder.image.codec import Codec, pixel_mode
-from vocoder.image.picture import Picture, decode_picture, read_picture, write_picture
+from vocoder.image.picture import PictureInfo, write_picture
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import Spectrogram, analyse
-
-CONF = Path(__file__).parents[1] / "conf"
+from vocoder.spectrogram import analyse
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,8 @@ class Channel:
         suffix = self.suffix or codec.suffixes[0]
         return suffix in codec.suffixes and (not self.noise or codec.mode in ("L", "RGB"))
 
-    def send(self, pixels: np.ndarray, codec: Codec, folder: Path) -> Picture:
-        """Write the picture into ``folder`` and read it again.
+    def send(self, pixels: np.ndarray, codec: Codec, info: PictureInfo, folder: Path) -> Path:
+        """Write the picture as it arrives at the other end.
 
         Raises
         ------
@@ -67,15 +64,14 @@ class Channel:
         path = folder / f"picture{self.suffix or codec.suffixes[0]}"
         write_picture(
             path,
-            pixels,
+            self._noisy(pixels) if self.noise else pixels,
             codec,
-            None,
+            info,
             quality=self.quality,
             subsampling=self.subsampling,
             overwrite=True,
         )
-        picture = read_picture(path)
-        return replace(picture, pixels=self._noisy(picture.pixels)) if self.noise else picture
+        return path
 
     def _noisy(self, pixels: np.ndarray) -> np.ndarray:
         mode = pixel_mode(pixels)
@@ -143,17 +139,18 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
     if spec.sample_rate != sample_rate:
         raise BadInput(f"{name} is for {spec.sample_rate} Hz, the line has {sample_rate} Hz")
     values = analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
-    picture = channel.send(codec.encode(values, spec), codec, folder)
-    decoded = decode_picture(picture, codec, spec).values
-    spectrogram = Spectrogram(torch.from_numpy(decoded)[None], spec, len(samples))
+    info = PictureInfo(spec, codec, len(samples))
+    path = channel.send(codec.encode(values, spec), codec, info, folder)
+    spectrogram = read_spectrogram(path, spec, codec)
     start = time.perf_counter()
     sound = inverter(spectrogram)[0].numpy()
     seconds = time.perf_counter() - start
+    decoded = spectrogram.values[0].numpy()
     error_db = _in_db(decoded, codec, spec) - _in_db(values, codec, spec)
     return Rendered(
         samples=sound,
         seconds=seconds,
-        picture_bytes=picture.path.stat().st_size,
+        picture_bytes=path.stat().st_size,
         picture_rms_db=float(np.sqrt(np.mean(error_db**2))),
     )
 
@@ -198,21 +195,8 @@ def build(group: str, word: str) -> Any:
         No such file, an unknown field, or a value out of range.
     """
     name, _, overrides = word.partition(":")
-    path = CONF / group / f"{name}.yaml"
-    if not path.is_file():
-        known = sorted(found.stem for found in path.parent.glob("*.yaml"))
-        raise BadInput(f"{group} {name!r} is unknown; expected one of {', '.join(known)}")
-    # Beneath a root of its own, as the command line has it: options refer to keys beside them.
-    config = OmegaConf.create({name: OmegaConf.load(path)})
-    resolved: Any = OmegaConf.to_container(config, resolve=True)
-    values = resolved[name]
-    module, _, attribute = values.pop("_target_").rpartition(".")
-    for override in filter(None, overrides.split(",")):
-        key, _, value = override.partition("=")
-        if key not in values:
-            raise BadInput(f"{group} {name} has no {key!r}; expected one of {', '.join(values)}")
-        values[key] = yaml.safe_load(value)
-    return getattr(importlib.import_module(module), attribute)(**values)
+    changes = dict(override.split("=", 1) for override in filter(None, overrides.split(",")))
+    return load(group, name, **{key: yaml.safe_load(value) for key, value in changes.items()})
 
 
 # What follows is the code that pictures found in the wild were made with, librosa's defaults and

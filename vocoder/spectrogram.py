@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vocoder.errors import BadInput
-from vocoder.spec import SpectrogramSpec, window_samples
+from vocoder.spec import LEAST_COVERAGE, SpectrogramSpec, window_samples
 
 # From values (batch, bins, frames) and the number of their first frame to the nearest admissible.
 Admit = Callable[[Tensor, int], Tensor]
@@ -194,7 +194,7 @@ def _inverse_envelope(spec: SpectrogramSpec, n_frames: int, device: torch.device
     """One over the sum of squared windows; bounded where only the tip of a window reaches."""
     squared = _window(spec, device).square().expand(1, n_frames, -1)
     envelope = _overlap_add(squared, spec.hop_length)
-    return 1 / envelope.clamp(min=1e-4 * float(envelope.max()))
+    return 1 / envelope.clamp(min=LEAST_COVERAGE * float(envelope.max()))
 
 
 @lru_cache(maxsize=32)

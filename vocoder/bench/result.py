@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 # Told how much of a case is done since the last call; a whole case is 1.
-Tick = Callable[[float], None]
+Tick = Callable[[float], object]
 
 _COLUMNS = ("case", "threads", "what", "seconds", "x real time", "vocoder faster", "measures")
 

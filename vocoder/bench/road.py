@@ -20,6 +20,7 @@ from vocoder.bench.sound import sound
 from vocoder.cli import main
 from vocoder.composition import load
 from vocoder.errors import BadInput
+from vocoder.image.dataset import UNSPLIT
 from vocoder.image.manifest import MANIFEST_NAME, SIDECAR_NAME, Tile, write_manifest
 from vocoder.image.settings import manifest_above
 from vocoder.image.utterances import find_utterances, load_utterance
@@ -113,7 +114,7 @@ def _paint(settings: Settings, folder: Path) -> Path:
     samples = sound(settings.input, settings.seconds, sample_rate, settings.seed)
     write_audio(folder / "recordings" / "sound.wav", samples, sample_rate, overwrite=False)
     _run(["encode", f"input={folder / 'recordings'}", f"output={folder / 'dataset'}"])
-    return folder / "dataset"
+    return folder / "dataset" / UNSPLIT
 
 
 def _copies(painted: Path, n_tiles: int, root: Path) -> _TileSet:

@@ -62,14 +62,18 @@ def synthetic_speech(seconds: float, sample_rate: int, seed: int) -> np.ndarray:
 
 
 def _voiced(length: int, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-    f0_hz = np.linspace(*rng.uniform(*_F0_HZ, size=2), length)
+    f0_hz = _glide(_F0_HZ, length, rng)
     harmonics = np.arange(1, int(sample_rate / 2 / f0_hz.min()) + 1)[:, None]
     freqs_hz = harmonics * f0_hz
     loudness = np.zeros_like(freqs_hz)
     for formant_hz, width_hz, gain in zip(_FORMANTS_HZ, _BANDWIDTHS_HZ, _GAINS, strict=True):
-        centre_hz = np.linspace(*rng.uniform(*formant_hz, size=2), length)
+        centre_hz = _glide(formant_hz, length, rng)
         loudness += gain / (1 + ((freqs_hz - centre_hz) / width_hz) ** 2)
     loudness[freqs_hz >= sample_rate / 2] = 0
     phase = 2 * np.pi * np.cumsum(f0_hz) / sample_rate
     voice = (loudness * np.sin(harmonics * phase)).sum(axis=0)
     return np.asarray(voice * np.hanning(length))
+
+
+def _glide(range_hz: tuple[float, float], length: int, rng: np.random.Generator) -> np.ndarray:
+    return np.linspace(rng.uniform(*range_hz), rng.uniform(*range_hz), length)

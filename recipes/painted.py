@@ -1,0 +1,105 @@
+"""How good is the sound of pictures that a real pix2pix painted, by codec and inverter.
+
+    python -m recipes.painted outputs/painted
+
+takes the three lines that ship in ``tests/data``; other folders of the same layout are given with
+``--grey``, ``--hue`` and ``--reference``. Needs the extras ``evaluate`` and ``pesq``. Writes
+``table.md`` and prints it. The network that painted in hue was trained anew, with the same task,
+settings and number of steps; so each row is one training run, not a law.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from recipes.quality import Results, interval
+from vocoder import load
+from vocoder.audio import read_audio
+from vocoder.compare.metrics import measure
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+from vocoder.image.utterances import find_utterances, load_utterance
+
+DATA = Path(__file__).parents[1] / "tests" / "data"
+RANGE_DB = {"db_min": -92.04, "db_max": -12.04}
+PLAIN = {"init": "random", "refine_every": 0, "n_iter": 32}
+# Name of a row: which pictures, codec, label, inverter and what is changed in it.
+ROWS = {
+    "grey, Griffin-Lim 32 from random phases": ("grey", "gray8", {}, "griffin_lim", PLAIN),
+    "grey, griffin_lim": ("grey", "gray8", {}, "griffin_lim", {}),
+    "grey, admm": ("grey", "gray8", {}, "admm", {}),
+    "grey, admm 100": ("grey", "gray8", {}, "admm", {"n_iter": 100}),
+    "hue nearest, griffin_lim": ("hue", "hue", {"decoder": "nearest"}, "griffin_lim", {}),
+    "hue neighbours, griffin_lim": ("hue", "hue", {"decoder": "neighbours"}, "griffin_lim", {}),
+}
+COLUMNS = {"estoi": ("ESTOI", 3), "pesq_wb": ("PESQ-WB", 2), "mel_distance_db": ("mel dB", 2)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--grey", type=Path, default=DATA / "pix2pix", help="painted in grey")
+    parser.add_argument("--hue", type=Path, default=DATA / "pix2pix_hue", help="painted in hue")
+    parser.add_argument("--reference", type=Path, default=DATA / "pix2pix" / "reference")
+    parser.add_argument("--manifest", type=Path, help="of both, where it isn't beside results/")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        results = dict(measured(given))
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    text = table(results)
+    with atomic_path(given.output / "table.md", overwrite=True) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    print(text)
+    return 0
+
+
+def measured(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
+    """Every row, line by line."""
+    for row, (pictures, codec, fields, inverter, changes) in tqdm(ROWS.items(), unit="row"):
+        found = find_utterances(
+            getattr(given, pictures) / "results",
+            manifest=given.manifest,
+            spec=load("spec", "mel256"),
+            codec=load("codec", codec, **RANGE_DB, **fields),
+        )
+        invert = load("inverter", inverter, **changes)
+        lines = {}
+        for utterance in found.utterances:
+            spectrogram = load_utterance(utterance, found).spectrogram
+            start = time.perf_counter()
+            sound = invert(spectrogram)[0].numpy()
+            elapsed_s = time.perf_counter() - start
+            sample_rate = spectrogram.spec.sample_rate
+            true = read_audio(given.reference / f"{utterance.name}.flac", sample_rate)
+            figures = measure(true, sound, sample_rate, pesq=True).to_dict()
+            figures["times_real_time"] = len(sound) / sample_rate / elapsed_s
+            lines[utterance.name] = figures
+        yield row, lines
+
+
+def table(results: Results) -> str:
+    """Means over lines with 95 % bootstrap intervals, as Markdown."""
+    titles = ["painted, decoded and inverted as", *(title for title, _ in COLUMNS.values())]
+    rows = [titles, ["---"] * len(titles)]
+    for name, lines in results.items():
+        cells = [
+            interval([row[key] for row in lines.values()], digits)
+            for key, (_, digits) in COLUMNS.items()
+        ]
+        rows.append([name, *cells])
+    n_lines = len(next(iter(results.values())))
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", f"{n_lines} lines."])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
