@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -29,9 +30,9 @@ from vocoder.image.utterances import find_utterances, load_utterance
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 RANGE_DB = {"db_min": -92.04, "db_max": -12.04}
-PLAIN = {"init": "random", "refine_every": 0, "n_iter": 32}
+PLAIN: dict[str, Any] = {"init": "random", "refine_every": 0, "n_iter": 32}
 # Name of a row: which pictures, codec, label, inverter and what is changed in it.
-ROWS = {
+ROWS: dict[str, tuple[str, str, dict[str, str], str, dict[str, Any]]] = {
     "grey, Griffin-Lim 32 from random phases": ("grey", "gray8", {}, "griffin_lim", PLAIN),
     "grey, griffin_lim": ("grey", "gray8", {}, "griffin_lim", {}),
     "grey, admm": ("grey", "gray8", {}, "admm", {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,14 @@ from vocoder.errors import BadInput
 
 PACKAGE = "vocoder"
 TARGET = "_target_"
+# What plain values may be, by the words of an annotation. Exact types: True is no whole number.
+_PLAIN: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "text"),
+    "None": ((type(None),), "null"),
+}
 
 
 def conf_dir() -> Path:
@@ -111,6 +119,31 @@ def build(node: Any, where: str) -> Any:
     return node
 
 
+def plain_types(function: Callable[..., Any]) -> dict[str, list[str]]:
+    """The parameters that take plain values, each with the words of its annotation."""
+    found = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        words = str(parameter.annotation).split(" | ")
+        if all(word in _PLAIN for word in words):
+            found[name] = words
+    return found
+
+
+def require_types(function: Callable[..., Any], values: Mapping[str, Any], prefix: str) -> None:
+    """Refuse plain values of another type than a function's signature says.
+
+    Raises
+    ------
+    BadInput
+        Names the value as ``prefix`` and the parameter's name.
+    """
+    for name, words in plain_types(function).items():
+        if name in values and not any(type(values[name]) in _PLAIN[word][0] for word in words):
+            value = "null" if values[name] is None else repr(values[name])
+            expected = " or ".join(_PLAIN[word][1] for word in words)
+            raise BadInput(f"{prefix}{name} is {value}; expected {expected}")
+
+
 def _construct(values: dict[str, Any], where: str) -> Any:
     target = values.pop(TARGET)
     kind = _own_class(target, where)
@@ -118,10 +151,8 @@ def _construct(values: dict[str, Any], where: str) -> Any:
         inspect.signature(kind).bind(**values)
     except TypeError as error:
         raise BadInput(f"{where} does not fit {target}: {error}") from error
-    try:
-        return kind(**values)
-    except TypeError as error:  # a comparison with a value of the wrong type
-        raise BadInput(f"{where} holds a value of the wrong type: {error}") from error
+    require_types(kind, values, f"{where}.")
+    return kind(**values)
 
 
 def _own_class(target: Any, where: str) -> type:
@@ -131,7 +162,8 @@ def _own_class(target: Any, where: str) -> type:
             kind = getattr(importlib.import_module(module_name), class_name, None)
         except ModuleNotFoundError:
             kind = None
-        if isinstance(kind, type) and kind.__module__ == module_name:
+        concrete = isinstance(kind, type) and not inspect.isabstract(kind)
+        if concrete and kind.__module__ == module_name:
             return kind
     raise BadInput(
         f"{where}.{TARGET} is {target!r}; expected a class of the package {PACKAGE}, and nothing "

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.help import command_help, commands, key_help, overview
-from vocoder.composition import build, conf_dir, nearest, require_option
+from vocoder.composition import (
+    build,
+    conf_dir,
+    nearest,
+    options,
+    plain_types,
+    require_option,
+    require_types,
+)
 from vocoder.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,6 +31,9 @@ if TYPE_CHECKING:
 
 DONE, BUG, BAD, INTERRUPTED = 0, 1, 2, 130
 HYDRA_VERSION = "1.3"
+_SWEEP = {"-m", "--multirun"}
+_MODES = _SWEEP | {"-r", "--run", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
+_NULL = ("None", "null")
 
 
 class _Unfinished(Exception):
@@ -75,9 +87,11 @@ def _launch(command: str, arguments: list[str]) -> int:
     # Pillow and soundfile warn of what our own errors say better.
     warnings.filterwarnings("ignore", module="PIL")
     flags, overrides = _split(arguments)
+    if len(modes := sorted(_MODES & {flag.split("=")[0] for flag in flags})) > 1:
+        raise BadInput(f"{' and '.join(modes)} exclude each other; give one of them")
     try:
         with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
-            parsed = _parse(overrides)
+            parsed = _parse(overrides, [] if _SWEEP & set(flags) else _text_keys(command))
             _check(command, parsed)
             lines = [str(override.input_line) for override in parsed]
             if not flags:
@@ -116,9 +130,16 @@ class _Job:
         from hydra.core.hydra_config import HydraConfig
         from omegaconf import open_dict
 
+        job = HydraConfig.get()
         with open_dict(config):
-            config.output = HydraConfig.get().runtime.output_dir
-        if _call(self._command, config) != DONE:
+            config.output = job.runtime.output_dir
+        try:
+            code = _call(self._command, config)
+        except BadInput as error:  # Hydra would keep it to itself, but for the first job's
+            name = job.job.override_dirname
+            print(f"vocoder: {name + ': ' if name else ''}{error}", file=sys.stderr)
+            code = BAD
+        if code != DONE:
             raise _Unfinished
 
 
@@ -131,16 +152,28 @@ def _call(command: str, config: DictConfig) -> int:
         raise BadInput(f"{key}= must be given: {key_help(command, key)}")
     values: Any = OmegaConf.to_container(config, resolve=True)
     arguments = {key: build(value, key) for key, value in values.items()}
-    module = importlib.import_module(f"vocoder.cli.{command}")
-    code: int = module.run(**arguments)
+    function = _function(command)
+    require_types(function, arguments, "")
+    code: int = function(**arguments)
     return code
 
 
-def _parse(overrides: Sequence[str]) -> list[Override]:
+def _function(command: str) -> Callable[..., int]:
+    function: Callable[..., int] = importlib.import_module(f"vocoder.cli.{command}").run
+    return function
+
+
+def _text_keys(command: str) -> list[str]:
+    """The keys whose values can be nothing but text (or null), such as file names."""
+    types = plain_types(_function(command))
+    return [name for name, words in types.items() if "str" in words and {*words} <= {"str", "None"}]
+
+
+def _parse(overrides: Sequence[str], text_keys: Sequence[str]) -> list[Override]:
     """Parse overrides; a value that is not in Hydra's grammar is taken as it stands.
 
-    File names hold brackets, spaces and equal signs, and a shell's completion quotes for the
-    shell only.
+    File names hold brackets, commas, spaces and equal signs, or look like numbers, and a shell's
+    completion quotes for the shell only.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -152,11 +185,20 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         if not equals:
             raise BadInput(f"{line!r} is no setting; expected key=value")
         try:
-            parsed += parser.parse_overrides([line])
+            (override,) = parser.parse_overrides([line])
+            literal = key in text_keys and not isinstance(override.value(), str | None)
         except HydraException:
-            quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-            parsed += parser.parse_overrides([f"{key}='{quoted}'"])
+            literal = True
+        if literal:
+            # Within Hydra's quotes a backslash counts only before one.
+            quoted = re.sub(r"(\\*)('|$)", lambda found: _escaped(*found.groups()), value)
+            (override,) = parser.parse_overrides([f"{key}='{quoted}'"])
+        parsed.append(override)
     return parsed
+
+
+def _escaped(backslashes: str, quote: str) -> str:
+    return backslashes * 2 + (f"\\{quote}" if quote else "")
 
 
 def _check(command: str, overrides: Sequence[Override]) -> None:
@@ -172,9 +214,11 @@ def _check(command: str, overrides: Sequence[Override]) -> None:
             choices = value.list if override.is_sweep_override() else [value]  # type: ignore[union-attr]
             chosen = [str(getattr(choice, "text", choice)) for choice in choices]
             for choice in chosen:
-                if choice not in ("None", "null"):
+                if choice not in _NULL:
                     require_option(name, choice)
-            groups.append(f"{name}={chosen[0]}")
+                elif not key_help(command, name):  # else the file has a line for null
+                    raise BadInput(f"{command} needs {name}={nearest('', options(name))}")
+            groups.append(f"{name}={'null' if chosen[0] in _NULL else chosen[0]}")
     base = compose(command, groups)
     values = OmegaConf.to_container(base, resolve=False)
     known = _paths(values)

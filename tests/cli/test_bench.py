@@ -1,0 +1,217 @@
+"""``vocoder bench``: the figures follow from the times, and compare like with like."""
+
+import inspect
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pytest
+import yaml
+
+from vocoder.bench.inversion import griffin_lim, inverters, mel_to_stft
+from vocoder.bench.machine import memory_mb
+from vocoder.bench.memory import memory
+from vocoder.bench.race import Contestant, race
+from vocoder.bench.result import Row, Settings
+from vocoder.bench.road import road
+from vocoder.bench.sound import sound, synthetic_speech
+from vocoder.bench.worker import CASES, Job, measure
+from vocoder.cli.bench import run
+from vocoder.errors import BadInput
+
+CONF = Path(__file__).parents[2] / "conf"
+TINY = Settings(
+    input=None,
+    seconds=0.5,
+    seed=0,
+    repetitions=2,
+    inverters=["admm"],
+    painted=None,
+    tiles=3,
+    minutes=0.02,
+)
+
+
+def conf_keys():
+    return yaml.safe_load((CONF / "bench.yaml").read_text(encoding="utf-8"))
+
+
+def bench(output, **changes):
+    tiny = {"output": str(output), "seconds": 0.5, "repetitions": 2, "minutes": 0.02}
+    return run(**(conf_keys() | tiny | changes))
+
+
+def rows_of(case):
+    return {row["name"]: row for row in case["rows"]}
+
+
+def test_the_keys_of_the_file_are_those_of_the_command():
+    assert set(conf_keys()) == set(inspect.signature(run).parameters)
+    assert conf_keys()["cases"] == list(CASES)
+
+
+def test_report_and_table_follow_from_the_times(tmp_path, capsys):
+    assert bench(tmp_path, cases=["griffin_lim", "memory"]) == 0
+    report = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
+    assert [(case["case"], case["threads"]) for case in report["cases"]] == [
+        ("griffin_lim", 1),
+        ("griffin_lim", 2),
+        ("memory", 1),
+    ]
+    table = (tmp_path / "bench.md").read_text(encoding="utf-8")
+    assert table in capsys.readouterr().out
+    for text in (report["machine"]["cpu"], f"torch {report['machine']['versions']['torch']}"):
+        assert text in table
+    for case in report["cases"][:2]:
+        ours, *others = case["rows"]
+        assert ours["ratio"] is None
+        assert len(others) == case["threads"]
+        for row in case["rows"]:
+            assert len(row["times_s"]) == 2
+            assert row["median_s"] == median(row["times_s"])
+            assert row["times_real_time"] == pytest.approx(0.5 / row["median_s"])
+        for row in others:
+            assert row["ratio"] == pytest.approx(row["median_s"] / ours["median_s"])
+            assert f"{row['ratio']:.1f}x" in table
+    measures = report["cases"][2]["rows"][0]["measures"]
+    assert 0 < measures["spectrogram itself in MB"] <= measures["peak above imports in MB"] < 300
+
+    with pytest.raises(BadInput, match="exists"):
+        bench(tmp_path, cases=["memory"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cases": ["grifin_lim"]}, "did you mean griffin_lim"),
+        ({"cases": []}, "cases is 0"),
+        ({"repetitions": 0}, "repetitions is 0; expected at least 1"),
+        ({"inverters": ["adm"]}, "did you mean admm"),
+        ({"input": "nowhere.wav", "cases": ["memory"]}, "nowhere.wav"),
+    ],
+)
+def test_bad_values_are_refused(tmp_path, changes, message):
+    with pytest.raises(BadInput, match=message):
+        bench(tmp_path, **changes)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_case_that_breaks_says_why():
+    with pytest.raises(RuntimeError, match="KeyError: 'nonsense'"):
+        measure(Job("nonsense", 1), TINY, lambda part: None)
+
+
+def test_a_race_takes_turns_and_forgets_the_first_round():
+    calls: list[tuple[str, int]] = []
+    ticks: list[float] = []
+
+    def work(name):
+        def noted(repetition):
+            calls.append((name, repetition))
+            return repetition
+
+        return noted
+
+    contestants = [
+        Contestant(name="a", work=work("a"), judge=lambda made: {"made": made}, sound_s=2.0),
+        Contestant(name="b", work=work("b")),
+    ]
+    first, second = race(contestants, 3, ticks.append)
+    assert calls == [(name, repetition) for repetition in range(4) for name in "ab"]
+    assert len(first.times_s) == len(second.times_s) == 3
+    assert first.measures == {"made": 2}  # the median of 1, 2, 3
+    assert second.measures == {}
+    assert sum(ticks) == pytest.approx(1)
+
+
+def test_times_real_time_is_of_the_median():
+    row = Row(name="a", times_s=[9.0, 2.0, 1.0], sound_s=8.0)
+    plain = row.to_dict(Row(name="b", times_s=[0.5]))
+    assert (plain["median_s"], plain["times_real_time"], plain["ratio"]) == (2.0, 4.0, 4.0)
+
+
+def test_griffin_lim_is_compared_at_the_same_result():
+    """From the same random phases both implementations reach the same error."""
+    case = griffin_lim(replace(TINY, repetitions=1), 1, lambda part: None)
+    errors = [row["measures"]["spectral convergence"] for row in case["rows"]]
+    assert errors[0] == pytest.approx(errors[1], rel=0.03)
+    assert 0.01 < errors[0] < 0.3
+
+
+def test_mel_to_linear_leaves_less_unexplained_than_librosa():
+    rows = rows_of(mel_to_stft(replace(TINY, repetitions=1), 1, lambda part: None))
+    residuals = {name: row["measures"]["residual"] for name, row in rows.items()}
+    assert residuals["vocoder"] <= residuals["librosa"] < 0.01
+    assert rows["librosa"]["ratio"] > 1
+
+
+def test_inverters_are_those_asked_for():
+    case = inverters(replace(TINY, repetitions=1), 1, lambda part: None)
+    rows = rows_of(case)
+    assert list(rows) == ["initial phases", "admm"]
+    assert rows["admm"]["measures"]["spectral convergence"] < 0.2
+    assert rows["initial phases"]["median_s"] < rows["admm"]["median_s"]
+
+
+def test_memory_counts_the_spectrogram():
+    ticks: list[float] = []
+    case = memory(TINY, 1, ticks.append)
+    (row,) = case["rows"]
+    assert row["times_real_time"] == pytest.approx(1.2 / row["median_s"], rel=0.02)
+    assert row["measures"]["spectrogram itself in MB"] == pytest.approx(256 * 104 * 4 / 1e6)
+    assert sum(ticks) == pytest.approx(1)
+
+
+def test_memory_held_is_seen():
+    before, _ = memory_mb()
+    held = np.ones(50_000_000, np.uint8)
+    now, most = memory_mb()
+    assert now - before > 40
+    assert most >= now
+    del held
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_the_road_from_tiles_to_sound(real, painted):
+    settings = replace(TINY, repetitions=1, painted=str(painted / "results") if real else None)
+    case = road(settings, 1, lambda part: None)
+    whole, reading, new, warm = case["rows"]
+    if real:  # 2 tiles of 319 frames, 3 of the next
+        assert "5 tiles" in case["about"] or "4 tiles" in case["about"]
+    else:  # one tile an utterance of half a second
+        assert "3 tiles" in case["about"]
+        assert whole["times_real_time"] == pytest.approx(1.5 / whole["median_s"])
+    assert reading["measures"]["share"] == reading["median_s"] / whole["median_s"]
+    assert 0 < reading["measures"]["share"] < 1
+    start_up = new["median_s"] - warm["median_s"]
+    assert new["measures"]["start-up in seconds"] == pytest.approx(start_up)
+    assert start_up > 0
+
+
+def test_the_road_needs_a_data_set(tmp_path, painted):
+    tile = next(painted.rglob("*_fake_B.png"))
+    (tmp_path / "bare.png").write_bytes(tile.read_bytes())
+    with pytest.raises(BadInput, match="holds no tiles of a data set"):
+        road(replace(TINY, painted=str(tmp_path)), 1, lambda part: None)
+
+
+def test_made_up_speech_is_loud_and_quiet_and_repeatable():
+    samples = synthetic_speech(3.0, 22_050, seed=1)
+    assert samples.dtype == np.float32
+    assert samples.shape == (66_150,)
+    assert np.abs(samples).max() == pytest.approx(0.5)
+    levels = np.sqrt(np.mean(samples[:66_000].reshape(-1, 220) ** 2, axis=1))
+    assert np.quantile(levels, 0.05) < 0.01 < np.quantile(levels, 0.5)
+    np.testing.assert_array_equal(samples, synthetic_speech(3.0, 22_050, seed=1))
+    assert not np.array_equal(samples, synthetic_speech(3.0, 22_050, seed=2))
+
+
+def test_a_recording_is_repeated_up_to_the_length(painted):
+    path = next((painted / "reference").glob("*jes-v-kamen.flac"))
+    short, long = (sound(str(path), seconds, 22_050, 0) for seconds in (1.0, 6.0))
+    np.testing.assert_array_equal(long[:22_050], short)
+    assert Counter(map(len, (short, long))) == {22_050: 1, 132_300: 1}
+    np.testing.assert_array_equal(long[81_555 : 81_555 + 22_050], short)

@@ -1,0 +1,110 @@
+"""Every command of the README runs, in a folder that has what it speaks of."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+]
+# Commands that find something to change, as the README says.
+FINDS_SOMETHING = {"vocoder doctor input=results/voice manifest=dataset/manifest.csv"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artist's folder: recordings, a data set, what pix2pix painted, old pictures."""
+    home, painted = tmp_path_factory.mktemp("home"), Path(__file__).parent / "data/pix2pix"
+    tiles = home / "results/voice/test_latest/images"
+    tiles.mkdir(parents=True)
+    for path in painted.glob("results/*/*/images/nl_v__jes*"):
+        shutil.copy(path, tiles)
+    rows = (painted / "manifest.csv").read_text().splitlines(keepends=True)
+    (home / "dataset").mkdir()
+    kept = [row for row in rows if row.startswith(("stem", "nl_v__jes"))]
+    (home / "dataset/manifest.csv").write_text("".join(kept))
+    shutil.copy(painted / "spec.yaml", home / "dataset")
+    shutil.copy(next(tiles.glob("*__00_fake_B.png")), home / "picture.png")
+    shutil.copytree(painted / "reference", home / "true_recordings")
+
+    samples, sample_rate = soundfile.read(
+        painted / "reference/nl_v__jes-v-kamen.flac", dtype="float32"
+    )
+    for folder, gain in (("recordings", 1.0), ("telephone", 0.5)):
+        (home / folder).mkdir()
+        for name in ("one.wav", "two.flac"):
+            soundfile.write(home / folder / name, gain * samples, sample_rate)
+    db = librosa.amplitude_to_db(np.abs(librosa.stft(samples)))
+    (home / "old").mkdir()
+    Image.fromarray(db).save(home / "old/line.tif")
+    relative = librosa.amplitude_to_db(np.abs(librosa.stft(samples)), ref=np.median)
+    Image.fromarray(relative).convert("L").save(home / "old/line.jpg")
+    mel = librosa.feature.melspectrogram(
+        y=samples, sr=sample_rate, n_fft=1024, hop_length=256, power=1, n_mels=80, fmax=8000
+    )
+    (home / "mels").mkdir()
+    np.save(home / "mels/line.npy", np.log(np.maximum(mel, 1e-5)))
+    return home
+
+
+def test_commands_are_found() -> None:
+    assert len(COMMANDS) >= 12
+    assert all(command.startswith("vocoder ") for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(command: str, home: Path) -> None:
+    if command == "vocoder doctor input=paired" and not (home / "paired").exists():
+        test_command(COMMANDS[COMMANDS.index(command) - 1], home)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        command, shell=True, cwd=home, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == (2 if command in FINDS_SOMETHING else 0), done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    output = re.search(r"output=(\S+)", command)
+    if output and "decode" in command:
+        assert list((home / output[1]).glob("*.npy"))
+    elif output and "invert" in command:
+        sounds = list((home / output[1]).rglob("*.wav"))
+        assert sounds
+        assert all(soundfile.info(sound).duration > 2 for sound in sounds)
+
+
+def test_python_example(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [example] = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    monkeypatch.chdir(home)
+    names: dict[str, object] = {}
+    exec(example, names)
+    assert tuple(np.shape(names["waveform"])) == (1, 255 * 256)
+
+
+@pytest.mark.parametrize("script", ["demo", "test"])
+def test_script_is_as_the_readme_says(script: str) -> None:
+    assert f"    scripts/{script} " in README
+    assert os.access(ROOT / "scripts" / script, os.X_OK)
+
+
+@pytest.mark.skipif(
+    not (ROOT / ".venv/installed").exists(), reason="scripts/test makes what scripts/demo needs"
+)
+def test_demo() -> None:
+    done = subprocess.run([ROOT / "scripts/demo"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for utterance in ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma"):
+        assert soundfile.info(ROOT / f"outputs/demo/{utterance}.wav").samplerate == 22050
+        assert (ROOT / f"outputs/demo/{utterance}.png").stat().st_size > 10_000
+        assert re.search(rf"{utterance}.wav +\d+\.\d+ +0\.\d+", done.stdout)
