@@ -162,8 +162,7 @@ def _own_class(target: Any, where: str) -> type:
             kind = getattr(importlib.import_module(module_name), class_name, None)
         except ModuleNotFoundError:
             kind = None
-        concrete = isinstance(kind, type) and not inspect.isabstract(kind)
-        if concrete and kind.__module__ == module_name:
+        if isinstance(kind, type) and kind.__module__ == module_name:
             return kind
     raise BadInput(
         f"{where}.{TARGET} is {target!r}; expected a class of the package {PACKAGE}, and nothing "

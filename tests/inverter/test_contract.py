@@ -85,7 +85,7 @@ def test_silence_stays_silent(name, spec, word):
     # Beside a sound, and before and after one: a window's length away, nothing is left of it.
     both = inverter(analyse(torch.cat([word, silence]), spec))
     assert both[1].abs().max() == 0
-    assert both[0].abs().max() > 0.1
+    assert both[0].abs().max() > 0.5 * word.abs().max()
     framed = torch.cat([silence, word, silence], 1)
     again = inverter(analyse(framed, spec))[0]
     ends = torch.cat([again[: 11_025 - spec.n_fft], again[22_050 + spec.n_fft :]])
@@ -141,11 +141,12 @@ def test_one_inverter_can_be_used_twice(name, word):
 @pytest.mark.parametrize("init", ["zero", "phase_gradient"])
 def test_a_batch_is_its_members(name, spec, init, word):
     pair = torch.cat([word, 0.1 * word.flip(1)])
-    both = load("inverter", name, init=init)(analyse(pair, spec))
+    inverter = load("inverter", name, init=init, n_iter=8)  # rounding errors grow with each
+    both = inverter(analyse(pair, spec))
     assert both.shape == pair.shape
     for i, one in enumerate(both):
         if init == "zero":
-            alone = load("inverter", name, init=init)(analyse(pair[i : i + 1], spec))[0]
+            alone = inverter(analyse(pair[i : i + 1], spec))[0]
             assert (one - alone).abs().max() < 1e-4 * alone.abs().max()
         else:  # other random phases where it's quiet, but nobody's phases mixed up
             shown, wanted = (

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocoder.errors import BadInput
-
 if TYPE_CHECKING:
     from vocoder.image.codec import Codec
     from vocoder.image.utterances import Utterance
@@ -57,8 +55,6 @@ def run(
 
     def work(utterance: Utterance) -> Result:
         loaded = load_utterance(utterance, found)
-        if strict and loaded.problems:
-            raise BadInput(f"strict=true, and {'; '.join(loaded.problems.values())}")
         path = root / f"{utterance.name}{ARRAY_SUFFIX}"
         write_array(path, loaded.spectrogram, overwrite=overwrite)
         seconds = loaded.spectrogram.length / loaded.spectrogram.spec.sample_rate

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vocoder.spec import SpectrogramSpec
 
 SOUND_SUFFIX = ".wav"
+DRAWING_SUFFIX = ".png"
 
 
 def run(
@@ -70,12 +71,17 @@ def run(
     )
     if strict:
         refuse_problems(found)
-    to_do, before = select(found.utterances, root, SOUND_SUFFIX, resume=resume, overwrite=overwrite)
+    to_do, before = select(
+        found.utterances,
+        root,
+        SOUND_SUFFIX,
+        *([DRAWING_SUFFIX] if pictures else []),
+        resume=resume,
+        overwrite=overwrite,
+    )
 
     def work(utterance: Utterance) -> Result:
         loaded = load_utterance(utterance, found)
-        if strict and loaded.problems:
-            raise BadInput(f"strict=true, and {'; '.join(loaded.problems.values())}")
         spectrogram = loaded.spectrogram
         sample_rate = spectrogram.spec.sample_rate
         path = root / f"{utterance.name}{SOUND_SUFFIX}"
@@ -85,8 +91,8 @@ def run(
         problems = dict(loaded.problems)
         measures = {} if references is None else references.measure(path, problems)
         if pictures:
-            true = None if references is None else references.path(utterance.name)
-            draw_pictures(root / f"{utterance.name}.png", spectrogram, path, true)
+            true = references.path(utterance.name) if references is not None and measures else None
+            draw_pictures(root / f"{utterance.name}{DRAWING_SUFFIX}", spectrogram, path, true)
         note = f"{writer.n_clipped} samples beyond full scale cut off; subtype=FLOAT keeps them"
         return Result(
             utterance=utterance.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import atomic_path, refuse_existing
 
 if TYPE_CHECKING:
     from vocoder.image.utterances import Found, Utterance
@@ -38,7 +39,7 @@ class Result:
     note : str
         What else is worth knowing; changes nothing about success.
     measures : dict of str to float
-        Further figures of the command.
+        Further figures of the command; empty where they could not be taken.
     """
 
     utterance: str
@@ -50,37 +51,66 @@ class Result:
 
 
 def select(
-    utterances: list[Utterance], root: Path, suffix: str, *, resume: bool, overwrite: bool
+    utterances: list[Utterance],
+    root: Path,
+    suffix: str,
+    *extras: str,
+    resume: bool,
+    overwrite: bool,
 ) -> tuple[list[Utterance], list[str]]:
     """The utterances still to do, and the names of those done before.
+
+    Parameters
+    ----------
+    utterances : list of Utterance
+    root : Path
+        Folder for the results.
+    suffix, *extras : str
+        Of the files that an utterance gives; the first is there when it is done.
+    resume, overwrite : bool
 
     Raises
     ------
     BadInput
-        Results exist, and neither ``resume`` nor ``overwrite`` was given.
+        Results exist, and neither ``resume`` nor ``overwrite`` was given; or a result would
+        replace what it is made of, which nothing allows.
     """
     if root.exists() and not root.is_dir():
         raise BadInput(f"output={root} is a file; give a folder")
+    read = {path.resolve() for one in utterances for path in one.paths}
+    for one in utterances:
+        for path in (root / f"{one.name}{end}" for end in (suffix, *extras)):
+            if path.resolve() in read:
+                raise BadInput(f"{path} is read and would be written too; choose another output")
     there = {one.name for one in utterances if (root / f"{one.name}{suffix}").exists()}
     if there and not (resume or overwrite):
         raise BadInput(
             f"{root} holds {len(there)} of the {len(utterances)} results already, such as "
             f"{min(there)}{suffix}; choose another output, resume=true to go on, or overwrite=true"
         )
+    for name in (REPORT_NAME, *(f"{one.name}{end}" for one in utterances for end in extras)):
+        refuse_existing(root / name, overwrite=resume or overwrite)
     if overwrite:
         return utterances, []
     return [one for one in utterances if one.name not in there], sorted(there)
 
 
 def refuse_problems(found: Found) -> None:
-    """For ``strict=true``: refuse what is known to be missing or foreign before work starts.
+    """For ``strict=true``: refuse what is missing, foreign or broken before work starts.
 
     Raises
     ------
     BadInput
     """
-    lines = [f"{name}: {reason}" for name, reason in found.problems.items()]
-    lines += [f"{stem}: missing" for one in found.utterances for stem in one.missing]
+    from vocoder.image.utterances import load_utterance
+
+    problems = dict(found.problems)
+    for one in found.utterances:
+        try:
+            problems |= load_utterance(one, found).problems
+        except BadInput as error:
+            problems[one.name] = str(error)
+    lines = [f"{name}: {reason}" for name, reason in problems.items()]
     if lines:
         more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
         raise BadInput(f"strict=true, and {'; '.join(lines[:_SHOWN])}{more}")
@@ -127,10 +157,20 @@ def work_through(
 def report(
     root: Path, command: str, found: Found, results: list[Result], before: list[str], **more: Any
 ) -> int:
-    """Write ``report.json``, print a table and what went wrong; return the exit code."""
+    """Write ``report.json``, print a table and what went wrong; return the exit code.
+
+    Raises
+    ------
+    BadInput
+        Nothing was written, now or before; the message is the first reason.
+    """
     problems = dict(found.problems)
     for result in results:
         problems |= result.problems
+    if not before and not any(result.file for result in results):
+        reasons = [reason for result in results for reason in result.problems.values()]
+        others = f" (the first of {len(reasons)} problems)" if len(reasons) > 1 else ""
+        raise BadInput(f"nothing was written: {reasons[0]}{others}")
     content = {
         "command": command,
         "program": found.program,
@@ -166,9 +206,9 @@ def _print_table(results: list[Result]) -> None:
     done = [result for result in results if result.file]
     if not done:
         return
-    columns = list(done[0].measures)
+    columns = list(dict.fromkeys(name for result in done for name in result.measures))
     width = max(len(result.file) for result in done)
     print(f"{'file':<{width}}  {'seconds':>7}", *(f"{name:>10}" for name in columns))
     for result in done:
-        figures = (f"{result.measures[name]:>10.3f}" for name in columns)
+        figures = (f"{result.measures.get(name, math.nan):>10.3f}" for name in columns)
         print(f"{result.file:<{width}}  {result.seconds:>7.2f}", *figures)

@@ -18,7 +18,6 @@ from vocoder.composition import (
     build,
     conf_dir,
     nearest,
-    options,
     plain_types,
     require_option,
     require_types,
@@ -33,7 +32,6 @@ DONE, BUG, BAD, INTERRUPTED = 0, 1, 2, 130
 HYDRA_VERSION = "1.3"
 _SWEEP = {"-m", "--multirun"}
 _MODES = _SWEEP | {"-r", "--run", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
-_NULL = ("None", "null")
 
 
 class _Unfinished(Exception):
@@ -212,13 +210,13 @@ def _check(command: str, overrides: Sequence[Override]) -> None:
         if (conf_dir() / name).is_dir() and not override.is_delete():
             value = override.value()
             choices = value.list if override.is_sweep_override() else [value]  # type: ignore[union-attr]
-            chosen = [str(getattr(choice, "text", choice)) for choice in choices]
-            for choice in chosen:
-                if choice not in _NULL:
-                    require_option(name, choice)
-                elif not key_help(command, name):  # else the file has a line for null
-                    raise BadInput(f"{command} needs {name}={nearest('', options(name))}")
-            groups.append(f"{name}={'null' if chosen[0] in _NULL else chosen[0]}")
+            chosen = [
+                "null" if choice is None else str(getattr(choice, "text", choice))
+                for choice in choices
+            ]
+            for choice in chosen:  # Hydra has no group=null; to leave it out is the same
+                require_option(name, choice)
+            groups.append(f"{name}={chosen[0]}")
     base = compose(command, groups)
     values = OmegaConf.to_container(base, resolve=False)
     known = _paths(values)

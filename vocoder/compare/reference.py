@@ -43,7 +43,7 @@ class References:
     def measure(self, sound: Path, problems: dict[str, str]) -> dict[str, float]:
         """Measures of a sound file against the recording of the same name.
 
-        A missing or unusable recording is noted in ``problems``, and gives no figures (NaN).
+        A missing or unusable recording is noted in ``problems``, and gives no figures.
         """
         true = self.path(sound.stem)
         try:
@@ -54,5 +54,5 @@ class References:
             taken = measure(*pair, sample_rate, pesq=False).to_dict()
         except BadInput as error:
             problems[f"reference of {sound.stem}"] = str(error)
-            return dict.fromkeys(COLUMNS, float("nan"))
+            return {}
         return {column: taken[name] for column, name in COLUMNS.items()}

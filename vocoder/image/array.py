@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import atomic_path, refuse_existing
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram
 
@@ -19,7 +19,7 @@ INFO_SUFFIX = ".spec.json"
 
 def find_arrays(path: Path) -> dict[str, Path]:
     """The ``.npy`` files at a path, by their stems: the file itself, or those of the folder."""
-    if path.suffix == ARRAY_SUFFIX:
+    if path.suffix == ARRAY_SUFFIX and path.is_file():
         return {path.stem: path}
     if not path.is_dir():
         return {}
@@ -43,11 +43,11 @@ def write_array(path: Path, spectrogram: Spectrogram, *, overwrite: bool) -> Non
     if spec.compression == "log":
         values = np.log(np.maximum(values, np.float32(spec.floor)))
     info = {"spec": spec.to_dict(), "samples": spectrogram.n_samples}
-    with (
-        atomic_path(path.with_suffix(INFO_SUFFIX), overwrite=overwrite) as about,
-        atomic_path(path, overwrite=overwrite) as temporary,
-    ):
-        about.write_text(json.dumps(info, indent=2), encoding="utf-8")
+    refuse_existing(path, overwrite=overwrite)
+    # Before the array, whose being there says that all is done.
+    with atomic_path(path.with_suffix(INFO_SUFFIX), overwrite=True) as temporary:
+        temporary.write_text(json.dumps(info, indent=2), encoding="utf-8")
+    with atomic_path(path, overwrite=overwrite) as temporary:
         np.save(temporary, np.ascontiguousarray(values))
 
 
@@ -68,8 +68,10 @@ def read_array(path: Path, spec: SpectrogramSpec | None) -> Spectrogram:
     spec, n_samples = _meaning(path, spec)
     try:
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise BadInput(f"{path}: not a NumPy array of numbers ({error})") from error
+    if not isinstance(values, np.ndarray):
+        raise BadInput(f"{path}: an archive of arrays (.npz); save each alone with numpy.save")
     if values.ndim == 3 and values.shape[0] == 1:
         values = values[0]
     if values.ndim != 2 or values.shape[0] != spec.bins or not values.size:
@@ -81,11 +83,15 @@ def read_array(path: Path, spec: SpectrogramSpec | None) -> Spectrogram:
         raise BadInput(f"{path}: the array holds {values.dtype}; expected floating-point numbers")
     if not np.isfinite(values).all():
         raise BadInput(f"{path}: the array holds NaN or infinity")
-    values = values.astype(np.float32)
+    with np.errstate(over="ignore"):  # told below
+        values = values.astype(np.float32)
+        if spec.compression == "log":
+            values = np.exp(values)
+    if not np.isfinite(values).all():
+        raise BadInput(f"{path}: the array holds values too large to be magnitudes")
     if spec.compression == "log":
-        floor = np.float32(spec.floor)
-        values = np.exp(values)
-        values[values <= floor * np.float32(1.0001)] = 0  # what was clipped there is silence
+        # What was clipped there is silence.
+        values[values <= np.float32(spec.floor) * np.float32(1.0001)] = 0
     elif float(values.min()) < 0:
         raise BadInput(
             f"{path}: the array holds values down to {float(values.min()):g}; expected "

@@ -224,6 +224,8 @@ def find_painted(folder: Path, label: str | None = None) -> Painted:
         return inside.painted(wanted)
     found = list(_runs(folder))
     runs = [run for run in found if folder.is_file() or not run.is_preview()]
+    if label is None and folder.is_file() and runs:
+        (label,) = runs[0].pictures  # whoever gives one picture means that one
     chosen = [run for run in runs if (label or run.program.output) in run.pictures]
     if len(chosen) > 1:
         raise BadInput(f"{folder} holds several runs; give one of them: {_listing(chosen)}")

@@ -42,6 +42,12 @@ class Utterance:
     array: Path | None = None
     missing: list[str] = field(default_factory=list)
 
+    @property
+    def paths(self) -> list[Path]:
+        """All files that show it."""
+        tiles = [path for _, path in self.tiles]
+        return tiles if self.array is None else [self.array]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -59,6 +65,8 @@ class Found:
         What holds for all of them, or ``None`` where each file says it itself.
     has_manifest : bool
         Whether the pictures are tiles of a data set; otherwise each is an utterance.
+    tile_frames : int or None
+        How wide the data set's settings say that tiles are.
     problems : dict of str to str
         What was found wrong before any file was read: name to reason.
     """
@@ -70,6 +78,7 @@ class Found:
     spec: SpectrogramSpec | None
     codec: Codec | None
     has_manifest: bool
+    tile_frames: int | None
     problems: dict[str, str]
 
 
@@ -125,6 +134,7 @@ def find_utterances(
             spec=spec,
             codec=None,
             has_manifest=False,
+            tile_frames=None,
             problems={},
         )
     painted = find_painted(path, label)
@@ -153,6 +163,7 @@ def find_utterances(
         spec=settings.spec,
         codec=settings.codec,
         has_manifest=bool(settings.tiles),
+        tile_frames=settings.tile_frames,
         problems=problems,
     )
 
@@ -223,19 +234,18 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
             spec, codec = _settings_of(picture, found)
             values = decode_picture(_without_truncation(picture, codec, found), codec, spec).values
             tile = row if found.has_manifest else _whole_tile(picture, values)
-            if values.shape[1] < tile.frames:
-                raise BadInput(
-                    f"{path}: {values.shape[1]} pixels wide; the manifest says {tile.frames} frames"
-                )
+            _check_width(path, values.shape[1], tile, found)
         except BadInput as error:
-            problems[path.name] = str(error)
+            problems[path.name] = str(error).removeprefix(f"{path}: ")
             continue
         pieces.append((tile, values))
         if found_cells := _cells(picture, codec):
             cells.append((tile.start_frame, found_cells))
     if not pieces or spec is None or codec is None:
-        reasons = "; ".join(problems.values())
-        raise BadInput(f"{utterance.name}: none of its pictures can be used ({reasons})")
+        reasons = [f"{name}: {reason}" for name, reason in problems.items()]
+        raise BadInput(
+            reasons[0] if len(reasons) == 1 else f"no picture can be used ({'; '.join(reasons)})"
+        )
     tile = pieces[0][0]
     floor = codec.reference(spec) * 10 ** (codec.db_min * spec.power / 20)
     values = stitch(pieces, tile.total_frames, floor).values
@@ -247,6 +257,16 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     restored = torch.from_numpy(values * np.float32(gain))[None]
     spectrogram = Spectrogram(restored, spec, tile.samples, admit)
     return Loaded(spectrogram=spectrogram, problems=problems)
+
+
+def _check_width(path: Path, width: int, tile: Tile, found: Found) -> None:
+    if found.tile_frames is not None and width != found.tile_frames:
+        raise BadInput(
+            f"{path}: {width} pixels wide; the data set's tiles are {found.tile_frames}, so it "
+            "was resized or cropped"
+        )
+    if width < tile.frames:
+        raise BadInput(f"{path}: {width} pixels wide; the manifest says {tile.frames} frames")
 
 
 def _settings_of(picture: Picture, found: Found) -> tuple[SpectrogramSpec, Codec]:
@@ -263,7 +283,7 @@ def _settings_of(picture: Picture, found: Found) -> tuple[SpectrogramSpec, Codec
             name for name, value in (("spec=", spec), ("codec=", codec)) if value is None
         )
         raise BadInput(
-            f"{picture.path} does not say how it was made; give {needed}, such as spec=mel256 "
+            f"{picture.path}: does not say how it was made; give {needed}, such as spec=mel256 "
             "codec=gray8 codec.db_min=-100 codec.db_max=0"
         )
     return spec, codec

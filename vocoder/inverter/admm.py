@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import Target
-from vocoder.inverter.retrieval import PhaseRetrieval, Pin
+from vocoder.inverter.retrieval import LIFT, PhaseRetrieval, Pin
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import istft_to_padded, stft_of_padded
 
@@ -46,10 +46,12 @@ class Admm(PhaseRetrieval):
         y = transform.clone()
         for iteration in range(self.n_iter):
             consistent = stft_of_padded(istft_to_padded(y, spec), spec)
-            # z - u, up to the factor 2 / (1 + rho)
-            ahead = consistent.sub(y, alpha=(1 - self.rho) / 2)
+            off = y.sub_(consistent)  # (1 + rho) u
+            # z - u = consistent - (1 - rho) / (1 + rho) off
+            weight = (1 - self.rho) / (1 + self.rho)
+            ahead = consistent.mul_(LIFT).sub_(off, alpha=LIFT * weight)
             if self.moves_target(iteration, target):
-                magnitude = target.nearest(ahead.abs().mul_(2 / (1 + self.rho)))
+                magnitude = target.nearest(ahead.abs().mul_(1 / LIFT))
             transform = pin(ahead.sgn_().mul_(magnitude))
-            y = y.sub_(consistent).mul_(1 / (1 + self.rho)).add_(transform)
+            y = transform.add(off, alpha=1 / (1 + self.rho))
         return transform

@@ -1,0 +1,257 @@
+"""The program itself: help, composition, errors and exit codes."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+import yaml
+
+from vocoder.cli import help as help_texts
+from vocoder.cli import main
+from vocoder.cli.help import commands
+from vocoder.composition import conf_dir, options
+
+SLOW_IMPORTS = {"torch", "librosa", "numpy", "scipy", "hydra", "omegaconf", "yaml", "matplotlib"}
+CHEAP = ("inverter.n_iter=1", "inverter.init=zero")
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(monkeypatch):
+    """Hydra's own program reads and sets what belongs to the process."""
+    monkeypatch.setattr(sys, "argv", ["vocoder"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "")
+
+
+@pytest.fixture
+def tiles(painted, tmp_path):
+    """The two tiles of a line, as the program wrote them, and their data set."""
+    for name in ("manifest.csv", "spec.yaml"):
+        (tmp_path / "set").mkdir(exist_ok=True)
+        shutil.copy(painted / name, tmp_path / "set")
+    rows = (painted / "manifest.csv").read_text().splitlines(keepends=True)
+    kept = [row for row in rows if row.startswith(("stem", "nl_v__jes"))]
+    (tmp_path / "set/manifest.csv").write_text("".join(kept))
+    for path in painted.glob("results/tel/test_latest/images/nl_v__jes*_fake_B.png"):
+        shutil.copy(path, tmp_path / "set")
+    return tmp_path / "set"
+
+
+def program(*words):
+    """The program in a process of its own, with the modules it had imported at the end."""
+    code = (
+        "import sys, atexit\n"
+        "from vocoder.cli.main import main\n"
+        "atexit.register(lambda: print('MODULES', *sys.modules, file=sys.stderr))\n"
+        "main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+
+
+def refused(capsys, *words):
+    """The one line that a command is refused with; nothing else is printed."""
+    assert main.run(words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("vocoder: ")
+    return line.removeprefix("vocoder: ")
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)])
+def test_alone_it_lists_commands_and_examples(words, capsys):
+    assert main.run(words) == 0
+    text = capsys.readouterr().out
+    for name in commands():
+        assert re.search(rf"^  {name} +[A-Z]", text, flags=re.MULTILINE)
+    assert "vocoder invert input=" in text and "-m inverter=griffin_lim,admm" in text
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_help_of_a_command_names_keys_groups_options_and_examples(command, capsys):
+    assert main.run([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    values = yaml.safe_load((conf_dir() / f"{command}.yaml").read_text(encoding="utf-8"))
+    groups = [next(iter(entry)) for entry in values.pop("defaults", []) if entry != "_self_"]
+    for key, value in values.items():
+        for name in [f"{key}.{inner}" for inner in value] if isinstance(value, dict) else [key]:
+            assert re.search(rf"^  {re.escape(name)}=.*  \S", text, flags=re.MULTILINE), name
+    for group in groups:
+        section = text.partition(f"\n{group}=\n")[2].partition("\n\n")[0]
+        for name in options(group):
+            assert re.search(rf"^  {name} +\S", section, flags=re.MULTILINE), name
+    assert f"  vocoder {command} " in text
+
+
+@pytest.mark.parametrize("words", [(), ("invert", "--help"), ("encode", "x=1", "-h"), ("invrt",)])
+def test_help_and_slips_import_nothing_slow(words):
+    done = program(*words)
+    assert done.returncode == (2 if words == ("invrt",) else 0)
+    modules = set(done.stderr.partition("MODULES ")[2].split())
+    assert "vocoder.cli.main" in modules
+    assert not modules & SLOW_IMPORTS
+
+
+def test_a_command_of_its_own_is_one_module_and_one_file(tmp_path, monkeypatch):
+    conf = tmp_path / "conf"
+    shutil.copytree(conf_dir(), conf)
+    (conf / "whistle.yaml").write_text("# Whistle a picture.\ninput: ???  # picture\n")
+    monkeypatch.setattr(help_texts, "conf_dir", lambda: conf)
+    assert "whistle" not in commands()  # no module yet
+    assert "Whistle a picture." in help_texts.command_help("whistle")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("invrt", "invrt is no command; did you mean invert?"),
+        ("quack", "quack is no command; there are bench, decode, doctor, encode, invert"),
+        ("invert", "input= must be given: folder that a pix2pix program wrote, a picture"),
+        ("invert input=x", "output= must be given: folder for the sound"),
+        ("encode output=x", "input= must be given: folder of recordings"),
+        ("invert imput=x", "invert has no key imput; did you mean input?"),
+        ("encode tile.frame=3", "encode has no key tile.frame; did you mean tile.frames?"),
+        ("invert inverter=admn", "inverter=admn does not exist; did you mean admm?"),
+        ("invert codec=jpeg2000 spec=mel256", "codec=jpeg2000 does not exist"),
+        ("invert inverter=admm inverter.n_itr=1", "no key inverter.n_itr; did you mean inverter.n"),
+        ("invert inverter=admm inverter.momentum=1", "invert has no key inverter.momentum"),
+        ("invert spec=mel256 spec.n_mel=1", "spec has no key spec.n_mel; did you mean spec.n_mels"),
+        ("invert codec.db_min=-80", "codec.db_min= needs codec=, to say which one is changed"),
+        ("invert inverter._target_=os.system", "invert has no key inverter._target_"),
+        ("invert inverter._target_=vocoder.files.os.system", "has no key inverter._target_"),
+        ("invert +inverter._target_=os.system", "keys cannot be added or removed, only set"),
+        ("invert ++seed=3", "keys cannot be added or removed, only set"),
+        ("invert +more=3", "keys cannot be added or removed, only set"),
+        ("invert ~seed=0", "keys cannot be added or removed, only set"),
+        ("invert seed", "'seed' is no setting; expected key=value"),
+        ("invert inverter=null", "inverter=null does not exist"),
+        ("invert spec=null", "spec=null does not exist"),
+        ("invert inverter=[admm]", "does not exist"),
+        ("invert inverter=griffin_lim,admm", "add --multirun"),
+        ("invert -m --cfg job", "--cfg and -m exclude each other"),
+        ("invert input=null output=o", "input is null; expected text"),
+        ("invert input=i output=o workers=two", "workers is 'two'; expected a whole number or n"),
+        ("invert input=i output=o workers=1.5", "workers is 1.5; expected a whole number or null"),
+        ("invert input=i output=o strict=maybe", "strict is 'maybe'; expected true or false"),
+        ("invert input=i output=o seed=x", "inverter.seed is 'x'; expected a whole number"),
+        ("invert input=i output=o seed=-1", "inverter.seed is -1; expected at least 0"),
+        ("invert input=i output=o inverter.n_iter=2.5", "n_iter is 2.5; expected a whole number"),
+        ("invert input=i output=o codec=gray8 codec.db_max=-200", "expected db_min below db_max"),
+        ("invert input=i output=o spec=mel256 spec.fmax=1e9", "spec.fmax is 1000000000.0; expect"),
+        ("invert input=i output=o subtype=PCM_8", "subtype is 'PCM_8'; expected one of PCM_16"),
+    ],
+)
+def test_bad_use_is_one_line_that_helps(words, message, capsys):
+    assert message in refused(capsys, *words.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("quack",), ("invert", "imput=x"), ("invert", "input=x"), ("invert", "input=gone", "output=o")],
+)
+def test_the_process_exits_with_2_and_no_traceback(words):
+    done = program(*words)
+    line, _, _ = done.stderr.partition("MODULES")
+    assert done.returncode == 2
+    assert line.startswith("vocoder: ") and line.count("\n") == 1 and done.stdout == ""
+
+
+def test_a_bug_is_a_traceback_and_1(monkeypatch):
+    code = (
+        "import vocoder.cli.main as m\n"
+        "m.command_help = None\n"  # as a bug would be
+        "import sys; sys.argv = ['vocoder', 'invert', '--help']; m.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Traceback" in done.stderr
+
+
+def test_interruption_is_130(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "overview", interrupted)
+    assert main.run([]) == 130
+    assert "what is finished stays" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a (1)=x.png",
+        "it's.png",
+        "comma, and more.png",
+        "[take 2].png",
+        "{x}.png",
+        "100%; #3.png",
+        "ünï cödé.png",
+        r"back\slash (2).png",
+        "2024",
+        "1e3",
+        "true",
+        "key=value=more",
+    ],
+)
+def test_file_names_are_taken_as_they_stand(name, tiles, tmp_path, monkeypatch, capsys):
+    assert f"{name} does not exist" in refused(capsys, "invert", f"input={name}", "output=o")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiles, tmp_path / name)
+    assert main.run(["invert", f"input={name}", f"output=to {name}", *CHEAP]) == 0
+    assert [path.name for path in (tmp_path / f"to {name}").glob("*.wav")] == [
+        "nl_v__jes-v-kamen.wav"
+    ]
+
+
+@pytest.mark.parametrize("flag", [["--cfg", "job"], ["--cfg=job"], ["-c", "job"]])
+def test_the_composed_configuration_can_be_printed(flag, capsys):
+    assert main.run(["invert", "inverter=admm", "inverter.rho=0.25", *flag]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown["inverter"]["rho"] == 0.25 and shown["input"] == "???"
+    assert list(Path.cwd().glob("outputs/20*")) == []  # Hydra's usual litter
+
+
+def test_a_sweep_writes_each_job_into_its_own_folder(tiles, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [f"input={tiles}", "output=sweep", "inverter=griffin_lim,admm", *CHEAP]
+    assert main.run(["invert", "-m", *words]) == 0
+    folders = sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    assert folders == ["inverter=admm", "inverter=griffin_lim"]
+    sounds = [
+        soundfile.read(tmp_path / "sweep" / folder / "nl_v__jes-v-kamen.wav")[0]
+        for folder in folders
+    ]
+    assert len(sounds[0]) == len(sounds[1]) and (sounds[0] != sounds[1]).any()
+    # Alone, the same job gives the same sound.
+    words = [f"input={tiles}", "output=alone", "inverter=admm", *CHEAP]
+    assert main.run(["invert", *words]) == 0
+    alone, _ = soundfile.read(tmp_path / "alone/nl_v__jes-v-kamen.wav")
+    assert (alone == sounds[0]).all()
+    assert sorted(os.listdir(tmp_path)) == ["alone", "set", "sweep"]
+
+
+def test_every_combination_of_a_sweep_is_run_though_one_has_problems(tiles, tmp_path, capsys):
+    broken = tmp_path / "broken"
+    shutil.copytree(tiles, broken)
+    (broken / "nl_v__jes-v-kamen__01_fake_B.png").unlink()
+    output = tmp_path / "sweep"
+    words = ["inverter.n_iter=0,1", "inverter.init=zero", f"output={output}", f"input={broken}"]
+    assert main.run(["invert", "--multirun", *words]) == 2
+    assert [len(list(path.glob("*.wav"))) for path in sorted(output.glob("inverter*"))] == [1, 1]
+
+    output = tmp_path / "another"
+    words = ["inverter.n_iter=x,-1,1", "inverter.init=zero", f"output={output}", f"input={tiles}"]
+    capsys.readouterr()
+    assert main.run(["invert", "-m", *words]) == 2
+    assert len(list(output.glob("inverter.n_iter=1/*.wav"))) == 1
+    said = capsys.readouterr().err
+    assert "inverter.n_iter=x: inverter.n_iter is 'x'; expected a whole number" in said
+    assert "inverter.n_iter=-1: inverter.n_iter is -1; expected at least 0" in said
+    assert "Traceback" not in said
+    # Of a sweep, too, what is wrong for all of it is said before anything is done.
+    assert "did you mean admm" in refused(capsys, "invert", "-m", "inverter=griffin_lim,adm")

@@ -1,0 +1,75 @@
+"""The built wheel works where the repository is not."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Python in another folder, with the unpacked wheel before anything else."""
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder.parent,
+        env={"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = folder.glob("vocoder-*-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_all_of_the_configuration_is_inside(unpacked):
+    inside = {path.relative_to(unpacked / "vocoder") for path in unpacked.rglob("*.yaml")}
+    assert inside == {path.relative_to(ROOT) for path in (ROOT / "conf").rglob("*.yaml")}
+    modules = {path.relative_to(unpacked) for path in unpacked.rglob("*.py")}
+    assert modules == {path.relative_to(ROOT) for path in (ROOT / "vocoder").rglob("*.py")}
+
+
+def test_license_and_program_are_named(unpacked):
+    (info,) = unpacked.glob("vocoder-*.dist-info")
+    assert "License-Expression: Apache-2.0" in (info / "METADATA").read_text(encoding="utf-8")
+    assert (info / "licenses/LICENSE").is_file()
+    assert "vocoder = vocoder.cli.main:main" in (info / "entry_points.txt").read_text()
+
+
+def test_the_help_is_printed_from_the_wheels_own_configuration(unpacked):
+    where = run(unpacked, "-c", "import vocoder.composition as c; print(c.conf_dir())")
+    assert where.stdout.strip() == str(unpacked / "vocoder/conf")
+    here = subprocess.run(
+        [sys.executable, "-m", "vocoder.cli.main"], cwd=ROOT, capture_output=True, text=True
+    )
+    there = run(unpacked, "-m", "vocoder.cli.main")
+    assert (there.returncode, there.stderr) == (0, "")
+    assert there.stdout == here.stdout and "vocoder invert" in there.stdout
+
+
+def test_pictures_become_sound_and_hydra_finds_its_files(unpacked, painted, tmp_path):
+    picture = tmp_path / "picture.png"
+    tiles = painted / "results/tel/test_latest/images"
+    shutil.copy(tiles / "nl_v__jes-v-kamen__00_fake_B.png", picture)
+    done = run(
+        unpacked,
+        *("-m", "vocoder.cli.main", "invert", f"input={picture}", f"output={tmp_path / 'out'}"),
+        *("spec=mel256", "codec=gray8", "inverter=admm", "inverter.n_iter=1", "inverter.init=zero"),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out/picture.wav").stat().st_size > 100_000
