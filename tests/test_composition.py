@@ -14,7 +14,15 @@ from omegaconf import OmegaConf
 from vocoder import composition
 from vocoder.cli import main
 from vocoder.cli.help import commands
-from vocoder.composition import TARGET, build, conf_dir, load, options, require_option, require_types
+from vocoder.composition import (
+    TARGET,
+    build,
+    conf_dir,
+    load,
+    options,
+    require_option,
+    require_types,
+)
 from vocoder.errors import BadInput
 
 GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
@@ -182,5 +190,5 @@ def test_an_installation_without_its_configuration_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(composition, "__file__", str(tmp_path / "vocoder" / "composition.py"))
-    with pytest.raises(BadInput, match="lacks its folder conf/ .*install it again"):
+    with pytest.raises(BadInput, match=r"lacks its folder conf/ .*install it again"):
         composition.conf_dir()

@@ -68,7 +68,7 @@ def test_settings_by_name_or_as_objects_for_files_that_do_not_say_them(painted, 
     # Another range reads other values: 8 dB lower at the dark end, 12 dB higher at the bright one.
     both = (by_object.values > 0) & (by_name.values > 0)
     apart_db = 20 * (by_name.values[both] / by_object.values[both]).log10()
-    assert 0 < both.float().mean() and -8 < apart_db.min() < apart_db.max() < 12.1
+    assert both.float().mean() > 0 and -8 < apart_db.min() < apart_db.max() < 12.1
     with pytest.raises(vocoder.BadInput, match=r"does not say how it was made; give spec= and"):
         vocoder.read_spectrogram(tile)
 

@@ -1,6 +1,5 @@
 """The program itself: help, composition, errors and exit codes."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -153,7 +152,12 @@ def test_bad_use_is_one_line_that_helps(words, message, capsys):
 
 @pytest.mark.parametrize(
     "words",
-    [("quack",), ("invert", "imput=x"), ("invert", "input=x"), ("invert", "input=gone", "output=o")],
+    [
+        ("quack",),
+        ("invert", "imput=x"),
+        ("invert", "input=x"),
+        ("invert", "input=gone", "output=o"),
+    ],
 )
 def test_the_process_exits_with_2_and_no_traceback(words):
     done = program(*words)
@@ -232,7 +236,7 @@ def test_a_sweep_writes_each_job_into_its_own_folder(tiles, tmp_path, monkeypatc
     assert main.run(["invert", *words]) == 0
     alone, _ = soundfile.read(tmp_path / "alone/nl_v__jes-v-kamen.wav")
     assert (alone == sounds[0]).all()
-    assert sorted(os.listdir(tmp_path)) == ["alone", "set", "sweep"]
+    assert {path.name for path in tmp_path.iterdir()} == {"alone", "set", "sweep"}
 
 
 def test_every_combination_of_a_sweep_is_run_though_one_has_problems(tiles, tmp_path, capsys):

@@ -35,7 +35,7 @@ def inverted(request, line):
     whole = load("inverter", name, block_frames=WHOLE)(spectrogram)
     pieces = list(load("inverter", name, block_frames=BLOCK_FRAMES).blocks(spectrogram))
     seams = np.cumsum([piece.shape[1] for piece in pieces])[:-1].tolist()
-    assert len(seams) >= 3
+    assert len(seams) >= 2
     return spec, whole, torch.cat(pieces, 1), seams
 
 
@@ -140,10 +140,19 @@ def test_a_block_is_heard_before_the_next_is_computed(name):
     assert set(used) == {(BLOCK_FRAMES - lookahead - context, BLOCK_FRAMES)}
 
 
-@pytest.mark.parametrize("n_frames", [128, 152, 153, 300])
-def test_no_block_is_longer_than_promised_nor_a_mere_scrap(n_frames):
+@pytest.mark.parametrize(
+    ("n_frames", "expected"),
+    [
+        (20, {0: 20}),
+        (128, {0: 128}),
+        (152, {0: 152}),
+        (153, {0: 128, 96: 57}),
+        (300, {0: 128, 96: 128, 192: 108}),
+    ],
+)
+def test_blocks_begin_where_frames_are_settled(n_frames, expected):
+    """8 settled frames to go on from, 24 done again; a rest below that joins the last block."""
     spec = load("spec", "mel256")
-    context, lookahead = overlap_frames(spec)
     lengths = {}
 
     def admit(values, first):
@@ -152,6 +161,4 @@ def test_no_block_is_longer_than_promised_nor_a_mere_scrap(n_frames):
 
     spectrogram = Spectrogram(torch.ones(1, spec.bins, n_frames), spec, admit=admit)
     load("inverter", "griffin_lim", block_frames=BLOCK_FRAMES, n_iter=9)(spectrogram)
-    assert max(lengths.values()) <= BLOCK_FRAMES + lookahead
-    assert min(lengths.values()) > context + lookahead
-    assert max(first + length for first, length in lengths.items()) == n_frames
+    assert lengths == expected

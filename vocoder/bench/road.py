@@ -128,18 +128,16 @@ def _copies(painted: Path, n_tiles: int, root: Path) -> _TileSet:
     images = root / _IMAGES
     images.mkdir(parents=True)
     shutil.copy(manifest.with_name(SIDECAR_NAME), root)
+    copies = ((number, one) for number in count() for one in found.utterances)
     rows: list[Tile] = []
     n_samples = 0
-    for copy in count():
-        for utterance in found.utterances:
-            if len(rows) >= n_tiles:
-                write_manifest(root / MANIFEST_NAME, rows, overwrite=False)
-                sound_s = n_samples / found.spec.sample_rate
-                return _TileSet(root=root, n_tiles=len(rows), sound_s=sound_s)
-            for tile, path in utterance.tiles:
-                stem = f"{copy:04d}-{tile.stem}"
-                rows.append(replace(tile, stem=stem, utterance=f"{copy:04d}-{tile.utterance}"))
-                shutil.copy(path, images / f"{stem}_{_LABEL}{path.suffix}")
-            first = utterance.tiles[0][0]
-            n_samples += first.samples or found.spec.n_samples(first.total_frames)
-    raise AssertionError("unreachable")
+    while len(rows) < n_tiles:
+        number, utterance = next(copies)
+        for tile, path in utterance.tiles:
+            stem = f"{number:04d}-{tile.stem}"
+            rows.append(replace(tile, stem=stem, utterance=f"{number:04d}-{tile.utterance}"))
+            shutil.copy(path, images / f"{stem}_{_LABEL}{path.suffix}")
+        first = utterance.tiles[0][0]
+        n_samples += first.samples or found.spec.n_samples(first.total_frames)
+    write_manifest(root / MANIFEST_NAME, rows, overwrite=False)
+    return _TileSet(root=root, n_tiles=len(rows), sound_s=n_samples / found.spec.sample_rate)

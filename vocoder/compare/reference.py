@@ -7,6 +7,7 @@ from pathlib import Path
 from vocoder.audio import read_audio, read_info
 from vocoder.compare.metrics import measure
 from vocoder.errors import BadInput
+from vocoder.image.recordings import find_recordings
 
 # Short names for tables: of `vocoder.compare.metrics.Measures`.
 COLUMNS = {
@@ -20,6 +21,8 @@ COLUMNS = {
 class References:
     """A folder of recordings, one for each utterance, of any format.
 
+    Those in sub-folders are called as in a data set made of them, ``sub/x.wav`` being ``sub__x``.
+
     Parameters
     ----------
     folder : Path
@@ -27,14 +30,16 @@ class References:
     Raises
     ------
     BadInput
-        No such folder, or what the measures need is not installed.
+        No such folder, or no recording in it.
     """
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
             raise BadInput(f"reference={folder} is not a folder; give one of true recordings")
         self._folder = folder
-        self._paths = {path.stem: path for path in sorted(folder.iterdir()) if path.is_file()}
+        recordings, _ = find_recordings(folder)
+        stems = {one.path.stem: one.path for one in recordings if one.path.parent == folder}
+        self._paths = stems | {one.name: one.path for one in recordings}
 
     def path(self, name: str) -> Path | None:
         """The recording called ``name``, if there is one."""

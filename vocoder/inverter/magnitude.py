@@ -13,8 +13,9 @@ from vocoder.spectrogram import Spectrogram, mel_filters, to_bins
 # Ridge of the filter bank's pseudo-inverse. Low mel filters fall between the same two bins, so
 # that the bank has singular values of zero; those that matter are above 0.25 (mel256).
 RIDGE = 1e-2
-# Residual after 2 steps from the clipped pseudo-inverse is below L-BFGS-B's (librosa) on speech.
-SOLVER_STEPS = 2
+# Residual after 4 steps from the clipped pseudo-inverse is below that of librosa's L-BFGS-B on speech, with
+# 80, 128 and 256 bands; with 40 it is not.
+SOLVER_STEPS = 4
 
 
 class Target:
@@ -104,4 +105,7 @@ def _pseudo_inverse(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     ridge = RIDGE * torch.linalg.matrix_norm(gram, 2) / 2
     inverse = torch.linalg.inv(gram + ridge * torch.eye(len(gram), dtype=gram.dtype))
     lift: Tensor = bank.mT @ inverse
+    # It fades exponentially away from the diagonal, into denormal numbers, with which matrix
+    # products take ten times as long.
+    lift[lift.abs() < 1e-9 * lift.abs().max()] = 0
     return lift.to(device, torch.float32)

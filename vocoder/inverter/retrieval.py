@@ -131,7 +131,7 @@ def overlap_frames(spec: SpectrogramSpec) -> tuple[int, int]:
     """Frames that a block takes over from the one before, and frames that it leaves to the next.
 
     Twice the frames that share a sample fix the phases of what follows; three times as many to
-    the right let the error of the cut die away (measured: ``tests/inverter/test_blocks.py``).
+    the right let the error of the cut die away (on speech, fewer did as well).
     """
     sharing = math.ceil(spec.n_fft / spec.hop_length)
     return 2 * sharing, 6 * sharing

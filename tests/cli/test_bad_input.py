@@ -1,0 +1,279 @@
+"""Whatever is wrong with what comes in: one clear line, exit code 2, and the rest is rendered."""
+
+import json
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vocoder import load
+from vocoder.cli import main
+from vocoder.image.picture import PictureInfo, write_picture
+
+CHEAP = ("inverter.n_iter=0", "inverter.init=zero")
+BARE = ("spec=mel256", "codec=gray8")
+GREY = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
+LINE = "nl_v__jes-v-kamen"
+
+
+def invert(source, output, *words):
+    return main.run(["invert", f"input={source}", f"output={output}", *CHEAP, *words])
+
+
+def refused(capsys, source, output, *words):
+    """The one line on the error stream; nothing is written."""
+    assert invert(source, output, *words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert not list(Path(output).glob("*.wav"))
+    return line
+
+
+def png_header(width, height, depth, colour):
+    """A PNG of that size and kind with an empty body."""
+
+    def chunk(name, body):
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    body = zlib.compress(b"\0" * 1000)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    )
+
+
+def saved(mode, **options):
+    def save(path):
+        Image.fromarray(GREY).convert(mode).save(path, **options)
+
+    return save
+
+
+def truncated(path):
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def sixteen_bit_colour(path):
+    rows = b"".join(b"\0" + b"\x12\x34" * 3 * 256 for _ in range(256))
+    whole = png_header(256, 256, 16, 2)
+    start = whole.index(b"IDAT") - 4
+    body = zlib.compress(rows)
+    chunk = struct.pack(">I", len(body)) + b"IDAT" + body
+    chunk += struct.pack(">I", zlib.crc32(b"IDAT" + body))
+    path.write_bytes(whole[:start] + chunk + whole[-12:])
+
+
+def decibels(value):
+    def save(path):
+        array = np.full((256, 100), -40, np.float32)
+        array[3, 5] = value
+        Image.fromarray(array).save(path)
+
+    return save
+
+
+PICTURES = {
+    "not an image": ("a.png", lambda path: path.write_text("hello"), "not a PNG, JPEG, TIFF"),
+    "0 bytes": ("a.png", lambda path: path.touch(), "the file is empty (0 bytes)"),
+    "truncated PNG": ("a.png", truncated, "truncated"),
+    "truncated TIFF": ("a.tif", truncated, "truncated or damaged"),
+    "truncated JPEG": ("a.jpg", truncated, "truncated"),
+    "bomb": ("a.png", lambda path: path.write_bytes(png_header(30_000, 30_000, 8, 0)), "too large"),
+    "CMYK": ("a.jpg", saved("CMYK"), "CMYK colour (mode CMYK); expected 8-bit grey"),
+    "palette": ("a.png", saved("P"), "palette colour (mode P)"),
+    "alpha": ("a.png", saved("RGBA"), "colour with an alpha channel (mode RGBA)"),
+    "grey with alpha": ("a.png", saved("LA"), "grey with an alpha channel (mode LA)"),
+    "1-bit": ("a.png", saved("1"), "black and white (1-bit) (mode 1)"),
+    "16-bit colour": ("a.png", sixteen_bit_colour, "colour with 16 bits a channel"),
+    "16-bit grey": ("a.png", saved("I;16"), "16-bit grey (mode I;16); codec gray8 needs"),
+    "a GIF": ("a.png", lambda path: saved("P", format="GIF")(path), "not a PNG, JPEG, TIFF"),
+    "wrong height": (
+        "a.png",
+        lambda path: Image.fromarray(GREY[:200]).save(path),
+        "256 wide and 200 high; expected 256 rows",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_a_picture_that_is_none_of_ours(kind, tmp_path, capsys):
+    name, save, message = PICTURES[kind]
+    (tmp_path / "in").mkdir()
+    save(tmp_path / "in" / name)
+    line = refused(capsys, tmp_path / "in" / name, tmp_path / "out", *BARE)
+    assert name in line and message in line
+    # In a folder the others are rendered all the same.
+    Image.fromarray(GREY).save(tmp_path / "in/good.png")
+    assert invert(tmp_path / "in", tmp_path / "out", *BARE) == 2
+    problems = json.loads((tmp_path / "out/report.json").read_text())["problems"]
+    assert list(problems) == ["a"] and message in problems["a"]
+    assert [path.name for path in (tmp_path / "out").glob("*.wav")] == ["good.wav"]
+
+
+@pytest.mark.parametrize("codec", ["hue", "rgb_sum", "rgb24", "colormap"])
+def test_grey_where_three_channels_were_promised(codec, tmp_path, capsys):
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    line = refused(capsys, tmp_path / "a.png", tmp_path / "out", "spec=mel256", f"codec={codec}")
+    assert f"8-bit grey (mode L); codec {codec} needs 8-bit colour (mode RGB)" in line
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_tiffs_of_numbers_that_are_none(value, tmp_path, capsys):
+    decibels(value)(tmp_path / "a.tif")
+    line = refused(capsys, tmp_path / "a.tif", tmp_path / "out", "spec=mel256", "codec=float32")
+    assert "a.tif" in line and "NaN or infinity; expected decibels" in line
+
+
+def test_exact_codecs_refuse_lossy_files(tmp_path, capsys):
+    Image.fromarray(np.dstack([GREY] * 3)).save(tmp_path / "a.jpg")
+    line = refused(capsys, tmp_path / "a.jpg", tmp_path / "out", "spec=mel256", "codec=rgb24")
+    assert "stored with loss, but codec rgb24 needs every bit" in line
+
+
+def test_bare_pictures_without_settings_are_told_how_to_give_them(tmp_path, capsys):
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    line = refused(capsys, tmp_path / "a.png", tmp_path / "out")
+    assert "a.png: does not say how it was made; give spec= and codec=, such as spec=mel256" in line
+    line = refused(capsys, tmp_path / "a.png", tmp_path / "out", "spec=mel256")
+    assert "give codec=, such as" in line
+    assert not (tmp_path / "out").exists()
+
+
+def own(path, **changes):
+    """A picture that says how it was made."""
+    spec, codec = load("spec", "mel256"), load("codec", "gray8", **changes)
+    write_picture(path, GREY, codec, PictureInfo(spec, codec, 65_300), overwrite=True)
+
+
+def test_what_a_picture_says_must_agree_with_what_is_given(tmp_path, capsys):
+    own(tmp_path / "a.png")
+    picture, output = tmp_path / "a.png", tmp_path / "out"
+    assert invert(picture, output) == 0  # needs nothing
+    shutil.rmtree(output)
+    line = refused(capsys, picture, output, "spec=mel256", "spec.hop_length=128", "spec.fmax=8000")
+    assert "hop_length: 128 != 256; fmax: 8000.0 != 11025.0" in line and "a.png" in line
+    line = refused(capsys, picture, output, "codec=gray8", "codec.db_min=-80")
+    assert "'db_min': -80" in line and "'db_min': -100" in line and "leave codec= out" in line
+    line = refused(capsys, picture, output, "codec=rgb_sum")
+    assert "'rgb_sum'" in line and "'gray8'" in line
+
+
+@pytest.fixture
+def dataset(painted, tmp_path):
+    """One line's tiles beside their manifest and settings."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    rows = (painted / "manifest.csv").read_text().splitlines(keepends=True)
+    kept = [row for row in rows if row.startswith(("stem", LINE))]
+    (folder / "manifest.csv").write_text("".join(kept))
+    shutil.copy(painted / "spec.yaml", folder)
+    for path in painted.glob(f"results/tel/test_latest/images/{LINE}*_fake_B.png"):
+        shutil.copy(path, folder)
+    return folder
+
+
+def test_settings_of_a_data_set_must_agree_with_its_pictures_and_with_what_is_given(
+    dataset, tmp_path, capsys
+):
+    tile = dataset / f"{LINE}__00_fake_B.png"
+    own(tile)  # says -100 to 0 dB, spec.yaml -92.04 to -12.04
+    assert invert(dataset, tmp_path / "out") == 2
+    problems = json.loads((tmp_path / "out/report.json").read_text())["problems"]
+    assert "'db_min': -92.04" in problems[tile.name] and "'db_min': -100" in problems[tile.name]
+    line = refused(capsys, dataset, tmp_path / "o", "spec=tacotron2")
+    assert "n_mels: 80 != 256" in line and "spec.yaml" in line
+    line = refused(capsys, dataset, tmp_path / "o", "codec=gray8")
+    assert "'db_min': -92.04" in line and "spec.yaml" in line
+    text = (dataset / "spec.yaml").read_text()
+    (dataset / "spec.yaml").write_text(text.replace("  n_fft: 1024\n", ""))
+    line = refused(capsys, dataset, tmp_path / "o")
+    assert "spec.yaml" in line and "lacks n_fft" in line
+
+
+HEADER = "stem,utterance,start_frame,frames,total_frames,samples"
+MANIFESTS = {
+    "missing columns": ("stem,utterance\na,b", "lacks the columns start_frame, frames"),
+    "duplicate stems": (f"{HEADER}\na,u,0,9,20,\na,u,9,9,20,", "the stem 'a' is taken already"),
+    "negative frames": (f"{HEADER}\na,u,-1,9,20,", "start_frame is -1; expected 0 or more"),
+    "no frames": (f"{HEADER}\na,u,0,0,20,", "frames is 0; expected 1 or more"),
+    "beyond the end": (f"{HEADER}\na,u,10,11,20,", "covers frames 10 to 21, but total_frames is"),
+    "the same place": (f"{HEADER}\na,u,0,9,20,\nb,u,0,9,20,", "another tile from frame 0"),
+    "contradiction": (f"{HEADER}\na,u,0,9,20,\nb,u,9,9,21,", "all its rows must agree"),
+    "not a number": (f"{HEADER}\na,u,0,nine,20,", "frames is 'nine'; expected a whole number"),
+    "a path for a stem": (f"{HEADER}\n../a,u,0,9,20,", "stem is '../a'; expected a plain file"),
+    "a path for a name": (f"{HEADER}\na,../../u,0,9,20,", "utterance is '../../u'; expected a"),
+    "an absolute name": (f"{HEADER}\na,/tmp/u,0,9,20,", "utterance is '/tmp/u'; expected a"),
+    "a drive": (f"{HEADER}\na,C:\\u,0,9,20,", "expected a plain file name"),
+    "no rows": (HEADER, "has no rows"),
+    "nothing": ("", "lacks the columns stem"),
+    "impossible length": (
+        f"{HEADER}\n{LINE}__00,u,0,256,256,999999",
+        "999999 samples give 3907 frames, but total_frames is 256",
+    ),
+    "other tiles": (f"{HEADER}\na,u,0,9,20,", "none of the 2 pictures"),
+}
+
+
+@pytest.mark.parametrize("kind", MANIFESTS)
+def test_manifests_that_cannot_be(kind, dataset, tmp_path, capsys):
+    text, message = MANIFESTS[kind]
+    (dataset / "manifest.csv").write_text(text)
+    line = refused(capsys, dataset, tmp_path / "out", f"manifest={dataset / 'manifest.csv'}")
+    assert message in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.full((256, 9), np.nan, np.float32), "holds NaN or infinity"),
+        (np.full((256, 9), np.inf, np.float32), "holds NaN or infinity"),
+        (np.full((256, 9), -20.0, np.float32), "decibels or logarithms?"),
+        (
+            np.ones((9, 256), np.float32),
+            "shape (9, 256); expected (256, frames); it seems to be tr",
+        ),
+        (np.ones((80, 9), np.float32), "shape (80, 9); expected (256, frames)"),
+        (np.ones((256, 9), np.int16), "holds int16; expected floating-point numbers"),
+        (np.array([{"a": 1}], dtype=object), "not a NumPy array of numbers"),
+    ],
+)
+def test_arrays_that_are_no_spectrograms(array, message, tmp_path, capsys):
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    line = refused(capsys, tmp_path / "a.npy", tmp_path / "out", "spec=mel256")
+    assert "a.npy" in line and message in line
+
+
+def test_outputs_that_cannot_be_written(dataset, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    line = refused(capsys, dataset, tmp_path / "file")
+    assert "is a file; give a folder" in line
+    line = refused(capsys, dataset, tmp_path / "file/below")
+    assert "cannot write" in line and "Not a directory" in line
+    assert (tmp_path / "file").read_text() == "mine"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/report.json").write_text("somebody else's")
+    line = refused(capsys, dataset, tmp_path / "out")
+    assert "report.json exists; choose another output" in line
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / f"drawn/{LINE}.png").write_text("a photograph")
+    line = refused(capsys, dataset, tmp_path / "drawn", "pictures=true")
+    assert f"{LINE}.png exists" in line
+
+
+def test_inputs_and_devices_that_are_not_there(dataset, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert "gone does not exist" in refused(capsys, tmp_path / "gone", output)
+    assert "gone.npy does not exist" in refused(capsys, tmp_path / "gone.npy", output)
+    (tmp_path / "empty").mkdir()
+    assert "holds no pictures" in refused(capsys, tmp_path / "empty", output)
+    assert "no.csv: No such file" in refused(capsys, dataset, output, "manifest=no.csv")
+    assert "no pictures labelled real_C, only" in refused(capsys, dataset, output, "label=real_C")
+    assert "device=abacus cannot be used" in refused(capsys, dataset, output, "device=abacus")

@@ -1,0 +1,126 @@
+"""``vocoder decode``: arrays that say what they are, and become the same sound."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from vocoder import load
+from vocoder.cli import main
+from vocoder.image.picture import PictureInfo, write_picture
+from vocoder.spectrogram import analyse
+
+IMAGES = Path("results/tel/test_latest/images")
+LINES = {"nl_m__m-obdivovat": 573, "nl_v__jes-v-kamen": 319, "nl_v__poh-v-forma": 447}
+GAIN_DB = -6.021
+
+
+def decode(source, output, *words):
+    return main.run(["decode", f"input={source}", f"output={output}", *words])
+
+
+@pytest.fixture(scope="module")
+def arrays(painted, tmp_path_factory):
+    output = tmp_path_factory.mktemp("decode") / "arrays"
+    assert decode(painted, output, "label=real_B") == 0
+    return output
+
+
+def test_an_array_an_utterance_and_its_meaning_beside_it(arrays, painted):
+    names = sorted(path.name for path in arrays.iterdir())
+    ends = (".npy", ".spec.json")
+    assert names == sorted([f"{name}{end}" for name in LINES for end in ends] + ["report.json"])
+    for name, n_frames in LINES.items():
+        values = np.load(arrays / f"{name}.npy", allow_pickle=False)
+        assert values.shape == (256, n_frames) and values.dtype == np.float32
+        about = json.loads((arrays / f"{name}.spec.json").read_text())
+        assert about["spec"] == load("spec", "mel256").to_dict()
+        info = soundfile.info(painted / f"reference/{name}.flac")
+        assert about["samples"] == info.frames
+
+
+def test_values_are_those_of_the_recording_before_its_gain(arrays, painted):
+    spec = load("spec", "mel256")
+    for name in LINES:
+        sound, _ = soundfile.read(painted / f"reference/{name}.flac", dtype="float32")
+        true = analyse(torch.from_numpy(sound)[None], spec).values[0].numpy()
+        found = np.load(arrays / f"{name}.npy") * 10 ** (GAIN_DB / 20)
+        loud = true > spec.full_scale * 10 ** (-60 / 20)
+        error_db = 20 * np.log10(found[loud] / true[loud])
+        # Levels are 0.31 dB apart. The program loses nothing of true pictures, whose levels are
+        # whole, so the half level that makes up for what it cuts off is too much here.
+        assert abs(np.median(error_db)) < 0.2 and np.percentile(np.abs(error_db), 99) < 0.5
+
+
+def test_arrays_give_the_sound_that_their_pictures_give(arrays, painted, tmp_path):
+    words = ("subtype=FLOAT", "inverter.n_iter=2", "inverter.init=zero")
+    for source, name, more in ((painted, "a", ["label=real_B"]), (arrays, "b", [])):
+        output = f"output={tmp_path / name}"
+        assert main.run(["invert", f"input={source}", output, *words, *more]) == 0
+    for name in LINES:
+        a, b = (soundfile.read(tmp_path / x / f"{name}.wav")[0] for x in "ab")
+        np.testing.assert_array_equal(a, b)
+
+
+def test_logarithms_are_written_where_the_spec_says_so_and_inverted(tmp_path, speech):
+    spec, codec = load("spec", "tacotron2"), load("codec", "gray8", db_min=-80.0)
+    samples = np.concatenate([speech, np.zeros(5000, np.float32)])
+    values = analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
+    info = PictureInfo(spec, codec, len(samples))
+    write_picture(tmp_path / "in/line.png", codec.encode(values, spec), codec, info)
+    assert decode(tmp_path / "in", tmp_path / "arrays") == 0
+    array = np.load(tmp_path / "arrays/line.npy")
+    assert array.min() == pytest.approx(np.log(1e-5))
+    inside = values > 1e-3 * spec.full_scale
+    assert np.abs(array - np.log(np.maximum(values, 1e-5)))[inside].max() < 0.025
+    # What HiFi-GAN and its kind would be given becomes sound of the same length here.
+    words = ["inverter.n_iter=1", "inverter.init=zero", f"output={tmp_path / 'sound'}"]
+    assert main.run(["invert", f"input={tmp_path / 'arrays'}", *words]) == 0
+    sound, _ = soundfile.read(tmp_path / "sound/line.wav")
+    assert len(sound) == len(samples) and np.abs(sound[-3000:]).max() < 1e-3 < sound.std()
+
+
+def test_one_bad_file_does_not_stop_the_others(painted, tmp_path, capsys):
+    copy = Path(shutil.copytree(painted, tmp_path / "copy"))
+    bad = copy / IMAGES / "nl_v__jes-v-kamen__00_fake_B.png"
+    bad.write_bytes(b"no picture")
+    gone = copy / IMAGES / "nl_v__poh-v-forma__01_fake_B.png"
+    gone.unlink()
+    assert decode(copy, tmp_path / "out") == 2
+    problems = json.loads((tmp_path / "out/report.json").read_text())["problems"]
+    assert set(problems) == {bad.name, "nl_v__poh-v-forma__01.png"}
+    assert bad.name in capsys.readouterr().out
+    silent = np.load(tmp_path / "out/nl_v__jes-v-kamen.npy")
+    assert (silent[:, :192] == 0).all() and (silent[:, 192:] > 0).any()
+    silent = np.load(tmp_path / "out/nl_v__poh-v-forma.npy")
+    assert (silent[:, 256:] == 0).all() and (silent[:, :256] > 0).any()
+    assert decode(copy, tmp_path / "strict", "strict=true") == 2
+    assert not (tmp_path / "strict").exists()
+
+
+def test_arrays_that_exist_are_refused_kept_or_replaced(painted, tmp_path, capsys):
+    one = painted / IMAGES / "nl_v__jes-v-kamen__00_fake_B.png"
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("a.png", "b.png"):
+        with Image.open(one) as image:
+            image.save(pictures / name)
+    words = ("spec=mel256", "codec=gray8")
+    assert decode(pictures, tmp_path / "out", *words) == 0
+    assert decode(pictures, tmp_path / "out", *words) == 2
+    assert "2 of the 2 results already, such as a.npy" in capsys.readouterr().err
+    (tmp_path / "out/a.npy").unlink()  # killed between the two files of one array
+    stamp = (tmp_path / "out/b.npy").stat().st_mtime_ns
+    assert decode(pictures, tmp_path / "out", *words, "resume=true") == 0
+    assert (tmp_path / "out/a.npy").exists()
+    assert (tmp_path / "out/b.npy").stat().st_mtime_ns == stamp
+    assert decode(pictures, tmp_path / "out", *words, "overwrite=true") == 0
+    assert (tmp_path / "out/b.npy").stat().st_mtime_ns > stamp
+    # Decoding arrays onto themselves would lose them.
+    assert decode(tmp_path / "out", tmp_path / "out", "overwrite=true") == 2
+    assert "is read and would be written too" in capsys.readouterr().err

@@ -1,0 +1,179 @@
+"""Spectrograms as NumPy files, with their meaning beside them."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from vocoder import load
+from vocoder.errors import BadInput
+from vocoder.image.array import find_arrays, read_array, write_array
+from vocoder.spectrogram import Spectrogram, analyse
+
+MEL = load("spec", "mel256")
+LOG = load("spec", "tacotron2")
+
+
+@pytest.fixture
+def sound(speech):
+    return torch.from_numpy(speech)[None]
+
+
+@pytest.mark.parametrize("name", ["mel256", "linear512", "linear256", "seed"])
+def test_what_is_written_is_read(name, sound, tmp_path):
+    given = analyse(sound, load("spec", name))
+    write_array(tmp_path / "a.npy", given, overwrite=False)
+    found = read_array(tmp_path / "a.npy", None)
+    assert torch.equal(found.values, given.values)
+    assert (found.spec, found.n_samples) == (given.spec, given.n_samples)
+
+
+def test_natural_logarithms_above_a_floor(sound, tmp_path):
+    given = analyse(torch.cat([sound, torch.zeros(1, 3000)], dim=1), LOG)
+    write_array(tmp_path / "a.npy", given, overwrite=False)
+    stored = np.load(tmp_path / "a.npy")
+    # What a neural vocoder is trained on: log(clamp(x, 1e-5)).
+    expected = np.log(np.maximum(given.values[0].numpy(), np.float32(1e-5)))
+    np.testing.assert_allclose(stored, expected, rtol=1e-6)
+    found = read_array(tmp_path / "a.npy", None).values
+    audible = given.values > 1.001e-5
+    torch.testing.assert_close(found[audible], given.values[audible], rtol=1e-5, atol=0)
+    assert (found[given.values <= 1e-5] == 0).all()  # silence again, not a carpet of noise
+    assert (given.values <= 1e-5).any()
+
+
+def test_arrays_of_other_programs_need_a_spec(sound, tmp_path):
+    values = analyse(sound, MEL).values
+    np.save(tmp_path / "a.npy", values.numpy())  # (1, bins, frames), as models give them
+    found = read_array(tmp_path / "a.npy", MEL)
+    assert torch.equal(found.values, values) and found.n_samples is None
+    assert found.length == (values.shape[2] - 1) * MEL.hop_length
+    np.save(tmp_path / "b.npy", values[0].double().numpy())
+    assert torch.equal(read_array(tmp_path / "b.npy", MEL).values, values)
+    with pytest.raises(BadInput, match=r"a\.npy does not say how it was made; give spec=, such"):
+        read_array(tmp_path / "a.npy", None)
+
+
+def test_two_meanings_must_agree(sound, tmp_path):
+    write_array(tmp_path / "a.npy", analyse(sound, MEL), overwrite=False)
+    assert read_array(tmp_path / "a.npy", MEL).n_samples == sound.shape[1]
+    with pytest.raises(BadInput, match=r"spec= and .*a\.spec\.json .*n_mels: 80 != 256"):
+        read_array(tmp_path / "a.npy", LOG)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "damaged; remove it and give spec="),
+        ("[]", "damaged"),
+        ("{}", "damaged"),
+        ('{"spec": {}, "samples": 3}', "the spec lacks center, "),
+        ("SPEC, SAMPLES=0", "samples is 0; expected a whole number above 0"),
+        ("SPEC, SAMPLES=1.5", "samples is 1.5; expected a whole number above 0"),
+        ("SPEC, SAMPLES=99999", "99999 samples give 391 frames, but the spectrogram has 216"),
+    ],
+)
+def test_damaged_meanings_are_refused(text, message, sound, tmp_path):
+    write_array(tmp_path / "a.npy", analyse(sound, MEL), overwrite=False)
+    if text.startswith("SPEC"):
+        samples = json.loads(text.partition("=")[2])
+        text = json.dumps({"spec": MEL.to_dict(), "samples": samples})
+    (tmp_path / "a.spec.json").write_text(text)
+    with pytest.raises(BadInput, match=message):
+        read_array(tmp_path / "a.npy", None)
+
+
+def values(fill=0.5, shape=(256, 9), dtype=np.float32):
+    return np.full(shape, fill, dtype)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (values(shape=(9, 256)), r"shape \(9, 256\); expected \(256, frames\); .*transposed"),
+        (values(shape=(80, 9)), r"shape \(80, 9\); expected \(256, frames\)$"),
+        (values(shape=(2, 256, 9)), r"shape \(2, 256, 9\); expected"),
+        (values(shape=(256,)), r"shape \(256,\); expected"),
+        (values(shape=(256, 0)), r"shape \(256, 0\); expected"),
+        (values(dtype=np.int16), "holds int16; expected floating-point numbers"),
+        (values(dtype=np.complex64), "holds complex64; expected floating-point"),
+        (values(np.nan), "holds NaN or infinity"),
+        (values(np.inf), "holds NaN or infinity"),
+        (values(1e300, dtype=np.float64), "too large to be magnitudes"),
+        (values(-0.1), "values down to -0.1; expected magnitudes"),
+    ],
+)
+def test_arrays_that_are_no_spectrograms_are_refused(array, message, tmp_path):
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(BadInput, match=rf"a\.npy: the array .*{message}"):
+        read_array(tmp_path / "a.npy", MEL)
+
+
+def test_decibels_are_no_logarithms(tmp_path):
+    np.save(tmp_path / "a.npy", values(100.0, shape=(80, 9)))  # e to the 100 is too much
+    with pytest.raises(BadInput, match="too large to be magnitudes"):
+        read_array(tmp_path / "a.npy", LOG)
+
+
+class Trap:
+    """Unpickling it would run code."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("the file was unpickled",))
+
+
+def test_files_that_are_no_plain_arrays_are_refused_and_never_unpickled(tmp_path):
+    path = tmp_path / "a.npy"
+    refused = pytest.raises(BadInput, match=r"a\.npy: not a NumPy array of numbers")
+    path.write_bytes(pickle.dumps(Trap()))
+    with refused:
+        read_array(path, MEL)
+    with path.open("wb") as file:
+        np.save(file, np.array([Trap()], dtype=object), allow_pickle=True)
+    with pytest.raises(BadInput, match="not a NumPy array of numbers"):
+        read_array(path, MEL)
+    for content in (b"", b"\x93NUMPY\x01\x00", b"no array"):
+        path.write_bytes(content)
+        with pytest.raises(BadInput, match="not a NumPy array of numbers"):
+            read_array(path, MEL)
+    np.save(path, values())
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(BadInput, match="not a NumPy array of numbers"):
+        read_array(path, MEL)
+    with path.open("wb") as file:
+        np.savez(file, values())
+    with pytest.raises(BadInput, match=r"an archive of arrays"):
+        read_array(path, MEL)
+    # A header that promises more than any memory holds.
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (256, 10**12)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(BadInput, match="not a NumPy array of numbers"):
+        read_array(path, MEL)
+
+
+def test_files_are_found_by_their_stems(tmp_path):
+    for name in ("b.npy", "a.npy", ".1-c.npy", "d.png"):
+        (tmp_path / name).touch()
+    assert list(find_arrays(tmp_path)) == ["a", "b"]  # not what a killed run left
+    assert find_arrays(tmp_path / "b.npy") == {"b": tmp_path / "b.npy"}
+    assert find_arrays(tmp_path / "e.npy") == {} == find_arrays(tmp_path / "d.png")
+
+
+def test_what_exists_is_kept_unless_told_otherwise(sound, tmp_path):
+    given = analyse(sound, MEL)
+    write_array(tmp_path / "a.npy", given, overwrite=False)
+    stamps = [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())]
+    half = Spectrogram(given.values / 2, MEL)
+    with pytest.raises(BadInput, match=r"a\.npy exists"):
+        write_array(tmp_path / "a.npy", half, overwrite=False)
+    assert [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())] == stamps
+    write_array(tmp_path / "a.npy", half, overwrite=True)
+    found = read_array(tmp_path / "a.npy", None)
+    assert torch.equal(found.values, half.values) and found.n_samples is None
+    # A run that was killed between the two files left the meaning alone: it is written again.
+    (tmp_path / "a.npy").unlink()
+    write_array(tmp_path / "a.npy", given, overwrite=False)
+    assert read_array(tmp_path / "a.npy", None).n_samples == sound.shape[1]

@@ -1,0 +1,167 @@
+"""What a JPEG leaves open, against the transform written out block by block."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.fft import dct, idct
+
+from vocoder import load, read_spectrogram
+from vocoder.image.jpeg import REACH, JpegCells, admit_cells
+from vocoder.image.picture import PictureInfo, jpeg_tables, write_picture
+from vocoder.spectrogram import Spectrogram, analyse
+
+SPEC, CODEC = load("spec", "mel256"), load("codec", "gray8")
+
+
+@pytest.fixture(scope="module")
+def levels(speech):
+    """The picture of a real line, ``(256, frames)``, between whole levels."""
+    values = analyse(torch.from_numpy(speech)[None], SPEC).values[0].numpy()
+    return CODEC.levels(values, SPEC)[::-1]
+
+
+def stored(levels, path, quality):
+    """The picture as JPEG gives it back, and the steps of its cells."""
+    Image.fromarray(np.rint(levels).astype(np.uint8)).save(path, quality=quality)
+    with Image.open(path) as image:
+        return np.asarray(image).astype(np.float32), jpeg_tables(path)
+
+
+def moved(pixels, decoded, table):
+    """`JpegCells.nearest` for whole blocks, one at a time."""
+    result = np.empty_like(pixels, dtype=np.float64)
+    for row in range(0, len(pixels), 8):
+        for column in range(0, pixels.shape[1], 8):
+            here = (slice(row, row + 8), slice(column, column + 8))
+            middle = np.rint(transform(decoded[here] - 128.0) / table)
+            low, high = (middle - REACH) * table, (middle + REACH) * table
+            inside = np.minimum(np.maximum(transform(pixels[here] - 128.0), low), high)
+            back = idct(idct(inside, axis=0, norm="ortho"), axis=1, norm="ortho")
+            result[here] = back + 128.0
+    return result
+
+
+def transform(block):
+    return dct(dct(block, axis=0, norm="ortho"), axis=1, norm="ortho")
+
+
+@pytest.mark.parametrize("quality", [50, 75, 95])
+@pytest.mark.parametrize("shape", [(256, 208), (250, 203), (257, 9), (64, 8)])
+def test_the_picture_itself_lies_in_its_cells(levels, tmp_path, quality, shape):
+    padded = np.pad(levels, ((0, 8), (0, 0)), "edge")
+    decoded, table = stored(padded[: shape[0], : shape[1]], tmp_path / "a.jpg", quality)
+    cells = JpegCells(decoded, table)
+    assert cells.columns == shape[1]
+    whole = decoded[:, : shape[1] // 8 * 8]
+    back = cells.nearest(whole, 0)
+    assert back.shape == whole.shape
+    # Pixels were rounded, and cut off at 0 and 255.
+    assert np.abs(back - whole).mean() < 0.2
+    inside = (whole > 8) & (whole < 247)
+    assert np.percentile(np.abs(back - whole)[inside], 99.9) < 1.5
+
+
+@pytest.mark.parametrize("first", [0, 8, 120])
+def test_others_are_moved_block_by_block(levels, tmp_path, first):
+    decoded, table = stored(levels[:, :208], tmp_path / "a.jpg", 75)
+    noise = np.random.default_rng(0).normal(0, 30, (256, 80))
+    candidate = levels[:, first : first + 80] + noise
+    expected = moved(candidate, decoded[:, first : first + 80], table)
+    found = JpegCells(decoded, table).nearest(candidate, first)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert np.abs(found - candidate).mean() > 10  # far from where it was
+    again = JpegCells(decoded, table).nearest(found, first)
+    np.testing.assert_allclose(again, found, atol=1e-3)  # and in the cells now
+    # Nearer to the truth than what the file itself says.
+    true = levels[:, first : first + 80]
+    assert np.abs(found - true).mean() < np.abs(candidate - true).mean() / 3
+
+
+def test_rows_beyond_whole_blocks_are_moved_with_the_last_one(levels, tmp_path):
+    decoded, table = stored(levels[:250, :80], tmp_path / "a.jpg", 75)
+    candidate = levels[:250, :80] + 20 * np.sin(np.arange(250))[:, None]
+    repeated = [np.pad(x, ((0, 6), (0, 0)), "edge") for x in (candidate, decoded)]
+    expected = moved(*repeated, table)[:250]
+    found = JpegCells(decoded, table).nearest(candidate, 0)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def as_values(levels):
+    """Levels as pictures have them, top row first, to values."""
+    return CODEC.values(levels[::-1], SPEC)
+
+
+def test_whole_blocks_of_tiles_are_moved_and_all_else_is_kept(levels, tmp_path):
+    """Two tiles from frames 5 and 69 of an utterance that begins with silence; gain 2."""
+    starts, width, gain = (5, 69), 83, 2.0
+    stored_tiles = [
+        stored(levels[:, start : start + width], tmp_path / "a.jpg", 75) for start in starts
+    ]
+    n_frames, first = 160, 3
+    values = np.zeros((256, n_frames), np.float32)
+    for start, (decoded, _) in zip(starts, stored_tiles, strict=True):
+        values[:, start : start + width] = as_values(decoded)
+    tiles = [
+        (start, JpegCells(*tile)) for start, tile in zip(starts, stored_tiles, strict=True)
+    ]
+    admit = admit_cells(tiles, values, CODEC, SPEC, gain)
+
+    rng = np.random.default_rng(1)
+    wanted = (levels[:, first : n_frames - 1] + rng.normal(0, 15, (256, 156))).clip(0, 255)
+    candidate = torch.from_numpy(as_values(wanted) * np.float32(gain))[None]
+    found = admit(candidate.expand(2, -1, -1), first).numpy()
+    np.testing.assert_array_equal(found[0], found[1])
+
+    expected = values[:, first : n_frames - 1] * gain
+    asked = CODEC.levels(candidate[0].numpy() / gain, SPEC)[::-1]
+    for start, (decoded, table) in zip(starts, stored_tiles, strict=True):  # the later one counts
+        here = slice(start - first, start - first + width // 8 * 8)
+        blocks = decoded[:, : width // 8 * 8]
+        expected[:, here] = as_values(moved(asked[:, here], blocks, table)) * gain
+    floor = SPEC.full_scale * 1e-5
+    np.testing.assert_allclose(found[0], expected, rtol=2e-3, atol=2 * floor)
+    outside = [*range(2), *range(69 + 80 - first, n_frames - 1 - first)]
+    np.testing.assert_array_equal(found[0][:, outside], values[:, first:][:, outside] * gain)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 5), (6, 12), (84, 100)])
+def test_where_no_whole_block_is_asked_about_nothing_moves(levels, tmp_path, first, last):
+    decoded, table = stored(levels[:, :83], tmp_path / "a.jpg", 75)
+    values = np.pad(as_values(decoded), ((0, 0), (0, 17)))
+    admit = admit_cells([(0, JpegCells(decoded, table))], values, CODEC, SPEC, 1.0)
+    candidate = torch.rand(1, 256, last - first)
+    np.testing.assert_array_equal(admit(candidate, first)[0].numpy(), values[:, first:last])
+
+
+def test_blocks_of_an_inverter_are_asked_about_at_their_own_frames(levels, tmp_path):
+    decoded, table = stored(levels[:, :200], tmp_path / "a.jpg", 75)
+    values = as_values(decoded)
+    admit = admit_cells([(0, JpegCells(decoded, table))], values, CODEC, SPEC, 1.0)
+    whole = Spectrogram(torch.from_numpy(values)[None], SPEC, None, admit)
+    candidate = torch.from_numpy(as_values(levels[:, :200] * 0.9))[None]
+    of_all = admit(candidate, 0)
+    part = whole.frames(40, 120).frames(8, 72)
+    assert part.admit is not None
+    torch.testing.assert_close(part.admit(candidate[:, :, 48:112], 0), of_all[:, :, 48:112])
+
+
+def test_inverting_within_the_cells_is_nearer_to_the_truth(speech, tmp_path):
+    samples = torch.from_numpy(speech)[None]
+    true = analyse(samples, SPEC).values
+    path = tmp_path / "a.jpg"
+    info = PictureInfo(SPEC, CODEC, len(speech))
+    write_picture(path, CODEC.encode(true[0].numpy(), SPEC), CODEC, info, quality=75)
+    given = read_spectrogram(path)
+    inverter = load("inverter", "griffin_lim", n_iter=40)
+
+    def error_db(spectrogram):
+        made = analyse(inverter(spectrogram), SPEC).values
+        db = [20 * (x / SPEC.full_scale).clamp(min=1e-4).log10() for x in (made, true)]
+        return float((db[0] - db[1]).abs().mean())
+
+    within, as_decoded = error_db(given), error_db(replace(given, admit=None))
+    print(within, as_decoded)
+    assert within < as_decoded - 0.1

@@ -1,0 +1,201 @@
+"""From what the user points at to spectrograms: found, decoded, stitched, level restored."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from vocoder import load
+from vocoder.errors import BadInput
+from vocoder.image.manifest import Tile, write_manifest
+from vocoder.image.picture import PictureInfo, write_picture
+from vocoder.image.utterances import find_utterances, load_utterance
+from vocoder.spectrogram import analyse
+
+IMAGES = Path("results/tel/test_latest/images")
+LINES = ["nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma"]
+SPEC = load("spec", "mel256")
+GAIN = 10 ** (-6.021 / 20)
+RANGE = {"db_min": -92.04, "db_max": -12.04}
+
+
+def true_values(painted, name):
+    """What the recording gives, at the level that the pictures were made with."""
+    sound, _ = soundfile.read(painted / f"reference/{name}.flac", dtype="float32")
+    return analyse(torch.from_numpy(sound)[None], SPEC).values[0].numpy()
+
+
+def errors_db(painted, found, frames=slice(None)):
+    """Decoded against true, in dB, where neither end of the range is near."""
+    errors = []
+    for utterance in found.utterances:
+        true = true_values(painted, utterance.name)[:, frames]
+        values = load_utterance(utterance, found).spectrogram.values[0].numpy()[:, frames] * GAIN
+        level_db = 20 * np.log10(np.maximum(true, 1e-9) / SPEC.full_scale)
+        inside = (level_db > -85) & (level_db < -14)
+        errors.append(20 * np.log10(np.maximum(values[inside], 1e-9) / true[inside]))
+    return np.concatenate(errors)
+
+
+def test_what_a_program_wrote_is_found_with_all_that_is_known_of_it(painted):
+    found = find_utterances(painted)
+    assert [one.name for one in found.utterances] == LINES
+    assert [len(one.tiles) for one in found.utterances] == [3, 2, 2]
+    assert (found.program, found.label) == ("pytorch-CycleGAN-and-pix2pix", "fake_B")
+    assert found.truncates and found.has_manifest and found.tile_frames == 256
+    assert found.spec == SPEC and found.codec == load("codec", "gray8", **RANGE)
+    assert found.problems == {} and not any(one.missing for one in found.utterances)
+    for utterance in found.utterances:
+        assert utterance.paths == [path for _, path in utterance.tiles]
+        assert all(path.name.endswith("_fake_B.png") for path in utterance.paths)
+
+
+def test_undoing_the_truncation_brings_the_mean_error_nearer_to_0(painted):
+    found = find_utterances(painted, label="real_B")
+    corrected = errors_db(painted, found)
+    as_written = errors_db(painted, replace(found, truncates=False))
+    step_db = 80 / 255
+    np.testing.assert_allclose(corrected - as_written, step_db / 2, atol=2e-3)
+    # True pictures are whole levels, of which the program's arithmetic cuts off only some.
+    assert -step_db / 2 < as_written.mean() < -step_db / 4 < corrected.mean()
+    assert abs(corrected.mean()) < abs(as_written.mean())
+
+
+def test_what_a_network_paints_is_right_on_average(painted, tmp_path):
+    """Painted levels lie anywhere between whole ones; writing cuts their fractions off."""
+    shutil.copytree(painted, tmp_path / "copy")
+    codec = load("codec", "gray8", **RANGE)
+    for name in LINES:
+        levels = codec.levels(true_values(painted, name), SPEC)[::-1]
+        for k, path in enumerate(sorted((tmp_path / "copy" / IMAGES).glob(f"{name}*_fake_B.png"))):
+            tile = levels[:, 192 * k :][:, :256]
+            tile = np.pad(tile, ((0, 0), (0, 256 - tile.shape[1])))
+            Image.fromarray(np.dstack([tile.astype(np.uint8)] * 3)).save(path)
+    found = find_utterances(tmp_path / "copy")
+    assert abs(errors_db(painted, found).mean()) < 0.01
+    as_written = errors_db(painted, replace(found, truncates=False))
+    assert as_written.mean() == pytest.approx(-40 / 255, abs=0.01)
+
+
+def test_overlaps_are_as_true_as_the_rest(painted):
+    found = find_utterances(painted, label="real_B")
+    overlap, alone = errors_db(painted, found, slice(192, 256)), errors_db(painted, found)
+    assert overlap.std() < alone.std() * 1.2 and abs(overlap.mean() - alone.mean()) < 0.05
+
+
+def test_overlaps_fade_from_one_tile_to_the_next(painted, tmp_path):
+    name = "nl_v__jes-v-kamen"
+    shutil.copytree(painted, tmp_path / "copy")
+    tile = tmp_path / "copy" / IMAGES / f"{name}__01_fake_B.png"
+    found = find_utterances(tmp_path / "copy")
+    before = load_utterance(found.utterances[1], found).spectrogram.values[0].numpy()
+    pixels = np.asarray(Image.open(tile)).astype(int)
+    Image.fromarray((pixels + 20).clip(1, 254).astype(np.uint8)).save(tile)
+    after = load_utterance(found.utterances[1], found).spectrogram.values[0].numpy()
+    silent = (before == 0) | (after == 0)
+    ratio = np.where(silent, 1, after) / np.where(silent, 1, before)
+    change_db = np.ma.masked_array(20 * np.log10(ratio), silent)
+    by_frame = np.ma.median(change_db, axis=0)
+    louder_db = 20 * 80 / 255
+    assert abs(by_frame[:192]).max() < 1e-3
+    # Not exactly: black channels are taken as exact, and rise by half a level more.
+    np.testing.assert_allclose(by_frame[256:], louder_db, atol=0.16)
+    ramp = (np.arange(64) + 0.5) / 64 * louder_db
+    np.testing.assert_allclose(by_frame[192:256], ramp, atol=0.16)
+
+
+def test_a_single_tile_of_a_data_set_is_known_by_its_manifest(painted):
+    found = find_utterances(painted / IMAGES / "nl_v__jes-v-kamen__01_real_B.png")
+    (utterance,) = found.utterances
+    assert (utterance.name, found.label) == ("nl_v__jes-v-kamen", "real_B")
+    assert found.problems == {}
+    loaded = load_utterance(utterance, found)
+    assert loaded.spectrogram.values.shape == (1, 256, 319)
+    assert (loaded.spectrogram.values[:, :, :192] == 0).all()
+
+
+def test_other_splits_are_none_of_this_run(painted, tmp_path):
+    shutil.copytree(painted, tmp_path / "copy")
+    rows = (painted / "manifest.csv").read_text()
+    more = "t,elsewhere,0,256,256,0,,x,train\nu,lost,0,256,256,0,,x,test\n"
+    (tmp_path / "copy/manifest.csv").write_text(rows + more)
+    found = find_utterances(tmp_path / "copy")
+    assert found.problems == {"lost": "none of its 1 tiles is there; not rendered"}
+    # Who gives one picture does not miss the others.
+    tile = tmp_path / "copy" / IMAGES / f"{LINES[0]}__00_fake_B.png"
+    assert find_utterances(tile).problems == {}
+
+
+def picture(folder, name, samples, gain_db=0.0, spec=SPEC, codec=None, suffix=".png"):
+    codec = codec or load("codec", "gray8")
+    sound = torch.from_numpy(samples)[None] * 10 ** (gain_db / 20)
+    values = analyse(sound, spec).values[0].numpy()
+    info = PictureInfo(spec, codec, len(samples), gain_db)
+    write_picture(folder / f"{name}{suffix}", codec.encode(values, spec), codec, info)
+
+
+def test_bare_pictures_say_themselves_what_they_are_each_for_itself(tmp_path, speech):
+    picture(tmp_path, "quiet", speech, gain_db=-20.0)
+    picture(tmp_path, "linear", speech[:30_000], spec=load("spec", "linear512"))
+    picture(tmp_path, "colour", speech, codec=load("codec", "hue"))
+    float32 = load("codec", "float32")
+    picture(tmp_path, "power", speech, spec=replace(SPEC, power=2.0), codec=float32, suffix=".tif")
+    found = find_utterances(tmp_path)
+    assert (found.program, found.spec, found.has_manifest) == ("folder", None, False)
+    for utterance in found.utterances:
+        spectrogram = load_utterance(utterance, found).spectrogram
+        length = 30_000 if utterance.name == "linear" else len(speech)
+        assert spectrogram.n_samples == spectrogram.length == length
+        sound = torch.from_numpy(speech[:length])[None]
+        true = analyse(sound, spectrogram.spec).values
+        loud = true > true.max() * 10 ** (-40 * spectrogram.spec.power / 20)
+        ratio = (spectrogram.values[loud] / true[loud]).log10() * 20 / spectrogram.spec.power
+        assert ratio.abs().max() < 0.25, utterance.name
+
+
+def test_a_manifest_of_something_else_is_no_obstacle(tmp_path, speech):
+    (tmp_path / "pictures").mkdir()
+    picture(tmp_path / "pictures", "mine", speech)
+    write_manifest(tmp_path / "manifest.csv", [Tile("other", "other", 0, 9, 9)], overwrite=False)
+    found = find_utterances(tmp_path / "pictures")
+    assert [one.name for one in found.utterances] == ["mine"] and not found.has_manifest
+    with pytest.raises(BadInput, match=r"none of the 1 pictures .*such as 'mine'"):
+        find_utterances(tmp_path / "pictures", manifest=tmp_path / "manifest.csv")
+
+
+def test_fractions_that_were_cut_off_exist_only_between_the_ends(tmp_path, painted):
+    tile = "nl_v__jes-v-kamen__00_fake_B"
+    pixels = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
+    Image.fromarray(pixels).save(tmp_path / f"{tile}.png")
+    settings = {"spec": SPEC, "codec": load("codec", "gray8", **RANGE)}
+    found = find_utterances(tmp_path, **settings)
+    values = load_utterance(found.utterances[0], found).spectrogram.values[0, 0].numpy()
+    db = 20 * np.log10(values[1:] / SPEC.full_scale)
+    assert values[0] == 0  # black stays silence
+    assert db[-1] == pytest.approx(-12.04, abs=1e-3)  # white stays the top
+    middle = -92.04 + (np.arange(1, 255) + 0.5) * 80 / 255
+    np.testing.assert_allclose(db[:-1], middle, atol=1e-3)
+
+
+def test_grey_jpegs_bring_what_they_leave_open_and_others_do_not(tmp_path, speech):
+    picture(tmp_path, "jpeg", speech, suffix=".jpg")
+    picture(tmp_path, "png", speech)
+    picture(tmp_path, "webp", speech, suffix=".webp")
+    picture(tmp_path, "colour", speech, codec=load("codec", "rgb_sum"), suffix=".jpg")
+    found = find_utterances(tmp_path)
+    for utterance in found.utterances:
+        loaded = load_utterance(utterance, found)
+        assert (loaded.spectrogram.admit is not None) == (utterance.name == "jpeg")
+        assert loaded.problems == {}
+
+
+def test_names_that_would_leave_the_output_are_refused(tmp_path, speech):
+    picture(tmp_path, "line", speech)
+    shutil.move(tmp_path / "line.png", tmp_path / "li\nne.png")
+    with pytest.raises(BadInput, match="expected a plain file name"):
+        find_utterances(tmp_path)
