@@ -115,5 +115,5 @@ def _cells(case: dict[str, Any], row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['median_s']:.3g}",
         "" if speed is None else f"{speed:.3g}",
         "" if ratio is None else f"{ratio:.1f}x",
-        ", ".join(f"{name} {value:.3g}" for name, value in row["measures"].items()),
+        ", ".join(f"{name} {value:.4g}" for name, value in row["measures"].items()),
     )

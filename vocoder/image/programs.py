@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vocoder.errors import BadInput
+from vocoder.image.contact_sheet import CONTACT_SHEET_NAME
 from vocoder.image.picture import read_picture
 
 # Lossless first: where a stem exists twice, the better file is taken.
@@ -367,6 +368,7 @@ def _pictures(folder: Path) -> list[Path]:
             for path in (folder.iterdir() if folder.is_dir() else [folder])
             if path.suffix.lower() in PICTURE_SUFFIXES
             and not path.name.startswith(".")
+            and path.name != CONTACT_SHEET_NAME
             and path.is_file()
         )
     except OSError as error:

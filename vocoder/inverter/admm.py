@@ -8,7 +8,8 @@ from torch import Tensor
 
 from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import Target
-from vocoder.inverter.retrieval import LIFT, PhaseRetrieval, Pin
+from vocoder.inverter.projection import impose_magnitude
+from vocoder.inverter.retrieval import PhaseRetrieval, Pin
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import istft_to_padded, stft_of_padded
 
@@ -49,9 +50,9 @@ class Admm(PhaseRetrieval):
             off = y.sub_(consistent)  # (1 + rho) u
             # z - u = consistent - (1 - rho) / (1 + rho) off
             weight = (1 - self.rho) / (1 + self.rho)
-            ahead = consistent.mul_(LIFT).sub_(off, alpha=LIFT * weight)
+            ahead = consistent.sub_(off, alpha=weight)
             if self.moves_target(iteration, target):
-                magnitude = target.nearest(ahead.abs().mul_(1 / LIFT))
-            transform = pin(ahead.sgn_().mul_(magnitude))
+                magnitude = target.nearest(ahead.abs())
+            transform = pin(impose_magnitude(ahead, magnitude))
             y = transform.add(off, alpha=1 / (1 + self.rho))
         return transform

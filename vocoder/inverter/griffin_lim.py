@@ -8,7 +8,8 @@ from torch import Tensor
 
 from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import Target
-from vocoder.inverter.retrieval import LIFT, PhaseRetrieval, Pin
+from vocoder.inverter.projection import impose_magnitude
+from vocoder.inverter.retrieval import PhaseRetrieval, Pin
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import istft_to_padded, stft_of_padded
 
@@ -47,9 +48,9 @@ class GriffinLim(PhaseRetrieval):
             if self.moves_target(iteration, target):
                 magnitude = target.nearest(consistent.abs())
             if before is None or weight == 0:
-                ahead = consistent * LIFT
+                ahead = consistent.clone()
             else:
-                ahead = before.mul_(-weight * LIFT).add_(consistent, alpha=LIFT)
+                ahead = before.mul_(-weight).add_(consistent)
             before = consistent
-            transform = pin(ahead.sgn_().mul_(magnitude))
+            transform = pin(impose_magnitude(ahead, magnitude))
         return transform

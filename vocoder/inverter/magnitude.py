@@ -13,8 +13,8 @@ from vocoder.spectrogram import Spectrogram, mel_filters, to_bins
 # Ridge of the filter bank's pseudo-inverse. Low mel filters fall between the same two bins, so
 # that the bank has singular values of zero; those that matter are above 0.25 (mel256).
 RIDGE = 1e-2
-# Residual after 4 steps from the clipped pseudo-inverse is below that of librosa's L-BFGS-B on speech, with
-# 80, 128 and 256 bands; with 40 it is not.
+# Residual after 4 steps from the clipped pseudo-inverse is below that of librosa's L-BFGS-B on
+# speech with 80, 128 and 256 bands; with 40 it is not.
 SOLVER_STEPS = 4
 
 

@@ -18,11 +18,6 @@ from vocoder.inverter.phase import INITS, initial_phase
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, istft_to_padded, stft_of_padded
 
-# What is only taken for its phase is made greater by this: next to silence magnitudes die away
-# until they are denormal, and torch's ``sgn`` of such a number is not a number. The smallest times
-# 2 ** 24 is normal, and a power of two changes no digit.
-LIFT = 2.0**24
-
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseRetrieval(Inverter):
