@@ -76,9 +76,12 @@ def test_every_command_is_called_with_exactly_the_keys_of_its_file(command):
 
 @pytest.mark.parametrize(
     ("command", "group", "name"),
-    [(c, g, name) for c in COMMANDS for g in groups_of(c) for name in options(g)],
+    [
+        (next(command for command in COMMANDS if group in groups_of(command)), group, name)
+        for group, name in OPTIONS
+    ],
 )
-def test_every_option_of_every_command_is_the_librarys_object(command, group, name):
+def test_what_a_command_is_given_is_what_the_library_loads(command, group, name):
     values = composed(command, f"{group}={name}")
     assert build(values[group], group) == load(group, name)
 
