@@ -20,7 +20,7 @@ from recipes.systems import CHANNELS, build
 from vocoder.audio import read_audio
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
-from vocoder.image.contact_sheet import write_contact_sheet
+from vocoder.image.dataset.contact_sheet import write_contact_sheet
 from vocoder.image.picture import write_picture
 from vocoder.spectrogram import analyse
 

@@ -22,7 +22,7 @@ from PIL import Image
 
 from vocoder import load, read_spectrogram
 from vocoder.errors import BadInput
-from vocoder.image.codec import Codec, pixel_mode
+from vocoder.image.codec.base import Codec, pixel_mode
 from vocoder.image.picture import PictureInfo, write_picture
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse

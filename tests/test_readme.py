@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
@@ -87,7 +88,7 @@ def test_command(command: str, home: Path) -> None:
 def test_python_example(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [example] = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     monkeypatch.chdir(home)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(example, names)
     assert tuple(np.shape(names["waveform"])) == (1, 255 * 256)
 

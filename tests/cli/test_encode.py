@@ -15,9 +15,9 @@ from PIL import Image
 
 from vocoder.cli.encode import run
 from vocoder.errors import BadInput
+from vocoder.image.codec.scalar import Gray8
 from vocoder.image.manifest import read_manifest, read_sidecar
 from vocoder.image.picture import decode_picture, read_picture
-from vocoder.image.scalar import Gray8
 from vocoder.image.tiles import stitch
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from vocoder.errors import BadInput
+from vocoder.image.codec.scalar import Gray8
 from vocoder.image.manifest import (
     Sidecar,
     Tile,
@@ -14,7 +15,6 @@ from vocoder.image.manifest import (
     write_manifest,
     write_sidecar,
 )
-from vocoder.image.scalar import Gray8
 from vocoder.spec import SpectrogramSpec
 
 HEADER = "stem,utterance,start_frame,frames,total_frames"

@@ -11,7 +11,7 @@ import soundfile
 
 from recipes import colours, quality, systems
 from vocoder.errors import BadInput
-from vocoder.image.palette import Colormap
+from vocoder.image.codec.palette import Colormap
 
 ZERO_PHASE = "griffin_lim:n_iter=0,init=zero"  # sounds like it, too
 GRAY8 = f"linear512/gray8/lossless/{ZERO_PHASE}"

@@ -20,7 +20,7 @@ from vocoder.bench.sound import sound
 from vocoder.cli import main
 from vocoder.composition import load
 from vocoder.errors import BadInput
-from vocoder.image.dataset import UNSPLIT
+from vocoder.image.dataset.paint import UNSPLIT
 from vocoder.image.manifest import MANIFEST_NAME, SIDECAR_NAME, Tile, write_manifest
 from vocoder.image.settings import manifest_above
 from vocoder.image.utterances import find_utterances, load_utterance

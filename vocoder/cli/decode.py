@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vocoder.image.codec import Codec
+    from vocoder.image.codec.base import Codec
     from vocoder.image.utterances import Utterance
     from vocoder.spec import SpectrogramSpec
 

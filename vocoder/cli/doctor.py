@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vocoder.files import atomic_path, refuse_existing
-from vocoder.image.codec import Codec
-from vocoder.image.doctor import examine
-from vocoder.image.options import PROBLEM, Finding
+from vocoder.image.codec.base import Codec
+from vocoder.image.doctor.examine import examine
+from vocoder.image.doctor.options import PROBLEM, Finding
 from vocoder.spec import SpectrogramSpec
 
 CLEAN, FINDINGS = 0, 2

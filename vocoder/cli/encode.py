@@ -14,10 +14,10 @@ from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing
 
 if TYPE_CHECKING:
-    from vocoder.image.codec import Codec
-    from vocoder.image.commands import Commands
-    from vocoder.image.dataset import DataSet, Written
-    from vocoder.image.plan import Plan
+    from vocoder.image.codec.base import Codec
+    from vocoder.image.dataset.commands import Commands
+    from vocoder.image.dataset.paint import DataSet, Written
+    from vocoder.image.dataset.plan import Plan
     from vocoder.spec import SpectrogramSpec
 
 REPORT_NAME = "report.json"
@@ -60,9 +60,10 @@ def run(
         Nothing was made: settings that do not go together, pairs that do not match, or an output
         that exists.
     """
-    from vocoder.image.commands import commands, require_sides
-    from vocoder.image.contact_sheet import CONTACT_SHEET_NAME, write_contact_sheet
-    from vocoder.image.dataset import DataSet
+    from vocoder.image.dataset.commands import commands, require_sides
+    from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME, write_contact_sheet
+    from vocoder.image.dataset.paint import DataSet
+    from vocoder.image.dataset.plan import make_plan
     from vocoder.image.manifest import (
         MANIFEST_NAME,
         SIDECAR_NAME,
@@ -70,7 +71,6 @@ def run(
         write_manifest,
         write_sidecar,
     )
-    from vocoder.image.plan import make_plan
 
     for name, value in (("unpaired", unpaired), ("lengths", lengths)):
         if value not in _CHOICES[name]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vocoder.errors import BadInput
 
 if TYPE_CHECKING:
-    from vocoder.image.codec import Codec
+    from vocoder.image.codec.base import Codec
     from vocoder.image.utterances import Utterance
     from vocoder.inverter.base import Inverter
     from vocoder.spec import SpectrogramSpec

@@ -7,7 +7,7 @@ from pathlib import Path
 from vocoder.audio import read_audio, read_info
 from vocoder.compare.metrics import measure
 from vocoder.errors import BadInput
-from vocoder.image.recordings import find_recordings
+from vocoder.image.dataset.recordings import find_recordings
 
 # Short names for tables: of `vocoder.compare.metrics.Measures`.
 COLUMNS = {

@@ -13,7 +13,8 @@ import yaml
 
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
-from vocoder.image.codec import Codec, codec_from_dict
+from vocoder.image.codec.base import Codec
+from vocoder.image.codec.registry import codec_from_dict
 from vocoder.spec import SpectrogramSpec
 
 MANIFEST_NAME = "manifest.csv"

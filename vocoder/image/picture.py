@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
-from vocoder.image.codec import (
+from vocoder.image.codec.base import (
     JPEG,
     MODE_WORDS,
     PNG,
@@ -21,10 +21,10 @@ from vocoder.image.codec import (
     WEBP,
     Codec,
     Decoded,
-    codec_from_dict,
     pixel_mode,
     require_number,
 )
+from vocoder.image.codec.registry import codec_from_dict
 from vocoder.spec import SpectrogramSpec
 
 FORMATS = {PNG: "PNG", JPEG: "JPEG", WEBP: "WEBP", TIFF: "TIFF"}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vocoder.errors import BadInput
-from vocoder.image.contact_sheet import CONTACT_SHEET_NAME
+from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME
 from vocoder.image.picture import read_picture
 
 # Lossless first: where a stem exists twice, the better file is taken.

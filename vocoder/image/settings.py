@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import Codec
+from vocoder.image.codec.base import Codec
 from vocoder.image.manifest import MANIFEST_NAME, SIDECAR_NAME, Tile, read_manifest, read_sidecar
 from vocoder.spec import SpectrogramSpec
 

@@ -10,12 +10,12 @@ import torch
 
 from vocoder.errors import BadInput
 from vocoder.image.array import ARRAY_SUFFIX, find_arrays, read_array
-from vocoder.image.codec import Codec, LevelCodec
-from vocoder.image.jpeg import JpegCells, admit_cells
+from vocoder.image.codec.base import Codec, LevelCodec
+from vocoder.image.codec.jpeg import JpegCells, admit_cells
+from vocoder.image.codec.scalar import Gray8
 from vocoder.image.manifest import Tile, require_plain_name
 from vocoder.image.picture import Picture, decode_picture, jpeg_tables, read_picture
 from vocoder.image.programs import Painted, find_painted
-from vocoder.image.scalar import Gray8
 from vocoder.image.settings import manifest_above, read_settings, require_same_codec
 from vocoder.image.tiles import stitch
 from vocoder.spec import SpectrogramSpec

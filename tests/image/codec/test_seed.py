@@ -11,10 +11,10 @@ from hydra.utils import instantiate
 from PIL import Image
 
 from vocoder.errors import BadInput
+from vocoder.image.codec.seed import AMIN_DB, TOP_DB, SeedJpeg, SeedTiff, median_db_of
 from vocoder.image.picture import decode_picture, read_picture
-from vocoder.image.seed import AMIN_DB, TOP_DB, SeedJpeg, SeedTiff, median_db_of
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 
 
 @pytest.fixture(scope="module")

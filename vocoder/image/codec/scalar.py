@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import JPEG, PNG, TIFF, WEBP, Codec, LevelCodec
+from vocoder.image.codec.base import JPEG, PNG, TIFF, WEBP, Codec, LevelCodec
 
 
 @dataclass(frozen=True, kw_only=True)

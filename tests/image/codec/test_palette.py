@@ -12,10 +12,10 @@ from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 
 from vocoder.errors import BadInput
-from vocoder.image.palette import Colormap, Hue
+from vocoder.image.codec.palette import Colormap, Hue
 from vocoder.spectrogram import analyse
 
-CONF = FilePath(__file__).parents[2] / "conf"
+CONF = FilePath(__file__).parents[3] / "conf"
 RANGE: dict[str, Any] = {"db_min": -100.0, "db_max": 0.0}
 HUE = Hue(**RANGE, decoder="nearest")
 

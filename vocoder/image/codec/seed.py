@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import JPEG, TIFF, Codec, require_number
+from vocoder.image.codec.base import JPEG, TIFF, Codec, require_number
 from vocoder.spec import SpectrogramSpec
 
 # Defaults of librosa.amplitude_to_db: amin 1e-5, and top_db.

@@ -10,18 +10,18 @@ import yaml
 from PIL import Image
 
 from vocoder.errors import BadInput
-from vocoder.image.commands import commands, require_sides
-from vocoder.image.contact_sheet import write_contact_sheet
-from vocoder.image.dataset import DataSet, analyse_blocks, gain_to_peak, paint_strip
+from vocoder.image.codec.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
+from vocoder.image.dataset.commands import commands, require_sides
+from vocoder.image.dataset.contact_sheet import write_contact_sheet
+from vocoder.image.dataset.paint import DataSet, analyse_blocks, gain_to_peak, paint_strip
+from vocoder.image.dataset.plan import Job, make_plan
+from vocoder.image.dataset.recordings import Recording
 from vocoder.image.manifest import Sidecar
 from vocoder.image.picture import read_picture
-from vocoder.image.plan import Job, make_plan
-from vocoder.image.recordings import Recording
-from vocoder.image.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 RANGE = {"db_min": -100.0, "db_max": 0.0}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vocoder.errors import BadInput
-from vocoder.image.recordings import (
+from vocoder.image.dataset.recordings import (
     Recording,
     assign_splits,
     choose_channels,

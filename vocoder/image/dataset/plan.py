@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vocoder.audio import read_info
 from vocoder.errors import BadInput
-from vocoder.image.recordings import (
+from vocoder.image.dataset.recordings import (
     Recording,
     assign_splits,
     choose_channels,

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from vocoder.files import atomic_path
-from vocoder.image.codec import Codec
+from vocoder.image.codec.base import Codec
 from vocoder.image.picture import read_picture
 
 CONTACT_SHEET_NAME = "contact_sheet.png"

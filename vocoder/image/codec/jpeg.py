@@ -9,7 +9,7 @@ import torch
 from scipy.fft import dctn, idctn
 from torch import Tensor
 
-from vocoder.image.codec import LevelCodec
+from vocoder.image.codec.base import LevelCodec
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Admit
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import Codec
-from vocoder.image.commands import SIDE_MULTIPLES
+from vocoder.image.codec.base import Codec
+from vocoder.image.dataset.commands import SIDE_MULTIPLES
 
 PROBLEM, NOTE = "problem", "note"
 

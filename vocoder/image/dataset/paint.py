@@ -13,10 +13,10 @@ import torch
 
 from vocoder.audio import read_audio
 from vocoder.errors import BadInput
-from vocoder.image.codec import Codec
+from vocoder.image.codec.base import Codec
+from vocoder.image.dataset.plan import STYLES, Job
 from vocoder.image.manifest import Sidecar, Tile
 from vocoder.image.picture import PictureInfo, write_picture
-from vocoder.image.plan import STYLES, Job
 from vocoder.image.tiles import cut
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse

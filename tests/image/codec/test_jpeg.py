@@ -10,7 +10,7 @@ from scipy.fft import dct, idct
 
 from vocoder import load, read_spectrogram
 from vocoder.compare.metrics import estoi, mel_distance_db
-from vocoder.image.jpeg import REACH, JpegCells, admit_cells
+from vocoder.image.codec.jpeg import REACH, JpegCells, admit_cells
 from vocoder.image.picture import PictureInfo, jpeg_tables, write_picture
 from vocoder.spectrogram import Spectrogram, analyse
 

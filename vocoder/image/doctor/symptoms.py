@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import Codec, channel_spread
+from vocoder.image.codec.base import Codec, channel_spread
+from vocoder.image.doctor.options import Finding
 from vocoder.image.manifest import Tile
-from vocoder.image.options import Finding
 from vocoder.image.picture import Picture, decode_picture, read_picture
 from vocoder.spec import SpectrogramSpec
 

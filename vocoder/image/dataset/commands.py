@@ -1,6 +1,6 @@
 """The exact options for pix2pix programs: none of their defaults leave a spectrogram alone.
 
-Read from the programs' own option parsers; `vocoder.image.options` examines what was really used.
+Read from the programs' own option parsers; `vocoder.image.doctor.options` looks at what was used.
 """
 
 from __future__ import annotations

@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import Codec
-from vocoder.image.contact_sheet import CONTACT_SHEET_NAME
-from vocoder.image.manifest import Tile
-from vocoder.image.options import (
+from vocoder.image.codec.base import Codec
+from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME
+from vocoder.image.doctor.options import (
     DEFAULT_NUM_TEST,
     Finding,
     examine_options,
     find_options,
 )
+from vocoder.image.doctor.symptoms import Symptoms, some
+from vocoder.image.manifest import Tile
 from vocoder.image.picture import read_picture
 from vocoder.image.programs import PICTURE_SUFFIXES, Painted, PaintedTile, find_painted
 from vocoder.image.settings import Settings, manifest_above, read_settings
-from vocoder.image.symptoms import Symptoms, some
 from vocoder.spec import SpectrogramSpec
 
 # Folders of a data set: test, testA, test_A, ...; or pictures, where there is no split.

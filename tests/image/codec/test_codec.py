@@ -11,13 +11,14 @@ import yaml
 from hydra.utils import instantiate
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import channel_spread, codec_from_dict, codecs, pixel_mode
-from vocoder.image.palette import Colormap, Hue, PathCodec
-from vocoder.image.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
-from vocoder.image.seed import SeedJpeg, SeedTiff
+from vocoder.image.codec.base import channel_spread, pixel_mode
+from vocoder.image.codec.palette import Colormap, Hue, PathCodec
+from vocoder.image.codec.registry import CODECS, codec_from_dict
+from vocoder.image.codec.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
+from vocoder.image.codec.seed import SeedJpeg, SeedTiff
 from vocoder.spectrogram import analyse
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 RANGE: dict[str, Any] = {"db_min": -100.0, "db_max": 0.0}
 OURS = [
     Gray8(**RANGE),
@@ -234,12 +235,12 @@ class TestAsPlainValues:
 
 def test_every_codec_has_one_configuration_file():
     files = {path.stem: path for path in (CONF / "codec").glob("*.yaml")}
-    assert files.keys() == codecs().keys()
+    assert files.keys() == CODECS.keys()
     for name, path in files.items():
         text = path.read_text(encoding="utf-8")
         assert text.startswith("# "), name
         codec = instantiate(yaml.safe_load(text))
-        assert type(codec) is codecs()[name]
+        assert type(codec) is CODECS[name]
         if isinstance(codec, PathCodec):
             assert codec.decoder == Hue(**RANGE).decoder
         if isinstance(codec, SeedJpeg):

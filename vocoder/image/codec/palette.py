@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from vocoder.errors import BadInput
-from vocoder.image.codec import JPEG, PNG, WEBP, LevelCodec
+from vocoder.image.codec.base import JPEG, PNG, WEBP, LevelCodec
 
 DECODERS = ("nearest", "neighbours")
 # Trust in a pixel falls with its distance from the path as a Gaussian of this width, in 8-bit
