@@ -72,7 +72,10 @@ def read_audio(path: Path, sample_rate: int, channel: str | int = MIX) -> np.nda
             if resampler is not None:
                 mono = resampler.resample_chunk(mono, last=n_read >= file.frames)
             blocks.append(mono)
-    return np.concatenate(blocks)
+    samples = np.concatenate(blocks)
+    if not samples.size:
+        raise BadInput(f"{path} is too short to have samples at {sample_rate} Hz")
+    return samples
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def test_a_command_of_its_own_is_one_module_and_one_file(tmp_path, monkeypatch):
         ("invert inverter=admm inverter.n_itr=1", "no key inverter.n_itr; did you mean inverter.n"),
         ("invert inverter=admm inverter.momentum=1", "invert has no key inverter.momentum"),
         ("invert spec=mel256 spec.n_mel=1", "spec has no key spec.n_mel; did you mean spec.n_mels"),
-        ("invert codec.db_min=-80", "codec.db_min= needs codec=, to say which one is changed"),
+        ("invert codec.db_min=-80", "codec.db_min= changes a field of codec, so say which"),
         ("invert inverter._target_=os.system", "invert has no key inverter._target_"),
         ("invert inverter._target_=vocoder.files.os.system", "has no key inverter._target_"),
         ("invert +inverter._target_=os.system", "keys cannot be added or removed, only set"),

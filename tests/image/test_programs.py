@@ -219,6 +219,7 @@ def test_nothing_there(tmp_path):
     with pytest.raises(BadInput, match="does not exist"):
         find_painted(tmp_path / "results")
     (tmp_path / "notes.txt").write_text("text")
-    for path in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(BadInput, match="holds no pictures"):
-            find_painted(path)
+    with pytest.raises(BadInput, match="holds no pictures"):
+        find_painted(tmp_path)
+    with pytest.raises(BadInput, match="is no picture of a spectrogram"):
+        find_painted(tmp_path / "notes.txt")

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from vocoder.cores import usable_cores
+
 _PACKAGES = ("vocoder", "torch", "librosa", "numpy", "scipy")
 # Who reads how many threads to start, before they are imported.
 THREAD_VARIABLES = (
@@ -24,7 +26,7 @@ def machine() -> dict[str, Any]:
     """Processor, usable cores, how busy they are, and versions."""
     return {
         "cpu": _cpu(),
-        "cores": len(usable_cores()) or os.cpu_count(),
+        "cores": len(usable_cores()),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": {name: version(name) for name in _PACKAGES},
@@ -38,15 +40,10 @@ def _cpu() -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
-def usable_cores() -> list[int]:
-    """Numbers of the cores that this process may use; empty where a system doesn't tell."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-
-
 def pin(n_cores: int) -> None:
     """Keep this process, and threads that it starts from now on, to so many cores, if it can be."""
-    if cores := usable_cores():
-        os.sched_setaffinity(0, cores[:n_cores])
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, usable_cores()[:n_cores])
 
 
 def memory_mb() -> tuple[float, float]:

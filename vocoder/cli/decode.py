@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from vocoder.image.codec.base import Codec
     from vocoder.image.utterances import Utterance
     from vocoder.spec import SpectrogramSpec
@@ -53,7 +55,7 @@ def run(
         refuse_problems(found)
     to_do, before = select(found.utterances, root, ARRAY_SUFFIX, resume=resume, overwrite=overwrite)
 
-    def work(utterance: Utterance) -> Result:
+    def work(utterance: Utterance, stop: Event) -> Result:
         loaded = load_utterance(utterance, found)
         path = root / f"{utterance.name}{ARRAY_SUFFIX}"
         write_array(path, loaded.spectrogram, overwrite=overwrite)

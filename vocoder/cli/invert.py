@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from vocoder.errors import BadInput
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from vocoder.image.codec.base import Codec
     from vocoder.image.utterances import Utterance
     from vocoder.inverter.base import Inverter
@@ -53,7 +55,7 @@ def run(
         that exist; or, with ``strict``, anything missing or foreign.
     """
     from vocoder.audio import SUBTYPE_BITS, AudioWriter
-    from vocoder.cli.jobs import Result, refuse_problems, report, select, work_through
+    from vocoder.cli.jobs import Result, begin, refuse_problems, report, select, work_through
     from vocoder.compare.reference import References
     from vocoder.compare.view import draw_pictures
     from vocoder.image.utterances import find_utterances, load_utterance
@@ -80,13 +82,16 @@ def run(
         overwrite=overwrite,
     )
 
-    def work(utterance: Utterance) -> Result:
+    def work(utterance: Utterance, stop: Event) -> Result:
         loaded = load_utterance(utterance, found)
         spectrogram = loaded.spectrogram
         sample_rate = spectrogram.spec.sample_rate
         path = root / f"{utterance.name}{SOUND_SUFFIX}"
-        with AudioWriter(path, sample_rate, subtype, overwrite=overwrite) as writer:
+        # Whatever is there of an utterance that a resumed run does again was not finished.
+        with AudioWriter(path, sample_rate, subtype, overwrite=overwrite or resume) as writer:
             for block in inverter.blocks(spectrogram):
+                if stop.is_set():
+                    raise BadInput(f"{utterance.name}: interrupted")
                 writer.write(block[0].numpy())
         problems = dict(loaded.problems)
         measures = {} if references is None else references.measure(path, problems)
@@ -103,6 +108,8 @@ def run(
             measures=measures,
         )
 
+    settings = {"inverter": inverter.to_dict(), "subtype": subtype, "seed": seed}
+    begin(root, settings, resume=resume)
     started = time.perf_counter()
     results = work_through(to_do, work, workers)
     elapsed_s = time.perf_counter() - started
@@ -112,9 +119,7 @@ def run(
         found,
         results,
         before,
-        inverter=inverter.to_dict(),
+        **settings,
         device=device,
-        seed=seed,
-        subtype=subtype,
         elapsed_s=round(elapsed_s, 3),
     )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from vocoder.cores import usable_cores
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing
 
@@ -66,7 +68,7 @@ def select(
     root : Path
         Folder for the results.
     suffix, *extras : str
-        Of the files that an utterance gives; the first is there when it is done.
+        Of the files that an utterance gives; all are there when it is done.
     resume, overwrite : bool
 
     Raises
@@ -82,13 +84,18 @@ def select(
         for path in (root / f"{one.name}{end}" for end in (suffix, *extras)):
             if path.resolve() in read:
                 raise BadInput(f"{path} is read and would be written too; choose another output")
-    there = {one.name for one in utterances if (root / f"{one.name}{suffix}").exists()}
+    there = {
+        one.name
+        for one in utterances
+        if all((root / f"{one.name}{end}").exists() for end in (suffix, *extras))
+    }
     if there and not (resume or overwrite):
         raise BadInput(
             f"{root} holds {len(there)} of the {len(utterances)} results already, such as "
             f"{min(there)}{suffix}; choose another output, resume=true to go on, or overwrite=true"
         )
-    for name in (REPORT_NAME, *(f"{one.name}{end}" for one in utterances for end in extras)):
+    ends = (suffix, *extras)
+    for name in (REPORT_NAME, *(f"{one.name}{end}" for one in utterances for end in ends)):
         refuse_existing(root / name, overwrite=resume or overwrite)
     if overwrite:
         return utterances, []
@@ -117,26 +124,28 @@ def refuse_problems(found: Found) -> None:
 
 
 def work_through(
-    utterances: list[Utterance], work: Callable[[Utterance], Result], workers: int | None
+    utterances: list[Utterance], work: Callable[[Utterance, Event], Result], workers: int | None
 ) -> list[Result]:
     """Do every utterance in threads, with a progress bar; one that fails doesn't stop the others.
 
-    Torch is told to use one thread for each: two that wait for each other are slower.
+    Torch is told to use one thread for each: two that wait for each other are slower. ``work``
+    gets an event that is set when it should give up.
     """
     import torch
     from tqdm import tqdm
 
     if workers is not None and workers < 1:
         raise BadInput(f"workers is {workers}; expected 1 or more")
-    threads = min(workers or os.cpu_count() or 1, max(1, len(utterances)))
+    threads = min(workers or len(usable_cores()), max(1, len(utterances)))
     torch.set_num_threads(1)
     results = []
+    stop = Event()
     started, sound_s = time.perf_counter(), 0.0
     with (
         ThreadPoolExecutor(threads) as pool,
         tqdm(total=len(utterances), unit="utterance", disable=None) as bar,
     ):
-        pending = {pool.submit(work, one): one.name for one in utterances}
+        pending = {pool.submit(work, one, stop): one.name for one in utterances}
         try:
             for done in as_completed(pending):
                 name = pending[done]
@@ -149,9 +158,36 @@ def work_through(
                 bar.set_postfix_str(f"{sound_s / (time.perf_counter() - started):.0f}x real time")
                 bar.update()
         except BaseException:
+            stop.set()
             pool.shutdown(cancel_futures=True)
             raise
     return sorted(results, key=lambda result: result.utterance)
+
+
+def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:
+    """Note down a run's settings before it starts, and refuse to resume one with others.
+
+    Raises
+    ------
+    BadInput
+        The earlier run had other settings.
+    """
+    path = root / REPORT_NAME
+    if resume and path.exists():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            found = {key: before.get(key) for key in settings}
+        except (ValueError, AttributeError) as error:
+            raise BadInput(f"{path} is no report of an earlier run ({error})") from error
+        for key, value in json.loads(json.dumps(settings)).items():
+            if found[key] is not None and found[key] != value:
+                raise BadInput(
+                    f"resume=true, but {root} was begun with {key} {found[key]}, and this run has "
+                    f"{value}; give the same settings, or another output"
+                )
+        return
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text(json.dumps({**settings, "utterances": []}, indent=2), "utf-8")
 
 
 def report(
@@ -164,12 +200,16 @@ def report(
     BadInput
         Nothing was written, now or before; the message is the first reason.
     """
-    problems = dict(found.problems)
+    problems: dict[str, str] = {}  # broken files before those that are merely not there
     for result in results:
         problems |= result.problems
+    problems |= found.problems
     if not before and not any(result.file for result in results):
         reasons = [reason for result in results for reason in result.problems.values()]
         others = f" (the first of {len(reasons)} problems)" if len(reasons) > 1 else ""
+        (root / REPORT_NAME).unlink(missing_ok=True)  # what `begin` noted is of no use
+        with suppress(OSError):
+            root.rmdir()  # if it was made for this
         raise BadInput(f"nothing was written: {reasons[0]}{others}")
     content = {
         "command": command,
@@ -179,7 +219,7 @@ def report(
         "codec": None if found.codec is None else found.codec.to_dict(),
         **more,
         "done_before": before,
-        "utterances": [asdict(result) for result in results],
+        "utterances": [*_rows_before(root, before), *(asdict(result) for result in results)],
         "problems": problems,
     }
     with atomic_path(root / REPORT_NAME, overwrite=True) as temporary:
@@ -200,6 +240,15 @@ def report(
             print(f"  and {len(problems) - _SHOWN} more, see {REPORT_NAME}")
     print(f"\nResults and {REPORT_NAME} in {root}")
     return BAD if problems else DONE
+
+
+def _rows_before(root: Path, before: list[str]) -> list[dict[str, Any]]:
+    """What an earlier report says of utterances that are kept."""
+    try:
+        rows = json.loads((root / REPORT_NAME).read_text(encoding="utf-8"))["utterances"]
+        return [row for row in rows if row["utterance"] in before]
+    except (OSError, ValueError, LookupError, TypeError):  # none, or not one of ours
+        return []
 
 
 def _print_table(results: list[Result]) -> None:

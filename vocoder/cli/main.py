@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 DONE, BUG, BAD, INTERRUPTED = 0, 1, 2, 130
 HYDRA_VERSION = "1.3"
+EXAMPLES = {"spec": "mel256", "codec": "gray8"}  # of groups that have no choice of their own
 _SWEEP = {"-m", "--multirun"}
 _MODES = _SWEEP | {"-r", "--run", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
 
@@ -87,6 +88,10 @@ def _launch(command: str, arguments: list[str]) -> int:
     flags, overrides = _split(arguments)
     if len(modes := sorted(_MODES & {flag.split("=")[0] for flag in flags})) > 1:
         raise BadInput(f"{' and '.join(modes)} exclude each other; give one of them")
+    for flag in flags:
+        if flag.startswith("-") and flag.split("=")[0] not in _MODES:
+            key = flag.lstrip("-").split("=")[0]
+            raise BadInput(f"{flag} is no flag; settings are written {key}=value, without dashes")
     try:
         with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
             parsed = _parse(overrides, [] if _SWEEP & set(flags) else _text_keys(command))
@@ -99,7 +104,7 @@ def _launch(command: str, arguments: list[str]) -> int:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions reach us
         sys.argv = [f"vocoder {command}", *flags, *lines, *_sweep_settings(parsed)]
         main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=command)(
-            _Job(command)
+            _Job(command, is_sweep=bool(_SWEEP & set(flags)))
         )()
         return DONE
     except (HydraException, OmegaConfBaseException) as error:
@@ -121,16 +126,17 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 class _Job:
     """One job of a sweep; a class, since launchers send it to other processes."""
 
-    def __init__(self, command: str) -> None:
-        self._command = command
+    def __init__(self, command: str, *, is_sweep: bool) -> None:
+        self._command, self._is_sweep = command, is_sweep
 
     def __call__(self, config: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig
         from omegaconf import open_dict
 
         job = HydraConfig.get()
-        with open_dict(config):
-            config.output = job.runtime.output_dir
+        if self._is_sweep:
+            with open_dict(config):
+                config.output = job.runtime.output_dir
         try:
             code = _call(self._command, config)
         except BadInput as error:  # Hydra would keep it to itself, but for the first job's
@@ -149,6 +155,8 @@ def _call(command: str, config: DictConfig) -> int:
         key = missing[0]
         raise BadInput(f"{key}= must be given: {key_help(command, key)}")
     values: Any = OmegaConf.to_container(config, resolve=True)
+    if empty := [key for key in ("input", "output") if values.get(key) == ""]:
+        raise BadInput(f"{empty[0]}= is empty: {key_help(command, empty[0])}")
     arguments = {key: build(value, key) for key, value in values.items()}
     function = _function(command)
     require_types(function, arguments, "")
@@ -227,10 +235,10 @@ def _check(command: str, overrides: Sequence[Override]) -> None:
         if name.startswith("hydra") or (conf_dir() / name).is_dir() or name in known:
             continue
         parent = name.rpartition(".")[0]
-        if parent in ("spec", "codec") and parent in known:
+        if parent in EXAMPLES and parent in known:
             raise BadInput(
-                f"{name}= needs {parent}=, to say which one is changed; there are no settings "
-                f"of {parent} otherwise"
+                f"{name}= changes a field of {parent}, so say which: {parent}=..., such as "
+                f"{parent}={EXAMPLES[parent]}"
                 if OmegaConf.select(base, parent) is None
                 else f"{parent} has no key {name}{nearest(name, known)}"
             )

@@ -16,6 +16,8 @@ COLUMNS = {
     "mel_db": "mel_distance_db",
     "level_db": "level_difference_db",
 }
+# Of longer sounds the beginning is measured: alignment compares all of two spectrograms.
+MEASURED_S = 120.0
 
 
 class References:
@@ -55,8 +57,10 @@ class References:
             if true is None:
                 raise BadInput(f"{self._folder} holds no recording of this name")
             sample_rate = read_info(sound).sample_rate
-            pair = (read_audio(true, sample_rate), read_audio(sound, sample_rate))
-            taken = measure(*pair, sample_rate, pesq=False).to_dict()
+            longest = int(MEASURED_S * sample_rate)
+            reference = read_audio(true, sample_rate)[:longest]
+            degraded = read_audio(sound, sample_rate)[:longest]
+            taken = measure(reference, degraded, sample_rate, pesq=False).to_dict()
         except BadInput as error:
             problems[f"reference of {sound.stem}"] = str(error)
             return {}

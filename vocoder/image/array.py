@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ def read_array(path: Path, spec: SpectrogramSpec | None) -> Spectrogram:
     spec, n_samples = _meaning(path, spec)
     try:
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
+    except (OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError) as error:
         raise BadInput(f"{path}: not a NumPy array of numbers ({error})") from error
     if not isinstance(values, np.ndarray):
         raise BadInput(f"{path}: an archive of arrays (.npz); save each alone with numpy.save")

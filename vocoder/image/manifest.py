@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -23,8 +22,9 @@ REQUIRED_COLUMNS = ("stem", "utterance", "start_frame", "frames", "total_frames"
 OPTIONAL_COLUMNS = ("gain_db", "samples", "source", "split")
 # Columns that describe the utterance, so that all its rows must agree on them.
 _SHARED = ("total_frames", *OPTIONAL_COLUMNS)
-# A day and more at any usual hop: a larger number is a slip, and would exhaust the memory.
+# A day and more at any usual hop: a larger number is a slip.
 MAX_FRAMES = 10_000_000
+MAX_GAIN_DB = 200.0  # either way; more than float32 magnitudes of speech can take
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class Tile:
                 f"the tile covers frames {self.start_frame} to {self.start_frame + self.frames}, "
                 f"but total_frames is {self.total_frames}"
             )
-        if not math.isfinite(self.gain_db):
-            raise BadInput(f"gain_db is {self.gain_db}; expected a finite number of decibels")
+        if not abs(self.gain_db) <= MAX_GAIN_DB:
+            raise BadInput(f"gain_db is {self.gain_db}; expected at most {MAX_GAIN_DB:g} dB")
         if self.samples is not None and self.samples < 1:
             raise BadInput(f"samples is {self.samples}; expected 1 or more, or nothing")
 
@@ -134,6 +134,13 @@ def read_manifest(path: Path) -> list[Tile]:
         raise BadInput(f"{path} has no rows; expected one row a tile")
     _check_agreement(tiles, places)
     return tiles
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a file's first line names a column of ours: others use the same file name."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        columns = {name.strip() for name in file.readline(4096).split(",")}
+    return bool(columns & {"stem", "utterance", "start_frame"})
 
 
 def write_manifest(path: Path, tiles: Sequence[Tile], *, overwrite: bool) -> None:

@@ -29,6 +29,18 @@ from vocoder.spec import SpectrogramSpec
 
 FORMATS = {PNG: "PNG", JPEG: "JPEG", WEBP: "WEBP", TIFF: "TIFF"}
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+# What Pillow raises for damaged files, depending on where the damage is.
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    EOFError,
+    struct.error,
+    UserWarning,
+)
 KEY = "vocoder"  # of the PNG text chunk, and of the one entry in an image description
 IMAGE_DESCRIPTION = 270  # the tag's number, the same in TIFF 6.0 and EXIF
 WEBP_MAX = 16383  # pixels a side: the format has 14 bits for it
@@ -149,7 +161,7 @@ def read_picture(path: Path) -> Picture:
         raise BadInput(f"{path}: too large to be a spectrogram ({error})") from error
     except BadInput:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, UserWarning) as error:
+    except DAMAGE as error:
         raise BadInput(f"{path}: truncated or damaged ({error})") from error
     if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
         raise BadInput(f"{path}: holds NaN or infinity; expected decibels")

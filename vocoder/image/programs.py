@@ -143,7 +143,8 @@ class Painted:
     label : str
         Label of ``tiles``; empty for bare pictures.
     truncates : bool
-        The program cut off fractions of a level, so every level stands for itself and the next.
+        The program cut off fractions of a level, so every level stands for itself and the next;
+        never for its copies of what it was given, which were whole levels before.
     folder : Path
         Where the pictures lie.
     tiles : list of PaintedTile
@@ -185,7 +186,7 @@ class _Run:
         return Painted(
             program=self.program.name,
             label=label,
-            truncates=self.program.truncates,
+            truncates=self.program.truncates and label == self.program.output,
             folder=self.folder,
             tiles=tiles,
             inputs=_best(self.pictures.get(self.program.input, {}))[0],
@@ -297,6 +298,11 @@ def _match(program: Program, folder: Path) -> _Run | None:
 def _bare(root: Path) -> Painted:
     """Pictures without labels: those of the folder itself, or of the only folder that has any."""
     with_pictures = [root] if _pictures(root) else [f for f in _folders(root) if _pictures(f)]
+    if not with_pictures and root.is_file():
+        raise BadInput(
+            f"{root} is no picture of a spectrogram ({', '.join(PICTURE_SUFFIXES)}); recordings "
+            "become pictures with vocoder encode"
+        )
     if not with_pictures:
         raise BadInput(
             f"{root} holds no pictures ({', '.join(PICTURE_SUFFIXES)}); give the folder that the "

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
-from vocoder.image.manifest import MANIFEST_NAME, SIDECAR_NAME, Tile, read_manifest, read_sidecar
+from vocoder.image.manifest import (
+    MANIFEST_NAME,
+    SIDECAR_NAME,
+    Tile,
+    is_manifest,
+    read_manifest,
+    read_sidecar,
+)
 from vocoder.spec import SpectrogramSpec
 
 # How far above a program's pictures a manifest is looked for: images, run, name, results, root.
@@ -40,7 +47,7 @@ class Settings:
 def read_settings(
     manifest: Path | None, spec: SpectrogramSpec | None, codec: Codec | None
 ) -> Settings:
-    """Read a manifest and the ``spec.yaml`` beside it, if there is one.
+    """Read a manifest (or that in a folder) and the ``spec.yaml`` beside it, if there is one.
 
     Raises
     ------
@@ -49,10 +56,19 @@ def read_settings(
     """
     if manifest is None:
         return Settings(root=None, tiles={}, spec=spec, codec=codec, tile_frames=None)
+    if manifest.is_dir():
+        manifest = manifest / MANIFEST_NAME
     tiles = {tile.stem: tile for tile in read_manifest(manifest)}
     root, source = manifest.parent, manifest.parent / SIDECAR_NAME
     if not source.exists():
-        return Settings(root=root, tiles=tiles, spec=spec, codec=codec, tile_frames=None)
+        # All tiles but an utterance's last are full.
+        widths = {
+            tile.frames
+            for tile in tiles.values()
+            if tile.start_frame + tile.frames < tile.total_frames
+        }
+        width = widths.pop() if len(widths) == 1 else None
+        return Settings(root=root, tiles=tiles, spec=spec, codec=codec, tile_frames=width)
     side = read_sidecar(source)
     if spec is not None:
         spec.require_same(side.spec, "spec=", str(source))
@@ -86,6 +102,7 @@ def manifest_above(path: Path) -> Path | None:
     start = path.resolve()
     folders = [start, *start.parents] if start.is_dir() else list(start.parents)
     for folder in folders[: _LEVELS_UP + 1]:
-        if (folder / MANIFEST_NAME).is_file():
-            return folder / MANIFEST_NAME
+        place = folder / MANIFEST_NAME
+        if place.is_file() and is_manifest(place):
+            return place
     return None

@@ -10,7 +10,7 @@ import torch
 
 from vocoder.errors import BadInput
 from vocoder.image.array import ARRAY_SUFFIX, find_arrays, read_array
-from vocoder.image.codec.base import Codec, LevelCodec
+from vocoder.image.codec.base import JPEG, Codec, LevelCodec
 from vocoder.image.codec.jpeg import JpegCells, admit_cells
 from vocoder.image.codec.scalar import Gray8
 from vocoder.image.manifest import Tile, require_plain_name
@@ -125,6 +125,9 @@ def find_utterances(
         Nothing of that kind, settings that contradict each other, or none.
     """
     if arrays := find_arrays(path):
+        for key, value in (("manifest", manifest), ("label", label), ("codec", codec)):
+            if value is not None:
+                raise BadInput(f"{key}= is about pictures, but {path} holds .npy arrays")
         utterances = [Utterance(name=name, array=array) for name, array in arrays.items()]
         return Found(
             utterances=utterances,
@@ -224,7 +227,7 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     """
     if utterance.array is not None:
         return Loaded(spectrogram=read_array(utterance.array, found.spec), problems={})
-    problems = {f"{stem}.png": "missing; silent" for stem in utterance.missing}
+    problems = dict.fromkeys(utterance.missing, "missing; silent")
     pieces: list[tuple[Tile, np.ndarray]] = []
     cells: list[tuple[int, JpegCells]] = []
     spec, codec = found.spec, found.codec
@@ -239,7 +242,7 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
             problems[path.name] = str(error).removeprefix(f"{path}: ")
             continue
         pieces.append((tile, values))
-        if found_cells := _cells(picture, codec):
+        if found_cells := _cells(picture, codec, found):
             cells.append((tile.start_frame, found_cells))
     if not pieces or spec is None or codec is None:
         reasons = [f"{name}: {reason}" for name, reason in problems.items()]
@@ -248,14 +251,15 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
         )
     tile = pieces[0][0]
     floor = codec.reference(spec) * 10 ** (codec.db_min * spec.power / 20)
+    _check_length(tile, spec, utterance.name)
     values = stitch(pieces, tile.total_frames, floor).values
+    pieces.clear()  # an hour of them is as large as what was made of them
     gain = float(10 ** (-tile.gain_db * spec.power / 20))
+    values *= np.float32(gain)
     admit: Admit | None = None
     if cells and isinstance(codec, LevelCodec):
         admit = admit_cells(cells, values, codec, spec, gain)
-    _check_length(tile, spec, utterance.name)
-    restored = torch.from_numpy(values * np.float32(gain))[None]
-    spectrogram = Spectrogram(restored, spec, tile.samples, admit)
+    spectrogram = Spectrogram(torch.from_numpy(values)[None], spec, tile.samples, admit)
     return Loaded(spectrogram=spectrogram, problems=problems)
 
 
@@ -313,10 +317,13 @@ def _whole_tile(picture: Picture, values: np.ndarray) -> Tile:
     )
 
 
-def _cells(picture: Picture, codec: Codec) -> JpegCells | None:
-    """The constraints of a grey JPEG; other lossy formats do not tell theirs."""
-    is_jpeg = picture.lossy and picture.path.suffix.lower() in (".jpg", ".jpeg")
-    if not is_jpeg or not isinstance(codec, Gray8):
+def _cells(picture: Picture, codec: Codec, found: Found) -> JpegCells | None:
+    """The constraints of a grey JPEG; other lossy formats do not tell theirs.
+
+    None for what a program painted: that was no spectrogram of a sound before it became a JPEG.
+    """
+    is_jpeg = picture.lossy and picture.path.suffix.lower() in JPEG
+    if not is_jpeg or found.truncates or not isinstance(codec, Gray8):
         return None
     pixels = picture.pixels
     grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float32)
@@ -324,6 +331,8 @@ def _cells(picture: Picture, codec: Codec) -> JpegCells | None:
 
 
 def _check_length(tile: Tile, spec: SpectrogramSpec, name: str) -> None:
+    if spec.n_samples(tile.total_frames) < 1:
+        raise BadInput(f"{name}: {tile.total_frames} frame is no sound; expected at least two")
     if tile.samples is not None and spec.n_frames(tile.samples) != tile.total_frames:
         raise BadInput(
             f"{name}: {tile.samples} samples give {spec.n_frames(tile.samples)} frames, but "

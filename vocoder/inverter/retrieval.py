@@ -37,7 +37,8 @@ class PhaseRetrieval(Inverter):
         Frames inverted at once; longer spectrograms are cut into blocks, each of which continues
         the finished frames of the one before. Bounds the memory.
     seed : int
-        Of the random phases; the same seed gives the same sound on the same device.
+        Of the random phases; the same seed gives the same sound on the same device, for the same
+        batch (its items draw one after the other).
     device : str
         A torch device, or ``auto``.
 

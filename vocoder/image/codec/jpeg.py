@@ -34,14 +34,14 @@ class JpegCells:
     def __init__(self, pixels: np.ndarray, table: np.ndarray) -> None:
         self.columns = pixels.shape[1]
         self._table = table.astype(np.float32)
-        steps = np.rint(_transform(pixels) / self._table)
-        self._low = ((steps - REACH) * self._table).astype(np.float32)
-        self._high = ((steps + REACH) * self._table).astype(np.float32)
+        self._steps = np.rint(_transform(pixels) / self._table).astype(np.int16)
 
     def nearest(self, pixels: np.ndarray, first: int) -> np.ndarray:
         """Move pixels of whole blocks, beginning at column ``first``, into their cells."""
         here = slice(first // BLOCK, (first + pixels.shape[1]) // BLOCK)
-        inside = np.clip(_transform(pixels), self._low[:, here], self._high[:, here])
+        middle = self._steps[:, here] * self._table
+        reach = REACH * self._table
+        inside = np.clip(_transform(pixels), middle - reach, middle + reach)
         blocks = idctn(inside, axes=(2, 3), norm="ortho") + MIDDLE
         rows, columns = pixels.shape
         joined = blocks.swapaxes(1, 2).reshape(-1, blocks.shape[1] * BLOCK)
@@ -62,17 +62,16 @@ def admit_cells(
     tiles : sequence of (int, JpegCells)
         First frame and cells of each tile; where tiles overlap, the later one counts.
     values : ndarray
-        ``(bins, frames)``: what the tiles decode to, kept outside of whole blocks.
+        ``(bins, frames)``: what the tiles decode to, times ``gain``; kept outside of whole blocks.
     codec, spec
         Of the tiles.
     gain : float
-        What ``values`` are multiplied by to have the recording's own level; the values asked about
-        and returned have that level.
+        What decoded values are multiplied by to have the recording's own level.
     """
 
     def admit(candidate: Tensor, first: int) -> Tensor:
         last = first + candidate.shape[2]
-        wanted = torch.from_numpy(values[:, first:last]).to(candidate) * gain
+        wanted = torch.from_numpy(values[:, first:last]).to(candidate)
         result = wanted.expand(candidate.shape).clone()
         for start, cells in tiles:
             begin = start + -(-max(0, first - start) // BLOCK) * BLOCK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from vocoder.audio import read_audio
+from vocoder.cores import usable_cores
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
 from vocoder.image.dataset.plan import STYLES, Job
@@ -253,7 +253,7 @@ class DataSet:
                 )
 
         # Compressing PNGs takes most of the time of all, and several can be compressed at once.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(len(usable_cores())) as pool:
             list(pool.map(write_tile, tiles))
         return Written(
             tiles,
