@@ -175,7 +175,8 @@ def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
     """Sum frames ``(batch, frames, n)`` at their places: whole hops are added as blocks."""
     batch, n_frames, n = frames.shape
     per_frame = math.ceil(n / hop_length)
-    frames = functional.pad(frames, (0, per_frame * hop_length - n))
+    if missing := per_frame * hop_length - n:
+        frames = functional.pad(frames, (0, missing))
     frames = frames.view(batch, n_frames, per_frame, hop_length)
     blocks = frames.new_zeros(batch, n_frames + per_frame - 1, hop_length)
     for k in range(per_frame):

@@ -35,10 +35,11 @@ class Contestant:
 def race(contestants: Sequence[Contestant], repetitions: int, tick: Tick) -> list[Row]:
     """Time every contestant so many times, taking turns, after one run each that doesn't count.
 
-    The first run compiles, allocates and fills caches.
+    The first run compiles, allocates and fills caches. Results are judged after the race: the
+    threads of NumPy's BLAS go on spinning for a while, on a core that the next one needs.
     """
     times: list[list[float]] = [[] for _ in contestants]
-    measures: list[list[dict[str, float]]] = [[] for _ in contestants]
+    results: list[list[Any]] = [[] for _ in contestants]
     for repetition in range(repetitions + 1):
         for index, contestant in enumerate(contestants):
             started = time.perf_counter()
@@ -46,9 +47,12 @@ def race(contestants: Sequence[Contestant], repetitions: int, tick: Tick) -> lis
             elapsed_s = time.perf_counter() - started
             if repetition > 0:
                 times[index].append(elapsed_s)
-                if contestant.judge is not None:
-                    measures[index].append(contestant.judge(made))
+                results[index].append(made)
             tick(1 / (repetitions + 1) / len(contestants))
+    measures = [
+        [] if one.judge is None else [one.judge(made) for made in results[index]]
+        for index, one in enumerate(contestants)
+    ]
     return [
         Row(
             name=contestant.name,

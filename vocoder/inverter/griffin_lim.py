@@ -47,7 +47,9 @@ class GriffinLim(PhaseRetrieval):
             consistent = stft_of_padded(istft_to_padded(transform, spec), spec)
             if self.moves_target(iteration, target):
                 magnitude = target.nearest(consistent.abs())
-            if before is None or weight == 0:
+            if weight == 0:
+                ahead = consistent
+            elif before is None:
                 ahead = consistent.clone()
             else:
                 ahead = before.mul_(-weight).add_(consistent)
