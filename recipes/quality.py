@@ -155,7 +155,6 @@ def measure_line(task: Task) -> dict[str, float]:
         rendered = render(task.system, samples, sample_rate, Path(folder))
     seconds = len(samples) / sample_rate
     found = measure(samples, rendered.samples, sample_rate, pesq=task.pesq).to_dict()
-    found["times_real_time"] = seconds / rendered.seconds
     found["kilobytes_per_s"] = rendered.picture_bytes / 1000 / seconds
     if rendered.picture_rms_db is not None:
         found["picture_rms_db"] = rendered.picture_rms_db
@@ -181,7 +180,7 @@ def table(results: Results, baseline: str | None) -> str:
     narrower than those of the means.
     """
     measures = [name for name in COLUMNS if all(name in row for row in rows_of(results))]
-    titles = ["system", *(COLUMNS[name][0] for name in measures), "x real time (median)"]
+    titles = ["system", *(COLUMNS[name][0] for name in measures)]
     compared = [name for name in ("estoi", "pesq_wb") if baseline and name in measures]
     titles += [f"{COLUMNS[name][0]} - baseline" for name in compared]
     body = []
@@ -190,7 +189,6 @@ def table(results: Results, baseline: str | None) -> str:
         cells += [
             interval([row[name] for row in lines.values()], COLUMNS[name][1]) for name in measures
         ]
-        cells.append(f"{np.median([row['times_real_time'] for row in lines.values()]):.0f}")
         for name in compared:
             base = results[str(baseline)]
             pairs = [row[name] - base[line][name] for line, row in lines.items()]

@@ -8,7 +8,6 @@ options of the same names in ``conf/``, fields overridden after a colon
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -93,14 +92,12 @@ CHANNELS = {
 
 @dataclass(frozen=True)
 class Rendered:
-    """Sound from a picture, and what it took.
+    """Sound from a picture.
 
     Parameters
     ----------
     samples : ndarray
         ``(samples,)``, float32.
-    seconds : float
-        Of inversion alone.
     picture_bytes : int
         Size of the file.
     picture_rms_db : float or None
@@ -109,7 +106,6 @@ class Rendered:
     """
 
     samples: np.ndarray
-    seconds: float
     picture_bytes: int
     picture_rms_db: float | None = None
 
@@ -142,14 +138,11 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
     info = PictureInfo(spec, codec, len(samples))
     path = channel.send(codec.encode(values, spec), codec, info, folder)
     spectrogram = read_spectrogram(path, spec, codec)
-    start = time.perf_counter()
     sound = inverter(spectrogram)[0].numpy()
-    seconds = time.perf_counter() - start
     decoded = spectrogram.values[0].numpy()
     error_db = _in_db(decoded, codec, spec) - _in_db(values, codec, spec)
     return Rendered(
         samples=sound,
-        seconds=seconds,
         picture_bytes=path.stat().st_size,
         picture_rms_db=float(np.sqrt(np.mean(error_db**2))),
     )
@@ -219,9 +212,8 @@ def seed_jpeg(samples: np.ndarray, folder: Path) -> Rendered:
 
 def _seed_inversion(path: Path) -> Rendered:
     magnitudes = librosa.db_to_amplitude(np.array(Image.open(path), dtype=np.float32))
-    start = time.perf_counter()
     sound = librosa.griffinlim(magnitudes, random_state=0)
-    return Rendered(sound, time.perf_counter() - start, path.stat().st_size)
+    return Rendered(sound, path.stat().st_size)
 
 
 SEED_ROADS = {"seed_tiff": seed_tiff, "seed_jpeg": seed_jpeg}
