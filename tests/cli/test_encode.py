@@ -93,7 +93,7 @@ def utterance(output, name, folder, half=slice(None)):
             values = decode_picture(picture, sidecar.codec, sidecar.spec).values[:, half]
             pieces.append((tile, values))
     floor = sidecar.spec.full_scale * 10 ** (sidecar.codec.db_min / 20)
-    joined = stitch(list(pieces), pieces[0][0].total_frames, floor)
+    joined = stitch(pieces, pieces[0][0].total_frames, floor)
     assert joined.covered.all()
     return joined.values
 

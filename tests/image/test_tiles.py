@@ -68,13 +68,13 @@ def test_impossible_tilings_are_refused():
 @pytest.mark.parametrize("overlap", [0, 1, 20, 45, 60])
 def test_stitching_gives_back_what_was_cut(sound, overlap):
     pieces = pieces_of(sound, 64, overlap)
-    joined = stitch(list(pieces), 500, floor=1e-9)
+    joined = stitch(pieces, 500, floor=1e-9)
     assert joined.values.dtype == np.float32
     assert joined.covered.all()
     np.testing.assert_allclose(joined.values, sound, rtol=1e-4)
     assert ((joined.values == 0) == (sound == 0)).all(), "silence stays exact"
     shuffled = [pieces[k] for k in np.random.default_rng(2).permutation(len(pieces))]
-    np.testing.assert_array_equal(stitch(list(shuffled), 500, floor=1e-9).values, joined.values)
+    np.testing.assert_array_equal(stitch(shuffled, 500, floor=1e-9).values, joined.values)
 
 
 def test_what_one_tile_says_alone_is_untouched(sound):
@@ -97,19 +97,19 @@ def test_overlaps_fade_linearly_in_decibels():
 def test_silence_counts_as_the_floor_only_against_sound():
     silent, loud = np.zeros((1, 10), np.float32), np.ones((1, 10), np.float32)
     quiet_half = [(Tile("a", "u", 0, 10, 15), silent), (Tile("b", "u", 5, 10, 15), loud)]
-    joined = stitch(list(quiet_half), 15, FLOOR).values[0]
+    joined = stitch(quiet_half, 15, FLOOR).values[0]
     assert (joined[:5] == 0).all()
     np.testing.assert_allclose(
         joined[5:10], FLOOR ** (1 - np.array([0.1, 0.3, 0.5, 0.7, 0.9])), rtol=1e-4
     )
     both = [(Tile("a", "u", 0, 10, 15), silent), (Tile("b", "u", 5, 10, 15), silent)]
-    assert (stitch(list(both), 15, FLOOR).values == 0).all()
+    assert (stitch(both, 15, FLOOR).values == 0).all()
 
 
 def test_a_missing_tile_is_silence_or_the_neighbours(sound):
     pieces = pieces_of(sound, 64, 20)
     del pieces[2]  # frames 88 to 152; 108 to 132 belong to it alone
-    joined = stitch(list(pieces), 500, floor=1e-9)
+    joined = stitch(pieces, 500, floor=1e-9)
     gap = np.zeros(500, bool)
     gap[108:132] = True
     np.testing.assert_array_equal(joined.covered, ~gap)
@@ -137,6 +137,6 @@ def test_a_hundred_tiles_stitch_at_once():
     best_s = 10.0
     for _ in range(5):
         start = time.perf_counter()
-        stitch(list(pieces), 99 * 192 + 256, FLOOR)
+        stitch(pieces, 99 * 192 + 256, FLOOR)
         best_s = min(best_s, time.perf_counter() - start)
     assert best_s < 0.1

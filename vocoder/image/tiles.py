@@ -47,7 +47,7 @@ class StitchedValues:
 
 
 def stitch(
-    pieces: list[tuple[Tile, np.ndarray]], total_frames: int, floor: float
+    pieces: Sequence[tuple[Tile, np.ndarray]], total_frames: int, floor: float
 ) -> StitchedValues:
     """Join the tiles of one utterance; overlaps are cross-faded in decibels.
 
@@ -57,10 +57,9 @@ def stitch(
 
     Parameters
     ----------
-    pieces : list of (Tile, ndarray)
+    pieces : sequence of (Tile, ndarray)
         Values ``(bins, columns)`` not below 0 (magnitudes or powers, never decibels); only the
-        first ``tile.frames`` columns are used. The list is emptied on the way, so that an hour is
-        not held twice.
+        first ``tile.frames`` columns are used.
     total_frames : int
         Frames of the utterance.
     floor : float
@@ -74,7 +73,7 @@ def stitch(
     """
     if not pieces:
         raise BadInput("no tiles to stitch; expected at least one")
-    pieces.sort(key=lambda piece: piece[0].start_frame)
+    pieces = sorted(pieces, key=lambda piece: piece[0].start_frame)
     bins = pieces[0][1].shape[0]
     for tile, values in pieces:
         _check_piece(tile, values, bins, total_frames)
@@ -89,8 +88,7 @@ def stitch(
     # Where tiles overlap, `joined` collects weighted logarithms until the last step.
     joined = np.zeros((bins, total_frames), dtype=np.float32)
     sounding = np.zeros((bins, total_frames), dtype=bool)
-    for weight in weights:
-        tile, values = pieces.pop(0)
+    for (tile, values), weight in zip(pieces, weights, strict=True):
         span = _span(tile)
         alone = n_tiles[span] == 1
         for first, last in _runs(alone):

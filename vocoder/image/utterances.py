@@ -253,6 +253,7 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     floor = codec.reference(spec) * 10 ** (codec.db_min * spec.power / 20)
     _check_length(tile, spec, utterance.name)
     values = stitch(pieces, tile.total_frames, floor).values
+    pieces.clear()  # an hour of them is as large as what was made of them
     gain = float(10 ** (-tile.gain_db * spec.power / 20))
     values *= np.float32(gain)
     admit: Admit | None = None
