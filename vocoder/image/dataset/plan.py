@@ -135,7 +135,7 @@ def make_plan(
     else:
         groups = [
             (domain, [(None, one) for one in side])
-            for domain, side in zip("BA", sides, strict=False)
+            for domain, side in zip("BA"[: len(sides)], sides, strict=True)
         ]
     unsplit = style == "single" and not any(choices.values())
     for domain, members in groups:
