@@ -1,0 +1,143 @@
+"""Weights on disk: safetensors that say what they are, so that nothing has to be guessed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from vocoder.composition import TARGET, build
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+from vocoder.spec import SpectrogramSpec
+
+FORMAT = "vocoder-model-1"
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model's weights and how to build what they fit.
+
+    Parameters
+    ----------
+    model : dict
+        ``_target_`` and its plain arguments, without the spec.
+    spec : SpectrogramSpec
+    tensors : dict of str to Tensor
+    card : dict
+        What is known of the training: data, licence, steps, figures.
+    """
+
+    model: dict[str, Any]
+    spec: SpectrogramSpec
+    tensors: dict[str, Tensor]
+    card: dict[str, Any]
+
+    def write(self, path: Path, *, overwrite: bool) -> None:
+        """Write all as one safetensors file.
+
+        Raises
+        ------
+        BadInput
+            The file exists and ``overwrite`` is false, or cannot be written.
+        """
+        tensors = {
+            name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()
+        }
+        metadata = {
+            "format": FORMAT,
+            "model": json.dumps(self.model),
+            "spec": json.dumps(self.spec.to_dict()),
+            "card": json.dumps(self.card, ensure_ascii=False),
+            "sha256": _digest(tensors),
+        }
+        with atomic_path(path, overwrite=overwrite) as temporary:
+            save_file(tensors, temporary, metadata)
+
+    def build(self) -> nn.Module:
+        """The model with these weights, ready for inference.
+
+        Raises
+        ------
+        BadInput
+            The weights do not fit the model that the file names.
+        """
+        model: nn.Module = build({**self.model, "spec": self.spec}, "checkpoint")
+        load_weights(model, self.tensors, "checkpoint")
+        return model.eval()
+
+
+def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
+    """Give a model exactly these weights.
+
+    Raises
+    ------
+    BadInput
+        A weight is missing, foreign or of another shape.
+    """
+    own = model.state_dict()
+    missing = sorted(own.keys() - tensors.keys())
+    foreign = sorted(tensors.keys() - own.keys())
+    shapes = [
+        f"{name} {tuple(tensors[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own.keys() & tensors.keys()
+        if own[name].shape != tensors[name].shape
+    ]
+    if wrong := [*(f"lacks {n}" for n in missing), *(f"has {n}" for n in foreign), *sorted(shapes)]:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise BadInput(
+            f"{source} does not fit {type(model).__name__}: {'; '.join(wrong[:3])}{more}; "
+            "it was made by another model or version"
+        )
+    model.load_state_dict(tensors)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read and verify a file that `Checkpoint.write` wrote.
+
+    Raises
+    ------
+    BadInput
+        No such file, not safetensors, truncated or altered, or not one of ours.
+    """
+    if not path.is_file():
+        raise BadInput(f"checkpoint={path} does not exist; give a {SUFFIX} file of trained weights")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise BadInput(
+            f"{path} is no whole safetensors file ({error}); other formats, such as pickles, are "
+            "never opened"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise BadInput(
+            f"{path} has format {metadata.get('format')!r}; expected {FORMAT!r}, as vocoder writes"
+        )
+    try:
+        model, spec, card = (json.loads(metadata[key]) for key in ("model", "spec", "card"))
+        digest = metadata["sha256"]
+    except (KeyError, ValueError) as error:
+        raise BadInput(f"{path} lacks readable metadata ({error}); it is damaged") from error
+    if not isinstance(model, dict) or TARGET not in model or not isinstance(card, dict):
+        raise BadInput(f"{path} does not name its model; it is damaged")
+    if _digest(tensors) != digest:
+        raise BadInput(f"{path} holds other weights than were written; it is damaged")
+    return Checkpoint(model, SpectrogramSpec.from_dict(spec, str(path)), tensors, card)
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        total.update(name.encode())
+        total.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
