@@ -186,11 +186,13 @@ def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # what is cached here, training uses too
 def _window(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     return torch.from_numpy(window_samples(spec)).to(device, torch.float32)
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # what is cached here, training uses too
 def _inverse_envelope(spec: SpectrogramSpec, n_frames: int, device: torch.device) -> Tensor:
     """One over the sum of squared windows; bounded where only the tip of a window reaches."""
     squared = _window(spec, device).square().expand(1, n_frames, -1)
@@ -199,6 +201,7 @@ def _inverse_envelope(spec: SpectrogramSpec, n_frames: int, device: torch.device
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # what is cached here, training uses too
 def mel_filters(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     """Triangular mel filters, ``(n_mels, n_freqs)``, float32.
 

@@ -6,6 +6,7 @@ The only module that knows Hydra. What a command gets are plain objects.
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -157,11 +158,23 @@ def _call(command: str, config: DictConfig) -> int:
     values: Any = OmegaConf.to_container(config, resolve=True)
     if empty := [key for key in ("input", "output") if values.get(key) == ""]:
         raise BadInput(f"{empty[0]}= is empty: {key_help(command, empty[0])}")
-    arguments = {key: build(value, key) for key, value in values.items()}
     function = _function(command)
+    arguments = _built(values, function)
     require_types(function, arguments, "")
     code: int = function(**arguments)
     return code
+
+
+def _built(values: dict[str, Any], function: Callable[..., int]) -> dict[str, Any]:
+    """The objects of a configuration; and, for a command that records it, the values as well."""
+    if "model" in values:  # networks draw their first weights when they are built
+        import torch
+
+        torch.manual_seed(values["seed"])
+    arguments = {key: build(value, key) for key, value in values.items()}
+    if "composed" in inspect.signature(function).parameters:
+        arguments["composed"] = values
+    return arguments
 
 
 def _function(command: str) -> Callable[..., int]:

@@ -95,6 +95,7 @@ def _magnitude(values: Tensor, spec: SpectrogramSpec) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # what is cached here, training uses too
 def _pseudo_inverse(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     """Tikhonov-regularised pseudo-inverse of the mel filters, ``(n_freqs, n_mels)``.
 

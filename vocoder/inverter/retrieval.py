@@ -102,7 +102,8 @@ class PhaseRetrieval(Inverter):
             end = min(begin + self.block_frames, total)
             if total - end <= lookahead:
                 end = total
-            transform = self._invert(spectrogram.frames(begin, end).to(device), generator, known)
+            block = self._block(spectrogram, begin, end, device)
+            transform = self._invert(block, generator, known)
             signal = istft_to_padded(transform, spec)
             # Frames at a cut lack their right neighbours: the next block does them again.
             settled = end if end == total else end - lookahead
@@ -114,6 +115,12 @@ class PhaseRetrieval(Inverter):
             first = max(settled - context, begin) - begin
             last_sample = (settled - begin - 1) * hop + spec.n_fft
             known = stft_of_padded(signal[:, first * hop : last_sample], spec)
+
+    def _block(
+        self, spectrogram: Spectrogram, begin: int, end: int, device: torch.device
+    ) -> Spectrogram:
+        """The frames to invert at once."""
+        return spectrogram.frames(begin, end).to(device)
 
     def _invert(
         self, block: Spectrogram, generator: torch.Generator, known: Tensor | None

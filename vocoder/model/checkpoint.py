@@ -75,6 +75,13 @@ class Checkpoint:
         return model.eval()
 
 
+def settings_of(model: nn.Module) -> dict[str, Any]:
+    """How to build a model: ``_target_`` and its plain arguments, from its ``settings``."""
+    kind = type(model)
+    settings: dict[str, Any] = model.settings  # type: ignore[assignment]
+    return {TARGET: f"{kind.__module__}.{kind.__qualname__}", **settings}
+
+
 def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
     """Give a model exactly these weights.
 

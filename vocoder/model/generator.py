@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +27,13 @@ class Generator(nn.Module, ABC):
     reach_frames : int
         Frames on either side of its own that a sample depends on. Chunks with that many frames
         around them give what the whole spectrogram gives.
+    settings : dict of str to Any
+        The constructor's other arguments, for checkpoints.
     """
 
     first_sample: int = 0
     reach_frames: int
+    settings: dict[str, Any]
 
     def __init__(self, spec: SpectrogramSpec) -> None:
         super().__init__()
@@ -37,7 +41,7 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, values: Tensor) -> Tensor:
-        """``(batch, bins, frames)`` values in the spec's units to ``(batch, frames * hop_length)``."""
+        """Values in the spec's units, ``(batch, bins, frames)``, to ``(batch, frames * hop)``."""
 
     def fold(self) -> None:
         """Replace what only training needs (weight norm) by plain weights, in place."""

@@ -1,0 +1,141 @@
+"""A network that repairs the picture: damaged decibels in, what they should have been out."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vocoder.errors import BadInput
+from vocoder.model.features import CENTRE_DB, FLOOR_DB, SCALE_DB, from_db, to_db
+from vocoder.spec import SpectrogramSpec
+
+LEVELS = 4  # resolutions, each half of the one before in bins and in frames
+
+
+class RepairNet(nn.Module):
+    """U-Net over the picture with a full-band bottleneck; begins as the identity.
+
+    A painted picture is wrong locally (blur, checkerboard, speckle) and globally (a voice where
+    there is none, harmonics that don't belong together). The convolutions of the U-Net
+    (Ronneberger, Fischer, Brox 2015) see the first, and one block per frame over all bins at the
+    coarsest resolution, with dilated convolutions along time, the second. The last layer is zero
+    at first, so that an untrained net changes nothing.
+
+    Parameters
+    ----------
+    spec : SpectrogramSpec
+    channels : int
+        At the finest resolution; it grows with every coarser one.
+    context : int
+        Channels of the full-band bottleneck.
+    context_blocks : int
+        Dilated blocks in it, the dilation doubling from one.
+
+    Attributes
+    ----------
+    reach_frames : int
+        Frames on either side of its own that a pixel depends on.
+    stride_frames : int
+        Pieces of a picture that begin at a multiple of this are repaired as the whole is.
+
+    Raises
+    ------
+    BadInput
+        The spec's bins are not divisible by 16.
+    """
+
+    stride_frames = 2**LEVELS
+
+    def __init__(
+        self, spec: SpectrogramSpec, channels: int, context: int, context_blocks: int
+    ) -> None:
+        super().__init__()
+        if spec.bins % self.stride_frames:
+            raise BadInput(
+                f"the repair net needs a multiple of {self.stride_frames} bins, and this spec has "
+                f"{spec.bins}; use one such as mel256"
+            )
+        self.spec = spec
+        self.settings = {
+            "channels": channels,
+            "context": context,
+            "context_blocks": context_blocks,
+        }
+        # Convolutions reach a bin further each, of their level's size; strides as far as one cell.
+        dilated = self.stride_frames * (2**context_blocks - 1)
+        per_level = [2 * 6, 4 * 4, 8 * 4, 16 * 2]
+        self.reach_frames = sum(per_level) + dilated + self.stride_frames
+        widths = [channels * factor for factor in (1, 2, 3, 4)]
+        # The bins are not alike: a plane for each channel says which is which.
+        self.bin_bias = nn.Parameter(torch.zeros(1, channels, spec.bins // 2, 1))
+        self.enter = nn.Conv2d(4, channels, 3, padding=1)
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
+        self.fine = nn.ModuleList(_Residual(width) for width in widths)
+        coarse_bins = spec.bins // self.stride_frames
+        self.full_band = _FullBand(widths[-1] * coarse_bins, context, context_blocks)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(widths))
+        self.merge = nn.ModuleList(_Residual(width) for width in widths[:-1])
+        self.leave = nn.Conv2d(channels, 4, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, decibels: Tensor) -> Tensor:
+        """Repair ``(batch, bins, frames)`` in dB as `vocoder.model.features.to_db` gives them."""
+        frames = decibels.shape[2]
+        padded = functional.pad(decibels, (0, -frames % self.stride_frames), value=FLOOR_DB)
+        x = functional.pixel_unshuffle((padded[:, None] - CENTRE_DB) / SCALE_DB, 2)
+        x = self.enter(x.contiguous(memory_format=torch.channels_last)) + self.bin_bias
+        skips = []
+        for fine, down in zip(self.fine, self.down, strict=False):
+            x = fine(x)
+            skips.append(x)
+            x = down(x)
+        x = self.full_band(self.fine[-1](x))
+        for up, merge, skip in zip(
+            reversed(self.up), reversed(self.merge), reversed(skips), strict=True
+        ):
+            x = merge(up(x) + skip)
+        change: Tensor = functional.pixel_shuffle(self.leave(x), 2)[:, 0, :, :frames]
+        return decibels + change * SCALE_DB
+
+    def repair(self, values: Tensor) -> Tensor:
+        """The same in the spec's units, ``(batch, bins, frames)`` not negative."""
+        return from_db(self(to_db(values, self.spec)), self.spec)
+
+
+class _Residual(nn.Module):
+    """Two 3x3 convolutions beside the identity; the second begins at zero."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(functional.silu(self.first(functional.silu(x))))
+
+
+class _FullBand(nn.Module):
+    """All bins of a frame in one vector, through dilated convolutions along time, and back."""
+
+    def __init__(self, flat: int, channels: int, blocks: int) -> None:
+        super().__init__()
+        self.gather = nn.Conv1d(flat, channels, 1)
+        self.blocks = nn.ModuleList(
+            nn.Conv1d(channels, channels, 3, padding=2**k, dilation=2**k) for k in range(blocks)
+        )
+        self.spread = nn.Conv1d(channels, flat, 1)
+        nn.init.zeros_(self.spread.weight)
+        nn.init.zeros_(self.spread.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, bins, frames = x.shape
+        y = self.gather(x.reshape(batch, channels * bins, frames))
+        for block in self.blocks:
+            y = y + block(functional.silu(y))
+        return x + self.spread(functional.silu(y)).view(batch, channels, bins, frames)

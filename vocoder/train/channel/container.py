@@ -1,0 +1,69 @@
+"""What storing a picture does to it: the codec's levels and the container's losses."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vocoder.errors import BadInput
+from vocoder.image.codec.base import Codec
+from vocoder.model.features import from_db, to_db
+from vocoder.spec import SpectrogramSpec
+from vocoder.train.channel.base import Channel
+
+SUBSAMPLINGS = ("4:4:4", "4:2:0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored(Channel):
+    """A picture that was written with a codec and read again, and nothing else.
+
+    Parameters
+    ----------
+    codec : Codec
+    jpeg_quality_min, jpeg_quality_max : int or None
+        Range that a JPEG's quality is drawn from, its chroma subsampling too; ``None`` for a
+        container that keeps every bit.
+
+    Raises
+    ------
+    BadInput
+        Only one end of the range, an empty one, or a codec that a JPEG would destroy.
+    """
+
+    codec: Codec
+    jpeg_quality_min: int | None
+    jpeg_quality_max: int | None
+
+    def __post_init__(self) -> None:
+        low, high = self.jpeg_quality_min, self.jpeg_quality_max
+        if (low is None) != (high is None):
+            raise BadInput("channel.jpeg_quality_min and jpeg_quality_max go together; give both")
+        if low is None or high is None:
+            return
+        if not 1 <= low <= high <= 100:
+            raise BadInput(f"channel.jpeg_quality is {low} to {high}; expected 1 to 100, ascending")
+        if self.codec.exact or self.codec.mode not in ("L", "RGB"):
+            raise BadInput(f"codec {self.codec.name} does not survive a JPEG; use gray8")
+
+    def __call__(
+        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
+    ) -> np.ndarray:
+        values = from_db(torch.from_numpy(decibels), spec).numpy()
+        pixels = self.codec.encode(values, spec)
+        if self.jpeg_quality_min is not None and self.jpeg_quality_max is not None:
+            quality = int(rng.integers(self.jpeg_quality_min, self.jpeg_quality_max + 1))
+            pixels = _through_jpeg(pixels, quality, str(rng.choice(SUBSAMPLINGS)))
+        return to_db(torch.from_numpy(self.codec.decode(pixels, spec).values), spec).numpy()
+
+
+def _through_jpeg(pixels: np.ndarray, quality: int, subsampling: str) -> np.ndarray:
+    file = io.BytesIO()
+    options = {"subsampling": subsampling} if pixels.ndim == 3 else {}
+    Image.fromarray(pixels).save(file, format="JPEG", quality=quality, **options)
+    with Image.open(file) as image:
+        return np.asarray(image)

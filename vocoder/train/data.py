@@ -1,0 +1,225 @@
+"""The options of ``data=``: what a training learns from."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vocoder.composition import load
+from vocoder.errors import BadInput
+from vocoder.image.codec.base import Codec
+from vocoder.spec import SpectrogramSpec
+from vocoder.train.channel.base import Channel
+from vocoder.train.corpus.corpus import CorpusFolder
+from vocoder.train.examples import Simulated, Source
+from vocoder.train.painted import PaintedPairs, Pair, PairSounds, read_pairs
+
+
+@dataclass(frozen=True)
+class Materials:
+    """Sources of examples, with what to write down about them.
+
+    Parameters
+    ----------
+    train, validation : list of Source
+    weights : list of float
+        How often each source of ``train`` is drawn.
+    record : dict
+        Hashes, counts and minutes, as plain values.
+    notes : list of str
+        What was left out and why, for people.
+    """
+
+    train: list[Source]
+    validation: list[Source]
+    weights: list[float]
+    record: dict[str, Any]
+    notes: list[str]
+
+
+class Data(ABC):
+    """Where a training finds its examples."""
+
+    @abstractmethod
+    def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
+        """Open everything and check that it fits.
+
+        Parameters
+        ----------
+        spec : SpectrogramSpec
+        channel : Channel
+            That pictures of recordings pass.
+        seed : int
+            Of whatever split is drawn.
+
+        Raises
+        ------
+        BadInput
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recordings(CorpusFolder, Data):
+    """Recordings of a corpus, their pictures damaged by the simulated channel.
+
+    Parameters
+    ----------
+    root, speakers, cache
+        See `vocoder.train.corpus.corpus.CorpusFolder`.
+    """
+
+    def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
+        train, validation = (self.open(split, spec.sample_rate) for split in ("train", "val"))
+        return Materials(
+            train=[Simulated(train, spec, channel)],
+            validation=[Simulated(validation, spec, channel)],
+            weights=[1.0],
+            record={
+                "recordings": {
+                    "sha256": train.data_digest,
+                    "clips": len(train),
+                    "minutes": round(train.seconds / 60, 2),
+                    "speakers": sorted({clip.speaker for clip in train.clips}),
+                }
+            },
+            notes=[note for c in (train, validation) if (note := c.describe_skipped())],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painted(Data):
+    """What a pix2pix painted, with the true recordings.
+
+    Parameters
+    ----------
+    input : str
+        Folder that the program wrote, for the lines it was trained on or others; never those that
+        the result is to be tested on.
+    reference : str
+        Folder of the recordings, by name.
+    manifest : str or None
+        Of the data set, where it isn't beside the pictures.
+    codec : str
+        Name of an option of ``codec=``.
+    db_min, db_max : float or None
+        Its range, where it isn't the option's own.
+    reference_gain_db : float
+        What brings the recordings to the level that the pictures were made from.
+    simulated_share : float
+        How many examples are the same recordings behind the simulated channel instead, 0 to below
+        1, so that a model stays good for other pictures.
+    validation_share : float
+        Of the lines, drawn with the seed, that are validated on and not learnt from.
+
+    Raises
+    ------
+    BadInput
+        A share out of range.
+    """
+
+    input: str
+    reference: str
+    manifest: str | None
+    codec: str
+    db_min: float | None
+    db_max: float | None
+    reference_gain_db: float
+    simulated_share: float
+    validation_share: float
+
+    def __post_init__(self) -> None:
+        for name in ("simulated_share", "validation_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise BadInput(f"data.{name} is {getattr(self, name)}; expected 0 to below 1")
+
+    def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
+        ends = {"db_min": self.db_min, "db_max": self.db_max}
+        codec: Codec = load(
+            "codec", self.codec, **{name: end for name, end in ends.items() if end is not None}
+        )
+        pairs, problems = read_pairs(
+            Path(self.input),
+            Path(self.reference),
+            manifest=None if self.manifest is None else Path(self.manifest),
+            spec=spec,
+            codec=codec,
+            reference_gain_db=self.reference_gain_db,
+        )
+        held = max(1, round(self.validation_share * len(pairs)))
+        if held >= len(pairs):
+            raise BadInput(f"{self.input} gives {len(pairs)} lines; too few to validate on some")
+        order = np.random.default_rng(seed).permutation(len(pairs))
+        validation, train = (
+            [pairs[i] for i in sorted(part)] for part in (order[:held], order[held:])
+        )
+        return Materials(
+            train=[PaintedPairs(train, spec), Simulated(PairSounds(train), spec, channel)],
+            validation=[PaintedPairs(validation, spec)],
+            weights=[1 - self.simulated_share, self.simulated_share],
+            record={
+                "painted": {
+                    "sha256": _digest(train),
+                    "lines": len(train),
+                    "minutes": round(sum(p.sound.size for p in train) / spec.sample_rate / 60, 2),
+                    "left_out": len(problems),
+                }
+            },
+            notes=[f"left out: {name}: {reason}" for name, reason in problems.items()],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Both(Data):
+    """Recordings behind a simulated channel, and painted pictures with theirs.
+
+    Parameters
+    ----------
+    recordings : Recordings
+    painted : Painted
+    painted_share : float
+        How many examples come from the painted side, above 0 to below 1.
+
+    Raises
+    ------
+    BadInput
+        The share is out of range.
+    """
+
+    recordings: Recordings
+    painted: Painted
+    painted_share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.painted_share < 1:
+            raise BadInput(
+                f"data.painted_share is {self.painted_share}; expected above 0 to below 1"
+            )
+
+    def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
+        real = self.painted.materials(spec, channel, seed)
+        simulated = self.recordings.materials(spec, channel, seed)
+        return Materials(
+            train=[*real.train, *simulated.train],
+            validation=[*real.validation, *simulated.validation],
+            weights=[
+                *(self.painted_share * weight for weight in real.weights),
+                *((1 - self.painted_share) * weight for weight in simulated.weights),
+            ],
+            record=real.record | simulated.record,
+            notes=[*real.notes, *simulated.notes],
+        )
+
+
+def _digest(pairs: Sequence[Pair]) -> str:
+    total = hashlib.sha256()
+    for pair in pairs:
+        total.update(pair.name.encode())
+        total.update(pair.decibels.tobytes())
+        total.update(pair.sound.tobytes())
+    return total.hexdigest()

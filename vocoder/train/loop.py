@@ -1,0 +1,278 @@
+"""The training loop, for every task: read it from top to bottom."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+from vocoder.model.checkpoint import Checkpoint, settings_of
+from vocoder.model.weights import BEST_NAME
+from vocoder.train.examples import Example, Mixture
+from vocoder.train.machines import Machines
+from vocoder.train.objective.base import MODEL, Batch, Objective
+from vocoder.train.plan import Plan
+from vocoder.train.state import State, checkpoints, read_state, write_state
+from vocoder.train.validation import Validation, open_board
+
+LAST_NAME = "last.safetensors"
+JUDGES_NAME = "discriminators.pt"
+SHOW_EVERY = 50  # steps between two points of the curves
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Parameters
+    ----------
+    steps : int
+        Done in all.
+    best_estoi : float
+        Of the weights in ``best.safetensors``.
+    stopped_early : bool
+        No better validation for as long as the plan's patience.
+    """
+
+    steps: int
+    best_estoi: float
+    stopped_early: bool
+
+
+def fit(
+    objective: Objective,
+    examples: Mixture,
+    validation: Validation,
+    plan: Plan,
+    run: Path,
+    *,
+    device: torch.device,
+    machines: Machines,
+    seed: int,
+    resume: bool,
+    card: Mapping[str, Any],
+) -> Outcome:
+    """Train until the plan's last step, or until validation stops getting better.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its networks are trained in place.
+    examples : Mixture
+    validation : Validation
+    plan : Plan
+    run : Path
+        Folder for checkpoints, curves, ``best.safetensors`` and ``last.safetensors``.
+    device : torch.device
+    machines : Machines
+    seed : int
+        Of what the networks draw; examples have their own.
+    resume : bool
+        Go on from the newest checkpoint in ``run``, as if the run had never stopped.
+    card : mapping
+        What is known beforehand of what the weights were made from; written beside them.
+
+    Raises
+    ------
+    BadInput
+        A loss is no number (the batch is saved), the disk is full, or there is nothing to resume.
+    """
+    torch.manual_seed(seed + machines.rank)
+    networks = {name: network.to(device) for name, network in objective.networks().items()}
+    optimisers = {name: _optimiser(network, plan) for name, network in networks.items()}
+    machines.agree(networks.values())
+    ema = {name: tensor.clone() for name, tensor in networks[MODEL].state_dict().items()}
+    done, best, since_best = 0, -1.0, 0
+    if resume:
+        state = _restore(run, networks, optimisers)
+        ema = {name: tensor.to(device) for name, tensor in state.ema.items()}
+        done, best, since_best = state.step, state.best, state.since_best
+
+    board = open_board(run / "curves") if machines.leads else None
+    batches = _batches(examples, plan, machines, done)
+    progress = tqdm(total=plan.steps, initial=done, unit="step", disable=not machines.leads)
+    stop = False
+    while done < plan.steps and not stop:
+        batch = next(batches).to(device)
+        figures: dict[str, float] = {}
+        for turn in objective.turns(done):
+            with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
+                losses = objective.losses(turn, batch, done)
+            seen = machines.average(losses)
+            _require_numbers(seen, turn, done, batch, run)
+            figures |= {f"{turn}/{name}": value for name, value in seen.items()}
+            _improve(networks[turn], optimisers[turn], losses["total"], turn, done, plan, machines)
+        _follow(ema, networks[MODEL], plan.ema_weight(done))
+        done += 1
+        progress.update()
+        if board is not None and done % SHOW_EVERY == 0:
+            progress.set_postfix_str(f"loss {figures[f'{MODEL}/total']:.3f}", refresh=False)
+            for name, value in figures.items():
+                board.add_scalar(name, value, done)
+
+        if done % plan.validate_every == 0 or done == plan.steps:
+            if machines.leads:
+                model = _averaged(networks[MODEL], ema)
+                verdict = validation(objective, model, device, done, board)
+                progress.write(
+                    f"step {done}: ESTOI {verdict.estoi:.4f}, mel {verdict.mel_distance_db:.3f} dB"
+                )
+                since_best = 0 if verdict.estoi > best else since_best + 1
+                if verdict.estoi > best:
+                    best = verdict.estoi
+                    _write_model(run / BEST_NAME, objective, ema, {**card, "steps": done})
+                stop = since_best >= plan.patience
+            stop = machines.decide(stop)
+        at_end = done == plan.steps or stop
+        if machines.leads and (done % plan.checkpoint_every == 0 or at_end):
+            state = _state(done, networks, optimisers, ema, best, since_best)
+            write_state(state, run, plan.keep_checkpoints)
+            _write_model(run / LAST_NAME, objective, ema, {**card, "steps": done})
+            _write_judges(run / JUDGES_NAME, networks)
+    progress.close()
+    if board is not None:
+        board.close()
+    return Outcome(done, best, stop)
+
+
+def _optimiser(network: nn.Module, plan: Plan) -> AdamW:
+    beta1, beta2 = plan.betas
+    return AdamW(network.parameters(), 1.0, (beta1, beta2), weight_decay=plan.weight_decay)
+
+
+def _improve(
+    network: nn.Module,
+    optimiser: AdamW,
+    loss: Tensor,
+    turn: str,
+    step: int,
+    plan: Plan,
+    machines: Machines,
+) -> None:
+    """One step of one network down its loss."""
+    rate = plan.learning_rate if turn == MODEL else plan.discriminator_learning_rate
+    for group in optimiser.param_groups:
+        group["lr"] = rate * plan.rate_factor(step)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    machines.average_gradients(network)
+    nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
+    optimiser.step()
+
+
+def _batches(examples: Mixture, plan: Plan, machines: Machines, done: int) -> Iterator[Batch]:
+    """This process's share of every batch from step ``done`` on."""
+    share = machines.share(plan.batch_size)
+
+    def indices() -> Iterator[list[int]]:
+        for step in range(done, plan.steps):
+            first = step * plan.batch_size + machines.rank * share
+            yield list(range(first, first + share))
+
+    loader: DataLoader[Example] = DataLoader(
+        examples,
+        batch_sampler=indices(),  # type: ignore[arg-type]
+        num_workers=plan.workers,
+        collate_fn=Batch.of,
+        prefetch_factor=4 if plan.workers else None,
+    )
+    return iter(loader)  # type: ignore[arg-type]
+
+
+def _require_numbers(
+    figures: Mapping[str, float], turn: str, step: int, batch: Batch, run: Path
+) -> None:
+    """Stop at a loss that is infinite or no number, and keep the batch that led to it."""
+    if bad := [name for name, value in figures.items() if not abs(value) < float("inf")]:
+        path = run / f"bad_batch_{step}.safetensors"
+        with atomic_path(path, overwrite=True) as temporary:
+            save_file({k: v.cpu().contiguous() for k, v in batch.tensors().items()}, temporary)
+        raise BadInput(
+            f"the loss {turn}/{bad[0]} became {figures[bad[0]]} in step {step}; the batch is in "
+            f"{path}, and the last checkpoint is intact. A lower train.plan.learning_rate helps, "
+            "unless the batch itself holds what it should not"
+        )
+
+
+def _follow(ema: dict[str, Tensor], network: nn.Module, keep: float) -> None:
+    """Move the average a little towards the weights."""
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point():
+                ema[name].lerp_(tensor, 1 - keep)
+            else:
+                ema[name].copy_(tensor)
+
+
+def _averaged(network: nn.Module, ema: dict[str, Tensor]) -> nn.Module:
+    model = copy.deepcopy(network)
+    model.load_state_dict(ema)
+    return model.eval()
+
+
+def _state(
+    done: int,
+    networks: Mapping[str, nn.Module],
+    optimisers: Mapping[str, AdamW],
+    ema: dict[str, Tensor],
+    best: float,
+    since_best: int,
+) -> State:
+    return State(
+        step=done,
+        networks={name: network.state_dict() for name, network in networks.items()},
+        optimisers={name: optimiser.state_dict() for name, optimiser in optimisers.items()},
+        ema=ema,
+        random=torch.get_rng_state(),
+        best=best,
+        since_best=since_best,
+    )
+
+
+def _restore(
+    run: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, AdamW]
+) -> State:
+    there = checkpoints(run)
+    if not there:
+        raise BadInput(f"resume=true, but {run} holds no checkpoint; start with resume=false")
+    state = read_state(there[-1])
+    if state.networks.keys() != networks.keys():
+        raise BadInput(
+            f"{there[-1]} was written by a run with {', '.join(state.networks)}; this one has "
+            f"{', '.join(networks)}; resume with the settings that the run was begun with"
+        )
+    try:
+        for name, network in networks.items():
+            network.load_state_dict(state.networks[name])
+            optimisers[name].load_state_dict(state.optimisers[name])
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise BadInput(f"{there[-1]} is of another model than this run's ({reason})") from error
+    torch.set_rng_state(state.random)
+    return state
+
+
+def _write_model(
+    path: Path, objective: Objective, ema: dict[str, Tensor], card: dict[str, Any]
+) -> None:
+    checkpoint = Checkpoint(settings_of(objective.model), objective.spec, ema, card)
+    checkpoint.write(path, overwrite=True)
+
+
+def _write_judges(path: Path, networks: Mapping[str, nn.Module]) -> None:
+    """The discriminators, which a fine-tuning needs as much as the model."""
+    judges = {name: network.state_dict() for name, network in networks.items() if name != MODEL}
+    if judges:
+        with atomic_path(path, overwrite=True) as temporary:
+            torch.save(judges, temporary)

@@ -1,0 +1,72 @@
+"""Learning to repair pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from vocoder.inverter.base import Inverter
+from vocoder.model.features import to_db
+from vocoder.model.repair import RepairNet
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import Spectrogram
+from vocoder.train.losses import picture_losses
+from vocoder.train.objective.base import Batch, Objective, Task, require_kind, weighted
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureWeights:
+    """Weights of `vocoder.train.losses.picture_losses`.
+
+    Parameters
+    ----------
+    decibels, loudness, intelligibility : float
+        Not negative.
+    """
+
+    decibels: float
+    loudness: float
+    intelligibility: float
+
+
+class Repairing(Objective):
+    """The damaged picture in, the true one as target.
+
+    Parameters
+    ----------
+    model : RepairNet
+    spec : SpectrogramSpec
+    weights : PictureWeights
+    inverter : Inverter
+        What makes repaired pictures audible, for validation.
+    """
+
+    def __init__(
+        self, model: RepairNet, spec: SpectrogramSpec, weights: PictureWeights, inverter: Inverter
+    ) -> None:
+        super().__init__(model, spec)
+        self._weights, self._inverter = vars(weights), inverter
+
+    def losses(self, turn: str, batch: Batch, step: int) -> dict[str, Tensor]:
+        repaired = self.model(to_db(batch.damaged, self.spec))
+        true = to_db(batch.true, self.spec)
+        return weighted(picture_losses(repaired, true, self.spec), self._weights)
+
+    def render(self, model: nn.Module, values: Tensor) -> Tensor:
+        if not isinstance(model, RepairNet):
+            raise TypeError(f"{type(model).__name__} repairs no pictures")
+        return self._inverter(Spectrogram(model.repair(values).cpu(), self.spec))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairingTask(Task):
+    """Makes `Repairing` objectives; parameters as there."""
+
+    weights: PictureWeights
+    inverter: Inverter
+
+    def objective(self, model: nn.Module, spec: SpectrogramSpec) -> Objective:
+        require_kind(model, RepairNet, "repairing")
+        return Repairing(cast(RepairNet, model), spec, self.weights, self.inverter)

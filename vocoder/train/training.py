@@ -1,0 +1,194 @@
+"""A training from its settings to its weights: checks, records, and then the loop."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+from vocoder.model.checkpoint import load_weights, read_checkpoint, settings_of
+from vocoder.model.weights import find_weights
+from vocoder.spec import SpectrogramSpec
+from vocoder.train.channel.base import Channel
+from vocoder.train.data import Data
+from vocoder.train.examples import Mixture
+from vocoder.train.loop import JUDGES_NAME, Outcome, fit
+from vocoder.train.machines import joined, local_device
+from vocoder.train.objective.base import MODEL, Objective, Task
+from vocoder.train.plan import Plan
+from vocoder.train.state import checkpoints, read_judges
+from vocoder.train.validation import Validation
+
+RECORD_NAME = "run.json"
+# Examples are made louder or quieter by up to this: pictures come at all levels.
+GAIN_DB = 8.0
+# Whose versions decide what a run computes.
+PACKAGES = ("vocoder", "torch", "numpy", "scipy", "numba", "Pillow", "soundfile")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The options of ``train=``.
+
+    Parameters
+    ----------
+    init : str or None
+        Weights to go on from, with a fresh schedule: a run's folder, a ``.safetensors`` file, or
+        the name of shipped ones, such as ``repair``.
+    validation_lines : int
+        Lines that are rendered and measured at every validation.
+    plan : Plan
+    task : Task
+    """
+
+    init: str | None
+    validation_lines: int
+    plan: Plan
+    task: Task
+
+    def run(
+        self,
+        *,
+        spec: SpectrogramSpec,
+        data: Data,
+        channel: Channel,
+        model: nn.Module,
+        folder: Path,
+        device: torch.device,
+        seed: int,
+        resume: bool,
+        record: Mapping[str, Any],
+    ) -> Outcome:
+        """Check everything, write down the settings, and train.
+
+        Parameters
+        ----------
+        spec, data, channel, model
+            What the command line composes.
+        folder : Path
+            For the run; must not hold another.
+        device : torch.device
+        seed : int
+        resume : bool
+        record : mapping
+            The composed configuration as plain values.
+
+        Raises
+        ------
+        BadInput
+            Anything does not fit, before the first step; or what `fit` raises.
+        """
+        objective = self.task.objective(model, spec)
+        if self.init is not None and not resume:
+            initialise(objective, self.init)
+        with joined(device) as machines:
+            machines.share(self.plan.batch_size)
+            _require_folder(folder, resume=resume, leads=machines.leads)
+            materials = data.materials(spec, channel, seed)
+            examples = Mixture(
+                materials.train,
+                materials.weights,
+                frames=self.plan.frames,
+                gain_db=GAIN_DB,
+                seed=seed,
+            )
+            validation = Validation(materials.validation, spec, self.validation_lines, seed)
+            if machines.leads:
+                for note in materials.notes:
+                    tqdm.write(note)
+                _write_record(folder, record, materials.record, seed, machines.world)
+            return fit(
+                objective,
+                examples,
+                validation,
+                self.plan,
+                folder,
+                device=local_device(device),
+                machines=machines,
+                seed=seed,
+                resume=resume,
+                card={"data": materials.record, "init": self.init, "seed": seed},
+            )
+
+
+def initialise(objective: Objective, source: str) -> None:
+    """Give the networks the weights of an earlier training, the discriminators included.
+
+    Parameters
+    ----------
+    objective : Objective
+    source : str
+        A run's folder, a ``.safetensors`` file with ``discriminators.pt`` beside it if the
+        objective has any, or the name of shipped weights.
+
+    Raises
+    ------
+    BadInput
+        Another model or spec (the fields are named), or no weights for the discriminators:
+        fine-tuning against fresh ones makes a vocoder worse.
+    """
+    settings = settings_of(objective.model)
+    path = find_weights(source)
+    checkpoint = read_checkpoint(path)
+    objective.spec.require_same(checkpoint.spec, "this training", str(path))
+    if checkpoint.model != settings:
+        differing = sorted(
+            key
+            for key in settings.keys() | checkpoint.model.keys()
+            if settings.get(key) != checkpoint.model.get(key)
+        )
+        named = "; ".join(
+            f"{key}: {settings.get(key)} != {checkpoint.model.get(key)}" for key in differing
+        )
+        raise BadInput(f"{path} holds another model than model= says ({named})")
+    load_weights(objective.model, checkpoint.tensors, str(path))
+    judges = {name: net for name, net in objective.networks().items() if name != MODEL}
+    if not judges:
+        return
+    states = read_judges(path.parent / JUDGES_NAME)
+    for name, network in judges.items():
+        if name not in states:
+            raise BadInput(
+                f"{path.parent / JUDGES_NAME} has no discriminator {name}; it has "
+                f"{', '.join(states)}"
+            )
+        load_weights(network, states[name], f"{path.parent / JUDGES_NAME}, {name}")
+
+
+def _require_folder(folder: Path, *, resume: bool, leads: bool) -> None:
+    if resume or not leads:
+        return
+    if folder.is_file() or (folder / RECORD_NAME).exists() or checkpoints(folder):
+        raise BadInput(
+            f"{folder} holds a run already; choose another output, or resume=true to go on with it"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"output={folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"output={folder} cannot be written to")
+
+
+def _write_record(
+    folder: Path, config: Mapping[str, Any], data: Mapping[str, Any], seed: int, world: int
+) -> None:
+    content = {
+        "config": config,
+        "data": data,
+        "seed": seed,
+        "processes": world,
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+    with atomic_path(folder / RECORD_NAME, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
