@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from recipes.quality import Results, interval
+from recipes.quality import Results
 from vocoder import load
 from vocoder.audio import read_audio
+from vocoder.compare.evaluation.inference import mean_interval
 from vocoder.compare.metrics import measure
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
@@ -89,7 +90,7 @@ def table(results: Results) -> str:
     rows = [titles, ["---"] * len(titles)]
     for name, lines in results.items():
         cells = [
-            interval([row[key] for row in lines.values()], digits)
+            mean_interval([row[key] for row in lines.values()]).text(digits)
             for key, (_, digits) in COLUMNS.items()
         ]
         rows.append([name, *cells])

@@ -17,14 +17,16 @@ import multiprocessing
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from vocoder.compare.evaluation.inference import mean_interval
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 
@@ -46,6 +48,18 @@ class Task:
     line: str
     path: Path
     pesq: bool
+
+
+class Named(Protocol):
+    """What a progress bar shows of a task."""
+
+    @property
+    def system(self) -> str: ...
+    @property
+    def line(self) -> str: ...
+
+
+AnyTask = TypeVar("AnyTask", bound=Named)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -97,7 +111,7 @@ def measure_systems(systems: Sequence[str], given: argparse.Namespace, *, pesq: 
             for line in lines
             if not is_measured(done.get(line), pesq=pesq)
         ]
-        for task, found in measured(tasks, given.processes):
+        for task, found in in_processes(measure_line, tasks, given.processes):
             done[task.line] = found
         write_json(path, results)
     return {system: {line: results[system][line] for line in lines} for system in systems}
@@ -125,8 +139,10 @@ def is_measured(found: dict[str, float] | None, *, pesq: bool) -> bool:
     return found is not None and (not pesq or "pesq_wb" in found)
 
 
-def measured(tasks: Sequence[Task], processes: int) -> Iterator[tuple[Task, dict[str, float]]]:
-    """Measure tasks in separate processes of one thread each, with a progress bar.
+def in_processes(
+    work: Callable[[AnyTask], dict[str, float]], tasks: Sequence[AnyTask], processes: int
+) -> Iterator[tuple[AnyTask, dict[str, float]]]:
+    """Do tasks in separate processes of one thread each, with a progress bar.
 
     Threads of several processes that share two cores wait for one another in busy loops.
     """
@@ -135,7 +151,7 @@ def measured(tasks: Sequence[Task], processes: int) -> Iterator[tuple[Task, dict
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes) as pool:
-        results = pool.imap(measure_line, tasks)
+        results = pool.imap(work, tasks)
         progress = tqdm(zip(tasks, results, strict=True), total=len(tasks), unit="line")
         for task, found in progress:
             progress.set_description(f"{task.system} {task.line}", refresh=False)
@@ -187,12 +203,15 @@ def table(results: Results, baseline: str | None) -> str:
     for system, lines in results.items():
         cells = [f"`{system}`"]
         cells += [
-            interval([row[name] for row in lines.values()], COLUMNS[name][1]) for name in measures
+            mean_interval([row[name] for row in lines.values()]).text(COLUMNS[name][1])
+            for name in measures
         ]
         for name in compared:
             base = results[str(baseline)]
             pairs = [row[name] - base[line][name] for line, row in lines.items()]
-            cells.append("" if system == baseline else interval(pairs, COLUMNS[name][1] + 1))
+            cells.append(
+                "" if system == baseline else mean_interval(pairs).text(COLUMNS[name][1] + 1)
+            )
         body.append(cells)
     n_lines = len(next(iter(results.values())))
     return "\n".join(
@@ -206,14 +225,6 @@ def table(results: Results, baseline: str | None) -> str:
 
 def rows_of(results: Results) -> list[dict[str, float]]:
     return [row for lines in results.values() for row in lines.values()]
-
-
-def interval(values: Sequence[float], digits: int) -> str:
-    """Mean and 95 % percentile interval of 2 000 seeded bootstrap resamples (Efron 1979)."""
-    array = np.asarray(values)
-    drawn = np.random.default_rng(0).choice(array, (2_000, len(array))).mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return f"{array.mean():.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 if __name__ == "__main__":

@@ -93,7 +93,8 @@ class IstftNet(Generator):
         for block in self.blocks:
             x = block(x)
         x = self.leave(self.norm(x.mT)).mT
-        return x.reshape(x.shape[0], 3, self.spec.n_freqs, -1)
+        correction: Tensor = x.reshape(x.shape[0], 3, self.spec.n_freqs, -1)
+        return correction
 
     def sound(self, transform: Tensor) -> Tensor:
         """Samples from the centre of the first frame on, ``frames * hop_length`` of them."""
@@ -143,4 +144,5 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.mix(x).mT)
         y = self.narrow(functional.gelu(self.widen(y)))
-        return x + (self.scale * y).mT
+        changed: Tensor = x + (self.scale * y).mT
+        return changed

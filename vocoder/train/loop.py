@@ -182,12 +182,12 @@ def _batches(examples: Mixture, plan: Plan, machines: Machines, done: int) -> It
 
     loader: DataLoader[Example] = DataLoader(
         examples,
-        batch_sampler=indices(),  # type: ignore[arg-type]
+        batch_sampler=indices(),
         num_workers=plan.workers,
         collate_fn=Batch.of,
         prefetch_factor=4 if plan.workers else None,
     )
-    return iter(loader)  # type: ignore[arg-type]
+    return iter(loader)
 
 
 def _require_numbers(

@@ -199,13 +199,15 @@ def band_correlation_loss(repaired_db: Tensor, true_db: Tensor, spec: Spectrogra
 
 
 def _normalised(x: Tensor, dim: int) -> Tensor:
-    x = x - x.mean(dim, keepdim=True)
-    return x / (x.norm(dim=dim, keepdim=True) + 1e-6)
+    centred = x - x.mean(dim, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(centred, dim=dim, keepdim=True)
+    return centred / (norm + 1e-6)
 
 
 def _band_envelopes(decibels: Tensor, spec: SpectrogramSpec) -> Tensor:
     power = (decibels * (math.log(10) / 10)).exp()
-    return (_band_matrix(spec, decibels.device) @ power).clamp(min=1e-10).sqrt()
+    energy: Tensor = _band_matrix(spec, decibels.device) @ power
+    return energy.clamp(min=1e-10).sqrt()
 
 
 @lru_cache(maxsize=8)

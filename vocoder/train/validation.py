@@ -154,4 +154,4 @@ def open_board(folder: Path) -> Any:
         raise BadInput(
             "training needs the package tensorboard; install it with pip install 'vocoder[train]'"
         ) from error
-    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder))

@@ -8,6 +8,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vocoder.errors import BadInput
 from vocoder.model.generator import Generator
@@ -76,6 +77,7 @@ class Vocoding(Objective):
         adversarial_from: int,
     ) -> None:
         super().__init__(model, spec)
+        self._first_sample = model.first_sample
         self._weights = vars(weights)
         if not discriminators and (weights.adversarial > 0 or weights.features > 0):
             raise BadInput(
@@ -107,29 +109,27 @@ class Vocoding(Objective):
         return [*self._discriminators, MODEL]
 
     def losses(self, turn: str, batch: Batch, step: int) -> dict[str, Tensor]:
-        fake = self._generated(batch)
+        first = self._first_sample
+        if self._fake is None:
+            generated: Tensor = self.model(batch.damaged)
+            self._fake = generated[:, max(0, -first) : generated.shape[1] - max(0, first)]
+        # Where the model begins before or after the centre of its first frame, both are cut.
+        true = batch.sound[:, max(0, first) : batch.sound.shape[1] - max(0, -first)]
+        fake = self._fake
         if turn != MODEL:
             judge = self._discriminators[turn]
             bad, _ = judge(fake.detach())
-            good, _ = judge(batch.sound)
+            good, _ = judge(true)
             return {"total": discriminator_loss(bad, good)}
         self._fake = None
-        losses = multi_resolution_loss(fake, batch.sound, self._resolutions)
-        losses["mel"] = mel_loss(fake, batch.sound, self._mel_spec)
+        losses = multi_resolution_loss(fake, true, self._resolutions)
+        losses["mel"] = mel_loss(fake, true, self._mel_spec)
         weights = dict(self._weights)
         if self.turns(step)[0] == MODEL:
             weights["adversarial"] = weights["features"] = 0.0
         else:
-            losses |= self._verdicts(fake, batch.sound)
+            losses |= self._verdicts(fake, true)
         return weighted(losses, weights)
-
-    def _generated(self, batch: Batch) -> Tensor:
-        if self._fake is None:
-            fake: Tensor = self.model(batch.damaged)
-            first = self.model.first_sample
-            # Where a model begins before or after the centre of its first frame, so does it here.
-            self._fake = torch.roll(fake, first, dims=1) if first else fake
-        return self._fake
 
     def _verdicts(self, fake: Tensor, true: Tensor) -> dict[str, Tensor]:
         adversarial, features = [], []
@@ -147,8 +147,9 @@ class Vocoding(Objective):
         }
 
     def render(self, model: nn.Module, values: Tensor) -> Tensor:
-        sound: Tensor = model(values)
-        return sound
+        first = self._first_sample
+        sound: Tensor = model(values)[:, max(0, -first) :]
+        return functional.pad(sound, (max(0, first), 0))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,58 @@
+"""Trained networks for inverters: read once, folded, and checked against the picture."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from vocoder.errors import BadInput
+from vocoder.model.checkpoint import read_checkpoint
+from vocoder.model.generator import Generator
+from vocoder.model.weights import find_weights
+from vocoder.spec import SpectrogramSpec
+
+Kind = TypeVar("Kind", bound=nn.Module)
+
+
+def load_network(
+    source: str, kind: type[Kind], spec: SpectrogramSpec, device: torch.device
+) -> Kind:
+    """A trained network.
+
+    Parameters
+    ----------
+    source : str
+        As `vocoder.model.weights.find_weights` takes it.
+    kind : type
+        Of network.
+    spec : SpectrogramSpec
+        That it has to be trained for.
+    device : torch.device
+
+    Raises
+    ------
+    BadInput
+        No such weights, damaged ones, of another kind, or for another spec (fields are named).
+    """
+    path = find_weights(source)
+    changed_ns = path.stat().st_mtime_ns if path.is_file() else 0
+    network, own = _read(path, changed_ns, device)
+    if not isinstance(network, kind):
+        raise BadInput(f"{path} holds a {type(network).__name__}; expected a {kind.__name__}")
+    own.require_same(spec, str(path), "the picture")
+    return network
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _read(path: Path, changed_ns: int, device: torch.device) -> tuple[nn.Module, SpectrogramSpec]:
+    """Read once, unless the file has changed."""
+    checkpoint = read_checkpoint(path)
+    network = checkpoint.build()
+    if isinstance(network, Generator):
+        network.fold()
+    return network.to(device), checkpoint.spec
