@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,10 @@ class Recordings(CorpusFolder, Data):
     """
 
     def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
-        train, validation = (self.open(split, spec.sample_rate) for split in ("train", "val"))
+        # Shorter ones cannot be analysed.
+        train, validation = (
+            self.open(split, spec.sample_rate, spec.n_fft) for split in ("train", "val")
+        )
         return Materials(
             train=[Simulated(train, spec, channel)],
             validation=[Simulated(validation, spec, channel)],
@@ -105,8 +108,8 @@ class Painted(Data):
         Folder of the recordings, by name.
     manifest : str or None
         Of the data set, where it isn't beside the pictures.
-    codec : str
-        Name of an option of ``codec=``.
+    codec : str or None
+        Name of an option of ``codec=``; ``None`` takes what the data set or the pictures say.
     db_min, db_max : float or None
         Its range, where it isn't the option's own.
     reference_gain_db : float
@@ -120,13 +123,13 @@ class Painted(Data):
     Raises
     ------
     BadInput
-        A share out of range.
+        A share out of range, or a range without its codec.
     """
 
     input: str
     reference: str
     manifest: str | None
-    codec: str
+    codec: str | None
     db_min: float | None
     db_max: float | None
     reference_gain_db: float
@@ -137,12 +140,15 @@ class Painted(Data):
         for name in ("simulated_share", "validation_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise BadInput(f"data.{name} is {getattr(self, name)}; expected 0 to below 1")
+        if self.codec is None and (self.db_min, self.db_max) != (None, None):
+            raise BadInput(
+                "data.db_min and data.db_max are of a codec; say which, as in codec=gray8"
+            )
 
     def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
         ends = {"db_min": self.db_min, "db_max": self.db_max}
-        codec: Codec = load(
-            "codec", self.codec, **{name: end for name, end in ends.items() if end is not None}
-        )
+        given = {name: end for name, end in ends.items() if end is not None}
+        codec: Codec | None = None if self.codec is None else load("codec", self.codec, **given)
         pairs, problems = read_pairs(
             Path(self.input),
             Path(self.reference),
@@ -175,44 +181,43 @@ class Painted(Data):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Both(Data):
-    """Recordings behind a simulated channel, and painted pictures with theirs.
+class Mixed(Data):
+    """Several kinds of data at once.
 
     Parameters
     ----------
-    recordings : Recordings
-    painted : Painted
-    painted_share : float
-        How many examples come from the painted side, above 0 to below 1.
+    parts : mapping of str to Data
+    shares : mapping of str to float
+        How often an example comes from each part; they need not add up to one.
 
     Raises
     ------
     BadInput
-        The share is out of range.
+        Not a share above 0 for every part.
     """
 
-    recordings: Recordings
-    painted: Painted
-    painted_share: float
+    parts: Mapping[str, Data]
+    shares: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        if not 0 < self.painted_share < 1:
+        if self.shares.keys() != self.parts.keys() or not all(s > 0 for s in self.shares.values()):
             raise BadInput(
-                f"data.painted_share is {self.painted_share}; expected above 0 to below 1"
+                f"data.shares is {dict(self.shares)}; expected a number above 0 for each of "
+                f"{', '.join(self.parts)}"
             )
 
     def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
-        real = self.painted.materials(spec, channel, seed)
-        simulated = self.recordings.materials(spec, channel, seed)
+        opened = {name: part.materials(spec, channel, seed) for name, part in self.parts.items()}
         return Materials(
-            train=[*real.train, *simulated.train],
-            validation=[*real.validation, *simulated.validation],
+            train=[source for one in opened.values() for source in one.train],
+            validation=[source for one in opened.values() for source in one.validation],
             weights=[
-                *(self.painted_share * weight for weight in real.weights),
-                *((1 - self.painted_share) * weight for weight in simulated.weights),
+                self.shares[name] * weight / sum(one.weights)
+                for name, one in opened.items()
+                for weight in one.weights
             ],
-            record=real.record | simulated.record,
-            notes=[*real.notes, *simulated.notes],
+            record={name: one.record for name, one in opened.items()},
+            notes=[note for one in opened.values() for note in one.notes],
         )
 
 

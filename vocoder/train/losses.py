@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vocoder.errors import BadInput
+from vocoder.model.features import FLOOR_DB
 from vocoder.model.istft import magnitude_of
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import mel_filters, stft, to_bins
@@ -111,14 +113,21 @@ def feature_matching_loss(
 ) -> Tensor:
     """L1 between what discriminators see of both (Larsen et al. 2016; Kong et al. 2020, eq. 6).
 
-    Each layer counts relative to its own size, so that no width or initialisation outweighs.
+    Each layer counts relative to its own size, so that no width or initialisation outweighs; each
+    example by itself, so that a batch may be shared out.
     """
     terms = [
-        (a - b).abs().mean() / b.abs().mean().clamp(min=1e-3)
+        (_size(a - b) / _size(b).clamp(min=1e-3)).mean()
         for ours, theirs in zip(fake, true, strict=True)
         for a, b in zip(ours, theirs, strict=True)
     ]
     return torch.stack(terms).mean()
+
+
+def _size(x: Tensor) -> Tensor:
+    """Mean magnitude of each example."""
+    mean: Tensor = x.abs().flatten(1).mean(1)
+    return mean
 
 
 def discriminator_loss(fake: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor:
@@ -172,7 +181,7 @@ def band_correlation_loss(repaired_db: Tensor, true_db: Tensor, spec: Spectrogra
     Jensen and Taal 2016, "An algorithm for predicting the intelligibility of speech masked by
     modulated noise maskers", eqs. 3 to 6: band envelopes, normalised over time and then over
     bands within segments of 384 ms, correlated. Here of the picture's own frames (11.6 ms instead
-    of 12.8) and bands; segments count as much as they hold speech.
+    of 12.8) and bands; within each example, segments count as much as they hold speech.
 
     Parameters
     ----------
@@ -183,19 +192,31 @@ def band_correlation_loss(repaired_db: Tensor, true_db: Tensor, spec: Spectrogra
     Returns
     -------
     Tensor
-        0 for equal pictures, about 1 for unrelated ones.
+        0 for equal pictures and where there is no speech, about 1 for unrelated ones.
+
+    Raises
+    ------
+    BadInput
+        Shorter than a segment.
     """
+    length = round(SEGMENT_S * spec.frame_rate_hz)
+    if true_db.shape[2] < length:
+        raise BadInput(
+            f"train.plan.frames is {true_db.shape[2]}; the intelligibility loss needs at least "
+            f"{length} ({1000 * SEGMENT_S:.0f} ms), or a weight of 0"
+        )
     ours, wanted = (_band_envelopes(db, spec) for db in (repaired_db, true_db))
     level_db = 20 * wanted.norm(dim=1).clamp(min=1e-9).log10()
-    active = (level_db > level_db.amax(dim=1, keepdim=True) - ACTIVE_RANGE_DB).to(wanted.dtype)
-    length = round(SEGMENT_S * spec.frame_rate_hz)
-    weight = active.unfold(1, length, SEGMENT_STEP_FRAMES).mean(-1)
+    active = level_db > level_db.amax(dim=1, keepdim=True) - ACTIVE_RANGE_DB
+    active = active & (true_db.amax(dim=1) > FLOOR_DB)
+    weight = active.to(wanted.dtype).unfold(1, length, SEGMENT_STEP_FRAMES).mean(-1)
     ours, wanted = (
         _normalised(_normalised(x.unfold(2, length, SEGMENT_STEP_FRAMES), 3), 1)
         for x in (ours, wanted)
     )
     correlation = (ours * wanted).sum(1).mean(-1)
-    return 1 - (correlation * weight).sum() / weight.sum().clamp(min=1)
+    missed: Tensor = ((1 - correlation) * weight).sum(1) / weight.sum(1).clamp(min=1)
+    return missed.mean()
 
 
 def _normalised(x: Tensor, dim: int) -> Tensor:

@@ -1,0 +1,1 @@
+"""From listeners' answers to findings: one module a question, and what they share."""
