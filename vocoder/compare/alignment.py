@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import fft
 from scipy.optimize import minimize_scalar
 
 from vocoder.errors import BadInput
@@ -10,6 +11,8 @@ from vocoder.errors import BadInput
 MAX_DELAY_S = 0.05
 # Waveforms with a smaller correlation than this are not taken to be one sound with one delay.
 SAME_WAVEFORM = 0.7
+# Neighbours on each side from which values between samples are interpolated.
+_SIDE = 32
 
 
 def align(
@@ -34,7 +37,13 @@ def align(
     BadInput
         One is empty, silent, not finite or not one-dimensional, or too little overlaps.
     """
-    delay_samples, sign = find_delay(reference, degraded, sample_rate)
+    return undo_delay(reference, degraded, *find_delay(reference, degraded, sample_rate))
+
+
+def undo_delay(
+    reference: np.ndarray, degraded: np.ndarray, delay_samples: float, sign: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `align` does with the delay and sign that `find_delay` found."""
     whole = round(delay_samples)
     degraded = sign * _advance(np.asarray(degraded, np.float64), delay_samples - whole)
     reference = np.asarray(reference, np.float64)
@@ -68,55 +77,80 @@ def find_delay(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) ->
     coarse = step * _frame_delay(
         _log_spectrogram(reference, step), _log_spectrogram(degraded, step), step, sample_rate
     )
-    n = 1 << (len(reference) + len(degraded) - 1).bit_length()
-    cross = np.fft.rfft(degraded, n) * np.conj(np.fft.rfft(reference, n))
-    correlation = np.fft.irfft(cross, n)
-    lags = round(coarse) + np.arange(-step, step + 1)
-    peak = int(lags[np.argmax(np.abs(correlation[lags]))])
+    lags = round(coarse) + np.arange(-step - _SIDE, step + _SIDE + 1)
+    correlation = _correlation(reference, degraded, lags)
+    peak = _SIDE + int(np.argmax(np.abs(correlation[_SIDE:-_SIDE])))
     strength = correlation[peak] / (np.linalg.norm(reference) * np.linalg.norm(degraded))
     if abs(strength) < SAME_WAVEFORM:
         return coarse, 1
     sign = 1 if strength > 0 else -1
-    turns = 2j * np.pi * np.arange(len(cross)) / n
+    near = slice(peak - _SIDE, peak + _SIDE + 1)
 
     def fall(lag: float) -> float:
-        return -sign * float(np.real(cross @ np.exp(turns * lag)))
+        # Band-limited interpolation (Shannon), its sinc tapered by a Hann window.
+        apart = lag - lags[near]
+        taper = np.cos(np.pi / 2 * apart / (_SIDE + 1)) ** 2
+        return -sign * float(correlation[near] @ (np.sinc(apart) * taper))
 
-    found = minimize_scalar(
-        fall, bounds=(peak - 1, peak + 1), method="bounded", options={"xatol": 1e-3}
-    )
+    bounds = lags[peak] - 1, lags[peak] + 1
+    found = minimize_scalar(fall, bounds=bounds, method="bounded", options={"xatol": 1e-3})
     return float(found.x), sign
 
 
+def _correlation(reference: np.ndarray, degraded: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """Cross-correlation at consecutive lags, ``sum(reference[t] * degraded[t + lag])``."""
+    first, last = int(lags[0]), int(lags[-1])
+    inside = degraded[max(0, first) : max(0, last + len(reference))]
+    before = max(0, -first)
+    after = last - first + len(reference) - before - len(inside)
+    return np.correlate(np.pad(inside, (before, after)), reference, "valid")
+
+
 def _log_spectrogram(samples: np.ndarray, step: int) -> np.ndarray:
-    """Natural-log magnitudes ``(frames, bins)``, a frame every ``step`` samples, mean removed."""
+    """Natural-log magnitudes ``(bins, frames)``, float32, a frame every ``step`` samples, the
+    mean over time removed."""
     width = 12 * step
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, width // 2), width)[::step]
-    magnitude = np.abs(np.fft.rfft(frames * np.hanning(width)))
+    padded = np.pad(samples.astype(np.float32), width // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, width)[::step]
+    magnitude = np.abs(fft.rfft(frames * np.hanning(width).astype(np.float32)))
     log = np.log(np.maximum(magnitude, 1e-3 * magnitude.max()))
-    return np.asarray(log - log.mean(axis=0))
+    return np.ascontiguousarray((log - log.mean(axis=0)).T)
 
 
 def _frame_delay(reference: np.ndarray, degraded: np.ndarray, step: int, sample_rate: int) -> float:
     """The shift in frames, within `MAX_DELAY_S`, at which two log spectrograms correlate best."""
     bound = int(MAX_DELAY_S * sample_rate / step)
-    scores = np.empty(2 * bound + 1)
-    for lag in range(-bound, bound + 1):
-        a, b = reference[max(0, -lag) :], degraded[max(0, lag) :]
-        n = min(len(a), len(b))
-        if n <= bound:
-            raise BadInput(
-                f"sounds of {len(reference) * step / sample_rate:.2f} s and "
-                f"{len(degraded) * step / sample_rate:.2f} s are too short to be aligned"
-            )
-        norm = float(np.linalg.norm(a[:n]) * np.linalg.norm(b[:n]))
-        scores[lag + bound] = float(np.vdot(a[:n], b[:n])) / max(norm, 1e-30)
+    shorter = min(reference.shape[1], degraded.shape[1])
+    if shorter <= 2 * bound:
+        raise BadInput(
+            f"sounds of {reference.shape[1] * step / sample_rate:.2f} s and "
+            f"{degraded.shape[1] * step / sample_rate:.2f} s are too short to be aligned"
+        )
+    lags = np.arange(-bound, bound + 1)
+    n = fft.next_fast_len(max(reference.shape[1], degraded.shape[1]) + bound, real=True)
+    cross = np.einsum("bf,bf->f", fft.rfft(reference, n).conj(), fft.rfft(degraded, n))
+    scores = fft.irfft(cross, n)[lags] / np.maximum(_norms(reference, degraded, lags), 1e-30)
     best = int(np.argmax(scores))
     if not 0 < best < 2 * bound:
-        return float(best - bound)
+        return float(lags[best])
     # The top of the parabola through the highest score and its neighbours.
-    before, top, after = scores[best - 1 : best + 2]
-    return best - bound + float(0.5 * (before - after) / min(before - 2 * top + after, -1e-30))
+    before, top, after = (float(score) for score in scores[best - 1 : best + 2])
+    return float(lags[best]) + 0.5 * (before - after) / min(before - 2 * top + after, -1e-30)
+
+
+def _norms(reference: np.ndarray, degraded: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """Product of the norms of what overlaps at each lag."""
+    begins, length = np.maximum(0, -lags), (reference.shape[1], degraded.shape[1])
+    n = np.minimum(length[0] - begins, length[1] - begins - lags)
+    sums = [
+        np.concatenate([[0.0], np.cumsum(np.square(x, dtype=np.float64).sum(axis=0))])
+        for x in (reference, degraded)
+    ]
+    energies = [
+        total[begin + n] - total[begin]
+        for total, begin in zip(sums, (begins, begins + lags), strict=True)
+    ]
+    return np.asarray(np.sqrt(energies[0] * energies[1]))
 
 
 def _advance(samples: np.ndarray, fraction: float) -> np.ndarray:

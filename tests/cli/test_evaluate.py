@@ -1,0 +1,218 @@
+"""``vocoder evaluate``: from folders of sound to tables, files and pictures."""
+
+import csv
+import inspect
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from PIL import Image
+
+from vocoder.cli import main
+from vocoder.cli.evaluate import run
+
+CONF = Path(__file__).parents[2] / "conf"
+LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
+QUICK = ("measures=[estoi,lsd]", "workers=1")
+RATE = 22_050
+
+
+def evaluate(*words: str) -> int:
+    return main.run(["evaluate", *words])
+
+
+def report(output: Path) -> dict:
+    found: dict = json.loads((output / "evaluation.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def home(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2 s of each true recording, and a sweep of two systems: one with a little noise, late and
+    upside down, and one with more noise."""
+    home = tmp_path_factory.mktemp("home")
+    draw = np.random.default_rng(0)
+    for name in LINES:
+        samples, _ = soundfile.read(painted / f"reference/{name}.flac", dtype="float64")
+        samples = samples[: 2 * RATE]
+        hiss = samples.std() * draw.standard_normal(len(samples))
+        late = np.concatenate([np.zeros(200), -(samples + 0.01 * hiss)])
+        for place, sound in (
+            ("true", samples),
+            ("sweep/snr=40", late),
+            ("sweep/snr=10", samples + 0.3 * hiss),
+        ):
+            (home / place).mkdir(parents=True, exist_ok=True)
+            soundfile.write(home / place / f"{name}.wav", sound, RATE)
+    return home
+
+
+@pytest.fixture
+def copy(home: Path, tmp_path: Path) -> Path:
+    """The same, to spoil."""
+    return Path(shutil.copytree(home, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def whole(home: Path) -> Path:
+    """Every measure that is not slow."""
+    output = home / "whole"
+    words = [f"reference={home}/true", f"systems={home}/sweep", f"output={output}"]
+    names = "measures=[estoi,visqol,mcd,f0,lsd,mel,loudness]"
+    assert evaluate(*words, "baseline=snr=40", names, "workers=1") == 0
+    return output
+
+
+def test_the_keys_of_the_file_are_those_of_the_command() -> None:
+    values = yaml.safe_load((CONF / "evaluate.yaml").read_text(encoding="utf-8"))
+    del values["defaults"]
+    assert set(values) == set(inspect.signature(run).parameters)
+
+
+def test_the_better_system_is_better_in_every_measure(whole: Path) -> None:
+    found = report(whole)
+    assert found["baseline"] == "snr=40" and found["problems"] == {}
+    good, bad = found["systems"]["snr=40"], found["systems"]["snr=10"]
+    assert len(good) == 8
+    for name, measure in found["measures"].items():
+        if name == "loudness_difference_lu":
+            continue
+        better, worse = good[name]["mean"], bad[name]["mean"]
+        assert (better > worse) == (measure["better"] == "higher"), name
+        assert good[name]["low"] <= better <= good[name]["high"] and good[name]["n"] == 3
+    compared = found["comparisons"]["snr=10"]["estoi"]
+    assert compared["mean"] == pytest.approx(bad["estoi"]["mean"] - good["estoi"]["mean"])
+    assert compared["p"] == pytest.approx(2 / 8)  # of three utterances
+    assert found["versions"]["pystoi"]
+
+
+def test_rows_tell_how_files_were_aligned(whole: Path) -> None:
+    with (whole / "evaluation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["system"], row["utterance"]) for row in rows] == [
+        (system, name) for system in ("snr=10", "snr=40") for name in LINES
+    ]
+    for row in rows:
+        late = row["system"] == "snr=40"
+        assert float(row["delay_ms"]) == pytest.approx(200 / 22.05 * late, abs=0.01)
+        assert row["polarity_inverted"] == str(late).lower()
+        assert float(row["length_difference_s"]) == pytest.approx(200 / RATE * late, abs=1e-3)
+        assert (float(row["estoi"]) > 0.9) == late
+    assert "3 of 6 files had their polarity turned over" in report(whole)["notes"][0]
+
+
+def test_table_and_pictures_are_there(whole: Path) -> None:
+    text = (whole / "evaluation.md").read_text(encoding="utf-8")
+    assert "| `snr=40` | 3 | " in text and "Baseline `snr=40`" in text
+    for name in ("distributions.png", "spectrograms/snr=10.png", "spectrograms/snr=40.png"):
+        picture = np.asarray(Image.open(whole / name).convert("L"))
+        assert picture.std() > 20 and min(picture.shape) > 300
+
+
+def test_results_are_not_replaced(whole: Path, home: Path, capsys: pytest.CaptureFixture) -> None:
+    words = [f"reference={home}/true", f"systems={home}/sweep", f"output={whole}", *QUICK]
+    assert evaluate(*words) == 2
+    assert "evaluation.csv exists" in capsys.readouterr().err
+
+
+def test_processes_find_the_same(home: Path, whole: Path, tmp_path: Path) -> None:
+    words = [f"reference={home}/true", f"systems=[{home}/sweep/snr\\=10]", f"output={tmp_path}"]
+    code = "from vocoder.cli.main import main\nif __name__ == '__main__': main()\n"
+    (tmp_path / "program.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py", "evaluate", *words, "measures=lsd", "workers=2"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    here, there = (report(path)["systems"]["snr=10"] for path in (whole, tmp_path))
+    name = "log_spectral_distance_db"
+    assert there == {name: pytest.approx(here[name], rel=1e-5)}
+
+
+def test_what_is_missing_or_broken_is_listed_and_the_rest_done(
+    copy: Path, capsys: pytest.CaptureFixture
+) -> None:
+    first, second, third = LINES
+    (copy / f"sweep/snr=10/{first}.wav").unlink()
+    soundfile.write(copy / f"sweep/snr=10/{second}.wav", np.zeros(RATE), RATE)
+    soundfile.write(copy / f"sweep/snr=40/{second}.wav", np.full(RATE, 0.1), 16_000)
+    soundfile.write(copy / "sweep/snr=40/extra.wav", np.full(RATE, 0.1), RATE)
+    (copy / f"sweep/snr=40/{first}.wav").write_bytes(b"no sound")
+    output = copy / "out"
+    words = [f"reference={copy}/true", f"systems={copy}/sweep", f"output={output}", *QUICK]
+    assert evaluate(*words) == 2
+    problems = report(output)["problems"]
+    assert problems[f"snr=10: {first}"] == "missing; another system has it"
+    assert "silent" in problems[f"snr=10: {second}"]
+    assert "16000 Hz, its reference 22050 Hz; give sample_rate=" in problems[f"snr=40: {second}"]
+    assert "cannot be read as sound" in problems[f"snr=40: {first}"]
+    assert problems["reference: extra"] == "missing; snr=40 cannot be compared"
+    assert report(output)["systems"]["snr=10"]["estoi"]["n"] == 1
+    printed = capsys.readouterr().out
+    assert f"snr=10: {first}: missing; another system has it" in printed
+    with (output / "evaluation.csv").open(encoding="utf-8", newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["utterance"] == third)
+    assert float(row["estoi"]) > 0
+
+
+def test_other_rates_are_converted_when_told(copy: Path) -> None:
+    for path in (copy / "sweep/snr=40").glob("*.wav"):
+        samples, _ = soundfile.read(path)
+        soundfile.write(path, np.interp(np.arange(0, len(samples), 0.5), np.arange(len(samples)), samples), 2 * RATE)  # fmt: skip # noqa: E501
+    words = [f"reference={copy}/true", f"systems=[{copy}/sweep/snr\\=40]", f"output={copy}/out"]
+    assert evaluate(*words, *QUICK, "sample_rate=16000") == 0
+    assert report(copy / "out")["systems"]["snr=40"]["estoi"]["mean"] > 0.95
+
+
+def test_without_a_reference_sounds_are_rated_alone_and_against_their_pictures(
+    painted: Path, tmp_path: Path
+) -> None:
+    name = LINES[1]
+    words = [f"input={painted}", f"output={tmp_path}/sweep", "inverter.init=zero"]
+    assert main.run(["invert", "-m", *words, "inverter.n_iter=0,8"]) == 0
+    for path in (tmp_path / "sweep").rglob("*.wav"):
+        if path.stem != name:
+            path.unlink()
+    output = tmp_path / "out"
+    words = [f"systems={tmp_path}/sweep", f"output={output}", f"pictures={painted}", "workers=1"]
+    assert evaluate(*words) == 2  # the other pictures have no sound
+    found = report(output)
+    assert found["problems"] == {
+        f"pictures: {other}": "no system has it" for other in LINES if other != name
+    }
+    assert list(found["measures"]) == ["dnsmos", "picture_distance_db"]
+    none, eight = found["systems"].values()
+    assert none["picture_distance_db"]["mean"] > 1.5 * eight["picture_distance_db"]["mean"]
+    assert 1 < eight["dnsmos"]["mean"] < 5
+    assert (output / "spectrograms/inverter.n_iter=8.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("systems=gone", "systems=gone is not a folder"),
+        ("systems={home}/sweep reference=gone", "gone is not a folder"),
+        ("systems={home}/sweep reference={home}/true baseline=snr=4", "did you mean snr=40?"),
+        ("systems={home}/sweep reference={home}/true measures=[estio]", "did you mean estoi?"),
+        ("systems={home}/sweep measures=[estoi]", "measures has estoi, which needs reference="),
+        ("systems={home}/sweep measures=[]", "leaves nothing to do"),
+        ("systems={home}/sweep workers=0", "workers is 0; expected 1 or more"),
+        ("systems={home}/sweep sample_rate=0", "sample_rate is 0; expected 1 or more"),
+        ("systems={home}/sweep pictures={home}/true", "true"),
+    ],
+)
+def test_bad_use_is_one_line(
+    words: str, message: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert evaluate(*words.format(home=home).split(), f"output={tmp_path}/out") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("vocoder: ") and message in line
+    assert not (tmp_path / "out").exists()

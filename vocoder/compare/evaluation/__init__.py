@@ -1,0 +1,1 @@
+"""Systems against references: pairing files, measuring them in processes, and what follows."""

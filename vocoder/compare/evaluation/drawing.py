@@ -1,0 +1,183 @@
+"""Pictures of an evaluation: how figures are spread, and the best, median and worst sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from vocoder.audio import read_audio, read_info
+from vocoder.compare.evaluation.summary import Summary
+from vocoder.compare.evaluation.work import Measured
+from vocoder.compare.metrics.measure import HIGHER, LOWER, ZERO, Column, Pair
+from vocoder.compare.metrics.spectral import comparison_spec
+from vocoder.compare.view import RANGE_DB
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+from vocoder.spectrogram import analyse
+
+SHOWN_S = 8.0  # longer sounds show their beginning
+DIFFERENCE_DB = 30.0  # at which the colours of differences end
+TOP_HZ = 8000.0
+# By what sounds are called best and worst: the first that was measured.
+RANKED_BY = ("visqol", "pesq_wb", "estoi", "mel_distance_db", "picture_distance_db", "dnsmos")
+_COLUMNS = 3  # of panels
+_GOOD_END = {HIGHER: "right is better", LOWER: "left is better", ZERO: "0 is best"}
+
+
+def draw_distributions(
+    path: Path, files: Sequence[Measured], summary: Summary, *, overwrite: bool
+) -> None:
+    """Draw a panel for each measure, every file a dot, with mean and interval, as PNG."""
+    systems = list(summary.means)
+    n_rows = -(-len(summary.columns) // _COLUMNS)
+    n_columns = min(_COLUMNS, len(summary.columns))
+    height = 0.7 + 0.38 * len(systems)
+    figure = Figure(figsize=(4.2 * n_columns + 1, height * n_rows + 0.5), layout="constrained")
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True)
+    shift = np.random.default_rng(0).uniform(-0.22, 0.22, max(len(files), 1))
+    for axes, column in zip(grid.flat, summary.columns, strict=False):
+        for row, system in enumerate(systems):
+            values = [
+                file.values[column.name]
+                for file in files
+                if file.system == system and column.name in file.values
+            ]
+            if not values:
+                continue
+            colour = f"C{row % 10}"
+            at = row + shift[: len(values)]
+            size = float(np.clip(600 / len(values), 4, 36))
+            axes.scatter(values, at, s=size, alpha=0.5, color=colour, linewidths=0)
+            interval = summary.means[system][column.name]
+            axes.plot([interval.low, interval.high], [row, row], color="black", linewidth=2)
+            axes.plot([interval.mean], [row], "o", color="black", markersize=5)
+        if column.better == ZERO:
+            axes.axvline(0, color="grey", linewidth=0.8)
+        axes.set_title(
+            f"{column.title}  ({_GOOD_END[column.better]})", loc="left", fontsize="medium"
+        )
+        axes.grid(axis="x", alpha=0.25)
+    for axes in grid.flat[len(summary.columns) :]:
+        axes.set_visible(False)
+    grid[0, 0].set_yticks(range(len(systems)), systems)
+    grid[0, 0].set_ylim(len(systems) - 0.5, -0.5)
+    figure.suptitle("Every dot a file; black: mean and its 95 % interval", fontsize="medium")
+    _save(figure, path, overwrite=overwrite)
+
+
+def choose(files: Sequence[Measured], columns: Sequence[Column]) -> tuple[Column, list[Measured]]:
+    """The best, the median and the worst file of one system, and by what; fewer if there are fewer.
+
+    Raises
+    ------
+    BadInput
+        Nothing of the system was measured.
+    """
+    by_name = {column.name: column for column in columns}
+    for name in (*RANKED_BY, *by_name):
+        ranked = [file for file in files if name in file.values]
+        if name not in by_name or not ranked:
+            continue
+        better = by_name[name].better
+        ranked.sort(
+            key=lambda file: -file.values[name] if better == HIGHER else abs(file.values[name])
+        )
+        places = sorted({0, (len(ranked) - 1) // 2, len(ranked) - 1})
+        return by_name[name], [ranked[place] for place in places]
+    raise BadInput("nothing was measured, so that there is no best and no worst")
+
+
+def draw_spectrograms(
+    path: Path,
+    chosen: Sequence[Measured],
+    column: Column,
+    references: Mapping[str, Path],
+    sample_rate: int | None,
+    *,
+    overwrite: bool,
+) -> None:
+    """Draw reference, sound and their difference for each chosen file, as PNG.
+
+    Parameters
+    ----------
+    path : Path
+    chosen : sequence of Measured
+        As `choose` orders them.
+    column : Column
+        What they were chosen by.
+    references : mapping of str to Path
+        By utterance; of an utterance without one the sound alone is drawn.
+    sample_rate : int or None
+        To convert to; ``None`` takes the sound's own.
+    overwrite : bool
+    """
+    names = {1: ["only"], 2: ["best", "worst"]}.get(len(chosen), ["best", "median", "worst"])
+    figure = Figure(figsize=(13, 2.7 * len(chosen) + 0.4), layout="constrained")
+    grid = figure.subplots(len(chosen), 3, squeeze=False, sharex="row", sharey=True)
+    for row, name, file in zip(grid, names, chosen, strict=True):
+        rate = sample_rate or read_info(Path(file.path)).sample_rate
+        sound = read_audio(Path(file.path), rate)
+        reference = None
+        if file.utterance in references:
+            pair = Pair(read_audio(references[file.utterance], rate), sound, rate)
+            reference, sound = _db(pair.reference, rate), _db(pair.matched, rate)
+        else:
+            sound = _db(sound, rate)
+        top = float(sound.max() if reference is None else reference.max())
+        floor = top - RANGE_DB
+        _panel(row[1], np.maximum(sound, floor), rate, "magma", floor, top)
+        score = f"{column.title} {file.values[column.name]:.{column.digits}f}"
+        row[1].set_title(f"{file.utterance}, {name}: {score}", loc="left", fontsize="medium")
+        if reference is None:
+            row[1].set_ylabel("kHz")
+            row[0].set_visible(False)
+            row[2].set_visible(False)
+            continue
+        _panel(row[0], np.maximum(reference, floor), rate, "magma", floor, top)
+        row[0].set_title("reference", loc="left", fontsize="medium")
+        row[0].set_ylabel("kHz")
+        apart = np.maximum(sound, floor) - np.maximum(reference, floor)
+        image = _panel(row[2], apart, rate, "RdBu_r", -DIFFERENCE_DB, DIFFERENCE_DB)
+        row[2].set_title("sound above reference, at the same level", loc="left", fontsize="medium")
+        figure.colorbar(image, ax=row[2], label="dB", pad=0.01)
+    for axes in grid[-1]:
+        axes.set_xlabel("seconds")
+    figure.suptitle(chosen[0].system)
+    _save(figure, path, overwrite=overwrite)
+
+
+def _panel(
+    axes: Axes, values: np.ndarray, sample_rate: int, cmap: str, low: float, high: float
+) -> AxesImage:
+    hop_s = comparison_spec(sample_rate, None).hop_length / sample_rate
+    image = axes.imshow(
+        values,
+        origin="lower",
+        aspect="auto",
+        cmap=cmap,
+        vmin=low,
+        vmax=high,
+        extent=(0, values.shape[1] * hop_s, 0, sample_rate / 2000),
+    )
+    axes.set_ylim(0, min(TOP_HZ, sample_rate / 2) / 1000)
+    return image
+
+
+def _db(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Levels in dB, ``(bins, frames)``, of the beginning."""
+    spec = comparison_spec(sample_rate, None)
+    shown = np.asarray(samples[: int(SHOWN_S * sample_rate)], np.float32)
+    padded = np.pad(shown, (0, max(0, spec.n_fft - len(shown))))
+    values = analyse(torch.from_numpy(padded)[None], spec).values[0].numpy()
+    return np.asarray(20 * np.log10(np.maximum(values, 1e-9)))
+
+
+def _save(figure: Figure, path: Path, *, overwrite: bool) -> None:
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
