@@ -6,7 +6,8 @@ What a repair learns from the pictures of one pix2pix run may fit that run only,
 runs, of another program (our own small one), other seeds, other tasks and other stages of training:
 telephone speech to clean speech, its band, noise and coarseness drawn anew for every line. Only the
 corpus's training lines are painted. Writes a folder that ``data=painted`` reads:
-``results/``, ``manifest.csv`` and ``spec.yaml``. Stopped half-way, the same command goes on.
+``results/``, ``reference/``, ``manifest.csv`` and ``spec.yaml``. Stopped half-way, the same command
+goes on.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tqdm import tqdm
 
 from recipes.painter.network import L1_WEIGHT, Judge, Painter, initialise
 from vocoder import load
+from vocoder.audio import write_audio
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 from vocoder.image.codec.base import Codec
@@ -96,6 +98,8 @@ class Studio:
                 self._save(state, step + 1)
             if step + 1 in stages:
                 self.paint(stages.index(step + 1))
+        for stage in range(STAGES):  # what was not yet, such as lines added to the corpus
+            self.paint(stage)
         self.finish()
 
     def pictures(self, line: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -141,12 +145,13 @@ class Studio:
             rng = np.random.default_rng((self.seed, 1 << 40, line))
             pictures, _ = self.pictures(line, rng)
             for number, picture in enumerate(pictures):
+                path = folder / f"{self.name(line)}__{number:02d}_fake_B.png"
+                if path.exists():  # from before an interruption
+                    continue
                 painted = self.painter(picture[None])[0]
                 # Fractions are cut off, as junyanz's program does.
                 pixels = ((painted + 1) / 2 * 255).permute(1, 2, 0).numpy().astype(np.uint8)
-                with atomic_path(
-                    folder / f"{self.name(line)}__{number:02d}_fake_B.png", overwrite=True
-                ) as temporary:
+                with atomic_path(path, overwrite=False) as temporary:
                     Image.fromarray(pixels).save(temporary)
 
     @property
@@ -155,13 +160,20 @@ class Studio:
         return self.output / "results" / "painter" / "train_latest" / "images"
 
     def name(self, line: int) -> str:
-        """A line's utterance, as a data set would call it."""
-        return self.corpus.clips[line].path.rsplit(".", 1)[0].replace("/", "__")
+        """A line's utterance, as a data set would call it; files may hold several."""
+        clip = self.corpus.clips[line]
+        return f"{clip.path.rsplit('.', 1)[0].replace('/', '__')}_{clip.start_sample}"
 
     def finish(self) -> None:
-        """Write the manifest and the settings."""
+        """Write the recordings as they were painted, the manifest and the settings."""
         rows = []
-        for line, clip in enumerate(self.corpus.clips):
+        for line, clip in enumerate(tqdm(self.corpus.clips, desc="reference", unit="line")):
+            write_audio(
+                self.output / "reference" / f"{self.name(line)}.flac",
+                self.corpus.read(line),
+                self.spec.sample_rate,
+                overwrite=True,
+            )
             total = self.spec.n_frames(clip.samples)
             gain_db = 20 * float(np.log10(self.gain(line)))
             for number, start in enumerate(range(0, total, TILE_FRAMES)):

@@ -101,12 +101,12 @@ def test_what_is_measured_is_not_measured_again(
 ) -> None:
     seen = []
 
-    def one_process(tasks: list[quality.Task], processes: int) -> Any:
+    def one_process(work: Any, tasks: list[quality.Task], processes: int) -> Any:
         for task in tasks:
             seen.append((task.system, task.line))
-            yield task, quality.measure_line(task)
+            yield task, work(task)
 
-    monkeypatch.setattr(quality, "measured", one_process)
+    monkeypatch.setattr(quality, "in_processes", one_process)
     coarse = GRAY8.replace("gray8", "gray8:db_max=100.0")
     output = tmp_path / "out"
     arguments = [str(corpus), str(output), GRAY8]
@@ -133,16 +133,9 @@ def test_lines_of_a_split_are_spread_evenly(corpus: Path) -> None:
         quality.chosen_lines(corpus / "cs_m", "test", None)
 
 
-def test_the_interval_narrows_with_the_root_of_the_number_of_lines() -> None:
-    values = np.random.default_rng(1).standard_normal(400)
-    mean, low, _, high = quality.interval(list(values), 4).replace("(", "").replace(")", "").split()
-    assert float(mean) == pytest.approx(values.mean(), abs=1e-3)
-    assert float(high) - float(low) == pytest.approx(2 * 1.96 / 20, rel=0.15)
-
-
 def test_a_process_of_its_own_measures_the_same(corpus: Path) -> None:
     task = quality.Task("seed_tiff", "cs_m/a", corpus / "cs_m/a.flac", pesq=False)
-    ((done, found),) = quality.measured([task], processes=1)
+    ((done, found),) = quality.in_processes(quality.measure_line, [task], processes=1)
     here = quality.measure_line(task)
     assert done == task
     assert found["estoi"] == pytest.approx(here["estoi"], abs=1e-3)

@@ -141,7 +141,7 @@ def _dnsmos_difference(reference: np.ndarray, sound: np.ndarray, sample_rate: in
 
 # In the order of the tables. Spectra are compared at the same level, which is a measure of its own.
 MEASURES: dict[str, Measure] = {
-    "estoi": _single(Column("estoi", "ESTOI", HIGHER, 3), estoi, "pystoi"),
+    "estoi": _single(Column("estoi", "ESTOI", HIGHER, 3), estoi),
     "visqol": _single(
         Column("visqol", "ViSQOL", HIGHER, 2), visqol, "visqol", "ai_edge_litert.interpreter"
     ),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pystoi
 import soxr
 
 from vocoder.compare.alignment import checked, checked_pair
@@ -38,10 +39,9 @@ def estoi(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> floa
     Raises
     ------
     BadInput
-        Unequal lengths, silence, less than 0.4 s of speech, or pystoi is not installed.
+        Unequal lengths, silence, or less than 0.4 s of speech.
     """
     reference, degraded = checked_pair(reference, degraded)
-    pystoi = optional_package("pystoi", "ESTOI", extra="evaluate")
     with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         value = float(pystoi.stoi(reference, degraded, sample_rate, extended=True))
