@@ -1,6 +1,7 @@
 """The corpus recipe on tiny packages of real speech: no network."""
 
 import csv
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from recipes.fillets import fetch
+from recipes.fillets import corpus, fetch
 from vocoder.errors import BadInput
+from vocoder.train.corpus import read_corpus
 
 SOUND = Path("usr/share/games/fillets-ng/sound")
 
@@ -167,3 +169,100 @@ def test_a_failing_tool_is_quoted(tmp_path: Path) -> None:
         (tmp_path / f"{package}_1_all.deb").write_text("no archive")
     with pytest.raises(BadInput, match=r"dpkg -x .* failed: .*"):
         fetch.fetch(tmp_path / "out", tmp_path)
+
+
+@pytest.fixture
+def fetched(tmp_path: Path, speech: np.ndarray) -> Path:
+    """What `fetch` leaves: of two speakers a held-out line, four good ones and four bad ones."""
+    folder = tmp_path / "fetched"
+    noise = np.random.default_rng(0).standard_normal(len(speech)).astype(np.float32)
+    quiet = np.zeros(15_000, np.float32)
+    short = speech[:4_000]
+    lines = []
+    for speaker, test, level in (("cs_m", "bar-m-one", 1.0), ("nl_v", "semafor-v", 0.98)):
+        own = level * speech  # so that no two files are the same
+        padded = np.concatenate([quiet, own, quiet])
+        sounds: dict[str, np.ndarray] = {
+            test: 0.95 * padded,
+            **{f"good{k}": padded * 0.9**k for k in range(4)},
+        }
+        sounds |= {
+            "noisy": own + 0.02 * noise,
+            "offset": own + 0.02,
+            "clipped": np.clip(own * 8, -fetch.GAIN, fetch.GAIN),
+            "nothing": 0.01 * level * noise,
+            "pause": np.concatenate([own, quiet, own]),
+            "short": np.concatenate([quiet, level * short, quiet]),
+        }
+        for name, sound in sounds.items():
+            line = f"{speaker}/{name}"
+            path = folder / f"{line}.flac"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, sound, fetch.SAMPLE_RATE)
+            lines.append(fetch.measure(line, path, "test" if name == test else "train"))
+    (folder / "copyright").write_text("GNU General Public License, version 2")
+    with (folder / "lines.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(vars(lines[0])))
+        writer.writeheader()
+        writer.writerows(vars(line) for line in lines)
+    return folder
+
+
+def test_lines_become_a_clean_corpus(
+    fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(corpus, "VAL_LINES", 2)
+    output = tmp_path / "corpus"
+    assert corpus.main([str(fetched), str(output)]) == 0
+    clips = read_corpus(output)
+    by_split = {
+        split: [clip for clip in clips if clip.split == split] for split in ("train", "val", "test")
+    }
+    # Held out are those of the list and no other, whole.
+    assert [clip.path for clip in by_split["test"]] == [
+        "cs_m/bar-m-one.flac",
+        "nl_v/semafor-v.flac",
+    ]
+    for clip in by_split["test"]:
+        assert (clip.start_sample, clip.samples) == (0, soundfile.info(output / clip.path).frames)
+    # Validation lines come from the training lines of every speaker.
+    assert [clip.speaker for clip in by_split["val"]] == ["cs_m", "cs_m", "nl_v", "nl_v"]
+    assert all("good" in clip.path for clip in by_split["val"])
+    # The rest is trimmed; a long pause makes two clips of a line.
+    assert {clip.path.split("/")[1] for clip in by_split["train"]} <= {
+        *(f"good{k}.flac" for k in range(4)),
+        "pause.flac",
+    }
+    assert [clip.path for clip in clips].count("cs_m/pause.flac") == 2
+    for clip in by_split["train"] + by_split["val"]:
+        assert clip.seconds < 2.5 + 2 * corpus.CUT.margin_s + 0.1
+    report = json.loads((output / "report.json").read_text())
+    reasons = {(Path(one["source"]).stem, one["reason"]) for one in report["dropped"]}
+    assert reasons == {
+        ("noisy", "noisy"),
+        ("offset", "constant offset"),
+        ("clipped", "clipped"),
+        ("nothing", "no speech"),
+    }
+    assert report["left_out"]["cs_m"]["too short"]["minutes"] > 0
+    assert not (output / "cs_m/noisy.flac").exists()
+    assert "GNU General Public License" in (output / "copyright").read_text()
+    assert "| cs_m | noisy | 1 |" in capsys.readouterr().out
+
+    assert corpus.main([str(fetched), str(output)]) == 2
+    assert "is no half-done corpus" in capsys.readouterr().err
+    again = tmp_path / "again"
+    assert corpus.main([str(fetched), str(again)]) == 0
+    assert (again / "corpus.csv").read_text() == (output / "corpus.csv").read_text()
+
+
+def test_a_corpus_of_other_lines_is_refused(
+    fetched: Path, tmp_path: Path, held_out: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert corpus.main([str(fetched), str(tmp_path / "out")]) == 2
+    assert "cs_m has 4 training lines of 2.0 to 6.0 s; expected 12" in capsys.readouterr().err
+    held_out.write_text("cs_m/bar-m-one\n")
+    assert corpus.main([str(fetched), str(tmp_path / "out")]) == 2
+    assert "are not those of test.txt" in capsys.readouterr().err
+    assert corpus.main([str(tmp_path), str(tmp_path / "out")]) == 2
+    assert "run recipes/fillets/fetch.py first" in capsys.readouterr().err

@@ -1,0 +1,206 @@
+"""Make the fetched lines into a corpus to train on: cleaned, trimmed and split.
+
+    python -m recipes.fillets.corpus outputs/fillets outputs/corpus_fillets
+
+Writes the recordings as they are, ``corpus.csv``, which says which stretch of each is used, and a
+report of what was kept and left out (``report.md``, ``report.json``, ``levels.png``). Stopped
+half-way, the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import shutil
+import sys
+from collections import Counter
+from dataclasses import asdict, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from recipes.fillets.fetch import SAMPLE_RATE, held_out_lines
+from vocoder.audio import read_audio
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+from vocoder.train.corpus.activity import listen
+from vocoder.train.corpus.cleaning import Limits, quality
+from vocoder.train.corpus.cut import Cut, cut
+from vocoder.train.corpus.levels import levels
+from vocoder.train.corpus.manifest import Clip, write_corpus
+from vocoder.train.corpus.partial import Partial
+from vocoder.train.corpus.report import Dropped, Report
+from vocoder.train.corpus.spans import Span
+from vocoder.train.corpus.splitting import draw
+
+CUT, LIMITS = Cut(), Limits()
+VAL_LINES = 12  # of every speaker, as in the held-out list
+VAL_S = (2.0, 6.0)
+NO_SPEECH = "no speech"
+
+Kept = list[tuple[Clip, float]]  # with the SNR
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("recordings", type=Path, help="folder that recipes/fillets/fetch.py wrote")
+    parser.add_argument("output", type=Path, help="new folder for the corpus")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw of validation lines")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        report = build(given.recordings, given.output, given.seed)
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(report.tables())
+    print(
+        f"{given.output}: {len(report.clips)} clips; licence: GPL-2, see {given.output}/copyright"
+    )
+    return 0
+
+
+def build(recordings: Path, output: Path, seed: int) -> Report:
+    """The whole recipe: fetched lines to a corpus.
+
+    Raises
+    ------
+    BadInput
+        No fetched lines, another split than ``test.txt``, or the output holds something else.
+    """
+    lines = read_lines(recordings)
+    settings = {"seed": seed, **asdict(CUT), **asdict(LIMITS)}
+    partial = Partial(output, settings)
+    kept: Kept = []
+    dropped: list[Dropped] = []
+    left_out_s: dict[str, dict[str, float]] = {}
+    for speaker, rows in groupby(lines, key=lambda row: row["speaker"]):
+        own = list(rows)
+        key = hashlib.sha256(repr(own).encode()).hexdigest()
+        if (piece := partial.done(speaker, key)) is None:
+            piece = speaker_piece(recordings, output, own)
+            partial.note(speaker, key, piece)
+        kept += [(Clip(**clip), snr_db) for clip, snr_db in piece["kept"]]
+        dropped += [Dropped(**one) for one in piece["dropped"]]
+        left_out_s[speaker] = piece["left_out_s"]
+    kept = with_validation(kept, seed)
+    with atomic_path(output / "copyright", overwrite=True) as temporary:
+        shutil.copyfile(recordings / "copyright", temporary)
+    report = Report(
+        title="Fish Fillets: four speakers of dialogue",
+        settings=settings,
+        clips=[clip for clip, _ in kept],
+        snr_db=[snr_db for _, snr_db in kept],
+        dropped=dropped,
+        left_out_s=left_out_s,
+        notes=[
+            "The recordings are under GPL-2; see the file copyright.",
+            "Test lines are those of recipes/fillets/test.txt, whole and whatever their quality; "
+            "all others are trimmed.",
+        ],
+    )
+    report.write(output)
+    write_corpus(output, report.clips, overwrite=True)
+    partial.finish()
+    return report
+
+
+def read_lines(recordings: Path) -> list[dict[str, str]]:
+    """Rows of ``lines.csv``, in order.
+
+    Raises
+    ------
+    BadInput
+        Not there, or its held-out lines are not those of ``test.txt``.
+    """
+    path = recordings / "lines.csv"
+    if not path.is_file():
+        raise BadInput(f"{path} is missing; run recipes/fillets/fetch.py first")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["line"])
+    if {row["line"] for row in rows if row["split"] == "test"} != held_out_lines():
+        raise BadInput(f"the test lines of {path} are not those of test.txt; fetch them anew")
+    return rows
+
+
+def speaker_piece(recordings: Path, output: Path, rows: list[dict[str, str]]) -> dict[str, Any]:
+    """Copy and measure the lines of a speaker; all as JSON values."""
+    kept: list[tuple[dict[str, Any], float]] = []
+    dropped: list[dict[str, Any]] = []
+    left_out_s: dict[str, float] = {}
+    for row in tqdm(rows, desc=rows[0]["speaker"], unit="line", disable=None):
+        name = f"{row['line']}.flac"
+        samples = read_audio(recordings / name, SAMPLE_RATE)
+        activity = listen(samples, SAMPLE_RATE)
+        whole = Span(0.0, len(samples) / SAMPLE_RATE)
+        spans = [whole]
+        if row["split"] != "test":
+            clipped = int(row["clipped_samples"]) / len(samples)
+            measured = quality(samples, activity.snr_db(whole), clipped)
+            fault = LIMITS.fault(measured) if activity.speech else NO_SPEECH
+            if fault is not None:
+                one = Dropped(name, row["speaker"], 0.0, whole.length_s, fault)
+                dropped.append(asdict(one))
+                continue
+            cuts = cut(activity, whole.length_s, CUT)
+            spans = cuts.spans
+            for reason, seconds in cuts.left_out_s.items():
+                left_out_s[reason] = left_out_s.get(reason, 0.0) + seconds
+        if spans:
+            with atomic_path(output / name, overwrite=True) as temporary:
+                shutil.copyfile(recordings / name, temporary)
+        sha256 = hashlib.sha256((recordings / name).read_bytes()).hexdigest()
+        for span in spans:
+            first, last = (round(edge * SAMPLE_RATE) for edge in span)
+            clip = Clip(
+                path=name,
+                speaker=row["speaker"],
+                split=row["split"],
+                start_sample=first,
+                samples=last - first,
+                sample_rate=SAMPLE_RATE,
+                sha256=sha256,
+                **levels(samples[first:last])._asdict(),
+            )
+            kept.append((asdict(clip), activity.snr_db(span)))
+    return {"kept": kept, "dropped": dropped, "left_out_s": left_out_s}
+
+
+def with_validation(kept: Kept, seed: int) -> Kept:
+    """Make some training lines of every speaker validation lines.
+
+    Only lines are drawn that are one clip, of a middle length.
+
+    Raises
+    ------
+    BadInput
+        A speaker has too few of them.
+    """
+    counts = Counter(clip.path for clip, _ in kept)
+    chosen: set[str] = set()
+    for speaker in sorted({clip.speaker for clip, _ in kept}):
+        candidates = [
+            clip.path
+            for clip, _ in kept
+            if (clip.speaker, clip.split) == (speaker, "train")
+            and counts[clip.path] == 1
+            and VAL_S[0] <= clip.seconds <= VAL_S[1]
+        ]
+        if len(candidates) < VAL_LINES:
+            raise BadInput(
+                f"{speaker} has {len(candidates)} training lines of {VAL_S[0]} to {VAL_S[1]} s; "
+                f"expected {VAL_LINES} to validate on"
+            )
+        chosen |= {*draw(candidates, seed)[:VAL_LINES]}
+    return [
+        (replace(clip, split="val") if clip.path in chosen else clip, snr_db)
+        for clip, snr_db in kept
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

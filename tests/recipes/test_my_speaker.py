@@ -1,0 +1,237 @@
+"""Anyone's recordings become a corpus of one speaker: short dialogues of real speech."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from recipes.my_speaker import __main__ as my_speaker
+from recipes.my_speaker.prepare import Work
+from vocoder.audio import read_audio
+from vocoder.train.corpus import Clip, Corpus, read_corpus
+
+RATE, NATIVE = 22_050, 32_000
+REFERENCE = Path(__file__).parents[1] / "data/pix2pix/reference"
+TURN_S = 4.0  # every speaker's turn, 2 s of which are speech, and the rest a pause
+
+
+@pytest.fixture(scope="module")
+def voices() -> dict[str, np.ndarray]:
+    """Two seconds of a man and of a woman at another rate than the corpus."""
+    lines = {"ben": "nl_m__m-obdivovat", "anna": "nl_v__poh-v-forma"}
+    return {
+        name: read_audio(REFERENCE / f"{line}.flac", NATIVE)[16_000 : 16_000 + 2 * NATIVE]
+        for name, line in lines.items()
+    }
+
+
+@pytest.fixture(autouse=True)
+def little_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(my_speaker, "LEAST_S", 5.0)
+
+
+def dialogue(path: Path, voices: dict[str, np.ndarray], n_turns: int) -> list[tuple[float, str]]:
+    """Write turns of both, each at another level so that no two are equal; who begins when."""
+    sound = np.zeros((round(n_turns * TURN_S * NATIVE), 2), np.float32)
+    sound[:] = 1e-4 * np.random.default_rng(n_turns).standard_normal(sound.shape)
+    turns = []
+    for k in range(n_turns):
+        name = ("anna", "ben")[k % 2]
+        first = round(k * TURN_S * NATIVE) + NATIVE
+        sound[first : first + 2 * NATIVE] += (1 - 0.01 * k) * voices[name][:, None]
+        turns.append((k * TURN_S + 1, name))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, sound, NATIVE, subtype="PCM_16")
+    return turns
+
+
+def rttm(turns: list[tuple[float, str]]) -> str:
+    return "".join(
+        f"SPEAKER talk 1 {start_s} 2.0 <NA> <NA> {name} <NA> <NA>\n" for start_s, name in turns
+    )
+
+
+def stamp(seconds: float) -> str:
+    return f"00:{int(seconds // 60):02d}:{seconds % 60:06.3f}"
+
+
+def vtt(turns: list[tuple[float, str]]) -> str:
+    cues = [f"{stamp(t)} --> {stamp(t + 2)}\n<v {name}>words\n" for t, name in turns]
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def srt(turns: list[tuple[float, str]]) -> str:
+    cues = [
+        f"{n}\n{stamp(t).replace('.', ',')} --> {stamp(t + 2).replace('.', ',')}\n{name}: words\n"
+        for n, (t, name) in enumerate(turns, start=1)
+    ]
+    return "\r\n".join(cues)
+
+
+def made(*arguments: object) -> int:
+    return my_speaker.main([str(argument) for argument in arguments])
+
+
+def owners(clips: list[Clip], turns: list[tuple[float, str]]) -> list[str]:
+    """Whose turn every clip lies in, with its margins; the name says when it begins."""
+    found = []
+    for clip in clips:
+        start_s = int(Path(clip.path).stem) / 1000
+        (name,) = [n for t, n in turns if t - 0.3 < start_s < start_s + clip.seconds < t + 2.5]
+        found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("write", [rttm, vtt, srt])
+def test_one_speaker_of_a_dialogue(tmp_path, voices, write):
+    turns = dialogue(tmp_path / "in/talk.wav", voices, 12)
+    (tmp_path / f"in/talk.{write.__name__}").write_text(write(turns))
+    output = tmp_path / "out"
+    assert made(tmp_path / "in", output, "--speaker", "anna") == 0
+    clips = read_corpus(output)
+    assert len(clips) == 6
+    assert owners(clips, turns) == ["anna"] * 6
+    assert {clip.speaker for clip in clips} == {"anna"}
+    assert {clip.split for clip in clips} == {"train", "val", "test"}
+    info = soundfile.info(output / clips[0].path)
+    assert (info.samplerate, info.channels, info.subtype) == (RATE, 1, "PCM_16")
+    corpus = Corpus(output, "train", sample_rate=RATE)
+    heard = corpus.read(0)
+    true = read_audio(tmp_path / "in/talk.wav", RATE)
+    start = round(int(Path(corpus.clips[0].path).stem) / 1000 * RATE)
+    differences = [  # the name says to a millisecond where the clip begins
+        np.abs(heard - true[start + shift :][: len(heard)]).max() for shift in range(-12, 13)
+    ]
+    assert min(differences) < 5e-4  # of which the mean that was taken away
+    assert sorted(path.name for path in output.iterdir()) == sorted(
+        ["corpus.csv", "report.json", "report.md", "levels.png", "talk", ".decoded"]
+    )
+
+
+def test_without_labels_all_speech_is_taken(tmp_path, voices, capsys):
+    turns = dialogue(tmp_path / "in/talk.wav", voices, 6)
+    soundfile.write(tmp_path / "in/silence.wav", np.zeros(NATIVE), NATIVE)
+    assert made(tmp_path / "in", tmp_path / "out", "--speaker", "we") == 0
+    clips = read_corpus(tmp_path / "out")
+    assert owners(clips, turns) == ["anna", "ben"] * 3
+    assert {clip.speaker for clip in clips} == {"we"}
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["left_out"]["we"]["silence"]["minutes"] > 0.15
+    assert "| we | silence |" in capsys.readouterr().out
+    # A single file does as well, and names the speaker.
+    assert made(tmp_path / "in/talk.wav", tmp_path / "one") == 0
+    assert {clip.speaker for clip in read_corpus(tmp_path / "one")} == {"talk"}
+
+
+def test_noisy_clipped_and_doubled_clips_are_left_out(tmp_path, voices):
+    folder = tmp_path / "in"
+    dialogue(folder / "a.wav", voices, 6)
+    sound, _ = soundfile.read(folder / "a.wav")
+    soundfile.write(folder / "b.wav", sound, NATIVE)
+    soundfile.write(folder / "loud.wav", np.clip(20 * sound, -1, 1), NATIVE)
+    noise = 0.02 * np.random.default_rng(0).standard_normal(sound.shape)
+    soundfile.write(folder / "noisy.wav", sound + noise, NATIVE)
+    soundfile.write(folder / "far.wav", 0.01 * sound, NATIVE)
+    assert made(folder, tmp_path / "out") == 0
+    assert {Path(clip.path).parts[0] for clip in read_corpus(tmp_path / "out")} == {"a"}
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    reasons = {(one["source"], one["reason"]) for one in report["dropped"]}
+    assert reasons == {
+        ("b.wav", "the same as another"),
+        ("loud.wav", "clipped"),
+        ("noisy.wav", "noisy"),
+        ("far.wav", "too quiet"),
+    }
+
+
+def test_bad_recordings_are_named_and_the_others_used(tmp_path, voices, capsys):
+    folder = tmp_path / "in"
+    turns = dialogue(folder / "talk.wav", voices, 12)
+    (folder / "talk.rttm").write_text(rttm(turns))
+    dialogue(folder / "unlabelled.wav", voices, 2)
+    (folder / "broken.wav").write_text("no sound")
+    (folder / "broken.rttm").write_text(rttm(turns[:2]))
+    dialogue(folder / "short.wav", voices, 2)
+    (folder / "short.rttm").write_text(rttm(turns))
+    dialogue(folder / "faulty.wav", voices, 2)
+    (folder / "faulty.srt").write_text("1\n00:00:01 -> 00:00:02\nA: hello")
+    assert made(folder, tmp_path / "out", "--speaker", "anna") == 2
+    assert len(read_corpus(tmp_path / "out")) == 6
+    said = capsys.readouterr().err
+    for words in (
+        "unlabelled.wav: nothing says who speaks",
+        "broken.wav cannot be read as sound",
+        "short.rttm, line 3: begins at 9.00 s, but",
+        "faulty.srt, line 2: '00:00:01 -> 00:00:02'; expected the number",
+    ):
+        assert words in said
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert set(report["failed"]) == {
+        f"{n}.wav" for n in ("unlabelled", "broken", "short", "faulty")
+    }
+
+
+def test_a_stopped_run_goes_on(tmp_path, voices, monkeypatch):
+    folder, output = tmp_path / "in", tmp_path / "out"
+    for k in range(3):
+        dialogue(folder / f"{k}.wav", voices, 2 + k)
+    prepare = Work.prepare
+    done: list[str] = []
+
+    def stopping(work, source):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(source.name)
+        return prepare(work, source)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Work, "prepare", stopping)
+        assert made(folder, output) == 130
+    assert not (output / "corpus.csv").exists()
+    assert made(folder, output, "--snr", "30") == 2  # begun with other settings
+    done.clear()
+    monkeypatch.setattr(Work, "prepare", stopping)
+    assert made(folder, output) == 0
+    assert done == ["2"]
+    assert len(read_corpus(output)) == 2 + 3 + 4
+    assert made(folder, output) == 2  # finished
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "labels name several speakers: anna (0.1 min), ben (0.1 min); choose one"),
+        (["--speaker", "ana"], "no label names ana; did you mean anna?"),
+        (["--speaker", "anna"], "expected 5 s at least, better 10 minutes (left out: other"),
+        (["--channel", "left"], "--channel is 'left'; expected mix or a number from 1"),
+        (["--speaker", "anna", "--channel", "3"], "has 2; give mix or 1 to 2"),
+        (["--speaker", "anna", "--spec", "mel"], "spec=mel does not exist"),
+        (["--speaker", "anna", "--margin", "1"], "margin is 1.0 s; expected 0 to 0.25 s"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(tmp_path, voices, capsys, arguments, message):
+    turns = dialogue(tmp_path / "in/talk.wav", voices, 4)
+    (tmp_path / "in/talk.rttm").write_text(rttm(turns))
+    assert made(tmp_path / "in", tmp_path / "out", *arguments) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.startswith("error: ")
+
+
+def test_labels_of_another_cut_are_noticed(tmp_path, voices, capsys):
+    turns = dialogue(tmp_path / "in/talk.wav", voices, 6)
+    (tmp_path / "in/talk.rttm").write_text(rttm([(t + 1.5, name) for t, name in turns]))
+    assert made(tmp_path / "in", tmp_path / "out", "--speaker", "anna") == 2
+    assert "that talk.rttm labels; are they shifted, or of another cut?" in capsys.readouterr().err
+
+
+def test_the_table_has_the_promised_columns(tmp_path, voices):
+    dialogue(tmp_path / "in/talk.wav", voices, 6)
+    assert made(tmp_path / "in", tmp_path / "out") == 0
+    with (tmp_path / "out/corpus.csv").open(newline="") as file:
+        columns = csv.DictReader(file).fieldnames
+    promised = "path,speaker,split,start_sample,samples,sample_rate,peak_dbfs,rms_dbfs,sha256"
+    assert columns == promised.split(",")

@@ -1,0 +1,201 @@
+"""Subtitles and diarisation as they are found in the wild."""
+
+from pathlib import Path
+
+import pytest
+
+from vocoder.errors import BadInput
+from vocoder.train.corpus.cues import Labels, choose_speaker, find_labels, read_labels
+from vocoder.train.corpus.spans import Span
+
+
+def read(folder: Path, name: str, content: str | bytes) -> Labels:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_labels(path, folder / "talk.wav")
+
+
+def told(labels: Labels) -> list[tuple[float, float, str | None]]:
+    return [(*cue.span, cue.speaker) for cue in labels.cues]
+
+
+SRT = """1
+00:00:01,500 --> 00:00:03,000
+ANNA: Good morning.
+
+2
+00:00:03.200 --> 00:00:05.000 X1:10 X2:20
+<i>BEN: And to</i>
+you.
+
+3
+00:00:05,5 --> 00:00:06,25
+{\\an8}- ANNA: Well: I never!
+
+4
+01:02:03,004 --> 01:02:04,000
+BEN: Good bye.
+"""
+SRT_TOLD = [
+    (1.5, 3.0, "ANNA"),
+    (3.2, 5.0, "BEN"),
+    (5.5, 6.25, "ANNA"),
+    (3723.004, 3724.0, "BEN"),
+]
+
+
+def test_srt(tmp_path):
+    assert told(read(tmp_path, "talk.srt", SRT)) == SRT_TOLD
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeff" + SRT,
+        SRT.replace("\n", "\r\n"),
+        SRT.replace("\n", "\r"),
+        SRT.encode("utf-16"),
+        "\n\n" + SRT.rstrip(),
+        SRT.replace("\n\n", "\n"),  # cues without an empty line between
+        SRT.replace("\n\n", "\n \n\n"),
+    ],
+    ids=["bom", "crlf", "cr", "utf-16", "blank lines", "no gaps", "wide gaps"],
+)
+def test_srt_of_many_editors(tmp_path, content):
+    assert told(read(tmp_path, "talk.srt", content)) == SRT_TOLD
+
+
+def cue(*text: str, n: int = 2) -> str:
+    """A cue of these lines, after others that introduce two names."""
+    names = [f"{k}\n00:00:0{k},0 --> 00:00:0{k},9\n{who}: yes\n\n" for k in (1, 2) for who in "AB"]
+    return "".join(names) + "9\n00:00:09,0 --> 00:00:10,0\n" + "\n".join(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "speaker"),
+    [
+        (["A: hello"], "A"),
+        (["A: hello", "and more"], "A"),
+        (["A: hello", "B: hello"], None),
+        (["... and so on", "B: hello"], None),
+        (["- hello", "- hello"], None),
+        (["A: - hello", "- hello"], "A"),
+        (["- A: hello", "- hello"], None),
+        (["Well: I never"], None),
+        (["at 10:30 precisely"], None),
+        (["hello"], None),
+        ([], None),
+    ],
+)
+def test_who_speaks_a_cue(tmp_path, text, speaker):
+    assert read(tmp_path, "talk.srt", cue(*text)).cues[-1].speaker == speaker
+
+
+def test_vtt(tmp_path):
+    labels = read(
+        tmp_path,
+        "talk.vtt",
+        "WEBVTT - a title\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000\n\n"
+        "NOTE\nwho speaks: see below\n\n"
+        "STYLE\n::cue { color: red }\n\n"
+        "00:01.500 --> 00:03.000 align:start\n<v.loud Anna Lee>Good <b>morning</b></v>\n\n"
+        "intro\n00:00:03.000 --> 00:00:05.000\n<v Ben>you</v> <v Anna Lee>and you</v>\n\n"
+        "NOTE Ben: from here on\n\n"
+        "6\n00:00:05.000 --> 00:00:05.000\n<v Ben>no time at all\n\n"
+        "7\n00:00:06.000 --> 00:00:07.000\nand <v Ben>after words\n\n"
+        "8\n00:00:07.000 --> 00:00:08.000\nnobody\n",
+    )
+    assert told(labels) == [
+        (1.5, 3.0, "Anna Lee"),
+        (3.0, 5.0, None),
+        (6.0, 7.0, None),
+        (7.0, 8.0, None),
+    ]
+
+
+RTTM = (
+    ";; a comment\n"
+    "SPKR-INFO talk 1 <NA> <NA> <NA> unknown anna <NA>\n"
+    "SPEAKER talk 1 4.5 1.5 <NA> <NA> ben <NA> <NA>\n"
+    "SPEAKER talk 1 1.0 2,25 <NA> <NA> anna <NA> <NA>\r\n"
+    "\n"
+    "SPEAKER talk 1 5.0 0.000 <NA> <NA> anna <NA> <NA>\n"
+)
+
+
+def test_rttm(tmp_path):
+    assert told(read(tmp_path, "talk.rttm", RTTM)) == [(1.0, 3.25, "anna"), (4.5, 6.0, "ben")]
+    both = RTTM + "SPEAKER other 1 0.0 9.0 <NA> <NA> cleo <NA> <NA>\n"
+    assert set(read(tmp_path, "talk.rttm", both).speakers) == {"anna", "ben"}
+    with pytest.raises(BadInput, match="is about other, third, but not about talk"):
+        read(tmp_path, "talk.rttm", both.replace("talk", "third"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.srt", "", "holds no cues"),
+        ("a.srt", SRT.replace("03,000", "03;000"), "line 2: '00:00:01,500 --> 00:00:03;000'"),
+        ("a.srt", SRT.replace(" --> 00:00:03", "-->00:00:01"), "line 2: ends at 1 s, before it"),
+        ("a.srt", SRT.replace("00:00:01,500", "00:61:01,500"), "line 2: 61 minutes"),
+        ("a.srt", "[Script Info]\n" + SRT, r"line 1: '\[Script Info\]'; expected the number"),
+        (
+            "a.srt",
+            SRT.replace("morning", "día").encode("latin-1"),
+            "line 3: byte 0xed is not UTF-8",
+        ),
+        ("a.srt", SRT.replace("morning", "mor\0ning"), "line 3: holds a zero byte"),
+        ("a.srt", SRT.encode("utf-16")[:-1], "is not UTF-16"),
+        ("a.vtt", SRT, "line 1: '1'; a WebVTT file begins with WEBVTT"),
+        ("a.vtt", "WEBVTT\n\n1 --> 2\n", "line 3: '1 --> 2'; expected times"),
+        ("a.rttm", "SPEAKER a 1 0.0 1.0 x\n", "line 1: 6 fields; expected at least 8"),
+        ("a.rttm", RTTM.replace("4.5", "4:5"), "line 3: '4:5' is no number of seconds"),
+        ("a.rttm", RTTM.replace("4.5", "-4.5"), "line 3: -4.5 s; expected 0 or more"),
+        ("a.rttm", RTTM.replace("4.5", "nan"), "line 3: nan s; expected 0 or more"),
+    ],
+)
+def test_faults_are_named_with_their_line(tmp_path, name, content, message):
+    with pytest.raises(BadInput, match=message):
+        read(tmp_path, name, content)
+
+
+def test_time_of_a_speaker_and_of_others(tmp_path):
+    cues = ("0.0 2.0 a", "1.0 2.0 a", "2.5 2.0 b", "9.0 1.0 a")
+    lines = ["SPEAKER t 1 {} {} <NA> <NA> {}".format(*one.split()) for one in cues]
+    labels = read(tmp_path, "talk.rttm", "\n".join(lines))
+    assert labels.of("a") == [Span(0, 3), Span(9, 10)]
+    assert labels.not_of("a") == [Span(2.5, 4.5)]
+    assert labels.of(None) == [Span(0, 4.5), Span(9, 10)]
+    assert labels.not_of(None) == []
+    assert labels.speakers == {"a": 4.0, "b": 2.0}
+    labels.require_within(Path("talk.wav"), 9.5)
+    with pytest.raises(BadInput, match=r"line 4: begins at 9.00 s, but talk.wav ends at 8.00 s"):
+        labels.require_within(Path("talk.wav"), 8.0)
+
+
+def test_choosing_a_speaker(tmp_path):
+    labels = read(tmp_path, "talk.rttm", RTTM)
+    assert choose_speaker([labels], "ben") == "ben"
+    with pytest.raises(BadInput, match=r"several speakers: anna \(0.0 min\), ben .*--speaker"):
+        choose_speaker([labels], None)
+    with pytest.raises(BadInput, match=r"no label names ana; did you mean anna\?"):
+        choose_speaker([labels], "ana")
+    alone = read(tmp_path, "talk.rttm", RTTM.replace("ben", "anna"))
+    assert choose_speaker([alone], None) == "anna"
+    assert choose_speaker([], "anyone") is None
+
+
+def test_labels_lie_beside_the_recording(tmp_path):
+    recording = tmp_path / "my.talk.wav"
+    assert find_labels(recording) is None
+    for name in ("my.talk.txt", "other.srt", "my.talk.more.parts.srt"):
+        (tmp_path / name).touch()
+    assert find_labels(recording) is None
+    for name in ("my.talk.en.srt", "my.talk.srt", "my.talk.vtt", "my.talk.rttm"):
+        (tmp_path / name).touch()
+        assert find_labels(recording) == tmp_path / name
+    for name in ("my.talk.rttm", "my.talk.vtt", "my.talk.srt"):
+        (tmp_path / name).unlink()
+    (tmp_path / "my.talk.nl.srt").touch()
+    with pytest.raises(BadInput, match=r"several label files: my.talk.en.srt, my.talk.nl.srt"):
+        find_labels(recording)

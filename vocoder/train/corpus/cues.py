@@ -1,0 +1,194 @@
+"""Who speaks when, as the file beside a recording says: RTTM diarisation or subtitles."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vocoder.composition import nearest
+from vocoder.errors import BadInput
+from vocoder.train.corpus.spans import Span, merge, total_s
+from vocoder.train.corpus.subtitles import Cue, read_subtitles, read_text
+
+# In order of trust: diarisation times voices, subtitles time reading.
+SUFFIXES = (".rttm", ".vtt", ".srt")
+_RTTM_FIELDS = 8  # type, file, channel, onset, duration, two unused, name
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The cues of one recording.
+
+    Parameters
+    ----------
+    path : Path
+        The file that they come from.
+    cues : tuple of Cue
+        In order of time.
+    """
+
+    path: Path
+    cues: tuple[Cue, ...]
+
+    @property
+    def speakers(self) -> dict[str, float]:
+        """Seconds of every named speaker."""
+        by_name: dict[str, list[Span]] = defaultdict(list)
+        for cue in self.cues:
+            if cue.speaker:
+                by_name[cue.speaker].append(cue.span)
+        return {name: total_s(merge(spans)) for name, spans in sorted(by_name.items())}
+
+    def of(self, speaker: str | None) -> list[Span]:
+        """When a speaker speaks; for ``None``, when anybody does. Merged."""
+        return merge(cue.span for cue in self.cues if speaker in (None, cue.speaker))
+
+    def not_of(self, speaker: str | None) -> list[Span]:
+        """When somebody else speaks or may speak: other names, and cues without a name. Merged."""
+        if speaker is None:
+            return []
+        return merge(cue.span for cue in self.cues if cue.speaker != speaker)
+
+    def require_within(self, recording: Path, total_s: float) -> None:
+        """Refuse cues that begin after the recording's end.
+
+        Raises
+        ------
+        BadInput
+            The labels are of another recording, or of one that was cut since.
+        """
+        for cue in self.cues:
+            if cue.span.start_s >= total_s:
+                raise BadInput(
+                    f"{self.path}, line {cue.line}: begins at {cue.span.start_s:.2f} s, but "
+                    f"{recording} ends at {total_s:.2f} s; are these the labels of another "
+                    "recording?"
+                )
+
+
+def find_labels(recording: Path) -> Path | None:
+    """The label file beside a recording: its name with ``.rttm``, ``.vtt`` or ``.srt``, the first
+    of these that is there; a language may stand between, as in ``talk.en.srt``.
+
+    Raises
+    ------
+    BadInput
+        Several of one kind.
+    """
+    for suffix in SUFFIXES:
+        exact = [recording.with_suffix(suffix), recording.with_name(recording.name + suffix)]
+        found = [path for path in exact if path.is_file()] or [
+            path
+            for path in sorted(recording.parent.iterdir())
+            if path.suffix == suffix
+            and path.name.startswith(f"{recording.stem}.")
+            and path.name.count(".") == recording.stem.count(".") + 2
+        ]
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            raise BadInput(f"{recording} has several label files: {names}; keep one")
+        if found:
+            return found[0]
+    return None
+
+
+def read_labels(path: Path, recording: Path) -> Labels:
+    """Read a label file.
+
+    Parameters
+    ----------
+    path : Path
+        ``.rttm``, ``.vtt`` or ``.srt``.
+    recording : Path
+        What it belongs to; an RTTM file of several recordings names it by its stem.
+
+    Raises
+    ------
+    BadInput
+        Not such a file, or a line that cannot be understood, with its number.
+    """
+    if path.suffix.lower() == ".rttm":
+        cues: Sequence[Cue] = _read_rttm(path, recording)
+    else:
+        cues = read_subtitles(path)
+    if not cues:
+        raise BadInput(f"{path} holds no cues; remove it, or export it again")
+    return Labels(path, tuple(sorted(cues, key=lambda cue: (cue.span, cue.line))))
+
+
+def choose_speaker(everything: Iterable[Labels], speaker: str | None) -> str | None:
+    """The speaker whose speech is wanted.
+
+    Parameters
+    ----------
+    everything : iterable of Labels
+        Of all recordings.
+    speaker : str or None
+        What the user said.
+
+    Returns
+    -------
+    str or None
+        ``None`` where no label names anybody.
+
+    Raises
+    ------
+    BadInput
+        Several speakers and none chosen, or an unknown one.
+    """
+    seconds: dict[str, float] = defaultdict(float)
+    for labels in everything:
+        for name, length_s in labels.speakers.items():
+            seconds[name] += length_s
+    if not seconds:
+        return None
+    if speaker is None and len(seconds) == 1:
+        return next(iter(seconds))
+    if speaker not in seconds:
+        listed = ", ".join(
+            f"{name} ({seconds[name] / 60:.1f} min)"
+            for name in sorted(seconds, key=lambda name: -seconds[name])
+        )
+        if speaker is None:
+            raise BadInput(f"the labels name several speakers: {listed}; choose one with --speaker")
+        hint = nearest(speaker, sorted(seconds))
+        raise BadInput(f"no label names {speaker}{hint} (the labels have {listed})")
+    return speaker
+
+
+def _read_rttm(path: Path, recording: Path) -> list[Cue]:
+    """NIST's rich transcription time marks: of each line the type, file, onset, duration, name."""
+    by_file: dict[str, list[Cue]] = defaultdict(list)
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        words = line.split()
+        if not words or words[0].startswith(";;") or words[0] != "SPEAKER":
+            continue
+        place = f"{path}, line {number}"
+        if len(words) < _RTTM_FIELDS:
+            raise BadInput(
+                f"{place}: {len(words)} fields; expected at least {_RTTM_FIELDS}: SPEAKER file "
+                "channel onset duration <NA> <NA> name"
+            )
+        onset_s, length_s = (_seconds(word, place) for word in words[3:5])
+        if length_s > 0:
+            by_file[words[1]].append(Cue(Span(onset_s, onset_s + length_s), words[7], number))
+    if len(by_file) == 1:
+        return next(iter(by_file.values()))
+    if by_file and recording.stem not in by_file:
+        raise BadInput(
+            f"{path} is about {', '.join(sorted(by_file)[:5])}, but not about {recording.stem}"
+        )
+    return by_file[recording.stem]
+
+
+def _seconds(word: str, place: str) -> float:
+    try:
+        value = float(word.replace(",", "."))
+    except ValueError as error:
+        raise BadInput(f"{place}: {word[:40]!r} is no number of seconds") from error
+    if not math.isfinite(value) or value < 0:
+        raise BadInput(f"{place}: {word[:40]} s; expected 0 or more")
+    return value

@@ -1,0 +1,115 @@
+"""Training, validation and test material that do not leak into each other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
+
+from vocoder.errors import BadInput
+
+# A stretch holds at most so much speech; with little speech, this share of all, so that there are
+# enough stretches to choose from.
+STRETCH_S = 60.0
+STRETCH_SHARE = 1 / 20
+_LEAST_STRETCHES = 3
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+def stretches(clips: Sequence[tuple[str, float]]) -> list[tuple[str, int]]:
+    """Group neighbouring clips, since those share words, room and mood.
+
+    A recording that is no longer than a stretch is one, so that a folder of short recordings is
+    split by recording.
+
+    Parameters
+    ----------
+    clips : sequence of (recording, seconds)
+        In order of recording and time.
+
+    Returns
+    -------
+    list of (recording, number)
+        The stretch of every clip.
+    """
+    longest_s = min(STRETCH_S, STRETCH_SHARE * sum(seconds for _, seconds in clips))
+    found: list[tuple[str, int]] = []
+    filled_s = 0.0
+    for recording, seconds in clips:
+        if not found or found[-1][0] != recording:
+            found.append((recording, 0))
+            filled_s = seconds
+        elif filled_s + seconds > longest_s:
+            found.append((recording, found[-1][1] + 1))
+            filled_s = seconds
+        else:
+            found.append(found[-1])
+            filled_s += seconds
+    return found
+
+
+def assign(
+    groups: Sequence[Hashable], seconds: Sequence[float], shares: dict[str, float], seed: int
+) -> list[str]:
+    """Give whole groups of clips to splits, in an order that only the seed and their names decide.
+
+    Parameters
+    ----------
+    groups : sequence
+        Of every clip.
+    seconds : sequence of float
+        Of every clip.
+    shares : dict
+        Of the seconds, for ``val`` and ``test``; the rest is ``train``. A share above 0 gets at
+        least one group.
+    seed : int
+
+    Returns
+    -------
+    list of str
+        The split of every clip.
+
+    Raises
+    ------
+    BadInput
+        Shares that leave nothing to train on, or fewer than three groups.
+    """
+    for name, share in shares.items():
+        if not 0 <= share < 1:
+            raise BadInput(f"the share of {name} is {share}; expected 0 to less than 1")
+    if sum(shares.values()) >= 1:
+        raise BadInput(f"the shares make {sum(shares.values()):g}; expected less than 1")
+    lengths: dict[Hashable, float] = {}
+    for group, length in zip(groups, seconds, strict=True):
+        lengths[group] = lengths.get(group, 0.0) + length
+    if len(lengths) < _LEAST_STRETCHES:
+        raise BadInput(
+            f"only {len(lengths)} stretches of speech are usable, {sum(seconds):.0f} s in all; "
+            f"expected {_LEAST_STRETCHES} at least, to train, validate and test; give more "
+            "recordings"
+        )
+    drawn = draw(list(lengths), seed)
+    total = sum(lengths.values())
+    splits: dict[Hashable, str] = {}
+    for name, share in shares.items():
+        wanted = share * total
+        taken = 0.0
+        # To the nearest: a group that goes beyond by more than is lacking stays out.
+        while share and drawn and (not taken or wanted - taken > lengths[drawn[0]] / 2):
+            taken += lengths[drawn[0]]
+            splits[drawn.pop(0)] = name
+    if not drawn:
+        raise BadInput(
+            f"the shares of {' and '.join(shares)} leave nothing to train on; there are only "
+            f"{len(lengths)} stretches of speech"
+        )
+    return [splits.get(group, "train") for group in groups]
+
+
+def draw(items: Sequence[Item], seed: int) -> list[Item]:
+    """Items in a random order in which each one's place depends on the seed and itself alone.
+
+    So whatever else is added or dropped, what was drawn before others stays so.
+    """
+    return sorted(items, key=lambda item: hashlib.sha256(f"{seed} {item!r}".encode()).digest())

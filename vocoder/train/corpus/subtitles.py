@@ -1,0 +1,186 @@
+"""SRT and WebVTT subtitles, as they are found in the wild: when, and if it says so, who."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vocoder.errors import BadInput
+from vocoder.train.corpus.spans import Span
+
+_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,6}))?"
+# Position and style settings may follow.
+_TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s+.*)?")
+_VOICE = re.compile(r"<v(?:\.[^\s>]*)*\s+([^>]+)>", re.IGNORECASE)
+_TAG = re.compile(r"<[^>]*>|\{\\[^}]*\}")
+# NAME: at the beginning of a line, of one to four words, perhaps after a dash.
+_PREFIX = re.compile(r"[-–—>\s]*((?:[^\W_][\w.'’&-]*)(?: [\w.'’&-]+){0,3})\s*:(?:\s|$)")
+_DASH = re.compile(r"\s*[-–—]\s*\S")
+# "Well: I never" is no name. Whoever is named is named more than once.
+_LEAST_CUES = 2
+_BLOCKS = ("NOTE", "STYLE", "REGION")
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A stretch of time with who speaks in it.
+
+    Parameters
+    ----------
+    span : Span
+    speaker : str or None
+        ``None`` where it is not said, or several speak.
+    line : int
+        Where in the file, from 1.
+    """
+
+    span: Span
+    speaker: str | None
+    line: int
+
+
+@dataclass
+class _Block:
+    """A cue with its lines of text as they stand."""
+
+    span: Span
+    line: int
+    text: list[str] = field(default_factory=list)
+
+
+def read_subtitles(path: Path) -> list[Cue]:
+    """Read ``.srt`` or ``.vtt``.
+
+    Speakers are taken from WebVTT's voice tags (``<v Name>``), or else from names before a colon
+    (``NAME: text``) that at least two cues begin with. A cue of several speakers has none.
+
+    Raises
+    ------
+    BadInput
+        Not text in UTF-8 or UTF-16, or a line that cannot be understood, with its number.
+    """
+    text = read_text(path)
+    lines = text.splitlines()
+    is_vtt = path.suffix.lower() == ".vtt"
+    if is_vtt and not (lines and re.fullmatch(r"WEBVTT(\s.*)?", lines[0])):
+        raise BadInput(f"{path}, line 1: {_shown(lines[:1])}; a WebVTT file begins with WEBVTT")
+    blocks = [block for block in _blocks(path, lines, is_vtt=is_vtt) if block.span.length_s > 0]
+    prefixes = [_prefixes(block.text) for block in blocks]
+    counts = Counter(name for names in prefixes for name in {*names} if name)
+    names = {name for name, count in counts.items() if count >= _LEAST_CUES}
+    return [
+        Cue(
+            block.span,
+            _speaker(block.text, [name if name in names else "" for name in own]),
+            block.line,
+        )
+        for block, own in zip(blocks, prefixes, strict=True)
+    ]
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8 or, with a byte order mark, UTF-16.
+
+    Raises
+    ------
+    BadInput
+        Cannot be read, or is in another encoding; names the line.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise BadInput(
+            f"{path}, line {number}: byte {content[error.start]:#04x} is not "
+            f"{'UTF-16' if wide else 'UTF-8'}; save the file as UTF-8"
+        ) from error
+    if "\0" in text:
+        number = text.count("\n", 0, text.index("\0")) + 1
+        raise BadInput(f"{path}, line {number}: holds a zero byte, so it is no text file")
+    return text
+
+
+def _blocks(path: Path, lines: Sequence[str], *, is_vtt: bool) -> Iterator[_Block]:
+    block: _Block | None = None
+    skipping = is_vtt  # the header reaches to the first empty line
+    for number, line in enumerate(lines, start=1):
+        if "-->" in line:
+            if block is not None:
+                yield _without_index(block)
+            block, skipping = _Block(_span(line, f"{path}, line {number}"), number), False
+        elif not line.strip():
+            skipping = False
+            if block is not None:
+                block.text.append("")
+        elif is_vtt and line.split()[0] in _BLOCKS and (block is None or block.text[-1:] == [""]):
+            skipping = True
+        elif block is not None and not skipping:
+            block.text.append(line)
+        elif not (is_vtt or line.strip().isdigit()):
+            raise BadInput(
+                f"{path}, line {number}: {_shown([line])}; expected the number of the first cue "
+                "or its times, such as 00:00:01,500 --> 00:00:03,000"
+            )
+    if block is not None:
+        yield block
+
+
+def _without_index(block: _Block) -> _Block:
+    """Drop the number or name of the next cue, which stands right before its times."""
+    text = block.text
+    after_gap = len(text) > 1 and text[-2] == "" != text[-1]
+    if text and (after_gap or text[-1].strip().isdigit()):
+        text = text[:-1]
+    return _Block(block.span, block.line, text)
+
+
+def _span(line: str, place: str) -> Span:
+    found = _TIMES.fullmatch(line)
+    if found is None:
+        raise BadInput(
+            f"{place}: {_shown([line])}; expected times such as 00:00:01,500 --> 00:00:03,000"
+        )
+    groups = found.groups()
+    start_s, end_s = (_seconds(groups[k : k + 4], place) for k in (0, 4))
+    if end_s < start_s:
+        raise BadInput(f"{place}: ends at {end_s:g} s, before it begins at {start_s:g} s")
+    return Span(start_s, end_s)
+
+
+def _seconds(parts: Sequence[str | None], place: str) -> float:
+    hours, minutes, seconds = (int(part or 0) for part in parts[:3])
+    if minutes >= 60 or seconds >= 60:
+        raise BadInput(f"{place}: {minutes} minutes, {seconds} seconds; expected less than 60 each")
+    return hours * 3600 + minutes * 60 + seconds + float(f"0.{parts[3] or 0}")
+
+
+def _prefixes(text: Sequence[str]) -> list[str]:
+    """What may be the name before each line's colon; empty where there is none."""
+    found = (_PREFIX.match(_TAG.sub("", line)) for line in text)
+    return [match[1].strip() if match else "" for match in found]
+
+
+def _speaker(text: Sequence[str], prefixes: Sequence[str]) -> str | None:
+    """Who speaks a cue, if that is one and the same from its first word to its last."""
+    whole = "\n".join(text)
+    if tags := _VOICE.findall(whole):
+        before = _TAG.sub("", _VOICE.split(whole, maxsplit=1)[0]).strip()
+        names = {tag.strip() for tag in tags}
+        return names.pop() if len(names) == 1 and not before else None
+    spoken = [(line, name) for line, name in zip(text, prefixes, strict=True) if line.strip()]
+    names = {name for _, name in spoken if name}
+    changes = sum(bool(_DASH.match(_TAG.sub("", line))) for line, _ in spoken) > 1
+    return names.pop() if len(names) == 1 and spoken[0][1] and not changes else None
+
+
+def _shown(lines: Sequence[str]) -> str:
+    return repr(lines[0][:60]) if lines else "an empty file"
