@@ -57,10 +57,13 @@ class Checkpoint:
             "model": json.dumps(self.model),
             "spec": json.dumps(self.spec.to_dict()),
             "card": json.dumps(self.card, ensure_ascii=False),
-            "sha256": _digest(tensors),
         }
-        with atomic_path(path, overwrite=overwrite) as temporary:
-            save_file(tensors, temporary, metadata)
+        metadata["sha256"] = _digest(tensors, metadata)
+        try:
+            with atomic_path(path, overwrite=overwrite) as temporary:
+                save_file(tensors, temporary, metadata)
+        except SafetensorError as error:  # of a full disk too
+            raise BadInput(f"cannot write {path}: {error}") from error
 
     def build(self) -> nn.Module:
         """The model with these weights, ready for inference.
@@ -137,13 +140,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise BadInput(f"{path} lacks readable metadata ({error}); it is damaged") from error
     if not isinstance(model, dict) or TARGET not in model or not isinstance(card, dict):
         raise BadInput(f"{path} does not name its model; it is damaged")
-    if _digest(tensors) != digest:
-        raise BadInput(f"{path} holds other weights than were written; it is damaged")
+    if _digest(tensors, metadata) != digest:
+        raise BadInput(f"{path} holds other things than were written; it is damaged")
     return Checkpoint(model, SpectrogramSpec.from_dict(spec, str(path)), tensors, card)
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
+def _digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """Of all that the file holds, but for the digest itself."""
     total = hashlib.sha256()
+    for key in sorted(metadata.keys() - {"sha256"}):
+        total.update(f"{key}={metadata[key]}".encode())
     for name in sorted(tensors):
         total.update(name.encode())
         total.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())

@@ -1,0 +1,29 @@
+"""Models as the command line composes them, with changes."""
+
+from dataclasses import replace
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from vocoder.composition import build, conf_dir, load
+from vocoder.model.hifigan import HifiGan
+
+MEL = load("spec", "tacotron2")
+# Powers, no mel bands, 16 kHz, and a hop that halves only twice: 6 * 5 * 5 * 2.
+ODD = replace(
+    load("spec", "linear256"), sample_rate=16_000, n_fft=1200, win_length=1000, hop_length=300,
+    power=2.0,
+)  # fmt: skip
+
+
+def fields(name: str) -> dict[str, Any]:
+    """What ``conf/model/NAME.yaml`` says, without the spec."""
+    values = OmegaConf.to_container(OmegaConf.load(conf_dir() / "model" / f"{name}.yaml"))
+    assert isinstance(values, dict) and values.pop("spec") == "${spec}"
+    return {str(key): value for key, value in values.items()}
+
+
+def hifigan(name: str, spec: Any = MEL, **changes: Any) -> HifiGan:
+    model = build({**fields(name), "spec": spec, **changes}, "model")
+    assert isinstance(model, HifiGan)
+    return model.eval()

@@ -1,0 +1,147 @@
+"""Exported models sound as ours do, for any number of frames, without this package."""
+
+import json
+import subprocess
+import sys
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from recipes import export_model, import_hifigan
+from tests.model.shapes import MEL, ODD, fields, hifigan
+from tests.model.test_original_hifigan import V3, original_weights
+from vocoder.composition import load
+from vocoder.errors import BadInput
+from vocoder.model.checkpoint import Checkpoint
+from vocoder.model.features import features
+from vocoder.model.generator import Generator
+from vocoder.model.interchange.export import METADATA, export
+from vocoder.model.interchange.real_istft import RealStft
+from vocoder.spectrogram import istft_to_padded, stft_of_padded
+
+SMALL = {"channels": 16, "kernels": [3, 5], "dilations": [[1, 3], [1, 2]]}
+SIZES = [(1, 1), (1, 2), (3, 40), (2, 16)]
+
+
+class Head(Generator):
+    """The least that has an inverse STFT: features turned into real and imaginary parts."""
+
+    reach_frames = 4
+
+    def __init__(self, spec) -> None:
+        super().__init__(spec)
+        self.layer = nn.Conv1d(spec.bins, 2 * spec.n_freqs, 3, padding=1)
+        self.stft = RealStft(spec)
+
+    def forward(self, values: Tensor) -> Tensor:
+        parts = self.layer(features(values, self.spec)).chunk(2, dim=1)
+        half, hop = self.spec.n_fft // 2, self.spec.hop_length
+        return self.stft.inverse(*parts)[:, half : half + values.shape[2] * hop]
+
+
+def models():
+    torch.manual_seed(0)
+    return {
+        "hifigan_v2": hifigan("hifigan_v2", **SMALL),
+        "hifigan_v3": hifigan("hifigan_v3", ODD, **SMALL),
+        "head": Head(load("spec", "linear256")).eval(),
+    }
+
+
+@pytest.mark.parametrize("name", models())
+def test_onnxruntime_agrees(name, tmp_path):
+    model, path = models()[name], tmp_path / "model.onnx"
+    export(model, path, overwrite=False)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]  # weights inside
+    onnx.checker.check_model(str(path), full_check=True)
+    session = onnxruntime.InferenceSession(path)
+    for batch, frames in SIZES:
+        values = torch.rand(batch, model.spec.bins, frames) * 10
+        with torch.inference_mode():
+            wanted = model(values)
+        (found,) = session.run(["samples"], {"spectrogram": values.numpy()})
+        assert found.shape == wanted.shape
+        assert abs(found - wanted.numpy()).max() < 1e-5 * float(wanted.abs().max())
+    noted = session.get_modelmeta().custom_metadata_map
+    assert json.loads(noted["vocoder.spec"]) == model.spec.to_dict()
+    assert int(noted["vocoder.first_sample"]) == model.first_sample
+
+
+def test_a_program_runs_where_this_package_is_not(tmp_path):
+    torch.manual_seed(0)
+    model, path = hifigan("hifigan_v2", **SMALL), tmp_path / "model.pt2"
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    export(model, path, overwrite=False)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    values = torch.rand(3, MEL.bins, 21)
+    torch.save(values, tmp_path / "values.pt")
+    script = f"""
+import sys
+sys.modules["vocoder"] = None
+import torch
+extra = {{"{METADATA}": ""}}
+program = torch.export.load("model.pt2", extra_files=extra).module()
+torch.save(program(torch.load("values.pt")), "samples.pt")
+print(extra["{METADATA}"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    found = torch.load(tmp_path / "samples.pt")
+    with torch.inference_mode():
+        assert (found - model(values)).abs().max() < 1e-6
+    noted = json.loads(done.stdout)
+    assert noted["spec"] == MEL.to_dict() and noted["first_sample"] == -128
+
+
+@pytest.mark.parametrize("spec", [MEL, ODD, load("spec", "seed")])
+def test_real_stft_equals_the_fft(spec):
+    torch.manual_seed(0)
+    sound = torch.randn(2, spec.n_fft + 9 * spec.hop_length)
+    stft = RealStft(spec)
+    wanted = stft_of_padded(sound, spec)
+    real, imaginary = stft(sound)
+    assert torch.allclose(torch.complex(real, imaginary), wanted, atol=1e-4 * spec.full_scale)
+    # Of no sound, so that the inverse has to find the nearest one.
+    inconsistent = torch.randn(wanted.shape, dtype=torch.complex64)
+    found = stft.inverse(inconsistent.real, inconsistent.imag)
+    wanted = istft_to_padded(inconsistent, spec)
+    assert torch.allclose(found, wanted, atol=1e-5 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("model.bin", r"ends in '.bin'; expected .onnx or .pt2"), ("there.pt2", "exists")],
+)
+def test_refuses_other_outputs(name, message, tmp_path):
+    (tmp_path / "there.pt2").write_text("kept")
+    with pytest.raises(BadInput, match=message):
+        export(hifigan("hifigan_v2", **SMALL), tmp_path / name, overwrite=False)
+    assert (tmp_path / "there.pt2").read_text() == "kept"
+
+
+def test_from_the_original_to_a_program_on_the_command_line(tmp_path, capsys):
+    config, weights = tmp_path / "config.json", tmp_path / "g_1"
+    config.write_text(json.dumps(V3))
+    torch.save({"generator": original_weights(V3)}, weights)
+    ours, program = tmp_path / "v3.safetensors", tmp_path / "v3.pt2"
+    assert import_hifigan.main([str(config), str(weights), str(ours)]) == 0
+    assert "80 mel bands, 0-11025 Hz" in capsys.readouterr().out
+    assert export_model.main([str(ours), str(program)]) == 0
+    assert '"first_sample": -128' in capsys.readouterr().out
+    assert torch.export.load(program).module()(torch.ones(1, 80, 3)).shape == (1, 768)
+    assert export_model.main([str(ours), str(program)]) == 2
+    assert "v3.pt2 exists" in capsys.readouterr().err
+    assert import_hifigan.main([str(config), str(config), str(ours)]) == 2
+    assert "config.json holds other things than weights" in capsys.readouterr().err
+
+
+def test_only_generators_are_exported(tmp_path, capsys):
+    target = {"_target_": "vocoder.model.interchange.real_istft.RealStft"}
+    path = tmp_path / "a.safetensors"
+    Checkpoint(target, MEL, {}, fields("hifigan_v1")).write(path, overwrite=False)
+    assert export_model.main([str(path), str(tmp_path / "a.onnx")]) == 2
+    assert "holds a RealStft; only generators" in capsys.readouterr().err

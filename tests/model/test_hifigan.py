@@ -1,0 +1,158 @@
+"""HiFi-GAN's shapes, alignment and reach, measured from outside."""
+
+import copy
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.model.shapes import MEL, ODD, hifigan
+from vocoder.composition import load
+from vocoder.errors import BadInput
+from vocoder.model.generator import generate
+from vocoder.model.hifigan import split_hop
+
+NAMES = ("hifigan_v1", "hifigan_v2", "hifigan_v3")
+NARROW = 16  # channels: neither reach nor alignment depend on them
+ODD_KERNELS = {"upsample_rates": [10, 6, 5], "upsample_kernels": [10, 18, 7]}
+
+
+def values_for(spec, frames, batch=1):
+    torch.manual_seed(0)
+    return torch.rand(batch, spec.bins, frames) * 10
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"), [("hifigan_v1", 13.92), ("hifigan_v2", 0.92), ("hifigan_v3", 1.46)]
+)
+def test_as_many_parameters_as_published(name, millions):
+    model = hifigan(name)  # Kong et al. 2020, table 1
+    model.fold()
+    found = sum(p.numel() for p in model.parameters())
+    assert found / 1e6 == pytest.approx(millions, abs=0.01)
+
+
+@pytest.mark.parametrize("spec", [MEL, ODD, load("spec", "mel256"), load("spec", "seed")])
+def test_speaks_any_spec(spec):
+    model = hifigan("hifigan_v2", spec, channels=NARROW)
+    sound = model(values_for(spec, 9, batch=2))
+    assert sound.shape == (2, 9 * spec.hop_length)
+    assert 0 < sound.abs().max() < 1
+
+
+@pytest.mark.parametrize("chunk_frames", [1, 7, 100])
+@pytest.mark.parametrize(
+    ("name", "spec", "changes"),
+    [*((name, MEL, {}) for name in NAMES), ("hifigan_v3", ODD, ODD_KERNELS)],
+)
+def test_pieces_join_to_the_whole(name, spec, changes, chunk_frames):
+    model = hifigan(name, spec, channels=NARROW, **changes)
+    values = values_for(spec, 31)
+    with torch.inference_mode():
+        whole = model(values)
+    joined = torch.cat(list(generate(model, values, chunk_frames)), dim=1)
+    assert joined.shape == whole.shape
+    assert (joined - whole).abs().max() < 1e-4 * whole.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "changes"),
+    [
+        *((name, MEL, {}) for name in NAMES),
+        ("hifigan_v2", ODD, {}),
+        ("hifigan_v3", ODD, ODD_KERNELS),
+    ],
+)
+def test_a_frame_is_heard_around_its_centre_and_no_farther_than_told(name, spec, changes):
+    # As a derivative in double precision, since the outermost samples hear very little of it.
+    model = hifigan(name, spec, channels=NARROW, **changes).double()
+    frame = model.reach_frames + 2
+    values = values_for(spec, 2 * frame + 1).double()
+    change = torch.zeros_like(values)
+    change[:, :, frame] = values[:, :, frame]
+    heard = torch.func.jvp(model, (values,), (change,))[1][0].nonzero()
+    first, last = int(heard.min()), int(heard.max())
+    hop = spec.hop_length
+    assert max(frame - first // hop, last // hop - frame) == model.reach_frames
+    centre = frame * hop - model.first_sample
+    assert abs((first + last + 1) / 2 - centre) <= hop % 2 + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_folded_weights_sound_the_same(name):
+    model = hifigan(name, channels=NARROW)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1 + 0.1 * torch.rand_like(parameter))
+    folded = copy.deepcopy(model)
+    folded.fold()
+    folded.fold()  # twice does nothing more
+    values = values_for(MEL, 12)
+    with torch.inference_mode():
+        assert (folded(values) - model(values)).abs().max() < 1e-5
+    assert {name.rsplit(".")[-1] for name in folded.state_dict()} == {"weight", "bias"}
+    # The copy that it was made from can still be trained, copied and folded.
+    model(values).sum().backward()
+    copy.deepcopy(model).fold()
+
+
+@pytest.mark.parametrize(
+    ("hop_length", "stages", "rates"),
+    [
+        (256, 4, [8, 8, 2, 2]),  # V1 and V2 of the paper
+        (256, 3, [8, 8, 4]),  # V3
+        (512, 4, [8, 8, 4, 2]),
+        (300, 4, [6, 5, 5, 2]),
+        (1024, 3, [16, 16, 4]),
+        (275, 3, [11, 5, 5]),
+        (275, 4, None),
+        (257, 2, None),
+    ],
+)
+def test_rates_follow_from_the_hop(hop_length, stages, rates):
+    assert split_hop(hop_length, stages) == rates
+    if rates:
+        assert math.prod(rates) == hop_length
+
+
+@pytest.mark.parametrize(
+    ("changes", "hop_length", "message"),
+    [
+        (
+            {"upsample_rates": [8, 8, 2, 2]},
+            512,
+            r"2\], 256 samples a frame; .* 512, such as \[8, 8, 4, 2\]",
+        ),
+        ({"upsample_rates": 4}, 275, r"is 4, more stages .* 275, such as \[11, 5, 5\]"),
+        ({"upsample_rates": [8, 8, 4]}, 257, r"257, such as \[257\]"),
+        ({"upsample_rates": 0}, 256, "upsample_rates is 0; expected a number of stages"),
+        ({"upsample_rates": []}, 256, r"upsample_rates is \[\]; expected a number of stages"),
+        ({"upsample_rates": ["8", 32]}, 256, r"upsample_rates is \['8', 32\]"),
+        ({"upsample_rates": [-16, -16]}, 256, r"upsample_rates is \[-16, -16\]"),
+        ({"upsample_kernels": [16, 16, 4]}, 256, r"one for each of the rates \[8, 8, 2, 2\]"),
+        ({"upsample_kernels": [16, 16, 4, 5]}, 256, "greater by an even number"),
+        ({"upsample_kernels": [16, 6, 4, 4]}, 256, "greater by an even number"),
+        ({"channels": 24}, 256, "channels is 24; expected a multiple of 16"),
+        ({"channels": 0}, 256, "channels is 0"),
+        ({"block": 3}, 256, "block is 3; expected 1 or 2"),
+        ({"kernels": [3, 6, 7]}, 256, r"kernels is \[3, 6, 7\]; expected odd"),
+        ({"kernels": []}, 256, r"kernels is \[\]"),
+        ({"dilations": [[1, 3]]}, 256, "a list of dilations for each"),
+        ({"dilations": [[1], [], [2]]}, 256, "a list of dilations for each"),
+        ({"dilations": [1, 2, 3]}, 256, "a list of dilations for each"),
+    ],
+)
+def test_refuses_what_does_not_fit(changes, hop_length, message):
+    with pytest.raises(BadInput, match=message):
+        hifigan("hifigan_v2", replace(MEL, hop_length=hop_length), **changes)
+
+
+def test_a_misspelt_field_is_named():
+    with pytest.raises(BadInput, match="chanels"):
+        hifigan("hifigan_v2", chanels=3)

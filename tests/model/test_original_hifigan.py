@@ -1,0 +1,255 @@
+"""Checkpoints of the original HiFi-GAN: the same sound as the published network makes."""
+
+import json
+import os
+import pickle
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from vocoder.errors import BadInput
+from vocoder.model.checkpoint import read_checkpoint
+from vocoder.model.interchange.original_hifigan import import_hifigan
+from vocoder.spectrogram import analyse, mel_filters
+
+V1 = {  # the keys and values of config_v1.json, but for the number of channels
+    "resblock": "1",
+    "num_gpus": 0,
+    "upsample_rates": [8, 8, 2, 2],
+    "upsample_kernel_sizes": [16, 16, 4, 4],
+    "upsample_initial_channel": 32,
+    "resblock_kernel_sizes": [3, 7, 11],
+    "resblock_dilation_sizes": [[1, 3, 5], [1, 3, 5], [1, 3, 5]],
+    "segment_size": 8192,
+    "num_mels": 80,
+    "num_freq": 1025,
+    "n_fft": 1024,
+    "hop_size": 256,
+    "win_size": 1024,
+    "sampling_rate": 22050,
+    "fmin": 0,
+    "fmax": 8000,
+    "fmax_for_loss": None,
+}
+V3 = {
+    **V1,
+    "resblock": "2",
+    "upsample_rates": [8, 8, 4],
+    "upsample_kernel_sizes": [16, 16, 8],
+    "resblock_kernel_sizes": [3, 5, 7],
+    "resblock_dilation_sizes": [[1, 2], [2, 6], [3, 12]],
+    "fmax": None,
+}
+
+
+def original_weights(config) -> dict[str, torch.Tensor]:
+    """Random weights under the names and with the shapes that the original code saves."""
+    torch.manual_seed(0)
+    state = {}
+
+    def add(name, out, channels, kernel, biases=None):
+        direction = torch.randn(out, channels, kernel)
+        state[f"{name}.bias"] = 0.1 * torch.randn(biases or out)
+        state[f"{name}.weight_g"] = 0.5 + 0.5 * torch.rand(out, 1, 1)
+        state[f"{name}.weight_v"] = direction
+
+    width = config["upsample_initial_channel"]
+    add("conv_pre", width, config["num_mels"], 7)
+    number = 0
+    for i, kernel in enumerate(config["upsample_kernel_sizes"]):
+        add(f"ups.{i}", width, width // 2, kernel, biases=width // 2)
+        width //= 2
+        for size, steps in zip(
+            config["resblock_kernel_sizes"], config["resblock_dilation_sizes"], strict=True
+        ):
+            for k in range(len(steps)):
+                for group in ("convs1", "convs2") if config["resblock"] == "1" else ("convs",):
+                    add(f"resblocks.{number}.{group}.{k}", width, width, size)
+            number += 1
+    add("conv_post", 1, width, 7)
+    state["conv_post.weight_g"] *= 0.02
+    return state
+
+
+def original_sound(state, config, log_mel):
+    """The forward pass as it is published, in plain calls: ``(batch, samples)``."""
+
+    def weight(name):
+        direction = state[f"{name}.weight_v"]
+        return state[f"{name}.weight_g"] * direction / direction.norm(dim=(1, 2), keepdim=True)
+
+    def conv(x, name, dilation=1):
+        kernel = weight(name)
+        padding = (kernel.shape[2] - 1) * dilation // 2
+        return functional.conv1d(x, kernel, state[f"{name}.bias"], 1, padding, dilation)
+
+    def resblock(x, name, steps):
+        for k, dilation in enumerate(steps):
+            y = functional.leaky_relu(x, 0.1)
+            if config["resblock"] == "1":
+                y = functional.leaky_relu(conv(y, f"{name}.convs1.{k}", dilation), 0.1)
+                y = conv(y, f"{name}.convs2.{k}")
+            else:
+                y = conv(y, f"{name}.convs.{k}", dilation)
+            x = x + y
+        return x
+
+    x = conv(log_mel, "conv_pre")
+    n_kernels = len(config["resblock_kernel_sizes"])
+    for i, rate in enumerate(config["upsample_rates"]):
+        kernel = weight(f"ups.{i}")
+        padding = (kernel.shape[2] - rate) // 2
+        x = functional.leaky_relu(x, 0.1)
+        x = functional.conv_transpose1d(x, kernel, state[f"ups.{i}.bias"], rate, padding)
+        found = [
+            resblock(x, f"resblocks.{i * n_kernels + j}", steps)
+            for j, steps in enumerate(config["resblock_dilation_sizes"])
+        ]
+        x = torch.stack(found).mean(dim=0)
+    return conv(functional.leaky_relu(x, 0.01), "conv_post").tanh()[:, 0]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(config, content=None, **options):
+        paths = tmp_path / "config.json", tmp_path / "g_02500000"
+        paths[0].write_text(json.dumps(config))
+        content = {"generator": original_weights(V1)} if content is None else content
+        torch.save(content, paths[1], **options)
+        return paths
+
+    return write
+
+
+@pytest.mark.parametrize("config", [V1, V3], ids=["pairs", "single"])
+def test_sounds_as_the_original(config, write, tmp_path):
+    state = original_weights(config)
+    log_mel = torch.randn(2, 80, 20) * 2 - 5
+    log_mel.clamp_(min=-11)  # the floor of 1e-5 is -11.5
+    with torch.inference_mode():
+        wanted = original_sound(state, config, log_mel)
+    assert 0.05 < wanted.abs().max() < 0.99  # neither silent nor saturated
+    as_in_2020 = {"_use_new_zipfile_serialization": config is V1}
+    checkpoint = import_hifigan(*write(config, {"generator": state}, **as_in_2020))
+    checkpoint.write(tmp_path / "ours.safetensors", overwrite=False)
+    model: Any = read_checkpoint(tmp_path / "ours.safetensors").build()
+    for fold in (False, True):
+        if fold:
+            model.fold()
+        with torch.inference_mode():
+            assert (model(log_mel.exp()) - wanted).abs().max() < 1e-5
+
+
+def test_the_spec_is_what_the_original_was_trained_on(write, speech):
+    """Its frames are ours of the sound that begins half a hop later, so `first_sample` says so."""
+    checkpoint = import_hifigan(*write(V1))
+    samples = torch.from_numpy(speech)[None]
+    padded = functional.pad(samples[:, None], (384, 384), mode="reflect")[:, 0]
+    window = torch.hann_window(1024)
+    transform = torch.stft(padded, 1024, 256, 1024, window, center=False, return_complex=True)
+    theirs = mel_filters(checkpoint.spec, samples.device) @ transform.abs()
+    model: Any = checkpoint.build()
+    half_hop = -model.first_sample
+    assert half_hop == 128
+    ours = analyse(samples[:, half_hop:], checkpoint.spec).values
+    inside = slice(3, theirs.shape[2] - 4)
+    assert torch.allclose(ours[:, :, inside], theirs[:, :, inside], rtol=1e-3, atol=1e-4)
+
+
+def test_fields_of_the_spec(write):
+    spec = import_hifigan(*write(V1)).spec
+    assert (spec.sample_rate, spec.n_fft, spec.hop_length, spec.win_length) == (
+        *(22_050, 1024, 256, 1024),
+    )
+    assert (spec.n_mels, spec.fmin, spec.fmax, spec.floor) == (80, 0, 8_000, 1e-5)
+    whole_band = import_hifigan(*write(V3, {"generator": original_weights(V3)})).spec
+    assert whole_band.fmax == 11_025
+
+
+class Malicious:
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda c, p: p.write_bytes(pickle.dumps(c, protocol=2))]
+)
+def test_a_malicious_file_is_refused_before_it_runs(save, write, tmp_path):
+    trace = tmp_path / "trace"
+    config, weights = write(V1)
+    save({"generator": original_weights(V1), "more": Malicious(trace)}, weights)
+    with pytest.raises(BadInput, match="g_02500000 holds other things than weights"):
+        import_hifigan(config, weights)
+    assert not trace.exists()
+    pickle.loads(pickle.dumps(Malicious(trace)))  # it does work
+    assert trace.exists()
+
+
+@pytest.mark.parametrize("keep", [0, 10, 0.3, 0.99])
+def test_a_damaged_file_is_refused(keep, write):
+    config, weights = write(V1)
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: int(keep * len(whole)) if isinstance(keep, float) else keep])
+    with pytest.raises(BadInput, match=r"g_02500000 (holds other things|cannot be read)"):
+        import_hifigan(config, weights)
+
+
+def test_other_files_are_refused(write, tmp_path):
+    config, weights = write(V1, {"mpd": {}, "msd": {}})
+    with pytest.raises(BadInput, match=r"no weights under 'generator'; expected a g_… file"):
+        import_hifigan(config, weights)
+    torch.save([1, 2], weights)
+    with pytest.raises(BadInput, match="no weights under 'generator'"):
+        import_hifigan(config, weights)
+    weights.write_text("no weights at all")
+    with pytest.raises(BadInput, match="holds other things than weights, or is damaged"):
+        import_hifigan(config, weights)
+    with pytest.raises(BadInput, match="g_1 does not exist"):
+        import_hifigan(config, tmp_path / "g_1")
+
+
+def test_weights_of_another_configuration_are_refused(write):
+    with pytest.raises(
+        BadInput, match=r"g_02500000 cannot be used with .*config.json: .*does not fit"
+    ):
+        import_hifigan(*write(V3))
+    state = original_weights(V1)
+    del state["conv_post.bias"]
+    with pytest.raises(BadInput, match=r"lacks leave\.bias"):
+        import_hifigan(*write(V1, {"generator": state}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hop_size": 300}, r"256 samples a frame; .* 300"),
+        ({"resblock": "3"}, "has resblock '3'; expected '1' or '2'"),
+        ({"upsample_rates": "8 8 2 2"}, "upsample_rates '8 8 2 2'; expected a list"),
+        ({"resblock_dilation_sizes": [1, 2, 3]}, "expected lists of whole numbers"),
+        ({"upsample_initial_channel": "512"}, "channels is '512'; expected a whole number"),
+        ({"sampling_rate": None}, "sample_rate|sampling_rate"),
+        ({"fmax": 20_000}, r"config.json: spec.fmax is 20000.0"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused(change, message, write):
+    with pytest.raises(BadInput, match=message):
+        import_hifigan(*write({**V1, **change}))
+
+
+def test_an_unreadable_configuration_is_refused(write, tmp_path):
+    config, weights = write({"sampling_rate": 22_050})
+    with pytest.raises(BadInput, match=r"config.json lacks n_fft, hop_size"):
+        import_hifigan(config, weights)
+    config.write_text("{")
+    with pytest.raises(BadInput, match=r"config.json cannot be read as JSON"):
+        import_hifigan(config, weights)
+    config.write_text("[]")
+    with pytest.raises(BadInput, match=r"config.json lacks sampling_rate"):
+        import_hifigan(config, weights)
+    with pytest.raises(BadInput, match=r"nowhere.json cannot be read"):
+        import_hifigan(tmp_path / "nowhere.json", weights)

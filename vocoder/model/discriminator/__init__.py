@@ -1,0 +1,1 @@
+"""Networks that tell recordings from synthesis, for adversarial training."""

@@ -1,0 +1,267 @@
+"""HiFi-GAN: a frame's features raised step by step to the sample rate, for any spectrogram."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrizations, parametrize
+
+from vocoder.errors import BadInput
+from vocoder.model.features import features
+from vocoder.model.generator import Generator
+from vocoder.spec import SpectrogramSpec
+
+# All that the published configurations share (Kong, Kim, Bae 2020, and their code, whose weights
+# people have): kernel of the first and of the last layer, and slopes of the leaky ReLUs. The last
+# one is PyTorch's default, which their code leaves where the paper says nothing.
+OUTER_KERNEL = 7
+SLOPE, LAST_SLOPE = 0.1, 0.01
+# The published networks go up by at most 8 at once; a greater rate is taken only where it must be.
+COMMON_RATE = 8
+
+_Layer = TypeVar("_Layer", bound=nn.Module)
+
+
+class HifiGan(Generator):
+    """The generator of HiFi-GAN (Kong, Kim, Bae 2020, "HiFi-GAN: Generative Adversarial Networks
+    for Efficient and High Fidelity Speech Synthesis").
+
+    A frame's samples lie around its centre, half a hop on either side, as the layers do.
+
+    Parameters
+    ----------
+    spec : SpectrogramSpec
+        Any.
+    channels : int
+        Of the first layer; every stage halves them.
+    upsample_rates : int or list of int
+        Factors of the stages, whose product is the hop length; or the number of stages, whose
+        factors then follow from the hop length (256 in four: 8, 8, 2, 2, as published).
+    upsample_kernels : list of int or None
+        Of the transposed convolutions. Differences to the rates have to be even, so that the sound
+        keeps its length. None: twice the rates (one more where these are odd).
+    block : {1, 2}
+        Residual blocks of pairs of convolutions, the second undilated, or of single ones.
+    kernels : list of int
+        Odd; one parallel residual block each.
+    dilations : list of list of int
+        Of each of these blocks.
+
+    Raises
+    ------
+    BadInput
+        The rates do not multiply to the hop length, or an argument does not fit.
+    """
+
+    def __init__(
+        self,
+        spec: SpectrogramSpec,
+        *,
+        channels: int,
+        upsample_rates: int | list[int],
+        upsample_kernels: list[int] | None,
+        block: int,
+        kernels: list[int],
+        dilations: list[list[int]],
+    ) -> None:
+        super().__init__(spec)
+        rates = _rates(upsample_rates, spec.hop_length)
+        if upsample_kernels is None:
+            upsample_kernels = [2 * rate + rate % 2 for rate in rates]
+        _check(rates, upsample_kernels, channels, block, kernels, dilations)
+        self.enter = _normed(_same_conv(spec.bins, channels, OUTER_KERNEL, 1))
+        stages = []
+        for rate, kernel in zip(rates, upsample_kernels, strict=True):
+            stages.append(_Stage(channels, rate, kernel, block == 1, kernels, dilations))
+            channels //= 2
+        self.stages = nn.ModuleList(stages)
+        self.leave = _normed(_same_conv(channels, 1, OUTER_KERNEL, 1))
+        self.first_sample = -(spec.hop_length // 2)
+        self.reach_frames = _reach(stages, spec.hop_length)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Values in the spec's units, ``(batch, bins, frames)``, to ``(batch, frames * hop)``."""
+        x = self.enter(features(values, self.spec))
+        for stage in self.stages:
+            x = stage(x)
+        sound: Tensor = self.leave(functional.leaky_relu(x, LAST_SLOPE))
+        return torch.tanh(sound)[:, 0]
+
+    def fold(self) -> None:
+        """Make the normalised weights plain ones, in place; copies of the model stay as they are.
+
+        PyTorch's own `remove_parametrizations` changes the class, which a deep copy shares.
+        """
+        for module in list(self.modules()):
+            if parametrize.is_parametrized(module, "weight"):
+                weight: Any = module.weight
+                module.__class__ = parametrize.type_before_parametrizations(module)
+                del module.parametrizations
+                module.weight = nn.Parameter(weight.detach())
+
+
+class _Stage(nn.Module):
+    """Up by one rate to half as many channels, then the mean of parallel residual blocks."""
+
+    def __init__(
+        self,
+        channels: int,
+        rate: int,
+        kernel: int,
+        in_pairs: bool,
+        kernels: list[int],
+        dilations: list[list[int]],
+    ) -> None:
+        super().__init__()
+        padding = (kernel - rate) // 2
+        self.up = _normed(nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding))
+        blocks = [
+            _ResidualBlock(channels // 2, size, steps, in_pairs)
+            for size, steps in zip(kernels, dilations, strict=True)
+        ]
+        self.blocks = nn.ModuleList(blocks)
+        self._reach = max(block.reach for block in blocks)
+        self._geometry = rate, kernel, padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.up(functional.leaky_relu(x, SLOPE))
+        total: Tensor = sum(block(x) for block in self.blocks)
+        return total / len(self.blocks)
+
+    def needs(self, first: int, last: int) -> tuple[int, int]:
+        """The positions of the input that the output from ``first`` to ``last`` depends on."""
+        rate, kernel, padding = self._geometry
+        # Position i of the input reaches i * rate - padding + (0 ... kernel - 1).
+        first, last = first - self._reach + padding, last + self._reach + padding
+        return -((kernel - 1 - first) // rate), last // rate
+
+
+class _ResidualBlock(nn.Module):
+    """Dilated convolutions, each (or each pair, with an undilated one) added to its input."""
+
+    def __init__(self, channels: int, kernel: int, dilations: list[int], in_pairs: bool) -> None:
+        super().__init__()
+        steps = [[dilation, 1] if in_pairs else [dilation] for dilation in dilations]
+        self.steps = nn.ModuleList(
+            nn.ModuleList(_normed(_same_conv(channels, channels, kernel, d)) for d in step)
+            for step in steps
+        )
+        self.reach = sum(kernel // 2 * d for step in steps for d in step)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for step in self.steps:
+            y = x
+            for conv in step:  # type: ignore[attr-defined]
+                y = conv(functional.leaky_relu(y, SLOPE))
+            x = x + y
+        return x
+
+
+def _reach(stages: list[_Stage], hop_length: int) -> int:
+    """Frames before and after frame 0 that its samples depend on, followed back layer by layer."""
+    outer = OUTER_KERNEL // 2
+    first, last = -outer, hop_length - 1 + outer
+    for stage in reversed(stages):
+        first, last = stage.needs(first, last)
+    return max(outer - first, last + outer)
+
+
+def split_hop(hop_length: int, stages: int) -> list[int] | None:
+    """A hop length as a product of ``stages`` factors, greatest first, or None if it is none.
+
+    Factors above `COMMON_RATE` only where there is no other way; otherwise as great as can be at
+    first, since the early stages are the cheap ones.
+    """
+    for largest in range(COMMON_RATE, max(hop_length, COMMON_RATE) + 1):
+        if found := next(_factorisations(hop_length, stages, largest), None):
+            return found
+    return None
+
+
+def _factorisations(number: int, parts: int, largest: int) -> Iterator[list[int]]:
+    if parts == 1:
+        if 2 <= number <= largest:
+            yield [number]
+        return
+    for factor in range(min(number, largest), 1, -1):
+        if number % factor == 0:
+            for rest in _factorisations(number // factor, parts - 1, factor):
+                yield [factor, *rest]
+
+
+def _rates(wanted: int | list[int], hop_length: int) -> list[int]:
+    """The rates given, or those for a number of stages; the product checked."""
+    fits = wanted > 0 if isinstance(wanted, int) else _are_positive(wanted)
+    _require(fits, "upsample_rates", wanted, "a number of stages, or the rate of each")
+    stages = wanted if isinstance(wanted, int) else len(wanted)
+    found = split_hop(hop_length, stages)
+    if isinstance(wanted, int):
+        if found:
+            return found
+        trouble = "more stages than the hop length has factors"
+    else:
+        if math.prod(wanted) == hop_length:
+            return wanted
+        trouble = f"{math.prod(wanted)} samples a frame"
+    fewer = (split_hop(hop_length, n) for n in range(stages - 1, 0, -1))
+    fitting = found or next((rates for rates in fewer if rates), [hop_length])
+    raise BadInput(
+        f"model.upsample_rates is {wanted}, {trouble}; expected rates whose product is "
+        f"spec.hop_length, {hop_length}, such as {fitting}"
+    )
+
+
+def _check(
+    rates: list[int],
+    upsample_kernels: list[int],
+    channels: int,
+    block: int,
+    kernels: list[int],
+    dilations: list[list[int]],
+) -> None:
+    fits = (
+        _are_positive(upsample_kernels)
+        and len(upsample_kernels) == len(rates)
+        and all(k >= r and (k - r) % 2 == 0 for k, r in zip(upsample_kernels, rates, strict=True))
+    )
+    expected = f"one for each of the rates {rates}, greater by an even number"
+    _require(fits, "upsample_kernels", upsample_kernels, expected)
+    halved = 2 ** len(rates)
+    expected = f"a multiple of {halved}, to be halved {len(rates)} times"
+    _require(channels > 0 and channels % halved == 0, "channels", channels, expected)
+    _require(block in (1, 2), "block", block, "1 or 2")
+    fits = _are_positive(kernels) and all(kernel % 2 for kernel in kernels)
+    _require(fits, "kernels", kernels, "odd whole numbers")
+    fits = (
+        isinstance(dilations, list)
+        and len(dilations) == len(kernels)
+        and all(_are_positive(steps) for steps in dilations)
+    )
+    _require(fits, "dilations", dilations, f"a list of dilations for each of the kernels {kernels}")
+
+
+def _are_positive(numbers: object) -> bool:
+    return (
+        isinstance(numbers, list)
+        and bool(numbers)
+        and all(type(number) is int and number > 0 for number in numbers)
+    )
+
+
+def _require(ok: bool, name: str, value: object, expected: str) -> None:
+    if not ok:
+        raise BadInput(f"model.{name} is {value}; expected {expected}")
+
+
+def _same_conv(inputs: int, outputs: int, kernel: int, dilation: int) -> nn.Conv1d:
+    padding = kernel // 2 * dilation
+    return nn.Conv1d(inputs, outputs, kernel, padding=padding, dilation=dilation)
+
+
+def _normed(layer: _Layer) -> _Layer:
+    return parametrizations.weight_norm(layer)  # type: ignore[no-any-return]
