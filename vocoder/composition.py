@@ -83,13 +83,14 @@ def load(group: str, name: str, **changes: Any) -> Any:
 
     require_option(group, name)
     node = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
-    # The files refer to keys of a command line's root, each with a value for when there is none.
+    for field in changes:
+        if field not in node or field == TARGET:
+            known = [str(name) for name in node if name != TARGET]
+            raise BadInput(f"{group} {name} has no field {field}{nearest(field, known)}")
+        node[field] = None
+    # The files refer to keys of a command line's root, most with a value for when there is none.
     values = OmegaConf.to_container(OmegaConf.create({group: node}), resolve=True)
     fields: dict[str, Any] = values[group]  # type: ignore[index, call-overload, assignment]
-    for field in changes:
-        if field not in fields or field == TARGET:
-            known = [name for name in fields if name != TARGET]
-            raise BadInput(f"{group} {name} has no field {field}{nearest(field, known)}")
     return build({**fields, **changes}, group)
 
 

@@ -164,11 +164,28 @@ def stft_of_padded(samples: Tensor, spec: SpectrogramSpec) -> Tensor:
     return transform.mT
 
 
-def istft_to_padded(transform: Tensor, spec: SpectrogramSpec) -> Tensor:
-    """Least-squares inverse of `stft_of_padded`, to ``(batch, (frames - 1) * hop + n_fft)``."""
-    frames = torch.fft.irfft(transform.mT, n=spec.n_fft) * _window(spec, transform.device)
-    summed = _overlap_add(frames, spec.hop_length)
-    return summed * _inverse_envelope(spec, frames.shape[1], transform.device)
+def istft_to_padded(
+    transform: Tensor, spec: SpectrogramSpec, counts: tuple[int, ...] | None = None
+) -> Tensor:
+    """Least-squares inverse of `stft_of_padded`, to ``(batch, (frames - 1) * hop + n_fft)``.
+
+    Parameters
+    ----------
+    transform : Tensor
+        Complex, ``(batch, n_freqs, frames)``.
+    spec : SpectrogramSpec
+    counts : tuple of int, optional
+        How many of its frames each member of the batch has, the longest all of them; what stands
+        behind them is left out, and its signal is silent from its own end on.
+    """
+    device = transform.device
+    frames = torch.fft.irfft(transform.mT, n=spec.n_fft) * _window(spec, device)
+    if counts is None:
+        envelope = _inverse_envelope(spec, frames.shape[1], device)
+    else:
+        envelope, present = _inverse_envelopes(spec, counts, device)
+        frames *= present
+    return _overlap_add(frames, spec.hop_length) * envelope
 
 
 def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
@@ -198,6 +215,20 @@ def _inverse_envelope(spec: SpectrogramSpec, n_frames: int, device: torch.device
     squared = _window(spec, device).square().expand(1, n_frames, -1)
     envelope = _overlap_add(squared, spec.hop_length)
     return 1 / envelope.clamp(min=LEAST_COVERAGE * float(envelope.max()))
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)  # what is cached here, training uses too
+def _inverse_envelopes(
+    spec: SpectrogramSpec, counts: tuple[int, ...], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """`_inverse_envelope` of each, 0 behind its end; and 1 for frames that are there, else 0."""
+    numbers = torch.arange(max(counts), device=device)
+    present = (numbers < torch.tensor(counts, device=device)[:, None]).float()[..., None]
+    length = _inverse_envelope(spec, max(counts), device).shape[1]
+    alone = [_inverse_envelope(spec, count, device) for count in counts]
+    padded = [functional.pad(one, (0, length - one.shape[1])) for one in alone]
+    return torch.cat(padded), present
 
 
 @lru_cache(maxsize=32)

@@ -13,6 +13,7 @@ import torch
 import yaml
 from PIL import Image
 
+from vocoder import load
 from vocoder.cli.encode import run
 from vocoder.errors import BadInput
 from vocoder.image.codec.scalar import Gray8
@@ -372,7 +373,59 @@ def test_an_error_half_way_leaves_no_manifest_and_no_half_file(tmp_path, folder,
     out = tmp_path / "out"
     with pytest.raises(BadInput, match="No space left"):
         encode(folder, out)
-    assert sorted(p.name for p in out.rglob("*") if p.is_file()) == ["a__00.png", "b__00.png"]
+    assert sorted(p.name for p in out.rglob("*") if p.is_file()) == [
+        "a__00.png",
+        "b__00.png",
+        "report.json",  # the settings that resume=true compares
+    ]
+    assert report_of(out)["utterances"] == []
+    monkeypatch.setattr(Image.Image, "save", saved)
+    finished = {p: p.stat().st_mtime_ns for p in out.rglob("*.png")}
+    with pytest.raises(BadInput, match="begun with gain none, and this run has peak"):
+        encode(folder, out, resume=True, gain="peak")
+    assert encode(folder, out, resume=True) == 0
+    assert {p: p.stat().st_mtime_ns for p in finished} == finished
+    assert {t.stem for t in read_manifest(out / "manifest.csv")} == {"a__00", "b__00", "sub__c__00"}
+    assert encode(folder, out, resume=True) == 0, "nothing is left to do"
+
+
+def test_there_must_be_something_to_resume(tmp_path, folder):
+    save(tmp_path / "out/else.wav", np.zeros(9, np.float32))
+    with pytest.raises(BadInput, match=r"holds no report\.json of an earlier run"):
+        encode(folder, tmp_path / "out", resume=True)
+    assert encode(folder, tmp_path / "new", resume=True) == 0
+
+
+def test_no_program_is_recommended_for_what_none_can_read(tmp_path, folder, capsys):
+    codec = load("codec", "rgb24")
+    assert encode(folder, tmp_path / "out", codec=codec) == 0
+    assert "test.py" not in capsys.readouterr().out
+    assert report_of(tmp_path / "out")["commands"] == []
+
+
+def test_a_line_on_both_sides_is_in_one_split(tmp_path, folder, speech):
+    other = tmp_path / "other"
+    for k in range(12):
+        save(other / f"only{k}.wav", speech[:6000])
+        save(folder / f"both{k}.wav", speech[:6000])
+        save(other / f"both{k}.wav", speech[:6000] / 2)
+    split = {"val": 0.2, "test": 0.3}
+    encode(folder, tmp_path / "out", style="unaligned", input_a=other, split=split)
+    splits = {t.utterance: t.split for t in read_manifest(tmp_path / "out/manifest.csv")}
+    assert len(set(splits.values())) == 3
+    for k in range(12):
+        assert splits[f"A__both{k}"] == splits[f"B__both{k}"]
+
+
+def test_captions_have_letters_of_all_of_europe(tmp_path, speech):
+    """A letter that the font lacks is a box, the same for all."""
+    pictures = []
+    for name in ("ü", "ř", "ж"):
+        save(tmp_path / name / f"{name}.wav", speech[:9000])
+        encode(tmp_path / name, tmp_path / f"out {name}")
+        sheet = np.asarray(Image.open(tmp_path / f"out {name}" / "contact_sheet.png"))
+        pictures.append(sheet[:28].tobytes())  # the caption
+    assert len(set(pictures)) == 3
 
 
 def test_impossible_settings_are_refused_before_anything_is_written(tmp_path, folder, pairs):

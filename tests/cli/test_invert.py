@@ -14,11 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
+from vocoder import load
 from vocoder.cli import main
 from vocoder.compare.metrics import estoi
+from vocoder.image.picture import PictureInfo, write_picture
 from vocoder.inverter.griffin_lim import GriffinLim
+from vocoder.spectrogram import analyse
 
 IMAGES = Path("results/tel/test_latest/images")
 LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
@@ -50,6 +54,14 @@ def sounds(output):
     return sorted(path.name for path in output.glob("*.wav") if path.name[0] != ".")
 
 
+def write_one(path, samples, spec):
+    """A bare picture that says itself how it was made."""
+    codec = load("codec", "gray8")
+    values = analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
+    info = PictureInfo(spec, codec, len(samples))
+    write_picture(path, codec.encode(values, spec), codec, info)
+
+
 @pytest.fixture
 def copy(painted, tmp_path):
     """The painted folder, to spoil."""
@@ -61,7 +73,12 @@ def whole(painted, tmp_path_factory):
     """The true pictures inverted well enough to be measured, with drawings."""
     output = tmp_path_factory.mktemp("whole") / "out"
     words = [f"input={painted}", f"output={output}", "label=real_B", "subtype=FLOAT", "seed=5"]
-    words += ["inverter.n_iter=8", f"reference={painted / 'reference'}", "pictures=true"]
+    words += [
+        "inverter=griffin_lim",
+        "inverter.n_iter=8",
+        f"reference={painted / 'reference'}",
+        "pictures=true",
+    ]
     assert main.run(["invert", *words]) == 0
     return output
 
@@ -127,7 +144,7 @@ def test_a_label_is_another_picture(whole, painted, tmp_path):
 
 def test_subtypes_hold_what_they_can(painted, tmp_path, capsys):
     for subtype in ("FLOAT", "PCM_24", "PCM_16"):
-        words = (f"subtype={subtype}", "inverter.init=phase_gradient")
+        words = (f"subtype={subtype}", "inverter=griffin_lim", "inverter.init=phase_gradient")
         assert invert(painted, tmp_path / subtype, *words) == 0
         path = tmp_path / subtype / f"{LINES[1]}.wav"
         assert soundfile.info(path).subtype == subtype
@@ -152,15 +169,57 @@ def test_the_same_seed_gives_the_same_sound_however_many_at_once(painted, tmp_pa
 
 def test_an_utterance_is_inverted_once_with_all_its_tiles(painted, tmp_path, monkeypatch):
     seen = []
-    blocks = GriffinLim.blocks
+    together = GriffinLim.together
 
-    def counted(self, spectrogram):
-        seen.append(spectrogram.values.shape[2])
-        return blocks(self, spectrogram)
+    def counted(self, spectrograms):
+        seen.append([one.values.shape[2] for one in spectrograms])
+        return together(self, spectrograms)
 
-    monkeypatch.setattr(GriffinLim, "blocks", counted)
-    assert invert(painted, tmp_path) == 0
-    assert sorted(seen) == [319, 447, 573]  # total_frames of the manifest
+    monkeypatch.setattr(GriffinLim, "together", counted)
+    assert invert(painted, tmp_path / "apart", "inverter=griffin_lim") == 0
+    assert sorted(seen) == [[319], [447], [573]]  # total_frames of the manifest
+    seen.clear()
+    assert invert(painted, tmp_path / "together", "inverter=griffin_lim", "batch=2") == 0
+    assert sorted(seen) == [[319, 447], [573]]  # similar lengths
+    for path in (tmp_path / "apart").glob("*.wav"):
+        assert path.read_bytes() == (tmp_path / "together" / path.name).read_bytes()
+
+
+def test_one_of_a_batch_that_cannot_be_read_does_not_stop_the_others(copy, tmp_path):
+    for tile in (copy / IMAGES).glob(f"{LINES[1]}__*_fake_B.png"):
+        tile.write_bytes(b"no picture")
+    assert invert(copy, tmp_path / "out", "batch=3") == 2
+    assert sounds(tmp_path / "out") == [f"{LINES[0]}.wav", f"{LINES[2]}.wav"]
+    assert LINES[1] in report(tmp_path / "out")["problems"]
+
+
+def test_bare_pictures_of_several_specs_in_one_batch(tmp_path, speech):
+    for name, spec in (("mel", "mel256"), ("linear", "linear512"), ("again", "mel256")):
+        write_one(tmp_path / f"in/{name}.png", speech, load("spec", spec))
+    assert invert(tmp_path / "in", tmp_path / "out", "batch=8") == 0
+    assert sounds(tmp_path / "out") == ["again.wav", "linear.wav", "mel.wav"]
+
+
+def test_tiles_without_their_manifest_are_told(copy, tmp_path, capsys):
+    (copy / "manifest.csv").unlink()
+    spec = ("spec=mel256", "codec=gray8")
+    assert invert(copy / IMAGES, tmp_path / "out", *spec) == 0
+    assert "7 pictures are named like tiles of a data set" in capsys.readouterr().out
+
+
+def test_pairs_of_a_data_set_are_not_what_was_painted(tmp_path, painted, capsys):
+    for name in ("manifest.csv", "spec.yaml"):
+        (tmp_path / "test").mkdir(exist_ok=True)
+        shutil.copy(painted / name, tmp_path)
+    for path in (painted / IMAGES).glob("*_real_A.png"):
+        sides = [
+            np.asarray(Image.open(str(path).replace("real_A", x))) for x in ("real_A", "real_B")
+        ]
+        stem = path.stem.removesuffix("_real_A")
+        Image.fromarray(np.concatenate(sides, axis=1)).save(tmp_path / f"test/{stem}.png")
+    assert invert(tmp_path / "test", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert "none of 3 pictures can be used" in said and "a pair of A and B" in said
 
 
 @pytest.mark.parametrize("inverter", ["griffin_lim", "admm"])
@@ -269,19 +328,19 @@ def test_killed_half_way_nothing_half_written_has_a_final_name(painted, tmp_path
 import pathlib, sys, time
 from vocoder.cli.main import run
 from vocoder.inverter.griffin_lim import GriffinLim
-blocks, calls = GriffinLim.blocks, []
-def slow(self, spectrogram):
+together, calls = GriffinLim.together, []
+def slow(self, spectrograms):
     calls.append(None)
-    for block in blocks(self, spectrogram):
-        yield block[:, :1000]
+    for which, piece in together(self, spectrograms):
+        yield which, piece[:1000]
         if len(calls) == 2:
             pathlib.Path({str(mark)!r}).touch()
             time.sleep(60)
-        yield block[:, 1000:]
-GriffinLim.blocks = slow
+        yield which, piece[1000:]
+GriffinLim.together = slow
 run(["invert", *sys.argv[1:]])
 """
-    words = [f"input={painted}", f"output={output}", "workers=1", *CHEAP]
+    words = [f"input={painted}", f"output={output}", "workers=1", "inverter=griffin_lim", *CHEAP]
     process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while not mark.exists():
@@ -296,7 +355,7 @@ run(["invert", *sys.argv[1:]])
     assert report(output)["utterances"] == []  # the settings that resume=true compares
     stamp = finished.stat().st_mtime_ns
 
-    assert invert(painted, output, "resume=true") == 0
+    assert invert(painted, output, "inverter=griffin_lim", "resume=true") == 0
     assert finished.stat().st_mtime_ns == stamp
     assert sounds(output) == [f"{name}.wav" for name in LINES]
     assert report(output)["done_before"] == [finished.stem]

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,11 @@ def test_alone_it_lists_commands_and_examples(words, capsys):
     assert "vocoder invert input=" in text and "-m inverter=griffin_lim,admm" in text
 
 
+def test_it_tells_its_version(capsys):
+    assert main.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"vocoder {version('vocoder')}\n"
+
+
 @pytest.mark.parametrize("command", commands())
 def test_the_help_of_a_command_names_keys_groups_options_and_examples(command, capsys):
     assert main.run([command, "--help"]) == 0
@@ -110,7 +116,7 @@ def test_a_command_of_its_own_is_one_module_and_one_file(tmp_path, monkeypatch):
     ("words", "message"),
     [
         ("invrt", "invrt is no command; did you mean invert?"),
-        ("quack", "quack is no command; there are bench, decode, doctor, encode, invert"),
+        ("quack", "quack is no command; there are bench, compare, decode, doctor, encode"),
         ("invert", "input= must be given: folder that a pix2pix program wrote, a picture"),
         ("invert input=x", "output= must be given: folder for the sound"),
         ("encode output=x", "input= must be given: folder of recordings"),
@@ -138,7 +144,7 @@ def test_a_command_of_its_own_is_one_module_and_one_file(tmp_path, monkeypatch):
         ("invert input=i output=o workers=two", "workers is 'two'; expected a whole number or n"),
         ("invert input=i output=o workers=1.5", "workers is 1.5; expected a whole number or null"),
         ("invert input=i output=o strict=maybe", "strict is 'maybe'; expected true or false"),
-        ("invert input=i output=o seed=x", "inverter.seed is 'x'; expected a whole number"),
+        ("invert input=i output=o seed=x", "seed is 'x'; expected a whole number"),
         ("invert input=i output=o seed=-1", "inverter.seed is -1; expected at least 0"),
         ("invert input=i output=o inverter.n_iter=2.5", "n_iter is 2.5; expected a whole number"),
         ("invert input=i output=o codec=gray8 codec.db_max=-200", "expected db_min below db_max"),
@@ -256,6 +262,7 @@ def test_every_combination_of_a_sweep_is_run_though_one_has_problems(tiles, tmp_
     said = capsys.readouterr().err
     assert "inverter.n_iter=x: inverter.n_iter is 'x'; expected a whole number" in said
     assert "inverter.n_iter=-1: inverter.n_iter is -1; expected at least 0" in said
-    assert "Traceback" not in said
+    assert "Traceback" not in said and "Error executing job" not in said
+    assert not list(output.rglob("multirun.yaml"))
     # Of a sweep, too, what is wrong for all of it is said before anything is done.
     assert "did you mean admm" in refused(capsys, "invert", "-m", "inverter=griffin_lim,adm")

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vocoder.errors import BadInput
+from vocoder.image.pix2pix import middles
 from vocoder.image.programs import FOLDER, find_painted
 
 # Stems with what makes them hard: underscores, dashes, endings that look like labels.
@@ -65,7 +67,7 @@ def test_every_program_from_every_level(tmp_path, layout):
     for folder in levels:
         painted = find_painted(folder)
         assert (painted.program, painted.label) == (program, labels[0])
-        assert painted.truncates
+        assert painted.floor_scale == (255.5 if program == "pix2pix-tensorflow" else 255)
         assert [tile.stem for tile in painted.tiles] == STEMS
         expected = [images / pattern.format(stem, labels[0]) for stem in STEMS]
         assert [tile.path for tile in painted.tiles] == expected
@@ -151,7 +153,7 @@ def test_bare_pictures_as_img2img_turbo_writes_them(tmp_path):
         save(tmp_path / "output" / name)
     for folder in (tmp_path, tmp_path / "output"):
         painted = find_painted(folder)
-        assert (painted.program, painted.label, painted.truncates) == (FOLDER, "", False)
+        assert (painted.program, painted.label, painted.floor_scale) == (FOLDER, "", None)
         assert [tile.stem for tile in painted.tiles] == ["a", "b_real", "c_output"]
         assert [path.name for path in painted.duplicates] == ["a.webp"]
     with pytest.raises(BadInput, match="carry no labels"):
@@ -166,7 +168,7 @@ def test_one_picture(tmp_path):
     assert (bare.program, [tile.stem for tile in bare.tiles]) == (FOLDER, ["clip_real"])
     labelled = find_painted(save(tmp_path / "clip_fake_B.png"))
     assert (labelled.program, labelled.tiles[0].stem) == (JUNYANZ, "clip")
-    assert labelled.truncates
+    assert labelled.floor_scale == 255
 
 
 @pytest.mark.parametrize(
@@ -223,3 +225,46 @@ def test_nothing_there(tmp_path):
         find_painted(tmp_path)
     with pytest.raises(BadInput, match="is no picture of a spectrogram"):
         find_painted(tmp_path / "notes.txt")
+
+
+def test_a_program_without_a_mark_is_named_by_the_user(tmp_path):
+    for stem in STEMS:
+        save(tmp_path / f"{stem}.png")
+    save(tmp_path / "f_fake_B.png")  # no label here
+    painted = find_painted(tmp_path, program="img2img-turbo")
+    assert (painted.program, painted.label, painted.floor_scale) == ("img2img-turbo", "", 255)
+    assert [tile.stem for tile in painted.tiles] == [*STEMS, "f_fake_B"]
+    with pytest.raises(
+        BadInput, match="program is 'pix2pixHD'; expected img2img-turbo, or nothing"
+    ):
+        find_painted(tmp_path, program="pix2pixHD")
+    with pytest.raises(BadInput, match="writes pictures without labels"):
+        find_painted(tmp_path, label="fake_B", program="img2img-turbo")
+
+
+def to_pil_image(values):
+    """torchvision's ToPILImage of img2img-turbo: mul(255).byte()."""
+    return torch.from_numpy(values).mul(255).byte().numpy()
+
+
+def tensor2im(values):
+    """util/util.py of pytorch-CycleGAN-and-pix2pix, from -1 to 1."""
+    return ((values * 2 - 1 + 1) / 2.0 * 255.0).astype(np.uint8)
+
+
+def convert_image_dtype(values):
+    """TensorFlow's, with saturate=True: scaled by 255 + 0.5, clipped, cast."""
+    return np.clip(values * (255 + 0.5), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("paint", "floor_scale"),
+    [(to_pil_image, 255), (tensor2im, 255), (convert_image_dtype, 255.5)],
+)
+def test_levels_are_right_on_average_by_the_programs_own_arithmetic(paint, floor_scale):
+    values = np.linspace(0, 1, 1_000_001, dtype=np.float32)
+    levels = paint(values)
+    mean = np.bincount(levels, 255 * values.astype(np.float64)) / np.bincount(levels)
+    found = middles(floor_scale)
+    assert found[0] == 0  # silence
+    np.testing.assert_allclose(found[1:], mean[1:], atol=1e-3)

@@ -1,6 +1,7 @@
 """From what the user points at to spectrograms: found, decoded, stitched, level restored."""
 
 import shutil
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_what_a_program_wrote_is_found_with_all_that_is_known_of_it(painted):
     assert [one.name for one in found.utterances] == LINES
     assert [len(one.tiles) for one in found.utterances] == [3, 2, 2]
     assert (found.program, found.label) == ("pytorch-CycleGAN-and-pix2pix", "fake_B")
-    assert found.truncates and found.has_manifest and found.tile_frames == 256
+    assert found.floor_scale == 255 and found.has_manifest and found.tile_frames == 256
     assert found.spec == SPEC and found.codec == load("codec", "gray8", **RANGE)
     assert found.problems == {} and not any(one.missing for one in found.utterances)
     for utterance in found.utterances:
@@ -58,7 +59,7 @@ def test_what_a_program_wrote_is_found_with_all_that_is_known_of_it(painted):
 def test_copies_of_whole_levels_are_not_moved(painted):
     """The program's arithmetic cuts off only some of those."""
     found = find_utterances(painted, label="real_B")
-    assert not found.truncates and find_utterances(painted).truncates
+    assert found.floor_scale is None
     step_db = 80 / 255
     assert -step_db / 2 < errors_db(painted, found).mean() < 0
 
@@ -75,7 +76,7 @@ def test_what_a_network_paints_is_right_on_average(painted, tmp_path):
             Image.fromarray(np.dstack([tile.astype(np.uint8)] * 3)).save(path)
     found = find_utterances(tmp_path / "copy")
     assert abs(errors_db(painted, found).mean()) < 0.01
-    as_written = errors_db(painted, replace(found, truncates=False))
+    as_written = errors_db(painted, replace(found, floor_scale=None))
     assert as_written.mean() == pytest.approx(-40 / 255, abs=0.01)
 
 
@@ -196,3 +197,39 @@ def test_names_that_would_leave_the_output_are_refused(tmp_path, speech):
     shutil.move(tmp_path / "line.png", tmp_path / "li\nne.png")
     with pytest.raises(BadInput, match="expected a plain file name"):
         find_utterances(tmp_path)
+
+
+def test_what_img2img_turbo_painted_needs_its_name(tmp_path):
+    """Half a level, of which nothing in the pictures tells."""
+    pixels = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
+    Image.fromarray(pixels).save(tmp_path / "line.png")
+    settings = {"spec": SPEC, "codec": load("codec", "gray8", **RANGE)}
+    levels = []
+    for program in (None, "img2img-turbo"):
+        found = find_utterances(tmp_path, program=program, **settings)
+        values = load_utterance(found.utterances[0], found).spectrogram.values[0, 0, 1:255]
+        levels.append(20 * np.log10(values.numpy() / SPEC.full_scale))
+    np.testing.assert_allclose(levels[1] - levels[0], 40 / 255, atol=1e-3)
+    np.save(tmp_path / "array.npy", np.ones((256, 9), np.float32))
+    with pytest.raises(BadInput, match="program= is about pictures"):
+        find_utterances(tmp_path, program="img2img-turbo", spec=SPEC)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_long_utterance_is_never_in_memory_twice(tmp_path, suffix):
+    """Tiles are let go of as they are joined, and a JPEG's cells are packed."""
+    codec, n_tiles = load("codec", "gray8"), 40
+    total = n_tiles * 192 + 64
+    picture = np.random.default_rng(0).integers(0, 90, (32, 32)).repeat(8, 0).repeat(8, 1)
+    tiles = [Tile(f"u__{k:02d}", "u", k * 192, 256, total) for k in range(n_tiles)]
+    for tile in tiles:
+        write_picture(tmp_path / f"{tile.stem}{suffix}", picture.astype(np.uint8), codec, None)
+    write_manifest(tmp_path / "manifest.csv", tiles, overwrite=False)
+    found = find_utterances(tmp_path, spec=SPEC, codec=codec)
+    tracemalloc.start()
+    loaded = load_utterance(found.utterances[0], found)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    itself = loaded.spectrogram.values.nbytes
+    assert itself == 4 * 256 * total
+    assert peak < 1.6 * itself  # half of it is what a tile or two take on their way

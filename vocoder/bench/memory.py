@@ -1,70 +1,126 @@
-"""How much memory the inversion of a long recording takes."""
+"""How much memory the inversion of a long recording takes, by the command that users run."""
 
 from __future__ import annotations
 
+import importlib
+import json
+import subprocess
+import sys
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from vocoder.audio import AudioWriter
 from vocoder.bench.machine import memory_mb
 from vocoder.bench.result import Row, Settings, Tick, case_dict
+from vocoder.bench.road import run_command
 from vocoder.bench.sound import sound
 from vocoder.composition import load
-from vocoder.spectrogram import Spectrogram, analyse
+from vocoder.image.array import ARRAY_SUFFIX
+from vocoder.image.codec.base import JPEG, PNG
+from vocoder.image.dataset.paint import UNSPLIT
+from vocoder.spec import SpectrogramSpec
 
-_INVERTER = "griffin_lim"
-# What bounds the memory is the block, not the iterations: few of them save time.
-_CHANGES: dict[str, Any] = {"n_iter": 2, "init": "zero"}
+_SPEC, _INVERTER = "mel256", "griffin_lim"
+# What bounds the memory is the block, not the iterations; so many move the target once.
+_N_ITER = 9
+# What the command imports when it runs.
+_IMPORTS = (
+    "vocoder.cli.invert",
+    "vocoder.cli.jobs",
+    "vocoder.compare.reference",
+    "vocoder.compare.view",
+    "vocoder.image.utterances",
+)
 
 
 def memory(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
-    """Invert many minutes of a mel spectrogram into a file, block by block.
+    """Invert many minutes from an array, from PNG tiles and from JPEG tiles, each in a process.
 
-    What counts as imported is what the process holds before it makes the spectrogram, which
-    itself is counted to the peak.
+    Raises
+    ------
+    BadInput
+        The recording cannot be read.
     """
-    spec = load("spec", "mel256")
-    inverter = load("inverter", _INVERTER, **_CHANGES)
-    imported_mb, _ = memory_mb()
-    samples = sound(settings.input, settings.seconds, spec.sample_rate, settings.seed)
-    piece = analyse(torch.from_numpy(samples)[None], spec).values
-    n_frames = spec.n_frames(round(settings.minutes * 60 * spec.sample_rate))
-    values = piece.new_empty(1, spec.bins, n_frames)
-    for begin in range(0, n_frames, piece.shape[2]):
-        part = values[:, :, begin : begin + piece.shape[2]]
-        part.copy_(piece[:, :, : part.shape[2]])
-    spectrogram = Spectrogram(values, spec)
-
-    started = time.perf_counter()
-    with (
-        tempfile.TemporaryDirectory() as name,
-        AudioWriter(Path(name) / "long.wav", spec.sample_rate, overwrite=False) as writer,
-    ):
-        for block in inverter.blocks(spectrogram):
-            writer.write(block[0].numpy())
-            tick(block.shape[1] / spectrogram.length)
-    elapsed_s = time.perf_counter() - started
-    _, peak_mb = memory_mb()
-    changes = ", ".join(f"{name}={value}" for name, value in _CHANGES.items())
-    row = Row(
-        name=f"{_INVERTER}, {changes}",
-        times_s=[elapsed_s],
-        sound_s=spectrogram.length / spec.sample_rate,
-        measures={
-            "peak above imports in MB": peak_mb - imported_mb,
-            "spectrogram itself in MB": values.nbytes / 1e6,
-            "imports in MB": imported_mb,
-        },
-    )
+    spec: SpectrogramSpec = load("spec", _SPEC)
+    n_samples = round(settings.minutes * 60 * spec.sample_rate)
+    with tempfile.TemporaryDirectory() as name:
+        inputs = _make_inputs(settings, spec, n_samples, Path(name), tick)
+        rows = []
+        for title, folder in inputs.items():
+            found = _measure_apart(folder, Path(name) / "sound" / title)
+            tick(1 / (2 * len(inputs)))
+            row = Row(
+                name=f"invert of {title}",
+                times_s=[found["elapsed_s"]],
+                sound_s=n_samples / spec.sample_rate,
+                measures={
+                    "peak above imports in MB": found["peak_mb"] - found["imports_mb"],
+                    "spectrogram itself in MB": spec.bins * spec.n_frames(n_samples) * 4 / 1e6,
+                    "imports in MB": found["imports_mb"],
+                },
+            )
+            rows.append(row)
     return case_dict(
         "memory",
         threads,
-        f"{settings.minutes:g} minutes of {spec.n_mels} mel bands in memory, inverted to a WAV "
-        "file block by block, once",
-        [row],
+        f"{settings.minutes:g} minutes of {spec.n_mels} mel bands as one utterance, from files to "
+        f"a WAV file by vocoder invert, {_INVERTER} with {_N_ITER} iterations, once",
+        rows,
         compare=False,
     )
+
+
+def _make_inputs(
+    settings: Settings, spec: SpectrogramSpec, n_samples: int, folder: Path, tick: Tick
+) -> dict[str, Path]:
+    """The same recording as an array and as tiles, by the commands that make them."""
+    samples = sound(settings.input, settings.seconds, spec.sample_rate, settings.seed)
+    path = folder / "recordings" / "long.wav"
+    with AudioWriter(path, spec.sample_rate, overwrite=False) as writer:
+        for begin in count(0, len(samples)):
+            if begin >= n_samples:
+                break
+            writer.write(samples[: n_samples - begin])
+    tiles = {}
+    for suffix in (PNG[0], JPEG[0]):
+        data_set = folder / suffix.strip(".")
+        keys = (f"spec={_SPEC}", f"suffix={suffix}")
+        run_command(["encode", f"input={path.parent}", f"output={data_set}", *keys])
+        tiles[suffix] = data_set / UNSPLIT
+        tick(1 / 6)
+    arrays = folder / ARRAY_SUFFIX.strip(".")
+    run_command(["decode", f"input={tiles[PNG[0]]}", f"output={arrays}"])
+    tick(1 / 6)
+    return {"an array": arrays, "PNG tiles": tiles[PNG[0]], "JPEG tiles": tiles[JPEG[0]]}
+
+
+def _measure_apart(folder: Path, output: Path) -> dict[str, float]:
+    """`_measure` in a process of its own, since a process's peak never falls."""
+    command = [sys.executable, "-m", __name__, str(folder), str(output)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8")
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def _measure(folder: str, output: str) -> dict[str, float]:
+    """Memory before and at the worst of an inversion.
+
+    What counts as imported is what the process holds when all modules are there.
+    """
+    for name in _IMPORTS:
+        importlib.import_module(name)
+    load("inverter", _INVERTER)
+    imports_mb, _ = memory_mb()
+    started = time.perf_counter()
+    inverter = (f"inverter={_INVERTER}", f"inverter.n_iter={_N_ITER}")
+    run_command(["invert", f"input={folder}", f"output={output}", *inverter])
+    elapsed_s = time.perf_counter() - started
+    _, peak_mb = memory_mb()
+    return {"imports_mb": imports_mb, "peak_mb": peak_mb, "elapsed_s": elapsed_s}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(_measure(*sys.argv[1:])))

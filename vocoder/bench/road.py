@@ -17,7 +17,7 @@ from vocoder.audio import write_audio
 from vocoder.bench.race import Contestant, race
 from vocoder.bench.result import Settings, Tick, case_dict
 from vocoder.bench.sound import sound
-from vocoder.cli import main
+from vocoder.cli import codes, main
 from vocoder.composition import load
 from vocoder.errors import BadInput
 from vocoder.image.dataset.paint import UNSPLIT
@@ -67,7 +67,7 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
             [
                 Contestant(
                     name="pictures to sound",
-                    work=lambda _: _run(arguments(many)),
+                    work=lambda _: run_command(arguments(many)),
                     sound_s=many.sound_s,
                 ),
                 Contestant(
@@ -76,7 +76,7 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
                     sound_s=many.sound_s,
                 ),
                 Contestant(name="one utterance, new process", work=cold),
-                Contestant(name="one utterance, warm", work=lambda _: _run(arguments(one))),
+                Contestant(name="one utterance, warm", work=lambda _: run_command(arguments(one))),
             ],
             settings.repetitions,
             tick,
@@ -95,10 +95,17 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     )
 
 
-def _run(arguments: list[str]) -> None:
+def run_command(arguments: list[str]) -> None:
+    """Run one of ``vocoder``'s commands in this process, what it prints kept back.
+
+    Raises
+    ------
+    BadInput
+        It did not end well.
+    """
     with redirect_stdout(io.StringIO()) as printed:
         code = main.run(arguments)
-    if code != main.DONE:
+    if code != codes.DONE:
         raise BadInput(f"vocoder {' '.join(arguments)} failed: {printed.getvalue()}")
 
 
@@ -113,7 +120,7 @@ def _paint(settings: Settings, folder: Path) -> Path:
     sample_rate = load("spec", "mel256").sample_rate
     samples = sound(settings.input, settings.seconds, sample_rate, settings.seed)
     write_audio(folder / "recordings" / "sound.wav", samples, sample_rate, overwrite=False)
-    _run(["encode", f"input={folder / 'recordings'}", f"output={folder / 'dataset'}"])
+    run_command(["encode", f"input={folder / 'recordings'}", f"output={folder / 'dataset'}"])
     return folder / "dataset" / UNSPLIT
 
 

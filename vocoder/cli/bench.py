@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vocoder.cli.codes import DONE
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing
 
-DONE = 0
 REPORT_NAME, TABLE_NAME = "bench.json", "bench.md"
 
 

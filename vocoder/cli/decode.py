@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ def run(
     output: str,
     manifest: str | None,
     label: str | None,
+    program: str | None,
     spec: SpectrogramSpec | None,
     codec: Codec | None,
     strict: bool,
@@ -48,6 +50,7 @@ def run(
         Path(input),
         manifest=None if manifest is None else Path(manifest),
         label=label,
+        program=program,
         spec=spec,
         codec=codec,
     )
@@ -55,12 +58,13 @@ def run(
         refuse_problems(found)
     to_do, before = select(found.utterances, root, ARRAY_SUFFIX, resume=resume, overwrite=overwrite)
 
-    def work(utterance: Utterance, stop: Event) -> Result:
+    def work(group: Sequence[Utterance], stop: Event) -> list[Result]:
+        (utterance,) = group
         loaded = load_utterance(utterance, found)
         path = root / f"{utterance.name}{ARRAY_SUFFIX}"
         write_array(path, loaded.spectrogram, overwrite=overwrite)
         seconds = loaded.spectrogram.length / loaded.spectrogram.spec.sample_rate
-        return Result(utterance.name, path.name, seconds, loaded.problems)
+        return [Result(utterance.name, path.name, seconds, loaded.problems)]
 
-    results = work_through(to_do, work, workers)
+    results = work_through([[one] for one in to_do], work, workers)
     return report(root, "decode", found, results, before)

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from vocoder.cli.codes import BAD, DONE
 from vocoder.files import atomic_path, refuse_existing
 from vocoder.image.codec.base import Codec
 from vocoder.image.doctor.examine import examine
 from vocoder.image.doctor.options import PROBLEM, Finding
 from vocoder.spec import SpectrogramSpec
-
-CLEAN, FINDINGS = 0, 2
 
 
 def run(
@@ -51,7 +50,7 @@ def run(
             temporary.write_text(
                 json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
             )
-    return FINDINGS if any(finding.severity == PROBLEM for finding in findings) else CLEAN
+    return BAD if any(finding.severity == PROBLEM for finding in findings) else DONE
 
 
 def _progress(paths: Sequence[Path]) -> Iterable[Path]:

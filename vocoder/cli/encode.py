@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vocoder.cli.codes import BAD, DONE
+from vocoder.cli.jobs import REPORT_NAME, SHOWN, begin
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing
 
@@ -20,10 +22,7 @@ if TYPE_CHECKING:
     from vocoder.image.dataset.plan import Plan
     from vocoder.spec import SpectrogramSpec
 
-REPORT_NAME = "report.json"
-DONE, BAD = 0, 2
 _CHOICES = {"unpaired": ("refuse", "skip"), "lengths": ("refuse", "trim")}
-_SHOWN = 10  # names a list on the terminal; the report has all
 
 
 def run(
@@ -45,6 +44,7 @@ def run(
     channels: int,
     suffix: str | None,
     quality: int | None,
+    resume: bool,
     overwrite: bool,
 ) -> int:
     """Make a data set; the keys are those of ``conf/encode.yaml``, which describes them.
@@ -77,7 +77,9 @@ def run(
             raise BadInput(f"{name} is {value!r}; expected {' or '.join(_CHOICES[name])}")
     root = Path(output)
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
-        refuse_existing(root, overwrite=overwrite)
+        if resume and not (root / REPORT_NAME).is_file():
+            raise BadInput(f"resume=true, but {root} holds no {REPORT_NAME} of an earlier run")
+        refuse_existing(root, overwrite=overwrite or resume)
     sidecar = Sidecar(spec, codec, tile["frames"], tile["overlap_frames"])
     require_sides(style, spec.bins, sidecar.tile_frames)
     data_set = DataSet(
@@ -91,6 +93,7 @@ def run(
         suffix=suffix or codec.suffixes[0],
         quality=quality,
         overwrite=overwrite,
+        keep=resume,
     )
     plan = make_plan(
         style=style,
@@ -104,6 +107,21 @@ def run(
         trim=lengths == "trim",
         spec=spec,
     )
+    settings = {
+        "style": style,
+        "spec": spec.to_dict(),
+        "codec": codec.to_dict(),
+        "tile": dict(tile),
+        "channel": channel,
+        "gain": gain,
+        "peak_db": peak_db,
+        "lengths": lengths,
+        "channels": channels,
+        "suffix": data_set.suffix,
+        "quality": quality,
+    }
+    begin(root, settings, resume=resume)
+    overwrite = overwrite or resume  # what is not a picture is written anew
     started = time.perf_counter()
     made = _write_all(data_set, plan)
     elapsed_s = time.perf_counter() - started
@@ -117,13 +135,10 @@ def run(
     n_tiles = Counter(
         folder for written in made for folder in written.folders for _ in written.tiles
     )
-    found = commands(style, root, spec.bins, tile["frames"], n_tiles)
+    found = commands(style, root, spec.bins, tile["frames"], n_tiles) if codec.paintable else []
     report = {
         "command": "encode",
-        "style": style,
-        "spec": spec.to_dict(),
-        "codec": codec.to_dict(),
-        "tile": dict(tile),
+        **settings,
         "elapsed_s": round(elapsed_s, 3),
         "folders": _folders(made),
         "failed": plan.failed,
@@ -138,7 +153,7 @@ def run(
         write_contact_sheet(root / CONTACT_SHEET_NAME, captions, codec, overwrite=overwrite)
         write_sidecar(root / SIDECAR_NAME, sidecar, overwrite=overwrite)
         write_manifest(root / MANIFEST_NAME, tiles, overwrite=overwrite)
-    with atomic_path(root / REPORT_NAME, overwrite=overwrite) as temporary:
+    with atomic_path(root / REPORT_NAME, overwrite=True) as temporary:
         temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
     _print(report, found, root, codec)
     return BAD if plan.failed else DONE
@@ -203,6 +218,8 @@ def _print(report: dict[str, Any], found: Sequence[Commands], root: Path, codec:
             f"Some values exceed codec.db_max={codec.db_max:g} and are cut off there; raise it, or "
             "use gain=peak."
         )
+    if not codec.paintable:
+        print(f"\nNo pix2pix program can read pictures of codec {codec.name}; for those use gray8.")
     for one in found:
         print(f"\n{one.program}:")
         for command in filter(None, (one.train, one.test)):
@@ -222,7 +239,7 @@ def _print_list(title: str, lines: Sequence[str]) -> None:
     if not lines:
         return
     print(f"\n{title} ({len(lines)}):")
-    for line in lines[:_SHOWN]:
+    for line in lines[:SHOWN]:
         print(f"  {line}")
-    if len(lines) > _SHOWN:
-        print(f"  and {len(lines) - _SHOWN} more, see {REPORT_NAME}")
+    if len(lines) > SHOWN:
+        print(f"  and {len(lines) - SHOWN} more, see {REPORT_NAME}")

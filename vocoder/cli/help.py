@@ -9,6 +9,7 @@ from vocoder.composition import conf_dir, options
 
 _KEY = re.compile(r"^( *)([a-z]\w*):(?: +([^#]*?))?(?: +# (.*))?$")
 _EXAMPLE = "# $ "
+_HYDRA = "# @"  # directives
 
 
 def commands() -> list[str]:
@@ -35,6 +36,7 @@ def overview() -> str:
             "",
             "vocoder COMMAND --help tells a command's keys and options; -m runs every combination",
             "of values given with commas: vocoder invert -m inverter=griffin_lim,admm ...",
+            "vocoder --version tells which one this is.",
         ]
     )
 
@@ -65,12 +67,19 @@ def command_help(command: str) -> str:
 
 def key_help(command: str, key: str) -> str:
     """The line about one key, for the error that it is missing."""
-    known = dict(_keys(conf_dir() / f"{command}.yaml"))
-    return next((text for name, text in known.items() if name.split("=")[0] == key), "")
+    group, _, rest = key.partition(".")
+    places = [(conf_dir() / f"{command}.yaml", key)]
+    places += [(path, rest) for path in sorted((conf_dir() / group).glob("*.yaml"))]
+    for path, wanted in places:
+        for name, text in _keys(path):
+            if name.split("=")[0] == wanted and text:
+                return text
+    return ""
 
 
 def _summary(path: Path) -> str:
-    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first = next(line for line in lines if not line.startswith(_HYDRA))
     return first.removeprefix("# ")
 
 

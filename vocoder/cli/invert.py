@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +14,15 @@ if TYPE_CHECKING:
     from threading import Event
 
     from vocoder.image.codec.base import Codec
-    from vocoder.image.utterances import Utterance
+    from vocoder.image.utterances import Loaded, Utterance
     from vocoder.inverter.base import Inverter
     from vocoder.spec import SpectrogramSpec
 
 SOUND_SUFFIX = ".wav"
 DRAWING_SUFFIX = ".png"
+# Utterances that are inverted together where the device is no CPU, and how many frames they may
+# have in all (20 minutes at the default hop): a batch is in memory at once.
+_DEVICE_BATCH, _BATCH_FRAMES = 16, 100_000
 
 
 def run(
@@ -26,6 +31,7 @@ def run(
     output: str,
     manifest: str | None,
     label: str | None,
+    program: str | None,
     spec: SpectrogramSpec | None,
     codec: Codec | None,
     inverter: Inverter,
@@ -36,12 +42,15 @@ def run(
     resume: bool,
     overwrite: bool,
     workers: int | None,
+    batch: int | None,
+    checkpoint: str,
     device: str,
     seed: int,
 ) -> int:
     """Write a sound for every utterance; the keys are those of ``conf/invert.yaml``.
 
-    ``device`` and ``seed`` have reached the inverter already and are only reported.
+    ``seed`` and ``checkpoint`` have reached the inverter already, and so has ``device``, which
+    decides here what ``batch`` is where it is not given.
 
     Returns
     -------
@@ -59,15 +68,21 @@ def run(
     from vocoder.compare.reference import References
     from vocoder.compare.view import draw_pictures
     from vocoder.image.utterances import find_utterances, load_utterance
+    from vocoder.inverter.base import torch_device
 
     if subtype not in SUBTYPE_BITS:
         raise BadInput(f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}")
+    if batch is None:
+        batch = 1 if torch_device(device).type == "cpu" else _DEVICE_BATCH
+    if batch < 1:
+        raise BadInput(f"batch is {batch}; expected 1 or more")
     root = Path(output)
     references = None if reference is None else References(Path(reference))
     found = find_utterances(
         Path(input),
         manifest=None if manifest is None else Path(manifest),
         label=label,
+        program=program,
         spec=spec,
         codec=codec,
     )
@@ -82,36 +97,64 @@ def run(
         overwrite=overwrite,
     )
 
-    def work(utterance: Utterance, stop: Event) -> Result:
-        loaded = load_utterance(utterance, found)
-        spectrogram = loaded.spectrogram
-        sample_rate = spectrogram.spec.sample_rate
-        path = root / f"{utterance.name}{SOUND_SUFFIX}"
-        # Whatever is there of an utterance that a resumed run does again was not finished.
-        with AudioWriter(path, sample_rate, subtype, overwrite=overwrite or resume) as writer:
-            for block in inverter.blocks(spectrogram):
+    def work(group: Sequence[Utterance], stop: Event) -> list[Result]:
+        loaded, results = {}, []
+        for utterance in group:
+            try:
+                loaded[utterance.name] = load_utterance(utterance, found)
+            except BadInput as error:
+                results.append(Result(utterance.name, problems={utterance.name: str(error)}))
+        for names in _of_one_spec(loaded):
+            try:
+                results += render({name: loaded[name] for name in names}, stop)
+            except BadInput as error:
+                results += [Result(name, problems={name: str(error)}) for name in names]
+        return results
+
+    def render(loaded: dict[str, Loaded], stop: Event) -> list[Result]:
+        """Invert utterances of one spec together."""
+        paths = [root / f"{name}{SOUND_SUFFIX}" for name in loaded]
+        spectrograms = [one.spectrogram for one in loaded.values()]
+        sample_rate = spectrograms[0].spec.sample_rate
+        with ExitStack() as stack:
+            # Whatever is there of an utterance that a resumed run does again was not finished.
+            writers = [
+                stack.enter_context(
+                    AudioWriter(path, sample_rate, subtype, overwrite=overwrite or resume)
+                )
+                for path in paths
+            ]
+            for which, piece in inverter.together(spectrograms):
                 if stop.is_set():
-                    raise BadInput(f"{utterance.name}: interrupted")
-                writer.write(block[0].numpy())
+                    raise BadInput("interrupted")
+                writers[which].write(piece.numpy())
+        return [
+            finish(name, one, writer.n_samples, writer.n_clipped)
+            for (name, one), writer in zip(loaded.items(), writers, strict=True)
+        ]
+
+    def finish(name: str, loaded: Loaded, n_samples: int, n_clipped: int) -> Result:
+        """Measure and draw what was written."""
+        path = root / f"{name}{SOUND_SUFFIX}"
         problems = dict(loaded.problems)
         measures = {} if references is None else references.measure(path, problems)
         if pictures:
-            true = references.path(utterance.name) if references is not None and measures else None
-            draw_pictures(root / f"{utterance.name}{DRAWING_SUFFIX}", spectrogram, path, true)
-        note = f"{writer.n_clipped} samples beyond full scale cut off; subtype=FLOAT keeps them"
+            true = references.path(name) if references is not None and measures else None
+            draw_pictures(root / f"{name}{DRAWING_SUFFIX}", loaded.spectrogram, path, true)
+        note = f"{n_clipped} samples beyond full scale cut off; subtype=FLOAT keeps them"
         return Result(
-            utterance=utterance.name,
+            utterance=name,
             file=path.name,
-            seconds=writer.n_samples / sample_rate,
+            seconds=n_samples / loaded.spectrogram.spec.sample_rate,
             problems=problems,
-            note=note if writer.n_clipped else "",
+            note=note if n_clipped else "",
             measures=measures,
         )
 
     settings = {"inverter": inverter.to_dict(), "subtype": subtype, "seed": seed}
     begin(root, settings, resume=resume)
     started = time.perf_counter()
-    results = work_through(to_do, work, workers)
+    results = work_through(_groups(to_do, batch), work, workers)
     elapsed_s = time.perf_counter() - started
     return report(
         root,
@@ -123,3 +166,34 @@ def run(
         device=device,
         elapsed_s=round(elapsed_s, 3),
     )
+
+
+def _groups(utterances: Sequence[Utterance], batch: int) -> list[list[Utterance]]:
+    """Up to ``batch`` of similar length at a time."""
+    if batch == 1:
+        return [[one] for one in utterances]
+    groups: list[list[Utterance]] = []
+    n_frames = 0
+    for frames, _, one in sorted(
+        ((*_size(one), one) for one in utterances), key=lambda sized: sized[:2]
+    ):
+        if not groups or len(groups[-1]) == batch or n_frames + frames > _BATCH_FRAMES:
+            groups.append([])
+            n_frames = 0
+        groups[-1].append(one)
+        n_frames += frames
+    return groups
+
+
+def _size(utterance: Utterance) -> tuple[int, int]:
+    """Frames as far as the manifest says it, and bytes, by which the others are ordered."""
+    frames = utterance.tiles[0][0].total_frames if utterance.tiles else 1
+    return frames, sum(path.stat().st_size for path in utterance.paths if path.exists())
+
+
+def _of_one_spec(loaded: dict[str, Loaded]) -> list[list[str]]:
+    """Names of those that can be inverted together."""
+    by_spec: dict[SpectrogramSpec, list[str]] = {}
+    for name, one in loaded.items():
+        by_spec.setdefault(one.spectrogram.spec, []).append(name)
+    return list(by_spec.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from vocoder.cli.codes import BAD, DONE
 from vocoder.cores import usable_cores
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing
@@ -20,9 +21,8 @@ from vocoder.files import atomic_path, refuse_existing
 if TYPE_CHECKING:
     from vocoder.image.utterances import Found, Utterance
 
-DONE, BAD = 0, 2
 REPORT_NAME = "report.json"
-_SHOWN = 10  # names a list on the terminal; the report has all
+SHOWN = 10  # names a list on the terminal; the report has all
 
 
 @dataclass
@@ -119,14 +119,17 @@ def refuse_problems(found: Found) -> None:
             problems[one.name] = str(error)
     lines = [f"{name}: {reason}" for name, reason in problems.items()]
     if lines:
-        more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-        raise BadInput(f"strict=true, and {'; '.join(lines[:_SHOWN])}{more}")
+        more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+        raise BadInput(f"strict=true, and {'; '.join(lines[:SHOWN])}{more}")
 
 
 def work_through(
-    utterances: list[Utterance], work: Callable[[Utterance, Event], Result], workers: int | None
+    groups: Sequence[Sequence[Utterance]],
+    work: Callable[[Sequence[Utterance], Event], list[Result]],
+    workers: int | None,
 ) -> list[Result]:
-    """Do every utterance in threads, with a progress bar; one that fails doesn't stop the others.
+    """Do every group of utterances in threads, with a progress bar; one that fails doesn't stop
+    the others.
 
     Torch is told to use one thread for each: two that wait for each other are slower. ``work``
     gets an event that is set when it should give up.
@@ -136,27 +139,27 @@ def work_through(
 
     if workers is not None and workers < 1:
         raise BadInput(f"workers is {workers}; expected 1 or more")
-    threads = min(workers or len(usable_cores()), max(1, len(utterances)))
+    threads = min(workers or len(usable_cores()), max(1, len(groups)))
     torch.set_num_threads(1)
-    results = []
+    results: list[Result] = []
     stop = Event()
-    started, sound_s = time.perf_counter(), 0.0
+    started = time.perf_counter()
     with (
         ThreadPoolExecutor(threads) as pool,
-        tqdm(total=len(utterances), unit="utterance", disable=None) as bar,
+        tqdm(total=sum(map(len, groups)), unit="utterance", disable=None) as bar,
     ):
-        pending = {pool.submit(work, one, stop): one.name for one in utterances}
+        pending = {pool.submit(work, group, stop): group for group in groups}
         try:
             for done in as_completed(pending):
-                name = pending[done]
+                names = [one.name for one in pending[done]]
                 try:
-                    results.append(done.result())
+                    results += done.result()
                 except BadInput as error:
-                    results.append(Result(name, problems={name: str(error)}))
-                sound_s += results[-1].seconds
-                bar.set_description(name[-30:], refresh=False)
+                    results += [Result(name, problems={name: str(error)}) for name in names]
+                sound_s = sum(result.seconds for result in results)
+                bar.set_description(names[-1][-30:], refresh=False)
                 bar.set_postfix_str(f"{sound_s / (time.perf_counter() - started):.0f}x real time")
-                bar.update()
+                bar.update(len(names))
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
@@ -176,11 +179,11 @@ def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:
     if resume and path.exists():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
-            found = {key: before.get(key) for key in settings}
-        except (ValueError, AttributeError) as error:
+            found = {key: before[key] for key in settings if key in before}
+        except (ValueError, TypeError) as error:
             raise BadInput(f"{path} is no report of an earlier run ({error})") from error
         for key, value in json.loads(json.dumps(settings)).items():
-            if found[key] is not None and found[key] != value:
+            if key in found and found[key] != value:
                 raise BadInput(
                     f"resume=true, but {root} was begun with {key} {found[key]}, and this run has "
                     f"{value}; give the same settings, or another output"
@@ -221,12 +224,15 @@ def report(
         "done_before": before,
         "utterances": [*_rows_before(root, before), *(asdict(result) for result in results)],
         "problems": problems,
+        "hints": found.hints,
     }
     with atomic_path(root / REPORT_NAME, overwrite=True) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
     source = f"{found.program}, label {found.label}" if found.label else found.program
     print(f"{len(found.utterances)} utterances from {source}")
     _print_table(results)
+    for hint in found.hints:
+        print(hint)
     if before:
         print(f"{len(before)} were there already and are kept")
     for result in results:
@@ -234,10 +240,10 @@ def report(
             print(f"{result.file}: {result.note}")
     if problems:
         print(f"\nProblems ({len(problems)}):")
-        for name, reason in list(problems.items())[:_SHOWN]:
+        for name, reason in list(problems.items())[:SHOWN]:
             print(f"  {name}: {reason}")
-        if len(problems) > _SHOWN:
-            print(f"  and {len(problems) - _SHOWN} more, see {REPORT_NAME}")
+        if len(problems) > SHOWN:
+            print(f"  and {len(problems) - SHOWN} more, see {REPORT_NAME}")
     print(f"\nResults and {REPORT_NAME} in {root}")
     return BAD if problems else DONE
 

@@ -11,9 +11,13 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from vocoder.cli.codes import BAD, DONE, INTERRUPTED
 from vocoder.cli.help import command_help, commands, key_help, overview
 from vocoder.composition import (
     build,
@@ -29,7 +33,6 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
-DONE, BUG, BAD, INTERRUPTED = 0, 1, 2, 130
 HYDRA_VERSION = "1.3"
 EXAMPLES = {"spec": "mel256", "codec": "gray8"}  # of groups that have no choice of their own
 _SWEEP = {"-m", "--multirun"}
@@ -61,6 +64,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if not arguments or arguments[0] in ("-h", "--help", "help"):
             print(overview())
+            return DONE
+        if arguments[0] == "--version":
+            print(f"vocoder {version('vocoder')}")
             return DONE
         command, *rest = arguments
         if command not in commands():
@@ -104,12 +110,42 @@ def _launch(command: str, arguments: list[str]) -> int:
         # Sweeps and Hydra's own flags need Hydra's own program.
         os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions reach us
         sys.argv = [f"vocoder {command}", *flags, *lines, *_sweep_settings(parsed)]
-        main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=command)(
-            _Job(command, is_sweep=bool(_SWEEP & set(flags)))
-        )()
+        job = _Job(command, is_sweep=bool(_SWEEP & set(flags)))
+        program = main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=command)
+        with _without_traces(parsed):
+            program(job)()
         return DONE
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(" ".join(str(error).split())) from error
+
+
+@contextmanager
+def _without_traces(overrides: Sequence[Override]) -> Iterator[None]:
+    """Keep from users what Hydra leaves behind: a file in a sweep's folder, a line after errors."""
+    output = next((str(one.value()) for one in overrides if one.key_or_group == "output"), ".")
+    record = Path(output) / "multirun.yaml"
+    theirs = record.exists()
+    try:
+        with redirect_stderr(cast(TextIO, _Errors(sys.stderr))):
+            yield
+    finally:
+        if not theirs:
+            record.unlink(missing_ok=True)
+
+
+class _Errors:
+    """Standard error without the line that Hydra adds to a job's own message."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if text.startswith("Error executing job with overrides"):
+            return len(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -167,6 +203,7 @@ def _call(command: str, config: DictConfig) -> int:
 
 def _built(values: dict[str, Any], function: Callable[..., int]) -> dict[str, Any]:
     """The objects of a configuration; and, for a command that records it, the values as well."""
+    require_types(function, {key: values[key] for key in plain_types(function)}, "")
     if "model" in values:  # networks draw their first weights when they are built
         import torch
 

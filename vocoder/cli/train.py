@@ -49,6 +49,8 @@ def run(
         resume=resume,
         record=composed,
     )
+    if outcome is None:  # another process tells
+        return 0
     early = ", since validation got no better" if outcome.stopped_early else ""
     print(f"{outcome.steps} steps{early}; best ESTOI of a validation: {outcome.best_estoi:.4f}")
     print(f"Weights, curves and record in {output}")

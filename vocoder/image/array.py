@@ -85,9 +85,9 @@ def read_array(path: Path, spec: SpectrogramSpec | None) -> Spectrogram:
     if not np.isfinite(values).all():
         raise BadInput(f"{path}: the array holds NaN or infinity")
     with np.errstate(over="ignore"):  # told below
-        values = values.astype(np.float32)
+        values = values.astype(np.float32, copy=False)  # an hour is large enough once
         if spec.compression == "log":
-            values = np.exp(values)
+            np.exp(values, out=values)
     if not np.isfinite(values).all():
         raise BadInput(f"{path}: the array holds values too large to be magnitudes")
     if spec.compression == "log":

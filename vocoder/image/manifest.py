@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -20,6 +21,8 @@ MANIFEST_NAME = "manifest.csv"
 SIDECAR_NAME = "spec.yaml"
 REQUIRED_COLUMNS = ("stem", "utterance", "start_frame", "frames", "total_frames")
 OPTIONAL_COLUMNS = ("gain_db", "samples", "source", "split")
+# How encode names tiles; see `tile_stem`.
+TILE_STEM = re.compile(r".+__\d{2,}")
 # Columns that describe the utterance, so that all its rows must agree on them.
 _SHARED = ("total_frames", *OPTIONAL_COLUMNS)
 # A day and more at any usual hop: a larger number is a slip.
@@ -82,6 +85,11 @@ class Tile:
             raise BadInput(f"gain_db is {self.gain_db}; expected at most {MAX_GAIN_DB:g} dB")
         if self.samples is not None and self.samples < 1:
             raise BadInput(f"samples is {self.samples}; expected 1 or more, or nothing")
+
+
+def tile_stem(utterance: str, number: int, count: int) -> str:
+    """Name of one of ``count`` tiles of an utterance: the same number of digits for all."""
+    return f"{utterance}__{number:0{max(2, len(str(count - 1)))}d}"
 
 
 def require_plain_name(name: str, what: str) -> None:

@@ -1,7 +1,6 @@
 """Finding what a pix2pix program wrote: which program, which pictures are its output.
 
-A program is a record that says how it marks its pictures with labels; everything else is common.
-What the records state was read from the programs' own sources, named at each.
+A program is a record in `vocoder.image.pix2pix`; everything here is common to all.
 """
 
 from __future__ import annotations
@@ -9,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vocoder.errors import BadInput
 from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME
 from vocoder.image.picture import read_picture
+from vocoder.image.pix2pix import PROGRAMS, UNMARKED, Program
 
 # Lossless first: where a stem exists twice, the better file is taken.
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".webp", ".jpg", ".jpeg")
@@ -22,106 +22,7 @@ PICTURE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".webp", ".jpg", ".jpeg")
 MAX_DEPTH = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Program:
-    """How a program marks the pictures that it writes.
-
-    Parameters
-    ----------
-    name : str
-    output, input, target : str
-        Labels of what was painted, of what was given, and of the true answer.
-    extras : tuple of str
-        Its other labels.
-    separator : str or None
-        What stands between stem and label in a file name; ``None``: a folder for each label.
-    needs_input : bool
-        The labels are everyday words: believe them only where both output and input are there.
-    preview : str
-        Pattern of the stems of pictures written during training.
-    truncates : bool
-        It makes 8 bits by cutting off, which darkens by half a level on average.
-    """
-
-    name: str
-    output: str
-    input: str
-    target: str
-    extras: tuple[str, ...] = ()
-    separator: str | None
-    needs_input: bool = False
-    preview: str = r"epoch\d{3,}"
-    truncates: bool = True
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """All labels."""
-        return (self.output, self.input, self.target, *self.extras)
-
-
-PROGRAMS = (
-    # util/visualizer.py save_images, util/util.py tensor2im: ((x + 1) / 2 * 255).astype(uint8).
-    # With --direction BtoA real_A is the picture of side B, and fake_B is still the output
-    # (models/pix2pix_model.py set_input). CycleGAN names fake_A after A's file, though it was made
-    # from B's (models/cycle_gan_model.py), so it is taken only when asked for.
-    Program(
-        name="pytorch-CycleGAN-and-pix2pix",
-        output="fake_B",
-        input="real_A",
-        target="real_B",
-        extras=("rec_A", "fake_A", "rec_B", "idt_A", "idt_B"),
-        separator="_",
-    ),
-    # models/test_model.py of the same program.
-    Program(
-        name="pytorch-CycleGAN-and-pix2pix --model test",
-        output="fake",
-        input="real",
-        target="real",
-        separator="_",
-        needs_input=True,
-    ),
-    # util/visualizer.py save_images and util/util.py tensor2im of contrastive-unpaired-translation.
-    Program(
-        name="CUT",
-        output="fake_B",
-        input="real_A",
-        target="real_B",
-        extras=("fake_A", "rec_A", "rec_B", "idt_A", "idt_B"),
-        separator=None,
-    ),
-    # pix2pix.py save_images; previews begin with the step in eight digits. TensorFlow's
-    # convert_image_dtype multiplies by 255.5 and cuts off (image_ops_impl.py): a bias of half a
-    # level at black that vanishes at white.
-    Program(
-        name="pix2pix-tensorflow",
-        output="outputs",
-        input="inputs",
-        target="targets",
-        separator="-",
-        preview=r"0\d{7}-.*",
-    ),
-    # test.lua; torch's image.save multiplies by 255 and casts to bytes (image/generic/png.c).
-    Program(
-        name="pix2pix (Lua)",
-        output="output",
-        input="input",
-        target="target",
-        separator=None,
-        needs_input=True,
-    ),
-    # test.py, util/visualizer.py save_images (JPEG at Pillow's quality 75), util/util.py tensor2im.
-    Program(
-        name="pix2pixHD",
-        output="synthesized_image",
-        input="input_label",
-        target="real_image",
-        separator="_",
-    ),
-)
-# img2img-turbo (src/inference_paired.py) writes <output_dir>/<same name>: bare pictures, which
-# cannot be told from any others; it truncates too (torchvision's ToPILImage), half a level.
-FOLDER = "folder"
+FOLDER = "folder"  # in place of a program's name
 
 
 @dataclass(frozen=True)
@@ -142,9 +43,9 @@ class Painted:
         Name of the program, or ``folder`` for bare pictures.
     label : str
         Label of ``tiles``; empty for bare pictures.
-    truncates : bool
-        The program cut off fractions of a level, so every level stands for itself and the next;
-        never for its copies of what it was given, which were whole levels before.
+    floor_scale : float or None
+        How the program cut off fractions of a level (`Program.floor_scale`); ``None`` where
+        nothing was cut off, as from its copies of what it was given: those were whole before.
     folder : Path
         Where the pictures lie.
     tiles : list of PaintedTile
@@ -159,7 +60,7 @@ class Painted:
 
     program: str
     label: str
-    truncates: bool
+    floor_scale: float | None
     folder: Path
     tiles: list[PaintedTile]
     inputs: list[PaintedTile] = field(default_factory=list)
@@ -186,7 +87,7 @@ class _Run:
         return Painted(
             program=self.program.name,
             label=label,
-            truncates=self.program.truncates and label == self.program.output,
+            floor_scale=self.program.floor_scale if label == self.program.output else None,
             folder=self.folder,
             tiles=tiles,
             inputs=_best(self.pictures.get(self.program.input, {}))[0],
@@ -196,7 +97,7 @@ class _Run:
         )
 
 
-def find_painted(folder: Path, label: str | None = None) -> Painted:
+def find_painted(folder: Path, label: str | None = None, program: str | None = None) -> Painted:
     """Find the output of a pix2pix program.
 
     Parameters
@@ -206,6 +107,8 @@ def find_painted(folder: Path, label: str | None = None) -> Painted:
         folder of bare pictures, or one picture.
     label : str, optional
         Another label than that of the program's output, e.g. ``real_B``.
+    program : str, optional
+        One of `UNMARKED`, whose pictures are bare; the others are known by their labels.
 
     Returns
     -------
@@ -217,8 +120,18 @@ def find_painted(folder: Path, label: str | None = None) -> Painted:
         Nothing there, or several runs, or no such label, or pictures that cannot be used: previews
         of a training, or the sample sheets of PyTorch-GAN.
     """
+    if program is not None:
+        if program not in UNMARKED:
+            raise BadInput(
+                f"program is {program!r}; expected {' or '.join(UNMARKED)}, or nothing: the other "
+                "programs are found out by their file names"
+            )
+        if label is not None:
+            raise BadInput(f"label={label} was given, but {program} writes pictures without labels")
     if not folder.exists():
         raise BadInput(f"{folder} does not exist; give the folder that the pix2pix program wrote")
+    if program is not None:
+        return replace(_bare(folder), program=program, floor_scale=UNMARKED[program])
     if inside := _run_of_label_folder(folder):
         wanted = folder.name if label is None else label
         if wanted not in inside.pictures:
@@ -323,7 +236,12 @@ def _bare(root: Path) -> Painted:
             "save each output alone, without normalize=True"
         )
     return Painted(
-        program=FOLDER, label="", truncates=False, folder=folder, tiles=tiles, duplicates=duplicates
+        program=FOLDER,
+        label="",
+        floor_scale=None,
+        folder=folder,
+        tiles=tiles,
+        duplicates=duplicates,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -46,20 +46,38 @@ class StitchedValues:
     covered: np.ndarray
 
 
+@dataclass
+class _Piece:
+    """A tile whose frames are not all joined yet; ``weight`` falls when its successor is known."""
+
+    tile: Tile
+    values: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def start(self) -> int:
+        return self.tile.start_frame
+
+    @property
+    def end(self) -> int:
+        return self.tile.start_frame + self.tile.frames
+
+
 def stitch(
-    pieces: Sequence[tuple[Tile, np.ndarray]], total_frames: int, floor: float
+    pieces: Iterable[tuple[Tile, np.ndarray]], total_frames: int, floor: float
 ) -> StitchedValues:
     """Join the tiles of one utterance; overlaps are cross-faded in decibels.
 
     Over an overlap one tile's weight falls linearly while the other's rises; at every frame the
     weights of all tiles there sum to one. A tile that is missing leaves silence, or all of the
-    weight to its neighbour. Order is of no account.
+    weight to its neighbour. Tiles are taken one by one and let go of when no later one can reach
+    their frames, so that an iterator that decodes them needs no memory for all at once.
 
     Parameters
     ----------
-    pieces : sequence of (Tile, ndarray)
-        Values ``(bins, columns)`` not below 0 (magnitudes or powers, never decibels); only the
-        first ``tile.frames`` columns are used.
+    pieces : iterable of (Tile, ndarray)
+        In the order of their starts: values ``(bins, columns)`` not below 0 (magnitudes or powers,
+        never decibels); only the first ``tile.frames`` columns are used.
     total_frames : int
         Frames of the utterance.
     floor : float
@@ -70,41 +88,61 @@ def stitch(
     ------
     BadInput
         No tiles, a tile outside the utterance, or one with too few columns or other bins.
+    ValueError
+        Tiles out of order.
     """
-    if not pieces:
-        raise BadInput("no tiles to stitch; expected at least one")
-    pieces = sorted(pieces, key=lambda piece: piece[0].start_frame)
-    bins = pieces[0][1].shape[0]
+    joined: np.ndarray | None = None
+    covered = np.zeros(total_frames, dtype=bool)
+    waiting: list[_Piece] = []
     for tile, values in pieces:
+        bins = values.shape[0] if joined is None else joined.shape[0]
         _check_piece(tile, values, bins, total_frames)
+        if joined is None:
+            joined = np.zeros((bins, total_frames), dtype=np.float32)
+            done = 0
+        if tile.start_frame < done:
+            raise ValueError(f"tile {tile.stem} comes after one that starts later")
+        _join(joined, covered, waiting, slice(done, tile.start_frame), floor)
+        piece = _Piece(tile, values, np.ones(tile.frames, dtype=np.float32))
+        if waiting:
+            _cross(waiting[-1], piece)
+        done = tile.start_frame
+        # The last one stays even if it has ended: the next is cross-faded with it, and no other.
+        waiting = [*(one for one in waiting if one.end > done), piece]
+    if joined is None:
+        raise BadInput("no tiles to stitch; expected at least one")
+    _join(joined, covered, waiting, slice(done, total_frames), floor)
+    return StitchedValues(joined, covered)
 
-    weights = _weights([tile for tile, _ in pieces])
-    total_weight = np.zeros(total_frames, dtype=np.float32)
-    n_tiles = np.zeros(total_frames, dtype=np.int32)
-    for (tile, _), weight in zip(pieces, weights, strict=True):
-        total_weight[_span(tile)] += weight
-        n_tiles[_span(tile)] += 1
 
-    # Where tiles overlap, `joined` collects weighted logarithms until the last step.
-    joined = np.zeros((bins, total_frames), dtype=np.float32)
-    sounding = np.zeros((bins, total_frames), dtype=bool)
-    for (tile, values), weight in zip(pieces, weights, strict=True):
-        span = _span(tile)
-        alone = n_tiles[span] == 1
-        for first, last in _runs(alone):
-            here = slice(span.start + first, span.start + last)
-            part = values[:, first:last]
-            if alone[first]:
-                joined[:, here] = part
-                continue
-            share = weight[first:last] / total_weight[here]
-            joined[:, here] += share * np.log(np.maximum(part, np.float32(floor)))
-            sounding[:, here] |= part > 0
-    for first, last in _runs(n_tiles > 1):
-        if n_tiles[first] > 1:
-            blended = np.exp(joined[:, first:last])
-            joined[:, first:last] = np.where(sounding[:, first:last], blended, 0)
-    return StitchedValues(joined, n_tiles > 0)
+def _cross(before: _Piece, after: _Piece) -> None:
+    """Ramps as long as the overlap, if there is one."""
+    overlap = before.end - after.start
+    if overlap > 0:
+        before.weight[-overlap:] *= _ramp(overlap)[::-1]
+        length = min(overlap, after.tile.frames)
+        after.weight[:length] *= _ramp(length)
+
+
+def _join(
+    joined: np.ndarray, covered: np.ndarray, pieces: Sequence[_Piece], frames: slice, floor: float
+) -> None:
+    """Fill in frames that no later tile reaches; all pieces start before them."""
+    ends = {min(piece.end, frames.stop) for piece in pieces if piece.end > frames.start}
+    for first, last in pairwise(sorted({frames.start, *ends})):
+        here = [piece for piece in pieces if piece.end >= last]
+        parts = [one.values[:, first - one.start : last - one.start] for one in here]
+        covered[first:last] = True
+        if len(parts) == 1:
+            joined[:, first:last] = parts[0]
+            continue
+        weights = np.stack([one.weight[first - one.start : last - one.start] for one in here])
+        logs = sum(
+            share * np.log(np.maximum(part, np.float32(floor)))
+            for share, part in zip(weights / weights.sum(axis=0), parts, strict=True)
+        )
+        sounding = np.logical_or.reduce([part > 0 for part in parts])
+        joined[:, first:last] = np.where(sounding, np.exp(logs), 0)
 
 
 def _check_piece(tile: Tile, values: np.ndarray, bins: int, total_frames: int) -> None:
@@ -120,31 +158,6 @@ def _check_piece(tile: Tile, values: np.ndarray, bins: int, total_frames: int) -
         )
 
 
-def _span(tile: Tile) -> slice:
-    return slice(tile.start_frame, tile.start_frame + tile.frames)
-
-
-def _weights(tiles: Sequence[Tile]) -> list[np.ndarray]:
-    """A trapezoid for every tile, in order of their starts: ramps as long as the overlaps."""
-    ends = [tile.start_frame + tile.frames for tile in tiles]
-    weights = []
-    for k, tile in enumerate(tiles):
-        weight = np.ones(tile.frames, dtype=np.float32)
-        if k > 0 and (length := min(ends[k - 1] - tile.start_frame, tile.frames)) > 0:
-            weight[:length] *= _ramp(length)
-        if k + 1 < len(tiles) and (length := ends[k] - tiles[k + 1].start_frame) > 0:
-            weight[-length:] *= _ramp(length)[::-1]
-        weights.append(weight)
-    return weights
-
-
 def _ramp(length: int) -> np.ndarray:
     """Rising and never 0 or 1, so that it and its mirror image sum to one."""
     return (np.arange(length, dtype=np.float32) + 0.5) / length
-
-
-def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    """First and one-past-last index of every stretch of equal values."""
-    edges = np.flatnonzero(np.diff(flags)) + 1
-    bounds = [0, *edges.tolist(), len(flags)]
-    return list(pairwise(bounds))

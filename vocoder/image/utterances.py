@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ from vocoder.image.array import ARRAY_SUFFIX, find_arrays, read_array
 from vocoder.image.codec.base import JPEG, Codec, LevelCodec
 from vocoder.image.codec.jpeg import JpegCells, admit_cells
 from vocoder.image.codec.scalar import Gray8
-from vocoder.image.manifest import Tile, require_plain_name
+from vocoder.image.manifest import MANIFEST_NAME, TILE_STEM, Tile, require_plain_name
 from vocoder.image.picture import Picture, decode_picture, jpeg_tables, read_picture
+from vocoder.image.pix2pix import middles
 from vocoder.image.programs import Painted, find_painted
 from vocoder.image.settings import manifest_above, read_settings, require_same_codec
 from vocoder.image.tiles import stitch
@@ -59,8 +62,8 @@ class Found:
         By name; those of which no tile is there are left out.
     program, label : str
         What wrote the pictures, and which of its labels was taken.
-    truncates : bool
-        The program cut off fractions of a level.
+    floor_scale : float or None
+        How the program cut off fractions of a level, if it did; see `Painted`.
     spec, codec
         What holds for all of them, or ``None`` where each file says it itself.
     has_manifest : bool
@@ -69,17 +72,20 @@ class Found:
         How wide the data set's settings say that tiles are.
     problems : dict of str to str
         What was found wrong before any file was read: name to reason.
+    hints : list of str
+        What else is worth knowing.
     """
 
     utterances: list[Utterance]
     program: str
     label: str
-    truncates: bool
+    floor_scale: float | None
     spec: SpectrogramSpec | None
     codec: Codec | None
     has_manifest: bool
     tile_frames: int | None
     problems: dict[str, str]
+    hints: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +109,7 @@ def find_utterances(
     *,
     manifest: Path | None = None,
     label: str | None = None,
+    program: str | None = None,
     spec: SpectrogramSpec | None = None,
     codec: Codec | None = None,
 ) -> Found:
@@ -116,6 +123,8 @@ def find_utterances(
         The data set's ``manifest.csv``; without it, it is looked for in and above ``path``.
     label : str, optional
         Of a program's pictures, another than its output.
+    program : str, optional
+        What painted bare pictures, where that matters; see `find_painted`.
     spec, codec : optional
         Where neither ``spec.yaml`` beside the manifest nor the pictures themselves say them.
 
@@ -125,7 +134,8 @@ def find_utterances(
         Nothing of that kind, settings that contradict each other, or none.
     """
     if arrays := find_arrays(path):
-        for key, value in (("manifest", manifest), ("label", label), ("codec", codec)):
+        about_pictures = {"manifest": manifest, "label": label, "program": program, "codec": codec}
+        for key, value in about_pictures.items():
             if value is not None:
                 raise BadInput(f"{key}= is about pictures, but {path} holds .npy arrays")
         utterances = [Utterance(name=name, array=array) for name, array in arrays.items()]
@@ -133,14 +143,14 @@ def find_utterances(
             utterances=utterances,
             program=ARRAY_SUFFIX,
             label="",
-            truncates=False,
+            floor_scale=None,
             spec=spec,
             codec=None,
             has_manifest=False,
             tile_frames=None,
             problems={},
         )
-    painted = find_painted(path, label)
+    painted = find_painted(path, label, program)
     settings = read_settings(manifest or manifest_above(path), spec, codec)
     if manifest is None and not any(tile.stem in settings.tiles for tile in painted.tiles):
         settings = read_settings(None, spec, codec)  # a manifest of something else
@@ -149,6 +159,7 @@ def find_utterances(
         for path in painted.duplicates
     }
     problems |= {path.name: f"no label of {painted.program}; not used" for path in painted.foreign}
+    hints: list[str] = []
     if settings.tiles:
         utterances = _by_manifest(painted, settings.tiles, problems, one=path.is_file())
         if settings.spec is None or settings.codec is None:
@@ -158,16 +169,18 @@ def find_utterances(
             )
     else:
         utterances = _bare(painted)
+        hints = _hints(painted)
     return Found(
         utterances=utterances,
         program=painted.program,
         label=painted.label,
-        truncates=painted.truncates,
+        floor_scale=painted.floor_scale,
         spec=settings.spec,
         codec=settings.codec,
         has_manifest=bool(settings.tiles),
         tile_frames=settings.tile_frames,
         problems=problems,
+        hints=hints,
     )
 
 
@@ -213,6 +226,18 @@ def _bare(painted: Painted) -> list[Utterance]:
     return [Utterance(name=tile.stem, tiles=[(_WHOLE, tile.path)]) for tile in painted.tiles]
 
 
+def _hints(painted: Painted) -> list[str]:
+    """Whether pictures without a manifest are named as tiles are."""
+    tiles = [tile.stem for tile in painted.tiles if TILE_STEM.fullmatch(tile.stem)]
+    if not tiles:
+        return []
+    return [
+        f"{len(tiles)} pictures are named like tiles of a data set, such as {tiles[0]}, but there "
+        f"is no {MANIFEST_NAME} in or above {painted.folder}, so each is a sound of its own; "
+        "manifest= of the data set puts them together"
+    ]
+
+
 # Stands for "all of the picture", whose width is not known before it is read.
 _WHOLE = Tile("whole", "whole", 0, 1, 1)
 
@@ -228,32 +253,22 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     if utterance.array is not None:
         return Loaded(spectrogram=read_array(utterance.array, found.spec), problems={})
     problems = dict.fromkeys(utterance.missing, "missing; silent")
-    pieces: list[tuple[Tile, np.ndarray]] = []
     cells: list[tuple[int, JpegCells]] = []
-    spec, codec = found.spec, found.codec
-    for row, path in utterance.tiles:
-        try:
-            picture = read_picture(path)
-            spec, codec = _settings_of(picture, found)
-            values = decode_picture(_without_truncation(picture, codec, found), codec, spec).values
-            tile = row if found.has_manifest else _whole_tile(picture, values)
-            _check_width(path, values.shape[1], tile, found)
-        except BadInput as error:
-            problems[path.name] = str(error).removeprefix(f"{path}: ")
-            continue
-        pieces.append((tile, values))
-        if found_cells := _cells(picture, codec, found):
-            cells.append((tile.start_frame, found_cells))
-    if not pieces or spec is None or codec is None:
-        reasons = [f"{name}: {reason}" for name, reason in problems.items()]
-        raise BadInput(
-            reasons[0] if len(reasons) == 1 else f"no picture can be used ({'; '.join(reasons)})"
-        )
-    tile = pieces[0][0]
-    floor = codec.reference(spec) * 10 ** (codec.db_min * spec.power / 20)
+    pieces = _decoded(utterance, found, problems)
+    first = next(pieces, None)
+    if first is None:
+        raise BadInput(_why_none(problems))
+    tile, spec, codec = first.tile, first.spec, first.codec
     _check_length(tile, spec, utterance.name)
-    values = stitch(pieces, tile.total_frames, floor).values
-    pieces.clear()  # an hour of them is as large as what was made of them
+
+    def one_by_one() -> Iterator[tuple[Tile, np.ndarray]]:
+        for piece in chain([first], pieces):
+            if piece.cells is not None:
+                cells.append((piece.tile.start_frame, piece.cells))
+            yield piece.tile, piece.values
+
+    floor = float(codec.from_decibels(np.array(codec.db_min), spec))
+    values = stitch(one_by_one(), tile.total_frames, floor).values
     gain = float(10 ** (-tile.gain_db * spec.power / 20))
     values *= np.float32(gain)
     admit: Admit | None = None
@@ -263,7 +278,48 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     return Loaded(spectrogram=spectrogram, problems=problems)
 
 
+def _why_none(problems: dict[str, str]) -> str:
+    reasons = [f"{name}: {reason}" for name, reason in problems.items()]
+    if len(reasons) == 1:
+        return reasons[0]
+    if len(set(problems.values())) == 1:
+        return f"none of {len(reasons)} pictures can be used; {reasons[0]}"
+    return f"no picture can be used ({'; '.join(reasons)})"
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A tile that could be decoded, with what its picture says or was given of it."""
+
+    tile: Tile
+    values: np.ndarray
+    spec: SpectrogramSpec
+    codec: Codec
+    cells: JpegCells | None
+
+
+def _decoded(utterance: Utterance, found: Found, problems: dict[str, str]) -> Iterator[_Piece]:
+    """Tiles one by one, in the order of their starts; those that cannot be used are noted."""
+    for row, path in sorted(utterance.tiles, key=lambda tile: tile[0].start_frame):
+        try:
+            picture = read_picture(path)
+            spec, codec = _settings_of(picture, found)
+            values = decode_picture(_without_truncation(picture, codec, found), codec, spec).values
+            tile = row if found.has_manifest else _whole_tile(picture, values)
+            _check_width(path, values.shape[1], tile, found)
+            cells = _cells(picture, codec, found)
+        except BadInput as error:
+            problems[path.name] = str(error).removeprefix(f"{path}: ")
+            continue
+        yield _Piece(tile, values, spec, codec, cells)
+
+
 def _check_width(path: Path, width: int, tile: Tile, found: Found) -> None:
+    if found.tile_frames is not None and width == 2 * found.tile_frames:
+        raise BadInput(
+            f"{path}: {width} pixels wide, two tiles: a pair of A and B, which is what a pix2pix "
+            "program is given; invert the folder of what it painted"
+        )
     if found.tile_frames is not None and width != found.tile_frames:
         raise BadInput(
             f"{path}: {width} pixels wide; the data set's tiles are {found.tile_frames}, so it "
@@ -294,13 +350,10 @@ def _settings_of(picture: Picture, found: Found) -> tuple[SpectrogramSpec, Codec
 
 
 def _without_truncation(picture: Picture, codec: Codec, found: Found) -> Picture:
-    """Undo the bias of a program that cuts off fractions: the truth lies above, on average by
-    half a level, save for the two ends, which are reached exactly."""
-    if not found.truncates or codec.exact or picture.pixels.dtype != np.uint8:
+    """Undo the bias of a program that cuts off fractions."""
+    if found.floor_scale is None or codec.exact or picture.pixels.dtype != np.uint8:
         return picture
-    pixels = picture.pixels.astype(np.float32)
-    pixels += np.where((pixels > 0) & (pixels < 255), np.float32(0.5), np.float32(0))
-    return Picture(pixels, picture.mode, picture.path, picture.info, picture.lossy)
+    return replace(picture, pixels=middles(found.floor_scale)[picture.pixels])
 
 
 def _whole_tile(picture: Picture, values: np.ndarray) -> Tile:
@@ -323,7 +376,7 @@ def _cells(picture: Picture, codec: Codec, found: Found) -> JpegCells | None:
     None for what a program painted: that was no spectrogram of a sound before it became a JPEG.
     """
     is_jpeg = picture.lossy and picture.path.suffix.lower() in JPEG
-    if not is_jpeg or found.truncates or not isinstance(codec, Gray8):
+    if not is_jpeg or found.floor_scale is not None or not isinstance(codec, Gray8):
         return None
     pixels = picture.pixels
     grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float32)

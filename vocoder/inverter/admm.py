@@ -46,7 +46,7 @@ class Admm(PhaseRetrieval):
         magnitude = target.start
         y = transform.clone()
         for iteration in range(self.n_iter):
-            consistent = stft_of_padded(istft_to_padded(y, spec), spec)
+            consistent = stft_of_padded(istft_to_padded(y, spec, pin.counts), spec)
             off = y.sub_(consistent)  # (1 + rho) u
             # z - u = consistent - (1 - rho) / (1 + rho) off
             weight = (1 - self.rho) / (1 + self.rho)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -26,6 +26,23 @@ class Inverter(ABC):
 
         Their lengths add up to ``spectrogram.length``.
         """
+
+    def together(self, spectrograms: Sequence[Spectrogram]) -> Iterator[tuple[int, Tensor]]:
+        """Invert several spectrograms of one spec, at once where the inverter can.
+
+        Parameters
+        ----------
+        spectrograms : sequence of Spectrogram
+            Batches of one, of any lengths; those of similar length go well together.
+
+        Yields
+        ------
+        int, Tensor
+            Which of them, and the next piece of its sound, ``(samples,)``.
+        """
+        for which, spectrogram in enumerate(spectrograms):
+            for block in self.blocks(spectrogram):
+                yield which, block[0]
 
     def to_dict(self) -> dict[str, Any]:
         """Class and parameters as plain values, for reports."""

@@ -44,7 +44,7 @@ class GriffinLim(PhaseRetrieval):
         weight = self.momentum / (1 + self.momentum)
         before: Tensor | None = None
         for iteration in range(self.n_iter):
-            consistent = stft_of_padded(istft_to_padded(transform, spec), spec)
+            consistent = stft_of_padded(istft_to_padded(transform, spec, pin.counts), spec)
             if self.moves_target(iteration, target):
                 magnitude = target.nearest(consistent.abs())
             if weight == 0:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from vocoder.inverter.base import Inverter, torch_device
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.phase import INITS, initial_phase
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import Spectrogram, istft_to_padded, stft_of_padded
+from vocoder.spectrogram import Admit, Spectrogram, istft_to_padded, stft_of_padded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class PhaseRetrieval(Inverter):
         Frames inverted at once; longer spectrograms are cut into blocks, each of which continues
         the finished frames of the one before. Bounds the memory.
     seed : int
-        Of the random phases; the same seed gives the same sound on the same device, for the same
-        batch (its items draw one after the other).
+        Of the random phases; the same seed gives the same sound on the same device, but for
+        rounding also in a batch.
     device : str
         A torch device, or ``auto``.
 
@@ -87,47 +87,133 @@ class PhaseRetrieval(Inverter):
         BadInput
             ``block_frames`` is too small for the spec's overlap, or the device is not there.
         """
-        spec, total = spectrogram.spec, spectrogram.values.shape[2]
+        members = [replace(spectrogram, values=values[None]) for values in spectrogram.values]
+        pieces: list[Tensor] = []
+        for _, piece in self.together(members):  # of equal length, they come in turns
+            pieces.append(piece)
+            if len(pieces) == len(members):
+                yield torch.stack(pieces)
+                pieces.clear()
+
+    def together(self, spectrograms: Sequence[Spectrogram]) -> Iterator[tuple[int, Tensor]]:
+        """Invert several at once; see `Inverter.together`.
+
+        Shorter ones are filled up with frames that don't count, and every one has its own random
+        phases, so that each becomes what it becomes alone, but for rounding.
+
+        Raises
+        ------
+        BadInput
+            As for `blocks`.
+        ValueError
+            Specs differ.
+        """
+        spec = spectrograms[0].spec
+        if any(one.spec != spec for one in spectrograms):
+            raise ValueError("spectrograms of different specs cannot be inverted together")
         context, lookahead = overlap_frames(spec)
         least = 2 * (context + lookahead)
         self._require(self.block_frames >= least, "block_frames", f"at least {least} for this spec")
         device = torch_device(self.device)
-        generator = torch.Generator().manual_seed(self.seed)
         hop = spec.hop_length
         padding = spec.n_fft // 2 if spec.center else 0
+        generators = [torch.Generator().manual_seed(self.seed) for _ in spectrograms]
+        going_on = list(range(len(spectrograms)))
         known: Tensor | None = None
         settled, written = 0, 0  # frames, samples
-        while settled < total:
+        while going_on:
             begin = settled - (0 if known is None else known.shape[2])
-            end = min(begin + self.block_frames, total)
-            if total - end <= lookahead:
-                end = total
-            block = self._block(spectrogram, begin, end, device)
-            transform = self._invert(block, generator, known)
-            signal = istft_to_padded(transform, spec)
+            totals = [spectrograms[which].values.shape[2] for which in going_on]
+            # A rest no longer than the lookahead joins the last block.
+            cut = begin + self.block_frames
+            ends = [total if total - cut <= lookahead else cut for total in totals]
+            blocks = [
+                self._block(spectrograms[which], begin, end, device)
+                for which, end in zip(going_on, ends, strict=True)
+            ]
+            drawn = [generators[which] for which in going_on]
+            transform, counts = self._invert(blocks, drawn, known)
+            signal = istft_to_padded(transform, spec, counts)
             # Frames at a cut lack their right neighbours: the next block does them again.
-            settled = end if end == total else end - lookahead
-            stop = spectrogram.length if end == total else settled * hop - padding
+            settled = cut - lookahead
             origin = begin * hop - padding  # where the block's signal begins in the sound
-            piece = signal[:, written - origin : stop - origin].cpu()
-            yield functional.pad(piece, (0, stop - written - piece.shape[1]))
-            written = stop
+            rows = []
+            for row, (which, end, total) in enumerate(zip(going_on, ends, totals, strict=True)):
+                done = end == total
+                stop = spectrograms[which].length if done else settled * hop - padding
+                piece = signal[row, written - origin : stop - origin].cpu()
+                yield which, functional.pad(piece, (0, stop - written - piece.shape[0]))
+                if not done:
+                    rows.append(row)
+            written = settled * hop - padding
             first = max(settled - context, begin) - begin
             last_sample = (settled - begin - 1) * hop + spec.n_fft
-            known = stft_of_padded(signal[:, first * hop : last_sample], spec)
+            going_on = [going_on[row] for row in rows]
+            if going_on:
+                known = stft_of_padded(signal[rows, first * hop : last_sample], spec)
 
     def _block(
         self, spectrogram: Spectrogram, begin: int, end: int, device: torch.device
     ) -> Spectrogram:
-        """The frames to invert at once."""
+        """The frames of one spectrogram to invert at once."""
         return spectrogram.frames(begin, end).to(device)
 
-    def _invert(
-        self, block: Spectrogram, generator: torch.Generator, known: Tensor | None
+    def _start(
+        self,
+        block: Spectrogram,
+        magnitude: Tensor,
+        generator: torch.Generator,
+        known: Tensor | None,
     ) -> Tensor:
-        target = Target(block)
-        transform = initial_phase(target.start, block.spec, self.init, generator, known)
-        return self.iterate(transform, target, block.spec, Pin(known))
+        """A first complex STFT of one block, both ``(1, n_freqs, frames)``; see `initial_phase`."""
+        return initial_phase(magnitude, block.spec, self.init, generator, known)
+
+    def _invert(
+        self,
+        blocks: Sequence[Spectrogram],
+        generators: Sequence[torch.Generator],
+        known: Tensor | None,
+    ) -> tuple[Tensor, tuple[int, ...] | None]:
+        """The complex STFT of blocks side by side, and their lengths unless all are equal."""
+        batch, counts = _side_by_side(blocks)
+        target = Target(batch)
+        starts = []
+        for row, (block, generator) in enumerate(zip(blocks, generators, strict=True)):
+            n_frames = block.values.shape[2]
+            before = None if known is None else known[row : row + 1]
+            start = self._start(block, target.start[row : row + 1, :, :n_frames], generator, before)
+            starts.append(_filled(start, batch.values.shape[2]))
+        transform = starts[0] if len(starts) == 1 else torch.cat([one.mT for one in starts]).mT
+        return self.iterate(transform, target, batch.spec, Pin(known, counts)), counts
+
+
+def _filled(values: Tensor, n_frames: int) -> Tensor:
+    """Zeros behind ``(batch, bins, frames)``, frame by frame in memory as before."""
+    missing = n_frames - values.shape[2]
+    return functional.pad(values.mT, (0, 0, 0, missing)).mT if missing else values
+
+
+def _side_by_side(blocks: Sequence[Spectrogram]) -> tuple[Spectrogram, tuple[int, ...] | None]:
+    """One batch of several, filled up with silence; and their lengths unless all are equal."""
+    if len(blocks) == 1:
+        return blocks[0], None
+    counts = tuple(block.values.shape[2] for block in blocks)
+    longest = max(counts)
+    values = torch.cat([_filled(block.values, longest) for block in blocks])
+    admits = [block.admit for block in blocks]
+    admit: Admit | None = None
+    if any(admits):
+
+        def admit(candidate: Tensor, first: int) -> Tensor:
+            found = values[:, :, first : first + candidate.shape[2]].clone()
+            for row, (one, count) in enumerate(zip(admits, counts, strict=True)):
+                if one is not None:
+                    here = (slice(row, row + 1), slice(None), slice(max(count - first, 0)))
+                    found[here] = one(candidate[here], first)
+            return found
+
+    batch = Spectrogram(values, blocks[0].spec, admit=admit)
+    return batch, None if min(counts) == longest else counts
 
 
 def overlap_frames(spec: SpectrogramSpec) -> tuple[int, int]:
@@ -142,9 +228,18 @@ def overlap_frames(spec: SpectrogramSpec) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Pin:
-    """The first frames of a block, which the block before has settled."""
+    """What an iteration must leave alone.
+
+    Parameters
+    ----------
+    known : Tensor or None
+        Complex ``(batch, n_freqs, k)``: the first frames, which the block before has settled.
+    counts : tuple of int or None
+        How many frames each member of the batch has, for `istft_to_padded`.
+    """
 
     known: Tensor | None
+    counts: tuple[int, ...] | None = None
 
     def __call__(self, transform: Tensor) -> Tensor:
         """Put the settled frames back in place."""

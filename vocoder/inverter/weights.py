@@ -12,7 +12,7 @@ from torch import nn
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.generator import Generator
-from vocoder.model.weights import find_weights
+from vocoder.model.weights import AUTO, find_weights, shipped_for
 from vocoder.spec import SpectrogramSpec
 
 Kind = TypeVar("Kind", bound=nn.Module)
@@ -26,7 +26,8 @@ def load_network(
     Parameters
     ----------
     source : str
-        As `vocoder.model.weights.find_weights` takes it.
+        As `vocoder.model.weights.find_weights` takes it; or ``auto``: what comes with the package
+        for the spec.
     kind : type
         Of network.
     spec : SpectrogramSpec
@@ -38,13 +39,23 @@ def load_network(
     BadInput
         No such weights, damaged ones, of another kind, or for another spec (fields are named).
     """
-    path = find_weights(source)
+    path = find_weights(_shipped(kind, spec) if source == AUTO else source)
     changed_ns = path.stat().st_mtime_ns if path.is_file() else 0
     network, own = _read(path, changed_ns, device)
     if not isinstance(network, kind):
         raise BadInput(f"{path} holds a {type(network).__name__}; expected a {kind.__name__}")
     own.require_same(spec, str(path), "the picture")
     return network
+
+
+def _shipped(kind: type[nn.Module], spec: SpectrogramSpec) -> str:
+    name = shipped_for(kind, spec)
+    if name is None:
+        raise BadInput(
+            f"no {kind.__name__} comes with the package for {spec.describe()}; train one with "
+            "vocoder train, and give checkpoint="
+        )
+    return name
 
 
 @lru_cache(maxsize=8)

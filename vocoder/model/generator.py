@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from vocoder.errors import BadInput
 from vocoder.spec import SpectrogramSpec
 
 
@@ -45,6 +46,13 @@ class Generator(nn.Module, ABC):
 
     def fold(self) -> None:
         """Replace what only training needs (weight norm) by plain weights, in place."""
+
+
+def require_sizes(sizes: Mapping[str, int]) -> None:
+    """Raise `BadInput` unless all sizes of a model's layers are at least 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise BadInput(f"model.{name} is {size}; expected at least 1")
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import mel_to_linear
 from vocoder.inverter.phase import initial_phase
 from vocoder.model.features import features
-from vocoder.model.generator import Generator
+from vocoder.model.generator import Generator, require_sizes
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, istft_to_padded, stft_of_padded
 
@@ -44,7 +44,7 @@ class IstftNet(Generator):
     Raises
     ------
     BadInput
-        The spec isn't centred, or frames overlap too little.
+        The spec isn't centred, frames overlap too little, or a size is below 1.
     """
 
     def __init__(self, spec: SpectrogramSpec, channels: int, blocks: int, expansion: int) -> None:
@@ -55,6 +55,7 @@ class IstftNet(Generator):
                 f"one is: {spec.describe()}"
             )
         self.settings = {"channels": channels, "blocks": blocks, "expansion": expansion}
+        require_sizes(self.settings)
         n_freqs = spec.n_freqs
         self.enter = nn.Conv1d(spec.bins + 3 * n_freqs, channels, 1)
         self.blocks = nn.ModuleList(_Block(channels, expansion, blocks) for _ in range(blocks))
@@ -74,9 +75,14 @@ class IstftNet(Generator):
     def guess(self, values: Tensor) -> Tensor:
         """The first complex STFT, ``(batch, n_freqs, frames)``."""
         magnitude = mel_to_linear(Spectrogram(values, self.spec))
-        # What is too quiet to have a phase is given the same at every call.
-        generator = torch.Generator().manual_seed(0)
-        return initial_phase(magnitude, self.spec, "phase_gradient", generator, None)
+        # What is too quiet to have a phase is given the same at every call, wherever in a batch.
+        guesses = [
+            initial_phase(
+                one[None], self.spec, "phase_gradient", torch.Generator().manual_seed(0), None
+            )
+            for one in magnitude
+        ]
+        return torch.cat([guess.mT for guess in guesses]).mT
 
     def correct(self, values: Tensor, guess: Tensor) -> Tensor:
         """A better STFT than ``guess``, both complex ``(batch, n_freqs, frames)``."""

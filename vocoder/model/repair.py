@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from vocoder.errors import BadInput
 from vocoder.model.features import CENTRE_DB, FLOOR_DB, SCALE_DB, from_db, to_db
+from vocoder.model.generator import require_sizes
 from vocoder.spec import SpectrogramSpec
 
 LEVELS = 4  # resolutions, each half of the one before in bins and in frames
@@ -44,7 +45,7 @@ class RepairNet(nn.Module):
     Raises
     ------
     BadInput
-        The spec's bins are not divisible by 16.
+        The spec's bins are not divisible by 16, or a size is below 1.
     """
 
     stride_frames = 2**LEVELS
@@ -64,6 +65,7 @@ class RepairNet(nn.Module):
             "context": context,
             "context_blocks": context_blocks,
         }
+        require_sizes(self.settings)
         # Convolutions reach a bin further each, of their level's size; strides as far as one cell.
         dilated = self.stride_frames * (2**context_blocks - 1)
         per_level = [2 * 6, 4 * 4, 8 * 4, 16 * 2]
@@ -79,8 +81,7 @@ class RepairNet(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(widths))
         self.merge = nn.ModuleList(_Residual(width) for width in widths[:-1])
         self.leave = nn.Conv2d(channels, 4, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        _zero(self.leave)
 
     def forward(self, decibels: Tensor) -> Tensor:
         """Repair ``(batch, bins, frames)`` in dB as `vocoder.model.features.to_db` gives them."""
@@ -113,11 +114,11 @@ class _Residual(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        _zero(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(functional.silu(self.first(functional.silu(x))))
+        changed: Tensor = x + self.second(functional.silu(self.first(functional.silu(x))))
+        return changed
 
 
 class _FullBand(nn.Module):
@@ -130,12 +131,17 @@ class _FullBand(nn.Module):
             nn.Conv1d(channels, channels, 3, padding=2**k, dilation=2**k) for k in range(blocks)
         )
         self.spread = nn.Conv1d(channels, flat, 1)
-        nn.init.zeros_(self.spread.weight)
-        nn.init.zeros_(self.spread.bias)
+        _zero(self.spread)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, bins, frames = x.shape
         y = self.gather(x.reshape(batch, channels * bins, frames))
         for block in self.blocks:
             y = y + block(functional.silu(y))
-        return x + self.spread(functional.silu(y)).view(batch, channels, bins, frames)
+        spread: Tensor = self.spread(functional.silu(y))
+        return x + spread.view(batch, channels, bins, frames)
+
+
+def _zero(layer: nn.Module) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
+from vocoder.composition import TARGET
 from vocoder.errors import BadInput
-from vocoder.model.checkpoint import SUFFIX
+from vocoder.model.checkpoint import SUFFIX, read_checkpoint
+from vocoder.spec import SpectrogramSpec
 
+AUTO = "auto"  # the shipped weights for the picture's spec
 FOLDER = Path(__file__).parent / "shipped"
 BEST_NAME = "best.safetensors"  # in the folder of a training
 
@@ -27,6 +31,8 @@ def find_weights(source: str) -> Path:
     """
     path = Path(source)
     if path.is_dir():
+        if not (path / BEST_NAME).is_file():
+            raise BadInput(f"{path} holds no {BEST_NAME}; give the folder of a training, or a file")
         return path / BEST_NAME
     if path.exists():
         return path
@@ -38,3 +44,13 @@ def find_weights(source: str) -> Path:
         f"{source} is no file, no folder of a training, and no name of weights that come with "
         f"the package ({', '.join(there) or 'none do'})"
     )
+
+
+@lru_cache(maxsize=32)
+def shipped_for(kind: type, spec: SpectrogramSpec) -> str | None:
+    """The name of shipped weights of a kind of model for a spec; ``None`` if there are none."""
+    for path in sorted(FOLDER.glob(f"*{SUFFIX}")):
+        checkpoint = read_checkpoint(path)
+        if checkpoint.model[TARGET].rpartition(".")[2] == kind.__name__ and checkpoint.spec == spec:
+            return path.stem
+    return None

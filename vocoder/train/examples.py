@@ -32,7 +32,8 @@ class Example:
         ``(bins, frames)``, float32, in the spec's units: what the picture shows, and what it
         should show.
     sound : ndarray
-        ``(frames * hop_length,)``, float32; it begins at the centre of the first frame.
+        ``(frames * hop_length,)``, float32; it begins at the centre of the first frame (with its
+        first sample, where the spec isn't centred).
     """
 
     damaged: np.ndarray

@@ -23,7 +23,7 @@ from vocoder.train.examples import Example, Mixture
 from vocoder.train.machines import Machines
 from vocoder.train.objective.base import MODEL, Batch, Objective
 from vocoder.train.plan import Plan
-from vocoder.train.state import State, checkpoints, read_state, write_state
+from vocoder.train.state import State, checkpoints, read_state, write_judges, write_state
 from vocoder.train.validation import Validation, open_board
 
 LAST_NAME = "last.safetensors"
@@ -40,7 +40,7 @@ class Outcome:
     steps : int
         Done in all.
     best_estoi : float
-        Of the weights in ``best.safetensors``.
+        Of the weights in ``best.safetensors``; those that the run began with count too.
     stopped_early : bool
         No better validation for as long as the plan's patience.
     """
@@ -86,7 +86,8 @@ def fit(
     Raises
     ------
     BadInput
-        A loss is no number (the batch is saved), the disk is full, or there is nothing to resume.
+        A loss or gradient is no number (the batch is saved), the disk is full, or there is nothing
+        to resume.
     """
     torch.manual_seed(seed + machines.rank)
     networks = {name: network.to(device) for name, network in objective.networks().items()}
@@ -99,50 +100,61 @@ def fit(
         ema = {name: tensor.to(device) for name, tensor in state.ema.items()}
         done, best, since_best = state.step, state.best, state.since_best
 
-    board = open_board(run / "curves") if machines.leads else None
-    batches = _batches(examples, plan, machines, done)
+    board = open_board(run / "curves", done + 1) if machines.leads else None
     progress = tqdm(total=plan.steps, initial=done, unit="step", disable=not machines.leads)
-    stop = False
-    while done < plan.steps and not stop:
-        batch = next(batches).to(device)
-        figures: dict[str, float] = {}
-        for turn in objective.turns(done):
-            with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
-                losses = objective.losses(turn, batch, done)
-            seen = machines.average(losses)
-            _require_numbers(seen, turn, done, batch, run)
-            figures |= {f"{turn}/{name}": value for name, value in seen.items()}
-            _improve(networks[turn], optimisers[turn], losses["total"], turn, done, plan, machines)
-        _follow(ema, networks[MODEL], plan.ema_weight(done))
-        done += 1
-        progress.update()
-        if board is not None and done % SHOW_EVERY == 0:
-            progress.set_postfix_str(f"loss {figures[f'{MODEL}/total']:.3f}", refresh=False)
-            for name, value in figures.items():
-                board.add_scalar(name, value, done)
 
-        if done % plan.validate_every == 0 or done == plan.steps:
-            if machines.leads:
-                model = _averaged(networks[MODEL], ema)
-                verdict = validation(objective, model, device, done, board)
-                progress.write(
-                    f"step {done}: ESTOI {verdict.estoi:.4f}, mel {verdict.mel_distance_db:.3f} dB"
-                )
-                since_best = 0 if verdict.estoi > best else since_best + 1
-                if verdict.estoi > best:
-                    best = verdict.estoi
-                    _write_model(run / BEST_NAME, objective, ema, {**card, "steps": done})
-                stop = since_best >= plan.patience
-            stop = machines.decide(stop)
-        at_end = done == plan.steps or stop
-        if machines.leads and (done % plan.checkpoint_every == 0 or at_end):
-            state = _state(done, networks, optimisers, ema, best, since_best)
-            write_state(state, run, plan.keep_checkpoints)
-            _write_model(run / LAST_NAME, objective, ema, {**card, "steps": done})
-            _write_judges(run / JUDGES_NAME, networks)
-    progress.close()
-    if board is not None:
-        board.close()
+    def judge() -> None:
+        """Validate the moving average, and keep it if none was better."""
+        nonlocal best, since_best
+        verdict = validation(objective, _averaged(networks[MODEL], ema), device, done, board)
+        progress.write(
+            f"step {done}: ESTOI {verdict.estoi:.4f}, mel {verdict.mel_distance_db:.3f} dB"
+        )
+        since_best = 0 if verdict.estoi > best else since_best + 1
+        if verdict.estoi > best:
+            best = verdict.estoi
+            _write_model(run / BEST_NAME, objective, ema, {**card, "steps": done})
+
+    try:
+        if done == 0 and machines.leads:
+            judge()  # what a fine-tuning begins with may be better than all that follows
+        batches = _batches(examples, plan, machines, done)
+        stop = since_best >= plan.patience
+        while done < plan.steps and not stop:
+            batch = next(batches).to(device)
+            figures: dict[str, float] = {}
+            for turn in objective.turns(done):
+                with torch.autocast(
+                    device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"
+                ):
+                    losses = objective.losses(turn, batch, done)
+                seen = machines.average(losses)
+                seen["gradient"] = _gradient(networks[turn], losses["total"], plan, machines)
+                _require_numbers(seen, turn, done, batch, run, machines)
+                figures |= {f"{turn}/{name}": value for name, value in seen.items()}
+                _step(optimisers[turn], turn, done, plan)
+            _follow(ema, networks[MODEL], plan.ema_weight(done))
+            done += 1
+            progress.update()
+            if board is not None and done % SHOW_EVERY == 0:
+                progress.set_postfix_str(f"loss {figures[f'{MODEL}/total']:.3f}", refresh=False)
+                for name, value in figures.items():
+                    board.add_scalar(name, value, done)
+
+            if done % plan.validate_every == 0 or done == plan.steps:
+                if machines.leads:
+                    judge()
+                stop = machines.decide(since_best >= plan.patience)
+            at_end = done == plan.steps or stop
+            if machines.leads and (done % plan.checkpoint_every == 0 or at_end):
+                state = _state(done, networks, optimisers, ema, best, since_best)
+                write_state(state, run, plan.keep_checkpoints)
+                _write_model(run / LAST_NAME, objective, ema, {**card, "steps": done})
+                _write_judges(run / JUDGES_NAME, networks)
+    finally:
+        progress.close()
+        if board is not None:
+            board.close()
     return Outcome(done, best, stop)
 
 
@@ -151,23 +163,19 @@ def _optimiser(network: nn.Module, plan: Plan) -> AdamW:
     return AdamW(network.parameters(), 1.0, (beta1, beta2), weight_decay=plan.weight_decay)
 
 
-def _improve(
-    network: nn.Module,
-    optimiser: AdamW,
-    loss: Tensor,
-    turn: str,
-    step: int,
-    plan: Plan,
-    machines: Machines,
-) -> None:
-    """One step of one network down its loss."""
+def _gradient(network: nn.Module, loss: Tensor, plan: Plan, machines: Machines) -> float:
+    """Find one network's gradient, of all processes and clipped; its length before that."""
+    network.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    machines.average_gradients(network)
+    return float(nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm))
+
+
+def _step(optimiser: AdamW, turn: str, step: int, plan: Plan) -> None:
+    """One step of one network down its gradient."""
     rate = plan.learning_rate if turn == MODEL else plan.discriminator_learning_rate
     for group in optimiser.param_groups:
         group["lr"] = rate * plan.rate_factor(step)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    machines.average_gradients(network)
-    nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
     optimiser.step()
 
 
@@ -186,20 +194,27 @@ def _batches(examples: Mixture, plan: Plan, machines: Machines, done: int) -> It
         num_workers=plan.workers,
         collate_fn=Batch.of,
         prefetch_factor=4 if plan.workers else None,
+        generator=torch.Generator(),  # or else it draws from the common one, resumed or not
     )
     return iter(loader)
 
 
 def _require_numbers(
-    figures: Mapping[str, float], turn: str, step: int, batch: Batch, run: Path
+    figures: Mapping[str, float],
+    turn: str,
+    step: int,
+    batch: Batch,
+    run: Path,
+    machines: Machines,
 ) -> None:
-    """Stop at a loss that is infinite or no number, and keep the batch that led to it."""
+    """Stop at a loss or gradient that is infinite or no number, and keep what led to it."""
     if bad := [name for name, value in figures.items() if not abs(value) < float("inf")]:
-        path = run / f"bad_batch_{step}.safetensors"
+        share = "" if machines.world == 1 else f"_{machines.rank}"
+        path = run / f"bad_batch_{step}{share}.safetensors"
         with atomic_path(path, overwrite=True) as temporary:
             save_file({k: v.cpu().contiguous() for k, v in batch.tensors().items()}, temporary)
         raise BadInput(
-            f"the loss {turn}/{bad[0]} became {figures[bad[0]]} in step {step}; the batch is in "
+            f"{turn}/{bad[0]} became {figures[bad[0]]} in step {step}; the batch is in "
             f"{path}, and the last checkpoint is intact. A lower train.plan.learning_rate helps, "
             "unless the batch itself holds what it should not"
         )
@@ -274,5 +289,4 @@ def _write_judges(path: Path, networks: Mapping[str, nn.Module]) -> None:
     """The discriminators, which a fine-tuning needs as much as the model."""
     judges = {name: network.state_dict() for name, network in networks.items() if name != MODEL}
     if judges:
-        with atomic_path(path, overwrite=True) as temporary:
-            torch.save(judges, temporary)
+        write_judges(judges, path)

@@ -53,7 +53,7 @@ def read_pairs(
     *,
     manifest: Path | None,
     spec: SpectrogramSpec,
-    codec: Codec,
+    codec: Codec | None,
     reference_gain_db: float,
 ) -> tuple[list[Pair], dict[str, str]]:
     """Read what a pix2pix program wrote, with the recordings of the same names.
@@ -66,8 +66,9 @@ def read_pairs(
         Folder of recordings, by name; ``sub/x.flac`` is called ``sub__x``.
     manifest : Path or None
         Of the data set, where it isn't beside the pictures.
-    spec, codec
-        How the pictures were made.
+    spec : SpectrogramSpec
+    codec : Codec or None
+        How the pictures were made; a codec of ``None`` is what the data set or the pictures say.
     reference_gain_db : float
         What brings the recordings to the level that the pictures were made from.
 
@@ -133,6 +134,9 @@ def _pair(
         raise BadInput(
             f"the picture has {painted.shape[1]} frames and the recording {true.shape[1]}"
         )
+    for what, decibels in (("picture", painted), ("recording", true)):
+        if decibels.max() == decibels.min():
+            raise BadInput(f"the {what} is blank")
     frames = min(painted.shape[1], true.shape[1])
     painted, true = painted[:, :frames], true[:, :frames]
     if shift := best_shift(painted, true):

@@ -86,7 +86,8 @@ class Plan:
         self._require(self.weight_decay >= 0, "weight_decay", "at least 0")
         self._require(0 <= self.ema_decay < 1, "ema_decay", "0 to below 1")
         self._require(
-            len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
+            len(self.betas) == 2
+            and all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in self.betas),
             "betas",
             "two numbers from 0 to below 1",
         )

@@ -14,6 +14,17 @@ from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 
 FOLDER = "checkpoints"
+# What torch raises for files that are no pickles, or damaged or hostile ones.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+)
 _NAME = re.compile(r"step_(\d{8})\.pt")
 
 
@@ -58,18 +69,43 @@ def write_state(state: State, run: Path, keep: int) -> Path:
     folder = run / FOLDER
     path = folder / f"step_{state.step:08d}.pt"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path, overwrite=True) as temporary:
-            torch.save(vars(state), temporary)
-    except (OSError, RuntimeError) as error:  # torch's writer raises the latter for a full disk
+        _save(vars(state), path)
+    except BadInput as error:
         kept = [old.name for old in checkpoints(run)]
         raise BadInput(
-            f"{path} could not be written ({error}); "
-            + (f"{kept[-1]} is intact, go on from it with resume=true" if kept else "none is there")
+            f"{error}; "
+            + (
+                f"{kept[-1]} is intact, go on from it with resume=true once there is room"
+                if kept
+                else "there is no earlier checkpoint"
+            )
         ) from error
     for old in checkpoints(run)[:-keep]:
         old.unlink()
     return path
+
+
+def write_judges(judges: dict[str, dict[str, torch.Tensor]], path: Path) -> None:
+    """Write weights of discriminators, by name, for `read_judges`.
+
+    Raises
+    ------
+    BadInput
+        They cannot be written.
+    """
+    _save(judges, path)
+
+
+def _save(values: dict[str, Any], path: Path) -> None:
+    try:
+        with atomic_path(path, overwrite=True) as temporary:
+            torch.save(values, temporary)
+    except RuntimeError as error:  # of torch's own writer, when the disk is full
+        raise BadInput(f"cannot write {path}: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -86,13 +122,13 @@ def read_state(path: Path) -> State:
         It is no checkpoint, damaged, or holds more than tensors and plain values.
     """
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-        return State(**values)
+        return State(**torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadInput(f"{path} is no checkpoint of a training run ({reason})") from error
+    except _UNREADABLE as error:
+        raise BadInput(
+            f"{path} is no checkpoint of a training run ({_first_line(error)})"
+        ) from error
 
 
 def read_judges(path: Path) -> dict[str, dict[str, torch.Tensor]]:
@@ -112,6 +148,9 @@ def read_judges(path: Path) -> dict[str, dict[str, torch.Tensor]]:
         states: dict[str, dict[str, torch.Tensor]] = torch.load(
             path, map_location="cpu", weights_only=True
         )
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise BadInput(f"{path} cannot be read ({str(error).splitlines()[0]})") from error
+        tensors = [tensor for state in states.values() for tensor in state.values()]
+    except _UNREADABLE as error:
+        raise BadInput(f"{path} cannot be read ({_first_line(error)})") from error
+    if not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
+        raise BadInput(f"{path} holds other things than weights of discriminators")
     return states

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from vocoder.cores import usable_cores
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 from vocoder.model.checkpoint import load_weights, read_checkpoint, settings_of
@@ -30,6 +32,9 @@ from vocoder.train.state import checkpoints, read_judges
 from vocoder.train.validation import Validation
 
 RECORD_NAME = "run.json"
+LOCK_NAME = ".lock"
+# What a run that is resumed must agree in with its beginning: the rest may change on the way.
+FIXED = ("spec", "model", "seed")
 # Examples are made louder or quieter by up to this: pictures come at all levels.
 GAIN_DB = 8.0
 # Whose versions decide what a run computes.
@@ -68,7 +73,7 @@ class Training:
         seed: int,
         resume: bool,
         record: Mapping[str, Any],
-    ) -> Outcome:
+    ) -> Outcome | None:
         """Check everything, write down the settings, and train.
 
         Parameters
@@ -80,20 +85,33 @@ class Training:
         device : torch.device
         seed : int
         resume : bool
+            Go on with the run in ``folder``, from its beginning where it came to no checkpoint.
         record : mapping
             The composed configuration as plain values.
+
+        Returns
+        -------
+        Outcome or None
+            ``None`` in a process that doesn't lead.
 
         Raises
         ------
         BadInput
             Anything does not fit, before the first step; or what `fit` raises.
         """
+        if seed < 0:
+            raise BadInput(f"seed is {seed}; expected at least 0")
+        if self.plan.workers > (cores := len(usable_cores())):
+            raise BadInput(
+                f"train.plan.workers is {self.plan.workers}; expected at most the {cores} cores of "
+                "this machine"
+            )
         objective = self.task.objective(model, spec)
-        if self.init is not None and not resume:
-            initialise(objective, self.init)
-        with joined(device) as machines:
+        with joined(device) as machines, _own_folder(folder, resume, record, machines.leads):
             machines.share(self.plan.batch_size)
-            _require_folder(folder, resume=resume, leads=machines.leads)
+            goes_on = resume and bool(checkpoints(folder))
+            if self.init is not None and not goes_on:
+                initialise(objective, self.init)
             materials = data.materials(spec, channel, seed)
             examples = Mixture(
                 materials.train,
@@ -107,7 +125,7 @@ class Training:
                 for note in materials.notes:
                     tqdm.write(note)
                 _write_record(folder, record, materials.record, seed, machines.world)
-            return fit(
+            outcome = fit(
                 objective,
                 examples,
                 validation,
@@ -116,9 +134,10 @@ class Training:
                 device=local_device(device),
                 machines=machines,
                 seed=seed,
-                resume=resume,
+                resume=goes_on,
                 card={"data": materials.record, "init": self.init, "seed": seed},
             )
+            return outcome if machines.leads else None
 
 
 def initialise(objective: Objective, source: str) -> None:
@@ -165,19 +184,67 @@ def initialise(objective: Objective, source: str) -> None:
         load_weights(network, states[name], f"{path.parent / JUDGES_NAME}, {name}")
 
 
-def _require_folder(folder: Path, *, resume: bool, leads: bool) -> None:
-    if resume or not leads:
+@contextmanager
+def _own_folder(
+    folder: Path, resume: bool, record: Mapping[str, Any], leads: bool
+) -> Iterator[None]:
+    """The folder of a run, for as long as it lasts; no other training may write there."""
+    if not leads:
+        yield
         return
-    if folder.is_file() or (folder / RECORD_NAME).exists() or checkpoints(folder):
+    begun = (folder / RECORD_NAME).exists() or bool(checkpoints(folder))
+    if resume:
+        _require_same_run(folder, record)
+    elif begun:
         raise BadInput(
             f"{folder} holds a run already; choose another output, or resume=true to go on with it"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK_NAME).open("w")
     except OSError as error:
-        raise BadInput(f"output={folder} cannot be made: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise BadInput(f"output={folder} cannot be written to")
+        raise BadInput(f"output={folder} cannot be written to: {error.strerror}") from error
+    with lock:
+        try:
+            # Unlike flock, not inherited by the workers, which may outlive a kill by seconds.
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BadInput(
+                f"another training is writing to {folder}; choose another output"
+            ) from error
+        yield
+
+
+def _require_same_run(folder: Path, record: Mapping[str, Any]) -> None:
+    """Refuse to go on with another spec, model or seed than the run in ``folder`` began with."""
+    path = folder / RECORD_NAME
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["config"]
+        pairs = [(key, before[key], record[key]) for key in FIXED]
+    except FileNotFoundError as error:
+        raise BadInput(f"resume=true, but {folder} holds no run; leave resume out") from error
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise BadInput(f"{path} is no record of a run; it is damaged") from error
+    differing = [
+        f"{name} is {now!r} and was {then!r}"
+        for key, old, new in pairs
+        for name, then, now in _differences(key, old, new)
+        if not name.startswith("model.spec.")  # the same once more
+    ]
+    if differing:
+        raise BadInput(
+            f"resume=true, but {'; '.join(differing)} in {folder}; give what the run was begun "
+            "with, or another output with train.init="
+        )
+
+
+def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Nested plain values that differ, with their names."""
+    if isinstance(old, dict) and isinstance(new, Mapping):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _differences(f"{name}.{key}", old.get(key), new.get(key))
+    elif old != new:
+        yield name, old, new
 
 
 def _write_record(

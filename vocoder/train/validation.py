@@ -140,8 +140,8 @@ class Validation:
         return np.asarray((decibels / FLOOR_DB * -255 + 255).clip(0, 255), np.uint8)
 
 
-def open_board(folder: Path) -> Any:
-    """A TensorBoard writer.
+def open_board(folder: Path, step: int) -> Any:
+    """A TensorBoard writer; what is in the folder of this and later steps is hidden.
 
     Raises
     ------
@@ -154,4 +154,4 @@ def open_board(folder: Path) -> Any:
         raise BadInput(
             "training needs the package tensorboard; install it with pip install 'vocoder[train]'"
         ) from error
-    return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=step)

@@ -167,6 +167,23 @@ def test_resolution_counts_levels_that_share_a_colour():
     assert viridis == 2 * 100 / 255  # two neighbouring colours are equal in 8 bits
 
 
+def test_trust_is_a_matter_of_reading(mel256):
+    """It decides how doubtful a blend is, and is no part of what a picture is."""
+    picture = np.full((256, 9, 3), (255, 255, 0), np.uint8)  # level 1020
+    picture[100, 4] = (128, 128, 255)  # 1658, if believed
+    believed = []
+    for steps in (20.0, 60.0, 1e6):
+        codec = Hue(**RANGE, trust_steps=steps)
+        assert codec == Hue(**RANGE) and codec.to_dict() == Hue(**RANGE).to_dict()
+        value = codec.decode(picture, mel256).values[255 - 100, 4]
+        believed.append(codec.levels(np.array([[value]]), mel256).item())
+    assert believed == sorted(believed)
+    np.testing.assert_allclose(believed[::2], [1020, 1658], atol=2)
+    for bad in ({"trust_steps": 0}, {"trust_steps": -1.0}, {"trust_steps": "far"}):
+        with pytest.raises(BadInput, match=r"codec\.trust_steps is"):
+            Hue(**RANGE | bad)
+
+
 def test_unknown_decoders_are_refused():
     with pytest.raises(BadInput, match=r"codec\.decoder is 'best'"):
         Hue(**RANGE, decoder="best")

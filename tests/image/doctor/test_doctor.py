@@ -12,6 +12,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image, ImageOps
 
+from vocoder import load
 from vocoder.cli.doctor import run
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
@@ -215,6 +216,14 @@ class TestDataSet:
         assert codes(findings) == {"missing", "foreign"}
         assert {finding.where.split(": ")[1] for finding in findings} == {"line__01", "other"}
 
+    @pytest.mark.parametrize("style", ["single", "aligned"])
+    def test_negatives(self, data_set, style):
+        root = data_set(style)
+        change(root, ImageOps.invert)
+        assert codes(examine(root)) == {"negative"}
+        change(root, ImageOps.invert)
+        assert examine(root) == []
+
     def test_settings_disagree(self, data_set, mel256):
         root = data_set("single")
         other = Gray8(db_min=-90.0, db_max=0.0)
@@ -253,6 +262,30 @@ class TestPainted:
         change(root, how)
         code = "mirrored" if how is ImageOps.mirror else "upside_down"
         assert codes(examine(root)) == {"channels", code}
+
+    def test_negatives(self, painted, tmp_path):
+        root = shutil.copytree(painted, tmp_path / "painted")
+        change(root, ImageOps.invert)
+        assert codes(examine(root)) == {"channels", "negative"}
+
+    @pytest.mark.parametrize(
+        ("folder", "codec", "found"),
+        [
+            (
+                "pix2pix_hue",
+                "gray8",
+                "the pictures are coloured, but those of codec gray8 are grey",
+            ),
+            ("pix2pix", "hue", "the pictures are grey, but those of codec hue are coloured"),
+            ("pix2pix", "colormap", "codec colormap are coloured"),
+        ],
+    )
+    def test_pictures_of_another_codec(self, painted, tmp_path, folder, codec, found):
+        shutil.copytree(painted.parent / folder / "results", tmp_path / "results")
+        codec = load("codec", codec, db_min=-92.04, db_max=-12.04)
+        (finding,) = examine(tmp_path, spec=load("spec", "mel256"), codec=codec)
+        assert finding.code == "codec"
+        assert found in finding.found
 
     def test_jpeg(self, output):
         to_jpeg(output)

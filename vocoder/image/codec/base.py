@@ -89,6 +89,11 @@ class Codec(ABC):
         equal channels, since most pix2pix programs read and write nothing else."""
         return ("L", "RGB") if self.mode == "L" else (self.mode,)
 
+    @property
+    def paintable(self) -> bool:
+        """Whether pix2pix programs can read its pictures, and paint such: 8 bits, none sacred."""
+        return self.mode in ("L", "RGB") and not self.exact
+
     def encode(self, values: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
         """Spectrogram to pixels.
 
@@ -116,7 +121,7 @@ class Codec(ABC):
             )
         if not (np.isfinite(values) & (values >= 0)).all():
             raise BadInput("spectrogram holds negative or infinite values or NaN")
-        pixels = self._paint(self._decibels(values, spec))
+        pixels = self._paint(self.decibels(values, spec))
         return np.ascontiguousarray(pixels[::-1] if self.top_down else pixels)
 
     def decode(self, pixels: np.ndarray, spec: SpectrogramSpec) -> Decoded:
@@ -140,17 +145,17 @@ class Codec(ABC):
                 f"{spec.bins} rows for {spec.describe()}"
             )
         db, distance = self._read(pixels[::-1] if self.top_down else pixels)
-        return Decoded(self._values(db, spec), distance)
+        return Decoded(self.from_decibels(db, spec), distance)
 
-    def _decibels(self, values: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-        """dB above `reference`, -inf for silence."""
+    def decibels(self, values: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+        """Magnitudes or powers, as ``spec`` says, in dB above `reference`; -inf for silence."""
         with np.errstate(divide="ignore"):
             return np.asarray(
                 (20 / spec.power) * np.log10(values / np.float64(self.reference(spec)))
             )
 
-    def _values(self, db: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-        """Back from `_decibels`, float32."""
+    def from_decibels(self, db: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+        """Back from `decibels`, float32."""
         values = self.reference(spec) * 10 ** (db * (spec.power / 20))
         return np.asarray(values, np.float32)
 
@@ -218,11 +223,11 @@ class LevelCodec(Codec):
 
     def levels(self, values: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
         """Values, as `encode` takes them, to levels between whole ones; nothing is turned."""
-        return self._place(self._decibels(values, spec))
+        return self._place(self.decibels(values, spec))
 
     def values(self, levels: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
         """Back from `levels`, float32; level 0 and below is silence."""
-        return self._values(self._loudness(levels), spec)
+        return self.from_decibels(self._loudness(levels), spec)
 
     def _place(self, db: np.ndarray) -> np.ndarray:
         return np.asarray((np.clip(db, self.db_min, self.db_max) - self.db_min) / self.step_db)

@@ -12,14 +12,14 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from vocoder.errors import BadInput
-from vocoder.image.codec.base import JPEG, PNG, WEBP, LevelCodec
+from vocoder.image.codec.base import JPEG, PNG, WEBP, LevelCodec, require_number
 
 DECODERS = ("nearest", "neighbours")
 # Trust in a pixel falls with its distance from the path as a Gaussian of this width, in 8-bit
-# steps: noise of 6 levels a channel puts pixels some 8 steps off and should change little, while a
-# blend of two distant stretches is 40 to 120 off. Not chosen blindly: pictures that a pix2pix had
-# painted for held-out lines were looked at on the way.
-TRUST_STEPS = 30.0
+# steps: noise of 6 levels a channel puts pixels some 8 steps off and should change nothing, while a
+# blend of two distant stretches is 40 to 120 off. Of 5 to 90 the best mean ESTOI on 16 training
+# lines damaged as a wavering painter does (recipes/colours.md).
+TRUST_STEPS = 60.0
 # Distrusted pixels are filled from about their eight nearest neighbours.
 FILL_PIXELS = 0.7
 # A map is refused when two of its colours are nearer to each other than this share of the way
@@ -112,14 +112,21 @@ class PathCodec(LevelCodec):
         between two levels paints a blend of their colours, and the nearest colour of a blend may
         be far from both; ``neighbours`` trusts a pixel the less the further off the path it lies,
         and fills in from the trusted ones around it. Pixels on the path decode alike in both.
+    trust_steps : float
+        Of ``neighbours``: trust falls with the distance as a Gaussian of this width, in 8-bit
+        steps.
     """
 
     decoder: str = field(default="neighbours", compare=False)
+    trust_steps: float = field(default=TRUST_STEPS, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.decoder not in DECODERS:
             raise BadInput(f"codec.decoder is {self.decoder!r}; expected one of {DECODERS}")
+        require_number(self.trust_steps, "codec.trust_steps", "8-bit steps")
+        if self.trust_steps <= 0:
+            raise BadInput(f"codec.trust_steps is {self.trust_steps:g}; expected above 0")
 
     @abstractmethod
     def path(self) -> Path:
@@ -128,14 +135,16 @@ class PathCodec(LevelCodec):
     def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         levels, distance = self.path().nearest(pixels)
         if self.decoder == "neighbours":
-            levels = fill_distrusted(levels, distance)
+            levels = fill_distrusted(levels, distance, self.trust_steps)
         return levels, distance
 
 
-def fill_distrusted(levels: np.ndarray, distance: np.ndarray) -> np.ndarray:
+def fill_distrusted(
+    levels: np.ndarray, distance: np.ndarray, trust_steps: float = TRUST_STEPS
+) -> np.ndarray:
     """Levels ``(rows, columns)``, each drawn towards the mean of its trusted neighbours as far
     as its own colour's ``distance`` from the path makes it doubtful."""
-    trust = np.exp(-((distance / TRUST_STEPS) ** 2))
+    trust = np.exp(-((distance / trust_steps) ** 2))
     weight = trust + np.float32(1e-4)  # where all are doubtful, all count alike
     own = gaussian_filter([[0.0, 0, 0], [0, 1, 0], [0, 0, 0]], FILL_PIXELS, radius=1)[1, 1]
 

@@ -38,6 +38,8 @@ def write_contact_sheet(
     BadInput
         A picture cannot be read, or ``path`` exists and ``overwrite`` is false.
     """
+    from matplotlib import get_data_path
+
     chosen = np.unique(np.linspace(0, len(rows) - 1, MAX_TILES).round().astype(int))
     tiles = [
         (caption, np.concatenate([_preview(read_picture(one).pixels, codec) for one in paths], 1))
@@ -52,7 +54,8 @@ def write_contact_sheet(
     )
     sheet = Image.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(_CAPTION - 6)
+    # Pillow's own font has no letters but the English ones.
+    font = ImageFont.truetype(Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf"), _CAPTION - 6)
     for k, (caption, pixels) in enumerate(tiles):
         x, y = (
             n * step + _MARGIN for n, step in zip((k % columns, k // columns), cell, strict=True)

@@ -15,7 +15,7 @@ from vocoder.cores import usable_cores
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
 from vocoder.image.dataset.plan import STYLES, Job
-from vocoder.image.manifest import Sidecar, Tile
+from vocoder.image.manifest import Sidecar, Tile, tile_stem
 from vocoder.image.picture import PictureInfo, write_picture
 from vocoder.image.tiles import cut
 from vocoder.spec import SpectrogramSpec
@@ -108,17 +108,16 @@ def paint_strip(
     """
     if gain_db:
         samples = samples * np.float32(10 ** (gain_db / 20))
-    db_per_decade = 20 / spec.power
-    ceiling = codec.reference(spec) * 10 ** (codec.db_max / db_per_decade)
+    ceiling = float(codec.from_decibels(np.array(codec.db_max), spec))
     pixels, peak, n_clipped, n_values = [], 0.0, 0, 0
     for values in analyse_blocks(samples, spec):
         pixels.append(codec.encode(values, spec))
         peak = max(peak, float(values.max()))
         n_clipped += int(np.count_nonzero(values > ceiling))
         n_values += values.size
-    peak_db = db_per_decade * np.log10(peak / codec.reference(spec)) if peak > 0 else -np.inf
+    peak_db = float(codec.decibels(np.array(peak), spec))
     return Strip(
-        np.concatenate(pixels, axis=1), len(samples), gain_db, float(peak_db), n_clipped / n_values
+        np.concatenate(pixels, axis=1), len(samples), gain_db, peak_db, n_clipped / n_values
     )
 
 
@@ -153,6 +152,8 @@ class DataSet:
     quality : int or None
         Of JPEG and WebP, see `vocoder.image.picture.write_picture`.
     overwrite : bool
+    keep : bool
+        Leave pictures that are there as they are: an earlier run wrote them.
 
     Raises
     ------
@@ -170,6 +171,7 @@ class DataSet:
     suffix: str
     quality: int | None
     overwrite: bool
+    keep: bool = False
     _silence: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -179,7 +181,7 @@ class DataSet:
         if not -100 <= self.peak_db <= 0:
             raise BadInput(f"peak_db is {self.peak_db}; expected -100 to 0 dB")
         spec, codec = self.sidecar.spec, self.sidecar.codec
-        if self.style != "single" and (codec.exact or codec.mode not in ("L", "RGB")):
+        if self.style != "single" and not codec.paintable:
             raise BadInput(
                 f"codec {codec.name} does not suit style={self.style}: it needs every bit of its "
                 "pictures, but pix2pix programs turn what they read into 8-bit colours and paint "
@@ -243,8 +245,11 @@ class DataSet:
             if self.style == "aligned":
                 parts = [np.concatenate(parts, axis=1)]
             for folder, pixels in zip(folders, parts, strict=True):
+                path = self.path(folder, tile)
+                if self.keep and path.exists():
+                    continue
                 write_picture(
-                    self.path(folder, tile),
+                    path,
                     pixels,
                     self.sidecar.codec,
                     info,
@@ -266,10 +271,9 @@ class DataSet:
     def _tiles(self, job: Job, strip: Strip) -> list[Tile]:
         total = strip.pixels.shape[1]
         spans = cut(total, self.sidecar.tile_frames, self.sidecar.overlap_frames)
-        digits = max(2, len(str(len(spans) - 1)))
         return [
             Tile(
-                stem=f"{job.utterance}__{k:0{digits}d}",
+                stem=tile_stem(job.utterance, k, len(spans)),
                 utterance=job.utterance,
                 start_frame=start,
                 frames=frames,

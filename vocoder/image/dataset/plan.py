@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from vocoder.audio import read_info
 from vocoder.errors import BadInput
@@ -137,9 +138,9 @@ def make_plan(
             (domain, [(None, one) for one in side])
             for domain, side in zip("BA"[: len(sides)], sides, strict=True)
         ]
+    splits = _splits([[target for _, target in members] for _, members in groups], seed, choices)
     unsplit = style == "single" and not any(choices.values())
     for domain, members in groups:
-        splits = assign_splits([target for _, target in members], seed=seed, **choices)
         for given, target in members:
             name = f"{domain}__{target.name}" if style == "unaligned" else target.name
             split = "" if unsplit else splits[target.key]
@@ -147,6 +148,20 @@ def make_plan(
     names = unique_names([job.utterance for job in plan.jobs])
     plan.jobs = [replace(job, utterance=name) for job, name in zip(plan.jobs, names, strict=True)]
     return plan
+
+
+def _splits(
+    sides: Sequence[Sequence[Recording]], seed: int, choices: dict[str, Any]
+) -> dict[str, str]:
+    """The split of every recording by its key; recordings of one key on both sides share theirs,
+    or else a network would be tested on what it has seen, if from the other side."""
+    both = set.intersection(*({one.key for one in side} for side in sides))
+    apart = [[one for one in side if one.key not in both] for side in sides]
+    shared = [one for one in sides[0] if one.key in both]
+    splits: dict[str, str] = {}
+    for part in filter(None, [shared, *apart] if len(sides) > 1 else sides):
+        splits |= assign_splits(part, seed=seed, **choices)
+    return splits
 
 
 def _search(folder: Path, channel: str | int, plan: Plan, unreadable: set[str]) -> list[Recording]:

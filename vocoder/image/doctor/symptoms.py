@@ -10,6 +10,8 @@ import numpy as np
 
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec, channel_spread
+from vocoder.image.codec.palette import PathCodec
+from vocoder.image.doctor.looks import correlation, looks_grey, planes
 from vocoder.image.doctor.options import Finding
 from vocoder.image.manifest import Tile
 from vocoder.image.picture import Picture, decode_picture, read_picture
@@ -19,9 +21,6 @@ from vocoder.spec import SpectrogramSpec
 # half a level on; less hides in the rounding to 8 bits. Real output of pix2pix measured 1.5.
 CHANNEL_ERROR_LEVELS = 0.5
 CHANNEL_APART_LEVELS = 8  # only told: the share of pixels whose channels are further apart
-# Without a codec: bright pixels whose channels are further apart than this share of the brightest
-# one are a colour code, not grey gone wrong (measured: painted grey 0.05, painted hue 0.9).
-COLOUR_SHARE, BRIGHT_LEVEL = 0.5, 64
 # Share of pixels at the top of the range. Clean speech measured 0.00005 at a range that just
 # fits its peaks; one loud frame in a thousand is audible as a dull peak.
 CLIPPED_SHARE = 0.001
@@ -30,6 +29,9 @@ LOUD_SHARE, LOUD_LEVEL = 0.001, 0.5
 # By how much of the range the upper half of the bands may be brighter than the lower. Clean
 # speech measured -0.19, telephone speech in noise -0.04; turned over they have the other sign.
 UPSIDE_DOWN_LEVEL = 0.02
+# Speech is dark: of ranges from 60 to 120 dB no line measured above 0.52 on average. Where
+# the upper bands are the brighter ones and this is exceeded, it is a negative.
+NEGATIVE_LEVEL = 0.55
 # Columns of filling or overlap that it takes to tell left from right.
 MIN_COLUMNS = 8
 # Filling counts as dark when it is four times darker than the other end (painted filling
@@ -73,6 +75,7 @@ class Symptoms:
         self.deep: list[str] = []
         self.unusable: list[str] = []
         self.other_settings: list[str] = []
+        self.other_codec: dict[bool, list[str]] = {True: [], False: []}  # by whether they are grey
         self.sizes: dict[str, tuple[int, int]] = {}
         self.spread_variance: list[float] = []
         self.spread_apart: list[float] = []
@@ -96,6 +99,10 @@ class Symptoms:
         self._add_file(picture)
         pixels = picture.pixels
         columns = pixels.shape[1]
+        wanted = self._grey_codec() if pixels.dtype == np.uint8 else None
+        if wanted is not None and (seen := looks_grey(pixels)) != wanted:
+            self.other_codec[seen].append(_name(path))
+            return
         try:
             if grey := self._is_grey(pixels):
                 level: np.ndarray | None = self._grey_levels(pixels)
@@ -132,10 +139,16 @@ class Symptoms:
         ):
             self.other_settings.append(name)
 
+    def _grey_codec(self) -> bool | None:
+        """Whether pictures of the codec are grey; ``None`` if it can't be told by looking."""
+        if isinstance(self.codec, PathCodec):
+            return looks_grey(self.codec.path().colours[None])
+        return True if self.codec is not None and self.codec.mode == "L" else None
+
     def _is_grey(self, pixels: np.ndarray) -> bool:
         if pixels.dtype != np.uint8:
             return False
-        return _looks_grey(pixels) if self.codec is None else self.codec.mode == "L"
+        return looks_grey(pixels) if self.codec is None else self.codec.mode == "L"
 
     def _add_channels(self, pixels: np.ndarray) -> None:
         spread = channel_spread(pixels)
@@ -144,7 +157,7 @@ class Symptoms:
         if not spread.any():
             self.spread_variance.append(0.0)
             return
-        r, g, b = _planes(pixels.astype(np.float32))
+        r, g, b = planes(pixels.astype(np.float32))
         squares = (r - g) ** 2 + (g - b) ** 2 + (b - r) ** 2
         self.spread_variance.append(float(squares.mean()) / 6)  # the unbiased variance of three
 
@@ -152,7 +165,7 @@ class Symptoms:
         """8-bit grey as ``(bins, frames)`` from 0 (floor) to 1 (top)."""
         level = pixels.astype(np.float32)
         if level.ndim == 3:
-            level = np.add.reduce(_planes(level)) / 3
+            level = np.add.reduce(planes(level)) / 3
         upright = level[::-1] if self.codec is None or self.codec.top_down else level
         return upright / 255
 
@@ -165,8 +178,7 @@ class Symptoms:
         if picture.mode in DEEP_MODES and picture.mode != codec.mode:
             return None
         values = decode_picture(picture, codec, spec).values
-        with np.errstate(divide="ignore"):
-            db = 20 / spec.power * np.log10(values / codec.reference(spec))
+        db = codec.decibels(values, spec)
         return np.asarray(np.clip((db - codec.db_min) / (codec.db_max - codec.db_min), 0, 1))
 
     def _vote(self, view: np.ndarray, tile: Tile, place: tuple[Path, int], name: str) -> None:
@@ -183,20 +195,22 @@ class Symptoms:
             return
         overlap = before[0].start_frame + columns - tile.start_frame
         if MIN_COLUMNS <= overlap < columns:
-            straight = _correlation(before[1][:, -overlap:], view[:, :overlap])
-            mirrored = _correlation(before[1][:, :overlap], view[:, -overlap:])
+            straight = correlation(before[1][:, -overlap:], view[:, :overlap])
+            mirrored = correlation(before[1][:, :overlap], view[:, -overlap:])
             if abs(straight - mirrored) > CORRELATION_GAP:
                 self.votes.append((name, mirrored > straight))
 
     def findings(self) -> list[Finding]:
         """What was seen in all pictures together."""
-        return [
+        found = [
             *self._of_files(),
+            *self._of_codec(),
             *self._of_sizes(),
             *self._of_channels(),
-            *self._of_range(),
-            *self._of_direction(),
         ]
+        if negative := self._of_negatives():
+            return [*found, *negative]  # which range and direction would misread
+        return [*found, *self._of_range(), *self._of_direction()]
 
     def _of_files(self) -> list[Finding]:
         return [
@@ -227,6 +241,48 @@ class Symptoms:
                 "one spec and one codec for all of it; encode it again",
             ),
         ]
+
+    def _of_codec(self) -> list[Finding]:
+        name = "" if self.codec is None else self.codec.name
+        return [
+            *self._some(
+                "codec",
+                self.other_codec[False],
+                f"the pictures are coloured, but those of codec {name} are grey; read as such they "
+                "are another sound",
+                "the codec that they were painted with, such as codec=hue or codec=colormap",
+            ),
+            *self._some(
+                "codec",
+                self.other_codec[True],
+                f"the pictures are grey, but those of codec {name} are coloured; read as such they "
+                "are another sound",
+                "the codec that they were painted with, such as codec=gray8; and for the program 3 "
+                "channels (--input_nc 3 --output_nc 3)",
+            ),
+        ]
+
+    def _of_negatives(self) -> list[Finding]:
+        total = int(self.histogram.sum())
+        if not total or not self.halves:
+            return []
+        level = float(self.histogram @ np.arange(N_LEVELS)) / total / (N_LEVELS - 1)
+        if level <= NEGATIVE_LEVEL or not self._is_top_heavy():
+            return []
+        return [
+            Finding(
+                code="negative",
+                where=self._all(),
+                found=f"the pictures are bright ({level:.0%} on average) and brightest in the "
+                "highest bands; speech is dark, and darkest there, so they seem to be negatives",
+                fix="black for silence; invert the colours",
+            )
+        ]
+
+    def _is_top_heavy(self) -> bool:
+        """Whether the upper half of the bands is brighter than the lower."""
+        lower, upper = np.mean(self.halves, axis=0)
+        return bool(upper > lower + UPSIDE_DOWN_LEVEL)
 
     def _of_sizes(self) -> list[Finding]:
         if not self.sizes:
@@ -301,7 +357,7 @@ class Symptoms:
         findings = []
         if self.halves:
             lower, upper = np.mean(self.halves, axis=0)
-            if upper > lower + UPSIDE_DOWN_LEVEL:
+            if self._is_top_heavy():
                 findings.append(
                     Finding(
                         code="upside_down",
@@ -342,26 +398,3 @@ def some(code: str, names: Sequence[str], total: int, found: str, fix: str) -> l
 def _name(path: Path) -> str:
     """With its folder, since both sides of a data set use the same file names."""
     return f"{path.parent.name}/{path.name}"
-
-
-def _planes(pixels: np.ndarray) -> list[np.ndarray]:
-    """The three channels apart: numpy is slow at reducing a last axis of three."""
-    return [pixels[..., channel] for channel in range(3)]
-
-
-def _looks_grey(pixels: np.ndarray) -> bool:
-    """Whether a picture of unknown kind is grey, though its channels may not agree quite."""
-    spread = channel_spread(pixels)
-    if not spread.any():
-        return True
-    brightest = np.maximum.reduce(_planes(pixels))
-    bright = brightest > BRIGHT_LEVEL  # dark pixels tell no colour
-    return bool(bright.any() and spread[bright].mean() < COLOUR_SHARE * brightest[bright].mean())
-
-
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Pearson's, over time within each band; 0 where either does not change."""
-    one = one - one.mean(axis=1, keepdims=True)
-    other = other - other.mean(axis=1, keepdims=True)
-    size = np.sqrt(float((one**2).sum()) * float((other**2).sum()))
-    return float((one * other).sum()) / size if size > 0 else 0.0

@@ -80,13 +80,15 @@ class Choice(Channel):
     Raises
     ------
     BadInput
-        Not as many weights as channels, or weights that are not positive.
+        No channel, not as many weights as channels, or weights that are not positive.
     """
 
     channels: Sequence[Channel]
     weights: Sequence[float]
 
     def __post_init__(self) -> None:
+        if not self.channels:
+            raise BadInput("channel.channels is empty; expected at least one")
         if len(self.weights) != len(self.channels) or not all(w > 0 for w in self.weights):
             raise BadInput(
                 f"channel.weights is {list(self.weights)}; expected {len(self.channels)} numbers "

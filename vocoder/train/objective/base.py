@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,6 +120,21 @@ def require_kind(model: nn.Module, kind: type[nn.Module], task: str) -> None:
             f"train={task} trains a {kind.__name__}, and the model is a {type(model).__name__}; "
             "choose another model= or train="
         )
+
+
+def require_weights(weights: Mapping[str, float], needed: Sequence[str]) -> None:
+    """Refuse negative weights, and ones that leave nothing to learn from.
+
+    Raises
+    ------
+    BadInput
+        A weight is negative, or all of those called ``needed`` are 0.
+    """
+    for name, weight in weights.items():
+        if not weight >= 0:
+            raise BadInput(f"train.task.weights.{name} is {weight}; expected at least 0")
+    if not any(weights[name] > 0 for name in needed):
+        raise BadInput(f"train.task.weights: one of {', '.join(needed)} must be above 0")
 
 
 def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> dict[str, Tensor]:

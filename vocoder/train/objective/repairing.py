@@ -13,7 +13,14 @@ from vocoder.model.repair import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram
 from vocoder.train.losses import picture_losses
-from vocoder.train.objective.base import Batch, Objective, Task, require_kind, weighted
+from vocoder.train.objective.base import (
+    Batch,
+    Objective,
+    Task,
+    require_kind,
+    require_weights,
+    weighted,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +30,20 @@ class PictureWeights:
     Parameters
     ----------
     decibels, loudness, intelligibility : float
-        Not negative.
+        Not negative, and not all 0.
+
+    Raises
+    ------
+    BadInput
+        They are.
     """
 
     decibels: float
     loudness: float
     intelligibility: float
+
+    def __post_init__(self) -> None:
+        require_weights(vars(self), list(vars(self)))
 
 
 class Repairing(Objective):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vocoder.errors import BadInput
+from vocoder.model.discriminator.base import Discriminator
 from vocoder.model.generator import Generator
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.losses import (
@@ -21,7 +22,15 @@ from vocoder.train.losses import (
     multi_resolution_loss,
     resolutions,
 )
-from vocoder.train.objective.base import MODEL, Batch, Objective, Task, require_kind, weighted
+from vocoder.train.objective.base import (
+    MODEL,
+    Batch,
+    Objective,
+    Task,
+    require_kind,
+    require_weights,
+    weighted,
+)
 
 # The bands of the mel loss, in the spec's own frames.
 MEL_LOSS_BANDS = 80
@@ -29,7 +38,7 @@ MEL_LOSS_BANDS = 80
 
 @dataclass(frozen=True, kw_only=True)
 class SoundWeights:
-    """Weights of the losses of `Vocoding`; not negative, 0 leaves one out.
+    """Weights of the losses of `Vocoding`; not negative, and 0 leaves one out.
 
     Parameters
     ----------
@@ -39,6 +48,11 @@ class SoundWeights:
         See `vocoder.train.losses.mel_loss`.
     adversarial, features : float
         Of the discriminators' verdict, and of what they see; once they have begun.
+
+    Raises
+    ------
+    BadInput
+        A weight is negative, or none of the spectral ones is above 0.
     """
 
     convergence: float
@@ -47,6 +61,9 @@ class SoundWeights:
     mel: float
     adversarial: float
     features: float
+
+    def __post_init__(self) -> None:
+        require_weights(vars(self), ["convergence", "log", "loudness", "mel"])
 
 
 class Vocoding(Objective):
@@ -57,15 +74,16 @@ class Vocoding(Objective):
     model : Generator
     spec : SpectrogramSpec
     weights : SoundWeights
-    discriminators : mapping of str to Module
-        Each gives logits and features for ``(batch, samples)``; may be empty.
+    discriminators : mapping of str to Discriminator
+        May be empty; left out where both adversarial weights are 0.
     adversarial_from : int
         The step at which they begin to learn and to judge.
 
     Raises
     ------
     BadInput
-        Adversarial weights without discriminators.
+        Adversarial weights without discriminators, or a spec that isn't centred: examples begin
+        where models do only when a frame's centre is their first sample.
     """
 
     def __init__(
@@ -73,18 +91,21 @@ class Vocoding(Objective):
         model: Generator,
         spec: SpectrogramSpec,
         weights: SoundWeights,
-        discriminators: Mapping[str, nn.Module],
+        discriminators: Mapping[str, Discriminator],
         adversarial_from: int,
     ) -> None:
         super().__init__(model, spec)
         self._first_sample = model.first_sample
         self._weights = vars(weights)
-        if not discriminators and (weights.adversarial > 0 or weights.features > 0):
+        if not spec.center:
+            raise BadInput("train=vocoding needs a spec with center=true")
+        is_adversarial = weights.adversarial > 0 or weights.features > 0
+        if is_adversarial and not discriminators:
             raise BadInput(
-                "train.objective.weights has adversarial losses but there are no discriminators; "
+                "train.task.weights has adversarial losses but there are no discriminators; "
                 "give some, or set adversarial and features to 0"
             )
-        self._discriminators = dict(discriminators)
+        self._discriminators = dict(discriminators) if is_adversarial else {}
         self._adversarial_from = adversarial_from
         self._resolutions = resolutions(spec)
         self._mel_spec = replace(
@@ -118,8 +139,8 @@ class Vocoding(Objective):
         fake = self._fake
         if turn != MODEL:
             judge = self._discriminators[turn]
-            bad, _ = judge(fake.detach())
-            good, _ = judge(true)
+            bad = [logits for logits, _ in judge(fake.detach())]
+            good = [logits for logits, _ in judge(true)]
             return {"total": discriminator_loss(bad, good)}
         self._fake = None
         losses = multi_resolution_loss(fake, true, self._resolutions)
@@ -135,12 +156,12 @@ class Vocoding(Objective):
         adversarial, features = [], []
         for judge in self._discriminators.values():
             judge.requires_grad_(False)  # the generator learns here, not the judge
-            logits, seen = judge(fake)
+            judged = judge(fake)
             with torch.no_grad():
-                _, wanted = judge(true)
+                wanted = [seen for _, seen in judge(true)]
             judge.requires_grad_(True)
-            adversarial.append(generator_loss(logits))
-            features.append(feature_matching_loss(seen, wanted))
+            adversarial.append(generator_loss([logits for logits, _ in judged]))
+            features.append(feature_matching_loss([seen for _, seen in judged], wanted))
         return {
             "adversarial": torch.stack(adversarial).mean(),
             "features": torch.stack(features).mean(),
@@ -157,7 +178,7 @@ class VocodingTask(Task):
     """Makes `Vocoding` objectives; parameters as there."""
 
     weights: SoundWeights
-    discriminators: Mapping[str, nn.Module]
+    discriminators: Mapping[str, Discriminator]
     adversarial_from: int
 
     def objective(self, model: nn.Module, spec: SpectrogramSpec) -> Objective:

@@ -1,0 +1,357 @@
+"""``vocoder train``: from a corpus or painted pictures to weights that ``vocoder invert`` takes."""
+
+import fcntl
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from vocoder.cli import main
+from vocoder.composition import build, conf_dir, options
+from vocoder.model.checkpoint import read_checkpoint
+from vocoder.train.channel.base import Channel
+from vocoder.train.corpus.levels import levels
+from vocoder.train.corpus.manifest import Clip, write_corpus
+from vocoder.train.data import Data
+from vocoder.train.state import checkpoints, read_state
+from vocoder.train.training import Training
+
+RATE = 22_050
+LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
+TINY = {
+    "repair": ("model=repair", "model.channels=4", "model.context=8", "model.context_blocks=1",
+               "train=repairing", "train.task.inverter.n_iter=1", "train.plan.frames=40"),
+    "istft": ("model=istft", "model.channels=8", "model.blocks=1", "model.expansion=16",
+              "train=vocoding", "train.plan.frames=12"),
+}  # fmt: skip
+SHORT = (
+    "train.plan.steps=2",
+    "train.plan.batch_size=2",
+    "train.plan.validate_every=2",
+    "train.plan.checkpoint_every=1",
+    "train.plan.workers=0",
+    "train.validation_lines=1",
+)
+GAIN = "data.reference_gain_db=6.021"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["vocoder"])
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Three clips of about a second, one of them to validate on, and one too short to analyse."""
+    folder = tmp_path_factory.mktemp("corpus")
+    path = Path(__file__).parents[1] / f"data/pix2pix/reference/{LINES[0]}.flac"
+    samples, _ = soundfile.read(path, dtype="float32")
+    clips = []
+    parts = {"one": (8_000, 30_000), "two": (31_000, 53_000), "three": (54_000, 76_000),
+             "blip": (20_000, 20_400)}  # fmt: skip
+    for name, (first, last) in parts.items():
+        sound = samples[first:last]
+        soundfile.write(folder / f"{name}.flac", sound, RATE)
+        digest = hashlib.sha256((folder / f"{name}.flac").read_bytes()).hexdigest()
+        clips.append(
+            Clip(path=f"{name}.flac", speaker="anna", split="val" if name == "three" else "train",
+                 start_sample=0, samples=sound.size, sample_rate=RATE, sha256=digest,
+                 **levels(sound)._asdict())
+        )  # fmt: skip
+    write_corpus(folder, clips, overwrite=False)
+    return folder
+
+
+@pytest.fixture
+def training(painted, tmp_path):
+    """The painted data set as if it were training material."""
+    folder = Path(shutil.copytree(painted, tmp_path / "painted"))
+    manifest = folder / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",test\n", ",train\n"))
+    return folder
+
+
+def train(output, *words):
+    return main.run(["train", f"output={output}", *words])
+
+
+def on_corpus(corpus, output, *words, model="repair"):
+    return train(output, f"data.root={corpus}", *TINY[model], *SHORT, *words)
+
+
+def refused(capsys, *words):
+    assert main.run(["train", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line.removeprefix("vocoder: ")
+
+
+@pytest.fixture(scope="module")
+def run(corpus, tmp_path_factory):
+    """A repair that was trained for two steps."""
+    output = tmp_path_factory.mktemp("runs") / "repair"
+    assert on_corpus(corpus, output, "channel=painted", "data.speakers=[anna]") == 0
+    return output
+
+
+def test_a_run_writes_down_what_it_was_made_of(run, corpus):
+    record = json.loads((run / "run.json").read_text())
+    config = record["config"]
+    assert config["spec"]["n_mels"] == 256 and config["train"]["plan"]["steps"] == 2
+    assert config["model"]["channels"] == 4 and config["data"]["root"] == str(corpus)
+    assert config["channel"]["channels"][0]["_target_"].endswith("base.Chain")
+    assert record["seed"] == config["seed"] == 0 and record["processes"] == 1
+    assert {"vocoder", "torch", "numpy"} <= set(record["versions"])
+    data = record["data"]["recordings"]
+    assert data["clips"] == 2 and data["speakers"] == ["anna"] and len(data["sha256"]) == 64
+    assert data["minutes"] == pytest.approx(2 / 60, abs=0.02)
+    best = read_checkpoint(run / "best.safetensors")
+    assert best.card["data"] == record["data"] and best.card["seed"] == 0
+    assert best.model["_target_"] == "vocoder.model.repair.RepairNet" and best.card["init"] is None
+    assert [path.name for path in checkpoints(run)] == ["step_00000001.pt", "step_00000002.pt"]
+    assert list((run / "curves").glob("events.*"))
+
+
+def test_curves_hold_losses_sounds_and_pictures(run):
+    accumulator = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
+    events = accumulator.EventAccumulator(
+        str(run / "curves"), {"audio": 0, "images": 0, "scalars": 0}
+    )
+    events.Reload()
+    tags = events.Tags()
+    assert {"validation/estoi", "validation/mel_distance_db"} <= set(tags["scalars"])
+    assert [point.step for point in events.Scalars("validation/estoi")] == [0, 2]
+    assert set(tags["audio"]) == {"line00/sound", "line00/true"}
+    assert tags["images"] == ["line00/given_made_true"]
+    assert [image.height for image in events.Images("line00/given_made_true")] == [768, 768]
+    assert 0.5 < events.Scalars("validation/estoi")[0].value < 1
+
+
+def test_what_was_trained_inverts_pictures(run, painted, tmp_path):
+    words = ["invert", f"input={painted}", "inverter=hybrid", f"inverter.repair={run}",
+             "inverter.n_iter=1", "inverter.init=zero"]  # fmt: skip
+    assert main.run([*words, f"output={tmp_path}"]) == 0
+    for name in LINES:
+        sound, rate = soundfile.read(tmp_path / f"{name}.wav")
+        assert rate == RATE and np.abs(sound).max() > 0.05
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert str(run) in json.dumps(report)
+
+
+def test_a_vocoder_is_trained_and_inverts_pictures(corpus, painted, tmp_path):
+    assert on_corpus(corpus, tmp_path / "run", "channel=stored", model="istft") == 0
+    words = ["invert", f"input={painted}", "inverter=istft", f"output={tmp_path / 'sound'}"]
+    assert main.run([*words, f"inverter.vocoder={tmp_path / 'run'}"]) == 0
+    assert len(list((tmp_path / "sound").glob("*.wav"))) == 3
+
+
+def test_painted_pictures_are_trained_on_in_one_command(training, tmp_path, run):
+    """The artist's command, but for the size of the network."""
+    words = ("experiment=painted", f"data.input={training / 'results'}",
+             f"data.reference={training / 'reference'}", GAIN)  # fmt: skip
+    small = (*TINY["repair"][1:4], *TINY["repair"][5:], *SHORT)
+    assert train(tmp_path / "run", *words, *small, f"train.init={run}") == 0
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert record["data"]["painted"]["lines"] == 2
+    assert record["config"]["train"]["plan"]["learning_rate"] == 5e-4  # the experiment's
+    assert read_checkpoint(tmp_path / "run/last.safetensors").card["init"] == str(run)
+
+
+def test_an_existing_run_is_kept_or_gone_on_with(corpus, run, tmp_path, capsys):
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert on_corpus(corpus, run, "channel=painted") == 2
+    assert f"{run} holds a run already; choose another" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    assert on_corpus(corpus, copy, "channel=painted", "resume=true", "train.plan.steps=3") == 0
+    assert checkpoints(copy)[-1].name == "step_00000003.pt"
+    for words, message in (
+        (("seed=1",), "seed is 1 and was 0"),
+        (("spec.fmax=8000",), "spec.fmax is 8000 and was 11025.0"),
+        (("model.channels=8",), "model.channels is 8 and was 4"),
+    ):
+        assert on_corpus(corpus, copy, "channel=painted", "resume=true", *words) == 2
+        assert f"resume=true, but {message} in" in capsys.readouterr().err
+    (copy / "run.json").write_text("{}")
+    assert on_corpus(corpus, copy, "resume=true") == 2
+    assert "run.json is no record of a run; it is damaged" in capsys.readouterr().err
+    assert on_corpus(corpus, tmp_path / "none", "resume=true") == 2
+    assert "none holds no run; leave resume out" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_run_that_came_to_no_checkpoint_begins_anew_when_resumed(corpus, run, tmp_path):
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    shutil.rmtree(copy / "checkpoints")
+    assert on_corpus(corpus, copy, "channel=painted", "resume=true") == 0
+    ours, theirs = (read_state(checkpoints(folder)[-1]) for folder in (copy, run))
+    for name, tensor in ours.networks["model"].items():
+        assert torch.equal(tensor, theirs.networks["model"][name])
+
+
+def test_two_trainings_do_not_write_to_one_folder(corpus, tmp_path, capsys):
+    """The other one has only just begun: no record, no checkpoint."""
+    (tmp_path / "run").mkdir()
+    lock = tmp_path / "run/.lock"
+    code = (
+        "import fcntl, sys\nfile = open(sys.argv[1], 'w')\nfcntl.lockf(file, fcntl.LOCK_EX)\n"
+        "print('locked', flush=True)\nsys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdout is not None and other.stdout.readline() == b"locked\n"
+    try:
+        assert on_corpus(corpus, tmp_path / "run") == 2
+        assert "another training is writing to" in capsys.readouterr().err
+    finally:
+        other.communicate()
+    assert on_corpus(corpus, tmp_path / "run", "train.plan.steps=1") == 0
+    with lock.open("w") as file:  # given back
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_else(tmp_path, capsys):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    line = refused(capsys, "data.root=nowhere", f"output={tmp_path / 'locked/run'}")
+    assert "cannot be written to: Permission denied" in line
+
+
+@pytest.mark.parametrize("place", ["file", "file/run", "/proc/run"])
+def test_an_output_that_cannot_be_is_refused_before_the_data_is_read(place, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    line = refused(
+        capsys, "data.root=nowhere", f"output={tmp_path / place}", "train.plan.workers=0"
+    )
+    assert line.startswith(f"output={tmp_path / place} cannot be written to: ")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def composed(*words: str) -> dict[str, Any]:
+    with initialize_config_dir(str(conf_dir()), version_base=main.HYDRA_VERSION):
+        config = compose("train", [*words, "output=o"])
+        for key in OmegaConf.missing_keys(config):
+            OmegaConf.update(config, key, "given")
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    return {key: build(value, key) for key, value in values.items()}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("experiment=paintd", "experiment=paintd does not exist; did you mean painted?"),
+        ("data=corpse", "data=corpse does not exist; did you mean corpus?"),
+        ("data.rot=x", "train has no key data.rot; did you mean data.root?"),
+        ("experiment=painted data.inputs=x", "no key data.inputs; did you mean data.input?"),
+        ("train.plan.step=3", "has no key train.plan.step; did you mean train.plan.steps?"),
+        ("experiment=painted train.pla.steps=3", "train.pla.steps; did you mean train.plan.steps?"),
+        ("experiment=painted train.intit=x", "no key train.intit; did you mean train.init?"),
+        ("experiment=repair_simulated train.task.weights.mel=1", "has no key train.task.weights.m"),
+        ("model=repair", "train=vocoding trains a Generator, and the model is a RepairNet"),
+        ("train=repairing", "train=repairing trains a RepairNet, and the model is a IstftNet"),
+        ("train.plan.steps=many", "train.plan.steps is 'many'; expected a whole number"),
+        ("train.plan.steps=0", "train.plan.steps is 0; expected at least 1"),
+        ("train.plan.workers=1000", "train.plan.workers is 1000; expected at most the"),
+        ("seed=-1", "seed is -1; expected at least 0"),
+        ("resume=maybe", "resume is 'maybe'; expected true or false"),
+        ("train.init=nothing train.plan.workers=0", "nothing is no file, no folder of a training"),
+        ("train.plan.workers=0", "corpus.csv does not exist"),
+        ("data.speakers=anna", "data.speakers is 'anna'; expected a list, such as [anna,ben]"),
+        ("channel=painted channel.weights=[1]", "channel.weights is [1]; expected 3 numbers"),
+    ],
+)
+def test_slips_are_one_line_that_helps(words, message, tmp_path, capsys):
+    given = words.split()
+    if ("data" not in words and "experiment" not in words) or "speakers" in words:
+        given.append("data.root=nowhere")
+    assert message in refused(capsys, *given, f"output={tmp_path / 'run'}")
+
+
+def test_a_corpus_that_does_not_fit_is_refused_before_the_first_step(corpus, tmp_path, capsys):
+    def told(*words):
+        output = tmp_path / f"run{len(list(tmp_path.iterdir()))}"
+        assert on_corpus(corpus, output, *words) == 2
+        assert not checkpoints(output)
+        return capsys.readouterr().err
+
+    assert "has no speaker ana; did you mean anna?" in told("data.speakers=[ana]")
+    assert "has 22050 Hz, but 16000 Hz are wanted" in told(
+        "spec.sample_rate=16000", "spec.fmax=8000"
+    )
+    assert "intelligibility loss needs at least 33" in told("train.plan.frames=20")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "corpus.csv").write_text((corpus / "corpus.csv").read_text().splitlines()[0] + "\n")
+    assert "has no rows" in told(f"data.root={empty}")
+
+
+def test_a_corpus_of_blips_alone_is_too_short(corpus, tmp_path, capsys):
+    folder = tmp_path / "short"
+    folder.mkdir()
+    shutil.copy(corpus / "blip.flac", folder)
+    rows = (corpus / "corpus.csv").read_text().splitlines()
+    kept = [rows[0], *(row for row in rows if row.startswith("blip"))]
+    (folder / "corpus.csv").write_text("\n".join(kept) + "\n")
+    assert on_corpus(folder, tmp_path / "run") == 2
+    assert (
+        "is too short: none of 1 clips of split train has 1024 samples" in capsys.readouterr().err
+    )
+
+
+GROUPS = {"channel": Channel, "data": Data, "model": torch.nn.Module, "train": Training}
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    # WaveNets of vocoder.model.wavenet are trained by other means.
+    [(g, name) for g in GROUPS for name in options(g) if not name.startswith("wavenet")],
+)
+def test_every_option_is_composed_and_built(group, name):
+    assert isinstance(composed(f"{group}={name}", "spec=tacotron2")[group], GROUPS[group])
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_experiment_is_composed_and_its_parts_fit(name):
+    made = composed(f"experiment={name}")
+    assert "experiment" not in made
+    objective = made["train"].task.objective(made["model"], made["spec"])
+    assert objective.model is made["model"]
+    text = (conf_dir() / f"experiment/{name}.yaml").read_text().splitlines()
+    assert text[0] == "# @package _global_" and text[1].startswith("# ")
+
+
+def test_words_of_the_command_line_win_over_an_experiment():
+    made = composed("experiment=painted", "train.plan.steps=7", "channel=clean")
+    assert made["train"].plan.steps == 7 and made["train"].plan.learning_rate == 5e-4
+    assert type(made["channel"]).__name__ == "Clean" and made["train"].init == "repair"
+
+
+def test_the_help_says_what_experiments_are_for(capsys):
+    assert main.run(["train", "--help"]) == 0
+    section = capsys.readouterr().out.partition("\nexperiment=\n")[2].partition("\n\n")[0]
+    assert "@package" not in section and "painted  " in section
+
+
+def test_a_missing_key_of_an_option_is_explained(capsys, tmp_path):
+    line = refused(capsys, "data=corpus", f"output={tmp_path}")
+    assert line == "data.root= must be given: the folder"
+
+
+def test_a_seed_that_is_no_number_is_refused(capsys, tmp_path):
+    assert "seed is 'x'" in refused(capsys, "data.root=x", "seed=x", f"output={tmp_path}")

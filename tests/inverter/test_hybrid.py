@@ -1,0 +1,242 @@
+"""Networks and Griffin-Lim together."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.train.tiny import SPEC, griffin_lim, istft_net, repair_net, shaken
+from vocoder.composition import load
+from vocoder.errors import BadInput
+from vocoder.inverter.consistency import inconsistency_db
+from vocoder.inverter.hybrid import Hybrid
+from vocoder.inverter.weights import load_network
+from vocoder.model.checkpoint import Checkpoint, settings_of
+from vocoder.model.features import to_db
+from vocoder.model.istft import IstftNet
+from vocoder.model.repair import RepairNet
+from vocoder.spectrogram import Spectrogram, analyse
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def spectrogram(speech):
+    return analyse(torch.from_numpy(speech[:40_000])[None], SPEC)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Files of small networks, untrained and as after a training."""
+    folder = tmp_path_factory.mktemp("weights")
+    networks: dict[str, RepairNet | IstftNet] = {
+        "identity": repair_net(),
+        "repair": shaken(repair_net()),
+        "projection": istft_net(),
+        "istft": shaken(istft_net()),
+        "other": istft_net(load("spec", "linear256")),
+    }
+    for name, network in networks.items():
+        spec = network.spec
+        checkpoint = Checkpoint(settings_of(network), spec, network.state_dict(), {})
+        checkpoint.write(folder / f"{name}.safetensors", overwrite=False)
+    return lambda name: str(folder / f"{name}.safetensors")
+
+
+def hybrid(**changes):
+    values = griffin_lim(n_iter=4, init="phase_gradient").to_dict()
+    del values["class"]
+    always = {"consistent_db": 0.0, "inconsistent_db": 0.0}  # repaired, however true it looks
+    return Hybrid(**{**values, **always, "repair": None, "vocoder": None, **changes})
+
+
+@pytest.mark.parametrize("init", ["zero", "random", "phase_gradient"])
+def test_without_networks_it_is_griffin_lim(init, spectrogram):
+    for changes in ({}, {"block_frames": 64, "momentum": 0.5, "refine_every": 2, "n_iter": 9}):
+        ours = hybrid(init=init, **changes)(spectrogram)
+        assert torch.equal(ours, griffin_lim(n_iter=4, init=init)(spectrogram)) or changes
+        if changes:
+            assert torch.equal(ours, griffin_lim(init=init, **changes)(spectrogram))
+
+
+def test_an_untrained_repair_changes_nothing(weights, spectrogram):
+    repaired = hybrid(repair=weights("identity"), n_iter=8, init="zero")(spectrogram)
+    plain = hybrid(n_iter=8, init="zero")(spectrogram)
+    assert torch.linalg.norm(repaired - plain) < 1e-2 * torch.linalg.norm(plain)
+    shown, wanted = (to_db(analyse(x, SPEC).values, SPEC) for x in (repaired, plain))
+    loud = wanted > wanted.max() - 40
+    assert (shown - wanted)[loud].abs().mean() < 1e-2
+    block = hybrid(repair=weights("identity"))._block(spectrogram, 20, 90, CPU)
+    given = spectrogram.values[:, :, 20:90]
+    assert (to_db(block.values, SPEC) - to_db(given, SPEC)).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0, 70), (37, 111), (60, 157), (0, 157)])
+def test_a_block_is_repaired_as_the_whole_is(begin, end, weights, speech):
+    """The net sees as far around a block as it reaches."""
+    long = analyse(torch.from_numpy(speech)[None].repeat(1, 4), SPEC)
+    begin, end = 3 * begin, 3 * end
+    block = hybrid(repair=weights("repair"))._block(long, begin, end, CPU)
+    with torch.inference_mode():
+        whole = load_network(weights("repair"), RepairNet, SPEC, CPU).repair(long.values)
+    shown, wanted = to_db(block.values, SPEC), to_db(whole[:, :, begin:end], SPEC)
+    assert (shown - wanted).abs().max() < 1e-3
+    assert (wanted - to_db(long.values[:, :, begin:end], SPEC)).abs().max() > 0.1
+    assert torch.allclose(block.values, whole[:, :, begin:end], rtol=1e-4, atol=1e-5)
+
+
+def test_a_picture_is_repaired_as_much_as_it_is_wrong(weights, spectrogram):
+    """Noise in the picture is something that no sound shows."""
+    noise = torch.randn(spectrogram.values.shape, generator=torch.Generator().manual_seed(0))
+    wrong = replace(spectrogram, values=spectrogram.values * 10 ** (6 * noise / 20))
+
+    def change(given, **limits):
+        block = hybrid(repair=weights("repair"), **limits)._block(given, 0, 100, CPU)
+        before = given.values[:, :, :100]
+        return float((to_db(block.values, SPEC) - to_db(before, SPEC)).abs().mean())
+
+    limits = {"consistent_db": 1.1, "inconsistent_db": 1.4}
+    assert change(spectrogram, **limits) == 0 < change(wrong, **limits)
+    whole = change(wrong)
+    assert change(wrong, **limits) == pytest.approx(whole, rel=1e-3)
+    found = inconsistency_db(wrong.frames(0, 100))
+    half = {"consistent_db": found - 0.5, "inconsistent_db": found + 0.5}
+    assert change(wrong, **half) == pytest.approx(whole / 2, rel=0.1)
+    assert change(wrong, consistent_db=found + 1, inconsistent_db=found + 1) == 0
+    for bad in ({"consistent_db": -1.0}, {"consistent_db": 2.0, "inconsistent_db": 1.0}):
+        with pytest.raises(BadInput, match=r"inverter\.consistent_db is .*expected 0 or more"):
+            hybrid(**bad)
+
+
+def test_blocks_join_as_those_of_a_picture_repaired_beforehand(weights, spectrogram):
+    inverter = hybrid(repair=weights("repair"), block_frames=64, init="zero")
+    with torch.inference_mode():
+        network = load_network(weights("repair"), RepairNet, SPEC, CPU)
+        values = network.repair(spectrogram.values).clone()
+    repaired = Spectrogram(values, SPEC, spectrogram.n_samples)
+    expected = hybrid(block_frames=64, init="zero")(repaired)
+    pieces = list(inverter.blocks(spectrogram))
+    assert len(pieces) > 2
+    sound = torch.cat(pieces, 1)
+    assert sound.shape == (1, 40_000)
+    assert (sound - expected).abs().max() < 1e-3 * expected.abs().max()
+
+
+def test_without_iterations_the_sound_is_the_networks_own(weights, spectrogram):
+    sound = hybrid(vocoder=weights("istft"), n_iter=0)(spectrogram)
+    with torch.inference_mode():
+        own = load_network(weights("istft"), IstftNet, SPEC, CPU)(spectrogram.values)
+    assert (sound - own[:, :40_000])[:, :39_000].abs().max() < 1e-4
+
+
+def test_an_untrained_vocoder_is_one_iteration_more(weights, spectrogram):
+    kept = {"momentum": 0.0, "refine_every": 0}
+    ours = hybrid(vocoder=weights("projection"), n_iter=2, **kept)(spectrogram)
+    assert (ours - hybrid(n_iter=3, **kept)(spectrogram)).abs().max() < 1e-3
+
+
+def test_iterations_bring_the_sound_nearer_to_the_picture(weights, spectrogram):
+    errors = []
+    for n_iter in (0, 1, 4):
+        sound = hybrid(vocoder=weights("istft"), n_iter=n_iter, refine_every=0)(spectrogram)
+        shown = analyse(sound, SPEC).values
+        errors.append(float(torch.linalg.norm(shown - spectrogram.values)))
+    assert errors == sorted(errors, reverse=True) and errors[2] < 0.9 * errors[0]
+
+
+@pytest.mark.parametrize("parts", [{}, {"repair": "repair"}, {"vocoder": "istft"},
+                                   {"repair": "repair", "vocoder": "istft"}])  # fmt: skip
+@pytest.mark.parametrize("n_iter", [0, 3])
+def test_all_parts_work_on_and_in_inference_mode(parts, n_iter, weights, spectrogram):
+    inverter = hybrid(**{k: weights(v) for k, v in parts.items()}, n_iter=n_iter, block_frames=64,
+                      init="zero")  # fmt: skip
+    with torch.inference_mode():
+        tensor = spectrogram.values.clone()
+    assert tensor.is_inference()
+    given = Spectrogram(tensor, SPEC, spectrogram.n_samples)
+    expected = inverter(spectrogram)
+    assert torch.isfinite(expected).all() and expected.abs().max() > 0.05
+    assert torch.equal(inverter(given), expected)
+    with torch.inference_mode():
+        assert torch.equal(inverter(given), expected)
+        assert torch.equal(inverter(spectrogram), expected)
+    training = spectrogram.values[:, :, :20].clone().requires_grad_()
+    istft_net()(training).sum().backward()  # nothing cached above stands in training's way
+
+
+@pytest.mark.parametrize("parts", [{"vocoder": "istft"}, {"vocoder": "projection"},
+                                   {"repair": "identity"}])  # fmt: skip
+def test_silence_stays_silent(parts, weights):
+    inverter = hybrid(**{k: weights(v) for k, v in parts.items()})
+    assert not inverter(analyse(torch.zeros(2, 20_000), SPEC)).any()
+
+
+def test_what_is_admitted_is_kept_to_after_the_repair(weights, spectrogram):
+    """A picture whose cells leave nothing open cannot be repaired."""
+    seen = []
+
+    def admit(values, first):
+        seen.append((first, values.shape[2]))
+        return spectrogram.values[:, :, first : first + values.shape[2]].clone()
+
+    given = Spectrogram(spectrogram.values, SPEC, spectrogram.n_samples, admit)
+    block = hybrid(repair=weights("repair"))._block(given, 30, 90, CPU)
+    assert torch.equal(block.values, spectrogram.values[:, :, 30:90])
+    assert seen == [(30, 60)]
+    hybrid(repair=weights("repair"), block_frames=64)(given)
+
+
+def test_a_batch_is_its_members(weights, spectrogram):
+    inverter = hybrid(repair=weights("repair"), vocoder=weights("istft"), init="zero")
+    values = spectrogram.values[:, :, :70]
+    batch = torch.cat([values, 0.2 * values.flip(2)])
+    for item, sound in zip(batch, inverter(Spectrogram(batch, SPEC)), strict=True):
+        alone = inverter(Spectrogram(item[None], SPEC))[0]
+        assert (sound - alone).abs().max() < 1e-3
+
+
+def test_weights_that_do_not_fit_are_named(weights, spectrogram, tmp_path):
+    with pytest.raises(BadInput, match=r"istft\.safetensors holds a IstftNet; expected a RepairN"):
+        hybrid(repair=weights("istft"))(spectrogram)
+    with pytest.raises(BadInput, match=r"repair\.safetensors holds a RepairNet; expected a Istft"):
+        hybrid(vocoder=weights("repair"))(spectrogram)
+    with pytest.raises(
+        BadInput, match=r"the picture were made with different .*n_fft: 512 != 1024"
+    ):
+        hybrid(vocoder=weights("other"))(spectrogram)
+    with pytest.raises(BadInput, match="nowhere is no file, no folder of a training, and no name"):
+        hybrid(repair="nowhere")(spectrogram)
+    with pytest.raises(BadInput, match=r"holds no best\.safetensors"):
+        hybrid(repair=str(tmp_path))(spectrogram)
+    copy = tmp_path / "best.safetensors"
+    shutil.copy(weights("repair"), copy)
+    hybrid(repair=str(tmp_path))(spectrogram)  # a folder, as a training leaves it
+    whole = copy.read_bytes()
+    for spoilt in (b"", whole[:-10], whole[:-10] + b"\xff" + whole[-9:]):
+        copy.write_bytes(spoilt)
+        with pytest.raises(BadInput, match=r"no whole safetensors file|damaged"):
+            hybrid(repair=str(tmp_path))(spectrogram)
+    with pytest.raises(BadInput, match=r"inverter\.n_iter is -1"):
+        hybrid(n_iter=-1)
+
+
+def test_weights_are_read_once_and_again_when_they_change(weights, tmp_path):
+    path = tmp_path / "best.safetensors"
+    shutil.copy(weights("repair"), path)
+    first = load_network(str(path), RepairNet, SPEC, CPU)
+    assert load_network(str(tmp_path), RepairNet, SPEC, CPU) is first
+    assert not first.training
+    shutil.copy(weights("identity"), path)
+    later = load_network(str(path), RepairNet, SPEC, CPU)
+    assert later is not first and not later.leave.weight.any()
+    with pytest.raises(BadInput, match="hop_length"):
+        load_network(str(path), RepairNet, replace(SPEC, hop_length=128), CPU)

@@ -1,0 +1,114 @@
+"""The picture's repair: nothing at first, and no more than it reaches."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.train.tiny import repair_net, shaken
+from vocoder.composition import load
+from vocoder.errors import BadInput
+from vocoder.model.features import FLOOR_DB, to_db
+from vocoder.model.repair import RepairNet
+from vocoder.spectrogram import analyse
+
+SPEC = load("spec", "mel256")
+SMALL = replace(SPEC, n_mels=32, n_fft=256, win_length=256, hop_length=64)
+
+
+@pytest.fixture(scope="module")
+def values(speech):
+    return analyse(torch.from_numpy(speech[:20_000])[None], SPEC).values
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_an_untrained_net_changes_nothing(power, values):
+    spec = replace(SPEC, power=power)
+    given = values**power
+    net = repair_net(spec)
+    with torch.inference_mode():
+        same = net.repair(given)
+    heard = to_db(given, spec) > FLOOR_DB
+    assert (to_db(same, spec) - to_db(given, spec)).abs().max() < 1e-3
+    assert torch.allclose(same[heard], given[heard], rtol=1e-4) and not same[~heard].any()
+
+
+def test_silence_and_loudness_stay_within_reason():
+    net = repair_net()
+    with torch.inference_mode():
+        assert not net.repair(torch.zeros(1, 256, 20)).any()
+        loud = torch.full((1, 256, 20), 100 * SPEC.full_scale)
+        assert torch.allclose(net.repair(loud), loud, rtol=1e-3)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 15, 16, 17, 40])
+def test_any_number_of_frames_and_batches_of_them(frames):
+    net = shaken(repair_net()).eval()
+    decibels = torch.rand(3, 256, frames, generator=torch.Generator().manual_seed(0)) * 60 - 80
+    with torch.inference_mode():
+        out = net(decibels)
+        assert out.shape == decibels.shape and torch.isfinite(out).all()
+        assert (out - decibels).abs().max() > 0.01
+        for i in range(3):
+            assert torch.allclose(net(decibels[i : i + 1])[0], out[i], atol=1e-3)
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_it_reaches_as_far_as_it_says(blocks):
+    """By its gradients: not a frame further, and not much less."""
+    torch.manual_seed(0)
+    net = RepairNet(SMALL, channels=2, context=4, context_blocks=blocks).double()
+    shaken(net, 0.5)
+    reach = net.reach_frames
+    length = 2 * reach + 3 * net.stride_frames
+    start = reach // net.stride_frames * net.stride_frames + net.stride_frames
+    decibels = (torch.rand(1, 32, length, dtype=torch.float64) * 60 - 80).requires_grad_()
+    out = net(decibels)
+    furthest = 0
+    for frame in range(start, start + net.stride_frames, 3):
+        (gradient,) = torch.autograd.grad(out[0, :, frame].sum(), decibels, retain_graph=True)
+        touched = gradient[0].abs().sum(0).nonzero().ravel()
+        furthest = max(furthest, frame - int(touched[0]), int(touched[-1]) - frame)
+    assert reach - net.stride_frames < furthest <= reach
+
+
+def test_pieces_on_its_grid_are_repaired_as_the_whole():
+    net = shaken(repair_net(SMALL)).eval()
+    reach, stride, total = net.reach_frames, net.stride_frames, 420
+    decibels = torch.rand(1, 32, total, generator=torch.Generator().manual_seed(0)) * 60 - 80
+    with torch.inference_mode():
+        whole = net(decibels)
+        for begin, end in ((0, 30), (151, 250), (233, 420)):
+            first = max(begin - reach, 0) // stride * stride
+            piece = net(decibels[:, :, first : end + reach])
+            piece = piece[:, :, begin - first : end - first]
+            assert (piece - whole[:, :, begin:end]).abs().max() < 1e-4
+
+
+def test_it_learns_to_take_away_a_constant(values):
+    net = repair_net()
+    decibels = to_db(values, SPEC)[:, :, :48]
+    optimiser = torch.optim.Adam(net.parameters(), 1e-2)
+    losses = []
+    for _ in range(15):
+        loss = (net(decibels + 6) - decibels).abs().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(6, abs=1e-3) and losses[-1] < 3
+
+
+@pytest.mark.parametrize("name", ["linear512", "linear256", "tacotron2"])
+def test_specs_whose_bins_divide_by_sixteen_will_do(name):
+    spec = load("spec", name)
+    assert repair_net(spec)(torch.zeros(1, spec.bins, 5) - 50).shape == (1, spec.bins, 5)
+
+
+def test_what_does_not_fit_is_named():
+    with pytest.raises(BadInput, match="needs a multiple of 16 bins, and this spec has 1025"):
+        repair_net(load("spec", "seed"))
+    for name in ("channels", "context", "context_blocks"):
+        sizes = {"channels": 4, "context": 4, "context_blocks": 1, name: 0}
+        with pytest.raises(BadInput, match=rf"model\.{name} is 0; expected at least 1"):
+            RepairNet(SPEC, **sizes)

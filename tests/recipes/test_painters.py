@@ -1,0 +1,58 @@
+"""The simulated painters damage pictures as it was measured on painted ones."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from recipes.systems import PAINTED, build, render
+from vocoder.spectrogram import analyse
+
+SPEC = build("spec", "mel256")
+GREY, HUE = (build("codec", f"{name}:db_min=-92.04,db_max=-12.04") for name in ("gray8", "hue"))
+
+
+@pytest.fixture(scope="module")
+def values(speech):
+    return analyse(torch.from_numpy(speech)[None], SPEC).values[0].numpy()
+
+
+def painted(name, codec, values):
+    channel = PAINTED[name]
+    return channel._noisy(channel.paint(values, codec, SPEC)).astype(float)
+
+
+def test_one_guess_keeps_what_is_coarse_and_has_the_power_of_the_truth(values):
+    true = GREY.encode(values, SPEC).astype(float)
+    made = painted("painted1", GREY, values)
+    channels = made - made.mean(axis=2, keepdims=True)
+    assert channels.std() == pytest.approx(2.6, abs=0.4)
+    grey = made.mean(axis=2)
+    coarse = [gaussian_filter(one, 4) for one in (true, grey)]
+    assert np.corrcoef(coarse[0].ravel(), coarse[1].ravel())[0, 1] > 0.99
+    fine = [one - gaussian_filter(one, 1.3) for one in (true, grey)]
+    assert abs(np.corrcoef(fine[0].ravel(), fine[1].ravel())[0, 1]) < 0.4
+    assert 0.3 < fine[1].var() / fine[0].var() < 1.2  # some of it is blurred again
+    assert grey.var() / true.var() == pytest.approx(1, abs=0.1)
+
+
+def test_channels_that_err_alone_err_by_as_much_as_in_grey(values):
+    error = painted("painted0", HUE, values) - HUE.encode(values, SPEC)
+    inside = error[(HUE.encode(values, SPEC) > 80) & (HUE.encode(values, SPEC) < 175)]
+    assert inside.std() == pytest.approx(24, rel=0.1)
+
+
+def test_blends_of_several_guesses_lie_off_the_path(values):
+    distances = [
+        np.median(HUE.path().nearest(painted(f"painted{n}", HUE, values))[1]) for n in (1, 2, 3)
+    ]
+    assert distances == sorted(distances)
+
+
+@pytest.mark.parametrize("name", PAINTED)
+@pytest.mark.parametrize("codec", ["gray8", "hue:trust_steps=30"])
+def test_they_are_roads_like_others(name, codec, speech, tmp_path):
+    road = f"mel256/{codec}/{name}/griffin_lim:n_iter=1,init=zero"
+    rendered = render(road, speech, SPEC.sample_rate, tmp_path)
+    assert rendered.samples.shape == speech.shape
+    assert rendered.picture_rms_db is not None and rendered.picture_rms_db > 1

@@ -1,0 +1,37 @@
+"""One thread is fastest for networks as small as these, and curves are kept in memory."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from vocoder.train import loop
+
+
+class Board:
+    """Curves in memory; TensorBoard takes seconds to import."""
+
+    def __init__(self) -> None:
+        self.scalars: list[tuple[str, float, int]] = []
+        self.closed = False
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.scalars.append((name, value, step))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> Board:
+    board = Board()
+    monkeypatch.setattr(loop, "open_board", lambda folder, step: board)
+    return board
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,0 +1,126 @@
+"""Checkpoints of a run on disk: whole or not at all, and nothing in them is executed."""
+
+import os
+import pickle
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.train.tiny import plan, repair_net, repairing, train, vocoding
+from vocoder.errors import BadInput
+from vocoder.train import state
+from vocoder.train.loop import JUDGES_NAME
+from vocoder.train.state import checkpoints, read_judges, read_state
+
+pytestmark = pytest.mark.usefixtures("board")
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
+    """The kernel refuses to write beyond a size, as a full disk would."""
+    train(repairing(), tmp_path, plan(steps=2))
+    before = {path.name: path.read_bytes() for path in checkpoints(tmp_path)}
+    kept = tmp_path / "best.safetensors"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = checkpoints(tmp_path)[-1].stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, limits[1]))
+    try:
+        with pytest.raises(
+            BadInput, match=r"cannot write .*step_00000003.*step_00000002.pt is int"
+        ):
+            train(repairing(), tmp_path, plan(), resume=True)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        with pytest.raises(BadInput, match=r"cannot write .*best\.safetensors"):
+            train(repairing(), tmp_path / "other", plan())
+        with pytest.raises(BadInput, match=r"cannot write .*discriminators\.pt"):
+            state.write_judges({"mpd": {"w": torch.zeros(4000)}}, tmp_path / JUDGES_NAME)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.name: path.read_bytes() for path in checkpoints(tmp_path)} == before
+    assert not list(tmp_path.rglob(".*.pt")) and kept.is_file()
+    assert train(repairing(), tmp_path, plan(), resume=True).steps == 4
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("failed")])
+def test_writers_errors_are_told(error, tmp_path, monkeypatch):
+    def save(values, path):
+        Path(path).write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(torch, "save", save)
+    with pytest.raises(BadInput, match=r"step_00000001.*there is no earlier checkpoint"):
+        train(repairing(), tmp_path, plan())
+    assert checkpoints(tmp_path) == [] and not list(tmp_path.rglob(".*.pt"))
+
+
+def test_checkpoints_of_other_models_are_refused(tmp_path):
+    train(repairing(), tmp_path, plan(steps=1))
+    with pytest.raises(BadInput, match=r"written by a run with model; this one has model, mpd"):
+        train(vocoding(), tmp_path, plan(), resume=True)
+    wider = repairing(repair_net(channels=8))
+    with pytest.raises(BadInput, match=r"is of another model than this run's .*size mismatch"):
+        train(wider, tmp_path, plan(), resume=True)
+    with pytest.raises(BadInput, match=r"resume=true, but .*holds no checkpoint"):
+        train(repairing(), tmp_path / "none", plan(), resume=True)
+
+
+class Evil:
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return (os.system, (f"touch {self.mark}",))
+
+
+@pytest.mark.parametrize("protocol", ["torch", "pickle"])
+def test_a_malicious_pickle_is_refused_before_it_runs(protocol, tmp_path):
+    path, mark = tmp_path / "step_00000001.pt", tmp_path / "mark"
+    for content in (Evil(mark), {"step": Evil(mark)}, {"mpd": {"w": Evil(mark)}}):
+        if protocol == "torch":
+            torch.save(content, path)
+        else:
+            path.write_bytes(pickle.dumps(content, protocol=2))
+        with pytest.raises(BadInput, match="is no checkpoint of a training run"):
+            read_state(path)
+        with pytest.raises(BadInput, match="cannot be read"):
+            read_judges(path)
+        assert not mark.exists()
+
+
+def test_damaged_and_foreign_files_are_refused(tmp_path):
+    train(repairing(), tmp_path, plan(steps=1))
+    path = checkpoints(tmp_path)[0]
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    contents = [b"", b"\x80", b"PK\x03\x04", whole[:-1], whole[: len(whole) // 2], whole[:100]]
+    contents += [rng.bytes(length) for length in (1, 10, 1000)]
+    contents += [b"\x80\x02" + rng.bytes(200) for _ in range(40)]
+    for content in contents:
+        path.write_bytes(content)
+        with pytest.raises(BadInput, match="is no checkpoint of a training run"):
+            read_state(path)
+        with pytest.raises(BadInput, match="cannot be read"):
+            read_judges(path)
+    for value in ({}, [1], 3, torch.zeros(3), {"step": 1}, {1: 2}, {"mpd": 3}, {"mpd": {"w": 1}}):
+        torch.save(value, path)
+        with pytest.raises(BadInput, match="is no checkpoint of a training run"):
+            read_state(path)
+        if value != {}:
+            with pytest.raises(BadInput, match=r"cannot be read|holds other things"):
+                read_judges(path)
+    with pytest.raises(BadInput, match="does not exist"):
+        read_state(tmp_path / "gone.pt")
+    with pytest.raises(BadInput, match=r"is missing; fine-tuning needs the discriminators"):
+        read_judges(tmp_path / "gone.pt")
+
+
+def test_other_files_among_checkpoints_are_left_alone(tmp_path):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    strange = [folder / name for name in ("step_1.pt", ".77-step_00000009.pt", "notes.txt")]
+    for path in strange:
+        path.write_text("mine")
+    train(repairing(), tmp_path, plan(steps=3, keep_checkpoints=1))
+    assert [path.name for path in checkpoints(tmp_path)] == ["step_00000003.pt"]
+    assert all(path.read_text() == "mine" for path in strange)

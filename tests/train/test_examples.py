@@ -1,0 +1,176 @@
+"""Pieces of sound with their pictures: cut exactly, numbered, and the same for everybody."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.train.tiny import NOISE, SPEC, Clips, mixture, plan, real_clips
+from vocoder.composition import load
+from vocoder.errors import BadInput
+from vocoder.model.features import FLOOR_DB, from_db, to_db
+from vocoder.spectrogram import analyse
+from vocoder.train.channel.base import Clean
+from vocoder.train.examples import Mixture, Simulated, sound_and_picture
+from vocoder.train.loop import _batches
+from vocoder.train.machines import Machines
+
+SPECS = {
+    name: load("spec", name) for name in ("mel256", "linear256", "linear512", "tacotron2", "seed")
+}
+SPECS["powers"] = replace(SPECS["mel256"], power=2.0)
+SPECS["not centred"] = replace(SPECS["linear256"], center=False)
+SPECS["zeros around"] = replace(SPECS["mel256"], pad_mode="constant")
+SPECS["odd hop"] = replace(SPECS["linear512"], hop_length=200, win_length=900)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_piece_is_what_the_analysis_of_the_whole_gives(name, speech):
+    spec, sound = SPECS[name], speech[:20_011]
+    whole = analyse(torch.from_numpy(sound)[None], spec).values[0].numpy()
+    total, scale = whole.shape[1], whole.max()
+    reads = []
+
+    def read(start, samples):
+        reads.append(samples)
+        assert start >= 0 and start + samples <= sound.size
+        return sound[start : start + samples]
+
+    for begin in (0, 1, 2, 3, 7, total // 2, total - 13, total - 12, total - 11, total - 1):
+        for frames in (1, 12, total + 5):
+            reads.clear()
+            true, piece = sound_and_picture(read, sound.size, begin, frames, spec)
+            expected = np.zeros((spec.bins, frames), np.float32)
+            there = whole[:, begin : begin + frames]
+            expected[:, : there.shape[1]] = there
+            assert true.shape == expected.shape
+            assert np.abs(true - expected).max() <= 1e-5 * scale, (begin, frames)
+            assert piece.shape == (frames * spec.hop_length,)
+            rest = sound[begin * spec.hop_length :][: frames * spec.hop_length]
+            assert np.array_equal(piece[: rest.size], rest) and not piece[rest.size :].any()
+            assert sum(reads) <= (frames + 2) * spec.hop_length + 2 * (spec.n_fft + spec.hop_length)
+
+
+def test_a_whole_utterance_is_its_analysis(speech):
+    source = Simulated(real_clips(), SPEC, Clean())
+    clips = real_clips()
+    for index, length in enumerate(clips.lengths):
+        sound = clips.read(index, 0, length)
+        example = source.whole(index, np.random.default_rng(0))
+        values = analyse(torch.from_numpy(sound)[None], SPEC).values[0].numpy()
+        assert example.true.shape == values.shape == (256, source.total_frames[index])
+        assert np.abs(example.true - values).max() < 1e-5 * values.max()
+        # What a clean channel gives is that, but for what lies below the floor.
+        error = np.abs(example.damaged - values)
+        assert (error <= np.maximum(1e-4 * values, SPEC.full_scale * 10 ** (FLOOR_DB / 20))).all()
+
+
+def test_louder_and_quieter_examples_are_what_louder_and_quieter_sound_gives():
+    for spec in (SPEC, SPECS["powers"]):
+        example = Simulated(real_clips(), spec, Clean()).piece(0, 5, 20, np.random.default_rng(0))
+        louder = example.scaled(2.0, spec)
+        assert np.array_equal(louder.sound, 2 * example.sound)
+        clips = real_clips()
+        doubled = Clips([2 * clips.read(0, 0, clips.lengths[0])])
+        expected = Simulated(doubled, spec, Clean()).piece(0, 5, 20, np.random.default_rng(0))
+        assert np.allclose(louder.true, expected.true, rtol=1e-4, atol=1e-6)
+        loud = expected.damaged > spec.full_scale * 10 ** (-80 / 20 * spec.power)
+        assert np.allclose(louder.damaged[loud], expected.damaged[loud], rtol=1e-3)
+
+
+def same(a, b):
+    return all(np.array_equal(getattr(a, k), getattr(b, k)) for k in ("damaged", "true", "sound"))
+
+
+def test_an_example_is_its_number_and_the_seed():
+    examples = mixture(seed=3)
+    first = [examples[i] for i in range(8)]
+    assert all(same(examples[i], first[i]) for i in reversed(range(8)))
+    assert all(same(mixture(seed=3)[i], first[i]) for i in (5, 1))
+    others = [mixture(seed=4)[i] for i in range(8)]
+    assert not any(same(a, b) for a in first for b in others)
+    assert not any(same(first[i], first[j]) for i in range(8) for j in range(i))
+
+
+def test_workers_and_machines_see_the_same_examples():
+    """Any number of workers, any number of processes, begun anywhere."""
+    examples = mixture()
+    numbers = plan(steps=4, batch_size=4)
+
+    def batches(machines, done=0, workers=0):
+        torch.manual_seed(99 + workers)  # which has no say
+        given = replace(numbers, workers=workers)
+        return list(_batches(examples, given, machines, done))
+
+    alone = batches(Machines(0, 1))
+    assert len(alone) == 4 and alone[0].damaged.shape == (4, 256, 40)
+    assert torch.equal(alone[1].sound[2], torch.from_numpy(examples[6].sound))
+    for other in (batches(Machines(0, 1), workers=2), batches(Machines(0, 1), done=1)):
+        for ours, theirs in zip(alone[-len(other) :], other, strict=True):
+            for name, tensor in ours.tensors().items():
+                assert torch.equal(tensor, theirs.tensors()[name])
+    shares = [batches(Machines(rank, 2)) for rank in (0, 1)]
+    for step, batch in enumerate(alone):
+        joined = torch.cat([share[step].sound for share in shares])
+        assert torch.equal(joined, batch.sound)
+    with pytest.raises(BadInput, match=r"batch_size is 4; expected a multiple of the 3 processes"):
+        batches(Machines(0, 3))
+
+
+def test_examples_do_not_touch_the_common_random_numbers():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    list(_batches(mixture(), plan(workers=0), Machines(0, 1), 0))
+    list(_batches(mixture(), plan(workers=1), Machines(0, 1), 0))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_every_second_and_every_source_counts_as_much_as_asked(speech):
+    """Two lines of which one is three times as long, and another source; told apart by level."""
+    steady = np.sin(np.arange(48_000) * 0.3).astype(np.float32)
+    long, short, other = 0.1 * steady[:36_000], 0.3 * steady[:12_000], 0.9 * steady[:5_000]
+    sources = [Simulated(Clips(sounds), SPEC, Clean()) for sounds in ([long, short], [other])]
+    examples = Mixture(sources, [3, 1], frames=8, gain_db=0, seed=0)
+    peaks = np.array([np.abs(examples[i].sound).max() for i in range(250)])
+    shares = [np.mean(np.abs(peaks - level) < 0.01) for level in (0.1, 0.3, 0.9)]
+    assert shares == pytest.approx([9 / 16, 3 / 16, 1 / 4], abs=0.09)
+
+
+def test_gains_are_drawn_over_the_whole_range():
+    quiet, loud = (Mixture([Simulated(real_clips(), SPEC, Clean())], [1], frames=40, gain_db=db,
+                           seed=1) for db in (0.0, 8.0))  # fmt: skip
+    gains_db = [
+        20 * np.log10(np.abs(loud[i].sound).max() / np.abs(quiet[i].sound).max()) for i in range(40)
+    ]
+    assert -8 <= min(gains_db) < -6 and 6 < max(gains_db) <= 8
+
+
+def test_an_utterance_shorter_than_an_example_ends_in_silence(speech):
+    source = Simulated(Clips([speech[5_000:9_000]]), SPEC, NOISE)
+    example = Mixture([source], [1], frames=40, gain_db=0, seed=0)[0]
+    assert example.true.shape == (256, 40) and example.sound.shape == (40 * 256,)
+    assert example.true[:, :10].any() and not example.true[:, 16:].any()
+    assert example.sound[:3_900].any() and not example.sound[4_000:].any()
+
+
+def test_sources_have_to_agree():
+    one, other = (Simulated(real_clips(), spec, NOISE) for spec in (SPEC, SPECS["linear256"]))
+    with pytest.raises(BadInput, match=r"different spectrogram settings .*n_fft: 1024 != 512"):
+        Mixture([one, other], [1, 1], frames=8, gain_db=0, seed=0)
+    for sources, weights in (([], []), ([one], [1, 2])):
+        with pytest.raises(BadInput, match="expected as many"):
+            Mixture(sources, weights, frames=8, gain_db=0, seed=0)
+
+
+def test_decibels_and_back(speech):
+    values = analyse(torch.from_numpy(speech[:9_000])[None], SPEC).values
+    for spec, given in ((SPEC, values), (SPECS["powers"], values.square())):
+        decibels = to_db(given, spec)
+        assert decibels.min() >= FLOOR_DB
+        again = from_db(decibels, spec)
+        heard = decibels > FLOOR_DB
+        assert torch.allclose(again[heard], given[heard], rtol=1e-4)
+        assert not again[~heard].any()
+    full = torch.full((1, 256, 1), SPEC.full_scale)
+    assert torch.allclose(to_db(full, SPEC), torch.zeros(1), atol=1e-4)

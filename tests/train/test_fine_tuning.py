@@ -1,0 +1,81 @@
+"""``train.init``: an earlier training's weights, the discriminators' included, or a clear no."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.train.tiny import SPEC, repairing
+from vocoder.errors import BadInput
+from vocoder.model.discriminator.mpd import MultiPeriod
+from vocoder.model.istft import IstftNet
+from vocoder.spec import SpectrogramSpec
+from vocoder.train.loop import JUDGES_NAME, _write_judges, _write_model
+from vocoder.train.objective.base import Objective
+from vocoder.train.objective.vocoding import SoundWeights, Vocoding
+from vocoder.train.training import initialise
+
+WEIGHTS = SoundWeights(convergence=1, log=1, loudness=1, mel=1, adversarial=1, features=1)
+
+
+def adversarial(spec: SpectrogramSpec = SPEC, seed: int = 0, blocks: int = 1) -> Objective:
+    torch.manual_seed(seed)
+    model = IstftNet(spec, channels=8, blocks=blocks, expansion=16)
+    judges = {"mpd": MultiPeriod(width=0.03, periods=[2])}
+    objective = Vocoding(model, spec, WEIGHTS, judges, 0)
+    for network in objective.networks().values():
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return objective
+
+
+def written(objective: Objective, folder: Path) -> str:
+    """As the loop leaves it."""
+    ema = dict(objective.model.state_dict())
+    _write_model(folder / "best.safetensors", objective, ema, {})
+    _write_judges(folder / JUDGES_NAME, objective.networks())
+    return str(folder)
+
+
+def test_fine_tuning_begins_with_all_weights_the_discriminators_included(tmp_path):
+    before, after = adversarial(seed=1), adversarial(seed=2)
+    initialise(after, written(before, tmp_path))
+    for name, network in before.networks().items():
+        mine = after.networks()[name].state_dict()
+        assert all(torch.equal(mine[key], value) for key, value in network.state_dict().items())
+
+
+def test_fine_tuning_refuses_what_does_not_fit(tmp_path):
+    source = written(adversarial(), tmp_path)
+    with pytest.raises(BadInput, match=r"another model than model= says \(blocks: 2 != 1\)"):
+        initialise(adversarial(blocks=2), source)
+    with pytest.raises(BadInput, match=r"this training and .*\(hop_length: 128 != 256; fmax: 8000"):
+        initialise(adversarial(replace(SPEC, hop_length=128, fmax=8000.0)), source)
+    with pytest.raises(
+        BadInput, match=r"_target_: vocoder.model.istft.IstftNet != vocoder.model.r"
+    ):
+        initialise(adversarial(), written(repairing(), tmp_path / "repair"))
+    judges = tmp_path / "discriminators.pt"
+    torch.save({"other": {}}, judges)
+    with pytest.raises(BadInput, match=r"has no discriminator mpd; it has other"):
+        initialise(adversarial(), source)
+    torch.save({"mpd": {"w": torch.zeros(1)}}, judges)
+    with pytest.raises(BadInput, match=r"discriminators.pt, mpd does not fit MultiPeriod"):
+        initialise(adversarial(), source)
+    mark = tmp_path / "mark"
+
+    class Evil:
+        def __reduce__(self):
+            return (os.system, (f"touch {mark}",))
+
+    torch.save({"mpd": Evil()}, judges)
+    with pytest.raises(BadInput, match=r"discriminators\.pt cannot be read"):
+        initialise(adversarial(), source)
+    assert not mark.exists()
+    judges.unlink()
+    with pytest.raises(BadInput, match=r"is missing; fine-tuning needs the discriminators"):
+        initialise(adversarial(), source)
+    with pytest.raises(BadInput, match="is no file, no folder of a training, and no name"):
+        initialise(adversarial(), "nothing")

@@ -1,0 +1,342 @@
+"""Losses against second implementations, and what they must say of damage."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import stft as scipy_stft
+
+from tests.train.tiny import SPEC, istft_net, shaken, vocoding
+from vocoder.composition import load
+from vocoder.errors import BadInput
+from vocoder.inverter.magnitude import mel_to_linear
+from vocoder.model.features import to_db
+from vocoder.spectrogram import Spectrogram, analyse, mel_filters, stft
+from vocoder.train.examples import Example
+from vocoder.train.losses import (
+    LOG_FLOOR,
+    WINDOWS,
+    band_correlation_loss,
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+    mel_loss,
+    multi_resolution_loss,
+    picture_losses,
+    resolutions,
+)
+from vocoder.train.objective.base import MODEL, Batch, weighted
+from vocoder.train.objective.repairing import PictureWeights, RepairingTask
+from vocoder.train.objective.vocoding import SoundWeights, Vocoding
+
+pystoi = pytest.importorskip("pystoi")
+RESOLUTIONS = resolutions(SPEC)
+
+
+@pytest.fixture(scope="module")
+def true(speech):
+    return torch.from_numpy(np.stack([speech[10_000:26_384], speech[30_000:46_384]]))
+
+
+def decibels(sound):
+    return to_db(analyse(sound, SPEC).values, SPEC)
+
+
+def noisy(sound, level, seed=0):
+    noise = torch.randn(sound.shape, generator=torch.Generator().manual_seed(seed))
+    return sound + level * sound.std() * noise
+
+
+def magnitudes(sound, n):
+    """scipy's STFT of one sound, as `resolutions` has it."""
+    padded = np.pad(sound, n // 2, mode="reflect")
+    _, _, transform = scipy_stft(
+        padded, window="hann", nperseg=n, noverlap=n - n // 4, boundary=None, padded=False
+    )
+    return np.abs(transform) * n / 2
+
+
+def test_equal_sounds_and_pictures_lose_nothing(true):
+    losses = multi_resolution_loss(true, true, RESOLUTIONS)
+    assert {name: float(loss) for name, loss in losses.items()} == dict.fromkeys(losses, 0.0)
+    assert float(mel_loss(true, true, SPEC)) == 0
+    picture = decibels(true)
+    found = picture_losses(picture, picture, SPEC)
+    assert set(found) == {"decibels", "loudness", "intelligibility"}
+    assert all(0 <= float(loss) < 1e-5 for loss in found.values())
+    silence = torch.full_like(picture, -90.0)
+    assert all(float(loss) < 1e-5 for loss in picture_losses(silence, silence, SPEC).values())
+
+
+def test_windows_keep_their_length_in_time():
+    assert [spec.n_fft for spec in RESOLUTIONS] == list(WINDOWS)
+    for spec, window in zip(resolutions(load("spec", "seed")), WINDOWS, strict=True):
+        assert spec.n_fft / spec.sample_rate == pytest.approx(window / 22_050, rel=0.02)
+        assert spec.n_fft % 2 == 0 and spec.kind == "linear"
+
+
+def test_the_multi_resolution_loss_is_its_equations(true):
+    sound = noisy(true, 0.3)
+    expected: dict[str, list[float]] = {"convergence": [], "log": [], "loudness": []}
+    for n in WINDOWS:
+        rows = []
+        for ours, wanted in zip(sound.numpy(), true.numpy(), strict=True):
+            a, b = magnitudes(ours, n), magnitudes(wanted, n)
+            floor = b.max() * LOG_FLOOR
+            rows.append([
+                np.linalg.norm(a - b) / np.linalg.norm(b),
+                np.abs(np.log(a + floor) - np.log(b + floor)).mean(),
+                np.abs((a + 1e-5) ** 0.3 - (b + 1e-5) ** 0.3).mean() / (n / 4) ** 0.3,
+            ])  # fmt: skip
+        for name, value in zip(expected, np.mean(rows, axis=0), strict=True):
+            expected[name].append(value)
+    found = multi_resolution_loss(sound, true, RESOLUTIONS)
+    for name, values in expected.items():
+        assert float(found[name]) == pytest.approx(np.mean(values), rel=1e-3), name
+
+
+def test_the_mel_loss_is_its_equation(true):
+    sound = noisy(true, 0.3)
+    bank = mel_filters(SPEC, torch.device("cpu")).numpy()
+    rows = []
+    for ours, wanted in zip(sound.numpy(), true.numpy(), strict=True):
+        a, b = (np.log(np.maximum(bank @ magnitudes(x, 1024), 1e-5)) for x in (ours, wanted))
+        rows.append(np.abs(a - b).mean())
+    assert float(mel_loss(sound, true, SPEC)) == pytest.approx(np.mean(rows), rel=1e-3)
+
+
+def test_picture_losses_are_in_their_units(true):
+    picture = decibels(true)
+    found = picture_losses(picture + 2, picture, SPEC)
+    assert float(found["decibels"]) == pytest.approx(0.1, rel=1e-4)
+    assert float(found["intelligibility"]) < 1e-4  # blind to the level
+    loudness = 10 * np.abs(10 ** (0.3 * (picture.numpy() + 2) / 20)
+                           - 10 ** (0.3 * picture.numpy() / 20)).mean()  # fmt: skip
+    assert float(found["loudness"]) == pytest.approx(loudness, rel=1e-4)
+
+
+@pytest.mark.parametrize("spec", ["mel256", "linear256", "linear512", "tacotron2"])
+def test_the_intelligibility_loss_follows_estoi(spec, speech):
+    """One minus it, on real speech in noise that grows: in order, and about as high."""
+    spec, ours, theirs = load("spec", spec), [], []
+    sound = torch.from_numpy(speech)[None]
+    clean = to_db(analyse(sound, spec).values, spec)
+    for level in (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 4.0):
+        worse = noisy(sound, level)
+        shown = to_db(analyse(worse, spec).values, spec)
+        ours.append(1 - float(band_correlation_loss(shown, clean, spec)))
+        theirs.append(pystoi.stoi(speech, worse[0].numpy(), 22_050, extended=True))
+    assert ours == sorted(ours, reverse=True)
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.98
+    assert np.abs(np.array(ours) - theirs).max() < 0.12
+
+
+def test_the_intelligibility_loss_is_estois_equations(true):
+    """Eqs. 3 to 6 with loops, for pictures without a pause."""
+    rng = np.random.default_rng(0)
+    wanted = rng.uniform(-30, -10, (1, 256, 40)).astype(np.float32)
+    given = wanted + rng.normal(0, 4, wanted.shape).astype(np.float32)
+    freqs = np.linspace(0, 11_025, 513)
+    bank = mel_filters(SPEC, torch.device("cpu")).numpy()
+    centres = bank @ freqs / bank.sum(1)
+    width = np.gradient(centres)
+
+    def bands(db):
+        rows = []
+        for k in range(15):
+            low, high = (150 * 2 ** ((2 * k + side) / 6) for side in (-1, 1))
+            inside = (centres >= low) & (centres < high)
+            rows.append(np.sqrt((width[inside, None] * 10 ** (db[inside] / 10)).sum(0)))
+        return np.array(rows)
+
+    a, b = bands(given[0]), bands(wanted[0])
+    scores = []
+    for start in range(0, 40 - 33 + 1, 3):
+        x, y = (m[:, start : start + 33].astype(np.float64) for m in (a, b))
+        for axis in (1, 0):
+            x, y = (m - m.mean(axis, keepdims=True) for m in (x, y))
+            x, y = (m / (np.linalg.norm(m, axis=axis, keepdims=True) + 1e-6) for m in (x, y))
+        scores.append((x * y).sum() / 33)
+    loss = band_correlation_loss(torch.from_numpy(given), torch.from_numpy(wanted), SPEC)
+    assert float(loss) == pytest.approx(1 - np.mean(scores), abs=1e-4)
+
+
+def test_pauses_and_silence_count_little(true):
+    picture = decibels(true)
+    worse = decibels(noisy(true, 0.5))
+    alone = float(band_correlation_loss(worse, picture, SPEC))
+    hiss = torch.empty(2, 256, 60).uniform_(-89.9, -80, generator=torch.Generator().manual_seed(0))
+    hum = torch.empty(2, 256, 60).uniform_(-89.9, -80, generator=torch.Generator().manual_seed(1))
+    longer = band_correlation_loss(torch.cat([worse, hiss], 2), torch.cat([picture, hum], 2), SPEC)
+    assert float(longer) == pytest.approx(alone, abs=0.08)
+    silence = torch.full_like(picture, -90.0)
+    assert float(band_correlation_loss(worse, silence, SPEC)) == 0
+
+
+@pytest.mark.parametrize("kind", ["sound", "picture", "features"])
+def test_losses_of_a_batch_are_means_over_its_examples(kind, true):
+    """So that machines which share out a batch find the same."""
+    sound = torch.cat([noisy(true[:1], 0.1), noisy(0.01 * true[1:], 2.0)])
+    loud = torch.cat([true[:1], 0.01 * true[1:]])
+
+    def losses(part):
+        ours, wanted = sound[part], loud[part]
+        if kind == "sound":
+            return multi_resolution_loss(ours, wanted, RESOLUTIONS) | {
+                "mel": mel_loss(ours, wanted, SPEC)
+            }
+        if kind == "picture":
+            return picture_losses(decibels(ours), decibels(wanted), SPEC)
+        seen = [[[x[:, None, :900], x[:, :50]], [x[:, 5:9]]] for x in (ours, wanted)]
+        return {"features": feature_matching_loss(*seen)}
+
+    whole, parts = losses(slice(0, 2)), [losses(slice(i, i + 1)) for i in (0, 1)]
+    for name, loss in whole.items():
+        mean = sum(float(part[name]) for part in parts) / 2
+        assert float(loss) == pytest.approx(mean, rel=1e-4), name
+
+
+def test_damage_costs_more_the_worse_it_is(true):
+    picture = decibels(true)
+    for name in ("convergence", "log", "loudness"):
+        values = [
+            float(multi_resolution_loss(noisy(true, level), true, RESOLUTIONS)[name])
+            for level in (0.01, 0.03, 0.1, 0.3, 1.0)
+        ]
+        assert values == sorted(values) and values[0] < 0.5 * values[-1]
+    for name in ("decibels", "loudness", "intelligibility"):
+        values = [
+            float(picture_losses(decibels(noisy(true, level)), picture, SPEC)[name])
+            for level in (0.01, 0.03, 0.1, 0.3, 1.0)
+        ]
+        assert values == sorted(values) and values[0] < 0.5 * values[-1]
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-7, 1.0, 100.0])
+def test_gradients_are_numbers_for_silence_equality_and_noise(level, true):
+    for wanted in (true, torch.zeros_like(true)):
+        sound = (level * true).requires_grad_()
+        losses = multi_resolution_loss(sound, wanted, RESOLUTIONS) | {
+            "mel": mel_loss(sound, wanted, SPEC)
+        }
+        torch.stack(list(losses.values())).sum().backward()
+        assert torch.isfinite(sound.grad).all()
+        shown = decibels(level * true).requires_grad_()
+        losses = picture_losses(shown, decibels(wanted), SPEC)
+        torch.stack(list(losses.values())).sum().backward()
+        assert torch.isfinite(shown.grad).all()
+
+
+def test_a_picture_shorter_than_a_segment_is_refused():
+    short = torch.zeros(1, 256, 32)
+    with pytest.raises(BadInput, match=r"train\.plan\.frames is 32; .*needs at least 33"):
+        band_correlation_loss(short, short, SPEC)
+
+
+def test_hinge_losses():
+    good, bad = [torch.tensor([[2.0, 0.5]])], [torch.tensor([[-3.0, 0.0]])]
+    assert float(discriminator_loss(bad, good)) == pytest.approx((0 + 0.5) / 2 + (0 + 1) / 2)
+    assert float(generator_loss(bad)) == pytest.approx((4 + 1) / 2)
+    assert float(discriminator_loss([torch.tensor([-1.0])], [torch.tensor([1.0])])) == 0
+
+
+def test_feature_matching_is_relative_to_each_layer():
+    true = [[torch.tensor([[1.0, -3.0]]), torch.tensor([[100.0]])]]
+    fake = [[torch.tensor([[2.0, -3.0]]), torch.tensor([[150.0]])]]
+    assert float(feature_matching_loss(fake, true)) == pytest.approx((0.5 / 2 + 50 / 100) / 2)
+
+
+def batch(true):
+    examples = []
+    for sound in true.numpy()[:, : 40 * 256]:
+        values = analyse(torch.from_numpy(sound)[None], SPEC).values[0, :, :40].numpy()
+        examples.append(Example(values, values, sound))
+    return Batch.of(examples)
+
+
+def numbers(losses):
+    return {name: float(loss.detach()) for name, loss in losses.items()}
+
+
+def test_judges_begin_when_told_and_learn_from_detached_sound(true):
+    objective = vocoding(adversarial_from=3)
+    shaken(objective.model)
+    assert objective.turns(2) == [MODEL] and objective.turns(3) == ["mpd", MODEL]
+    early = numbers(objective.losses(MODEL, batch(true), 2))
+    assert set(early) == {"convergence", "log", "loudness", "mel", "total"}
+    model, judge = objective.model, objective.networks()["mpd"]
+    objective.losses("mpd", batch(true), 3)["total"].backward()
+    assert all(p.grad is None for p in model.parameters())
+    assert any(p.grad is not None and p.grad.any() for p in judge.parameters())
+    judge.zero_grad(set_to_none=True)
+    late = objective.losses(MODEL, batch(true), 3)
+    late["total"].backward()
+    late = numbers(late)
+    assert set(late) == {*early, "adversarial", "features"}
+    assert any(p.grad is not None and p.grad.any() for p in model.parameters())
+    assert all(p.grad is None and p.requires_grad for p in judge.parameters())
+    total = sum(loss for name, loss in late.items() if name != "total")
+    assert late["total"] == pytest.approx(total, rel=1e-5)
+
+
+def test_a_model_that_begins_early_is_compared_and_rendered_in_place(true):
+    """A generator whose sound starts half a hop before the first frame's centre: no loss."""
+    sound = batch(true).sound
+
+    class Early(torch.nn.Module):
+        first_sample = -128
+        spec = SPEC
+
+        def forward(self, values):
+            return torch.nn.functional.pad(sound, (128, -128))[: len(values)]
+
+    class Late(Early):
+        first_sample = 128
+
+        def forward(self, values):
+            return torch.nn.functional.pad(sound, (-128, 128))
+
+    weights = SoundWeights(convergence=1, log=1, loudness=1, mel=1, adversarial=0, features=0)
+    models: list[Any] = [Early(), Late()]
+    for model in models:
+        objective = Vocoding(model, SPEC, weights, {}, 0)
+        assert float(objective.losses(MODEL, batch(true), 0)["total"].detach()) == 0
+        rendered = objective.render(model, batch(true).damaged)
+        assert torch.equal(rendered[:, 256:9_000], sound[:, 256:9_000])
+
+
+def test_tasks_refuse_what_they_cannot_train():
+    with pytest.raises(BadInput, match=r"train=repairing trains a RepairNet, .*is a IstftNet"):
+        load("train", "repairing").task.objective(istft_net(), SPEC)
+    with pytest.raises(BadInput, match="train=vocoding trains a Generator"):
+        load("train", "vocoding").task.objective(torch.nn.Linear(1, 1), SPEC)
+    with pytest.raises(BadInput, match="there are no discriminators"):
+        Vocoding(istft_net(), SPEC, SoundWeights(convergence=1, log=0, loudness=0, mel=0,
+                 adversarial=1, features=0), {}, 0)  # fmt: skip
+    with pytest.raises(BadInput, match=r"train\.task\.weights\.mel is -1"):
+        vocoding(mel=-1.0)
+    with pytest.raises(BadInput, match="one of convergence, log, loudness, mel must be above 0"):
+        vocoding(convergence=0, log=0, loudness=0, mel=0)
+    with pytest.raises(BadInput, match="one of decibels, loudness, intelligibility must be"):
+        PictureWeights(decibels=0, loudness=0, intelligibility=0)
+    assert isinstance(load("train", "repairing").task, RepairingTask)
+    # Judges that nobody asks are not trained.
+    assert set(vocoding(adversarial=0, features=0).networks()) == {MODEL}
+
+
+def test_weighted_sums():
+    losses = {"a": torch.tensor(2.0), "b": torch.tensor(3.0), "c": torch.tensor(math.nan)}
+    found = weighted(losses, {"a": 2.0, "b": 0.5, "c": 0.0})
+    assert float(found["total"]) == 5.5 and set(found) == {"a", "b", "total"}
+
+
+def test_an_untrained_istft_net_loses_what_one_projection_loses(true):
+    objective = Vocoding(istft_net(), SPEC, SoundWeights(convergence=1, log=0, loudness=0, mel=0,
+                         adversarial=0, features=0), {}, 0)  # fmt: skip
+    loss = float(objective.losses(MODEL, batch(true), 0)["convergence"].detach())
+    assert 0.05 < loss < 0.6
+    given = Spectrogram(batch(true).true, SPEC)
+    shown, wanted = mel_to_linear(given), stft(batch(true).sound, SPEC).abs()[:, :, :40]
+    assert torch.linalg.norm(shown - wanted) < 0.5 * torch.linalg.norm(wanted)

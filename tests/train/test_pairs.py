@@ -1,0 +1,226 @@
+"""Painted pictures with their true sound: found by name, checked, and never those held out."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from tests.train.tiny import NOISE, RATE, SPEC
+from vocoder.composition import load
+from vocoder.errors import BadInput
+from vocoder.image.utterances import load_utterance
+from vocoder.model.features import FLOOR_DB, to_db
+from vocoder.spectrogram import analyse
+from vocoder.train import painted as module
+from vocoder.train.data import Mixed, Painted, Recordings
+from vocoder.train.examples import Mixture
+from vocoder.train.painted import PaintedPairs, best_shift, read_pairs
+
+LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
+GAIN_DB = 6.021  # from the references' level to that of the recordings that were painted
+IMAGES = "results/tel/test_latest/images"
+
+
+@pytest.fixture
+def given(painted, tmp_path):
+    """The data set as if it were training material."""
+    folder = Path(shutil.copytree(painted, tmp_path / "given"))
+    manifest = folder / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",test\n", ",train\n"))
+    return folder
+
+
+def pairs(folder, **changes):
+    values = {"manifest": None, "spec": SPEC, "codec": None, "reference_gain_db": GAIN_DB}
+    return read_pairs(folder / "results", folder / "reference", **{**values, **changes})
+
+
+def data(folder, **changes):
+    values = {
+        "input": str(folder / "results"), "reference": str(folder / "reference"), "manifest": None,
+        "codec": None, "db_min": None, "db_max": None, "reference_gain_db": GAIN_DB,
+        "simulated_share": 0.25, "validation_share": 0.34,
+    }  # fmt: skip
+    return Painted(**{**values, **changes})
+
+
+def test_pairs_are_read_at_the_recordings_level_and_place(given):
+    found, problems = pairs(given)
+    assert [pair.name for pair in found] == list(LINES) and problems == {}
+    for pair in found:
+        sound, _ = soundfile.read(given / f"reference/{pair.name}.flac", dtype="float32")
+        sound *= np.float32(10 ** (GAIN_DB / 20))
+        assert np.allclose(pair.sound, sound, rtol=1e-6, atol=0)
+        true = to_db(analyse(torch.from_numpy(sound)[None], SPEC).values, SPEC)[0].numpy()
+        assert pair.decibels.shape == true.shape and pair.decibels.dtype == np.float16
+        loud = true > true.max() - 40
+        assert abs((pair.decibels[loud] - true[loud]).mean()) < 3
+        assert np.corrcoef(pair.decibels.ravel(), true.ravel())[0, 1] > 0.8
+
+
+def test_lines_held_out_for_testing_are_never_read(painted, given, monkeypatch):
+    manifest = given / "manifest.csv"
+    rows = manifest.read_text().splitlines()
+    held = [row.replace(",train", ",test") if row.startswith(LINES[1]) else row for row in rows]
+    manifest.write_text("\n".join(held) + "\n")
+    read = []
+
+    def noted(utterance, found):
+        read.append(utterance.name)
+        return load_utterance(utterance, found)
+
+    monkeypatch.setattr(module, "load_utterance", noted)
+    found, problems = pairs(given)
+    assert [pair.name for pair in found] == read == [LINES[0], LINES[2]]
+    assert problems == {LINES[1]: "held out for testing; not used"}
+    read.clear()
+    with pytest.raises(BadInput, match=r"no pair that can be used \(.*held out for testing"):
+        pairs(painted)
+    assert read == []
+
+
+def test_one_tile_held_out_holds_out_the_line(given):
+    manifest = given / "manifest.csv"
+    text = manifest.read_text()
+    first = next(row for row in text.splitlines() if row.startswith(LINES[0]))
+    try:
+        manifest.write_text(text.replace(first, first.replace(",train", ",test")))
+        found, _ = pairs(given)
+    except BadInput:  # a manifest may well refuse a line of two splits
+        return
+    assert LINES[0] not in [pair.name for pair in found]
+
+
+def test_unusable_lines_are_named_with_the_reason(given):
+    (given / f"reference/{LINES[0]}.flac").unlink()
+    (given / IMAGES / f"{LINES[1]}__01_fake_B.png").unlink()
+    found, problems = pairs(given)
+    assert [pair.name for pair in found] == [LINES[2]]
+    assert problems[LINES[0]] == "no recording of this name"
+    assert problems[LINES[1]] == f"{LINES[1]}__01: missing; silent"
+    shutil.copy(given / f"reference/{LINES[2]}.flac", given / f"reference/{LINES[0]}.flac")
+    _, problems = pairs(given)
+    assert problems[LINES[0]] == "the picture has 573 frames and the recording 447"
+
+
+@pytest.mark.parametrize("shift", [-7, -1, 1, 3, 12])
+def test_a_planted_shift_is_found(shift, given):
+    """Sound and picture of one length, but not of one time."""
+    path = given / f"reference/{LINES[0]}.flac"
+    sound, _ = soundfile.read(path, dtype="float32")
+    soundfile.write(path, np.roll(sound, -shift * 256), RATE)
+    found, problems = pairs(given)
+    assert len(found) == 2
+    assert problems == {LINES[0]: f"the picture lies {shift:+d} frames from the recording"}
+
+
+def test_shifts_of_bare_arrays():
+    rng = np.random.default_rng(0)
+    true = np.cumsum(rng.standard_normal((8, 200)), axis=1)
+    for shift in (-12, -5, 0, 4, 12):
+        moved = np.roll(true, shift, axis=1) + rng.standard_normal(true.shape)
+        assert best_shift(moved, true) == shift
+    assert best_shift(true[:, :2], true[:, :2]) == 0
+
+
+def test_blank_pictures_and_recordings_are_named(given):
+    for number in (0, 1, 2):
+        Image.new("RGB", (256, 256)).save(given / IMAGES / f"{LINES[0]}__0{number}_fake_B.png")
+    path = given / f"reference/{LINES[1]}.flac"
+    soundfile.write(path, np.zeros(soundfile.info(path).frames), RATE)
+    _, problems = pairs(given)
+    assert problems == {LINES[0]: "the picture is blank", LINES[1]: "the recording is blank"}
+
+
+def test_another_level_throughout_is_refused_and_can_be_told(given):
+    for name in LINES:
+        path = given / f"reference/{name}.flac"
+        sound, _ = soundfile.read(path, dtype="float32")
+        soundfile.write(path, sound / 4, RATE)
+    with pytest.raises(BadInput, match=r"are \+\d+\.\d dB from the recordings .*reference_gain_db"):
+        pairs(given)
+    found, _ = pairs(given, reference_gain_db=GAIN_DB + 12.04)
+    before, _ = soundfile.read(given / f"reference/{LINES[0]}.flac", dtype="float32")
+    assert np.allclose(found[0].sound, before * 8, rtol=1e-3)
+
+
+def test_the_codec_is_the_data_sets_own_or_agrees_with_it(given):
+    with pytest.raises(BadInput, match=r"codec= is .*but .*spec.yaml says"):
+        pairs(given, codec=load("codec", "gray8"))
+    assert len(pairs(given, codec=load("codec", "gray8", db_min=-92.04, db_max=-12.04))[0]) == 3
+    (given / "spec.yaml").unlink()
+    with pytest.raises(BadInput, match=r"spec=.*codec="):
+        pairs(given)
+    with pytest.raises(BadInput, match=r"data\.db_min and data\.db_max are of a codec"):
+        data(given, db_min=-92.04)
+    told = data(given, codec="gray8", db_min=-92.04, db_max=-12.04)
+    assert len(told.materials(SPEC, NOISE, 0).train[0].total_frames) == 2
+    with pytest.raises(BadInput, match=r"n_mels: 80 != 256|different spectrogram settings"):
+        shutil.copy(Path(__file__).parents[1] / "data/pix2pix/spec.yaml", given)
+        pairs(given, spec=load("spec", "tacotron2"))
+
+
+def test_examples_of_pairs_show_the_painted_picture_beside_the_true_one(given):
+    found, _ = pairs(given)
+    source = PaintedPairs(found, SPEC)
+    rng = np.random.default_rng(0)
+    assert list(source.total_frames) == [573, 319, 447]
+    for begin, frames in ((0, 40), (100, 40), (300, 40)):
+        example = source.piece(1, begin, frames, rng)
+        shown = to_db(torch.from_numpy(example.damaged), SPEC).numpy()
+        there = found[1].decibels[:, begin : begin + frames].astype(np.float32)
+        assert np.abs(shown[:, : there.shape[1]] - there).max() < 1e-2
+        assert (shown[:, there.shape[1] :] == FLOOR_DB).all()
+        assert not example.sound[(319 - begin) * 256 :].any()
+    one = Mixture([source], [1], frames=40, gain_db=0, seed=0)[0]
+    assert 2 < np.abs(to_db(torch.from_numpy(one.damaged), SPEC).numpy()
+                      - to_db(torch.from_numpy(one.true), SPEC).numpy()).mean() < 20  # fmt: skip
+
+
+def test_material_is_split_once_and_written_down(given):
+    materials = data(given).materials(SPEC, NOISE, 1)
+    real, simulated = materials.train
+    assert materials.weights == [0.75, 0.25]
+    assert list(real.total_frames) == list(simulated.total_frames) and len(real.total_frames) == 2
+    (held,) = materials.validation
+    assert sorted([*real.total_frames, *held.total_frames]) == [319, 447, 573]
+    record = materials.record["painted"]
+    assert record["lines"] == 2 and record["left_out"] == 0 and len(record["sha256"]) == 64
+    again = data(given).materials(SPEC, NOISE, 1)
+    assert again.record == materials.record
+    others = [data(given).materials(SPEC, NOISE, seed) for seed in (2, 5)]
+    assert any(other.record != materials.record for other in others)
+
+
+def test_several_kinds_of_data_are_mixed_as_asked(given):
+    parts = {"all": data(given), "some": data(given, simulated_share=0.5)}
+    mixed = Mixed(parts=parts, shares={"all": 3, "some": 1}).materials(SPEC, NOISE, 1)
+    assert mixed.weights == pytest.approx([3 * 0.75, 3 * 0.25, 0.5, 0.5])
+    assert len(mixed.train) == 4 and len(mixed.validation) == 2
+    assert mixed.record["all"]["painted"] == mixed.record["some"]["painted"]
+
+
+def test_material_is_refused_where_it_is_too_little(given):
+    for name in LINES[1:]:
+        (given / f"reference/{name}.flac").unlink()
+    with pytest.raises(BadInput, match="gives 1 lines; too few to validate on some"):
+        data(given).materials(SPEC, NOISE, 0)
+    shutil.rmtree(given / "reference")
+    with pytest.raises(BadInput, match=r"reference=.* is not a folder"):
+        data(given).materials(SPEC, NOISE, 0)
+    with pytest.raises(BadInput, match=r"data\.simulated_share is 1"):
+        data(given, simulated_share=1)
+    with pytest.raises(BadInput, match=r"data\.validation_share is -0\.1"):
+        data(given, validation_share=-0.1)
+    nobody = Recordings(root="nowhere", speakers=None, cache=None)
+    for shares in ({"nobody": 0}, {"nobody": -1.0}, {}, {"nobody": 1, "me": 1}):
+        with pytest.raises(
+            BadInput, match=r"data\.shares is .*a number above 0 for each of nobody"
+        ):
+            Mixed(parts={"nobody": nobody}, shares=shares)
+    with pytest.raises(BadInput, match="nowhere"):
+        nobody.materials(SPEC, NOISE, 0)
