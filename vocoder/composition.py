@@ -82,7 +82,7 @@ def load(group: str, name: str, **changes: Any) -> Any:
     from omegaconf import OmegaConf
 
     require_option(group, name)
-    node = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
+    node: Any = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
     for field in changes:
         if field not in node or field == TARGET:
             known = [str(name) for name in node if name != TARGET]

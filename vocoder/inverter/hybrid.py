@@ -67,7 +67,7 @@ class Hybrid(GriffinLim):
         block = super()._block(spectrogram, begin, end, device)
         source = self.repair
         if source == AUTO:
-            source = shipped_for(RepairNet, spectrogram.spec)
+            source = shipped_for(RepairNet.__name__, spectrogram.spec)
         if source is None or (strength := self._strength(block)) == 0:
             return block
         network = load_network(source, RepairNet, spectrogram.spec, device)

@@ -49,7 +49,7 @@ def load_network(
 
 
 def _shipped(kind: type[nn.Module], spec: SpectrogramSpec) -> str:
-    name = shipped_for(kind, spec)
+    name = shipped_for(kind.__name__, spec)
     if name is None:
         raise BadInput(
             f"no {kind.__name__} comes with the package for {spec.describe()}; train one with "

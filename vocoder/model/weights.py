@@ -47,10 +47,10 @@ def find_weights(source: str) -> Path:
 
 
 @lru_cache(maxsize=32)
-def shipped_for(kind: type, spec: SpectrogramSpec) -> str | None:
-    """The name of shipped weights of a kind of model for a spec; ``None`` if there are none."""
+def shipped_for(kind: str, spec: SpectrogramSpec) -> str | None:
+    """The name of shipped weights of a class of model for a spec; ``None`` if there are none."""
     for path in sorted(FOLDER.glob(f"*{SUFFIX}")):
         checkpoint = read_checkpoint(path)
-        if checkpoint.model[TARGET].rpartition(".")[2] == kind.__name__ and checkpoint.spec == spec:
+        if checkpoint.model[TARGET].rpartition(".")[2] == kind and checkpoint.spec == spec:
             return path.stem
     return None
