@@ -22,7 +22,11 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 # Commands that find something to change, as the README says.
-FINDS_SOMETHING = {"vocoder doctor input=results/voice manifest=dataset/manifest.csv"}
+FINDS_SOMETHING = {
+    "vocoder doctor input=results/voice manifest=dataset/manifest.csv",
+    # Two of the recordings have no sound yet.
+    "vocoder evaluate reference=true_recordings systems=versions output=evaluation",
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +44,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(painted / "spec.yaml", home / "dataset")
     shutil.copy(next(tiles.glob("*__00_fake_B.png")), home / "picture.png")
     shutil.copytree(painted / "reference", home / "true_recordings")
+    shutil.copytree(next(painted.glob("results/*")), home / "results/voice_train")
+    (home / "dataset/train.csv").write_text("".join(rows).replace(",test\n", ",train\n"))
 
     samples, sample_rate = soundfile.read(
         painted / "reference/nl_v__jes-v-kamen.flac", dtype="float32"

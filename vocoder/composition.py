@@ -84,7 +84,7 @@ def load(group: str, name: str, **changes: Any) -> Any:
     require_option(group, name)
     node: Any = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
     for field in changes:
-        if field not in node or field == TARGET:
+        if field not in node.keys() or field == TARGET:  # noqa: SIM118 (also what is ???)
             known = [str(name) for name in node if name != TARGET]
             raise BadInput(f"{group} {name} has no field {field}{nearest(field, known)}")
         node[field] = None

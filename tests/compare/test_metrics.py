@@ -18,6 +18,7 @@ from vocoder.compare.metrics import (
     mel_distance_db,
     pesq_wb,
     spectral_convergence,
+    visqol,
 )
 from vocoder.errors import BadInput
 
@@ -235,7 +236,7 @@ def test_unusable_sounds_are_refused(
 
 @pytest.mark.parametrize(
     ("function", "command"),
-    [(estoi, r"pip install 'vocoder\[evaluate\]'"), (pesq_wb, r"pip install 'vocoder\[pesq\]'")],
+    [(visqol, r"pip install 'vocoder\[evaluate\]'"), (pesq_wb, r"pip install 'vocoder\[pesq\]'")],
 )
 def test_a_missing_extra_is_named(
     speech: np.ndarray,

@@ -12,7 +12,8 @@ from vocoder.inverter.base import Inverter, torch_device
 from vocoder.inverter.phase import INITS
 from vocoder.spectrogram import Spectrogram, analyse
 
-INVERTERS = options("inverter")
+# Those that need no weights for a spec; networks have contracts of their own.
+INVERTERS = [name for name in options("inverter") if name not in ("hifigan", "istft", "wavenet")]
 SPECS = options("spec")
 MEL = load("spec", "mel256")
 RATE_HZ = 22_050

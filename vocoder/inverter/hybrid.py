@@ -25,7 +25,7 @@ class Hybrid(GriffinLim):
 
     With ``n_iter`` 0 the sound is the network's own; every iteration brings it nearer to the
     picture. True pictures are not repaired: what a sound can show (`inconsistency_db`) is left as
-    it is.
+    it is, and so is a JPEG that was made by us, whose file says what it leaves open.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Hybrid(GriffinLim):
         source = self.repair
         if source == AUTO:
             source = shipped_for(RepairNet.__name__, spectrogram.spec)
-        if source is None or (strength := self._strength(block)) == 0:
+        if source is None or block.admit is not None or (strength := self._strength(block)) == 0:
             return block
         network = load_network(source, RepairNet, spectrogram.spec, device)
         # What the network sees around the block; whole strides, so that its grid stays the same.
@@ -79,9 +79,7 @@ class Hybrid(GriffinLim):
             around = to_db(spectrogram.values[:, :, first:last].to(device), block.spec)
             mended = torch.lerp(around, network(around), strength)
             values = from_db(mended[:, :, begin - first : end - first], block.spec)
-        if block.admit is not None:
-            values = block.admit(values, 0)
-        return Spectrogram(values, block.spec, block.n_samples, block.admit)
+        return Spectrogram(values, block.spec, block.n_samples)
 
     def _strength(self, block: Spectrogram) -> float:
         """How much of the repair a picture needs, 0 to 1."""
