@@ -166,6 +166,46 @@ class SpectrogramSpec:
         if not ok:
             raise BadInput(f"spec.{name} is {getattr(self, name)!r}; expected {expected}")
 
+    @classmethod
+    def stft(
+        cls, *, sample_rate: int, n_fft: int, hop_length: int, pad_mode: str, power: float
+    ) -> SpectrogramSpec:
+        """The spec of a plain STFT, all bins of centred Hann windows: for measures and losses.
+
+        Parameters
+        ----------
+        sample_rate : int
+            In Hz.
+        n_fft, hop_length : int
+            In samples; the window is as long as ``n_fft``.
+        pad_mode : {"reflect", "constant"}
+        power : {1.0, 2.0}
+
+        Raises
+        ------
+        BadInput
+            As the constructor does.
+        """
+        return cls(
+            kind="linear",
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            hop_length=hop_length,
+            win_length=n_fft,
+            window="hann",
+            center=True,
+            pad_mode=pad_mode,
+            power=power,
+            nyquist=True,
+            n_mels=None,
+            fmin=None,
+            fmax=None,
+            mel_scale=None,
+            mel_norm=None,
+            compression="none",
+            floor=0.0,
+        )
+
     @property
     def n_freqs(self) -> int:
         """Bins of the STFT, from 0 Hz to Nyquist."""

@@ -67,7 +67,7 @@ class Judge(nn.Module):
         strides = [2, 2, 2, 1]
         self.layers = nn.ModuleList(
             nn.Conv2d(a, b, 4, stride, 1)
-            for a, b, stride in zip(widths, widths[1:], strides, strict=False)
+            for a, b, stride in zip(widths[:-1], widths[1:], strides, strict=True)
         )
         self.last = nn.Conv2d(widths[-1], 1, 4, 1, 1)
 

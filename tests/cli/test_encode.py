@@ -1,112 +1,31 @@
 """``vocoder encode``: from recordings to a data set and back."""
 
 import inspect
-import json
 import shutil
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
-import torch
-import yaml
-from PIL import Image
 
-from vocoder import load
+from tests.cli.encoding import (
+    GRAY,
+    MEL,
+    RATE,
+    analysed,
+    assert_close,
+    conf_keys,
+    encode,
+    report_of,
+    save,
+    spec_named,
+    to_db,
+    utterance,
+)
 from vocoder.cli.encode import run
 from vocoder.errors import BadInput
 from vocoder.image.codec.scalar import Gray8
 from vocoder.image.manifest import read_manifest, read_sidecar
-from vocoder.image.picture import decode_picture, read_picture
-from vocoder.image.tiles import stitch
-from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import analyse
-
-CONF = Path(__file__).parents[2] / "conf"
-RATE = 22_050
-GRAY = Gray8(db_min=-100.0, db_max=0.0)
-
-
-def spec_named(name):
-    values = yaml.safe_load((CONF / "spec" / f"{name}.yaml").read_text(encoding="utf-8"))
-    del values["_target_"]
-    return SpectrogramSpec.from_dict(values, name)
-
-
-MEL = spec_named("mel256")
-
-
-def conf_keys():
-    keys = yaml.safe_load((CONF / "encode.yaml").read_text(encoding="utf-8"))
-    del keys["defaults"]
-    return keys
-
-
-def encode(source, output, **changes):
-    changes = {key: str(v) if isinstance(v, Path) else v for key, v in changes.items()}
-    keys = conf_keys() | {"spec": MEL, "codec": GRAY, "input": str(source), "output": str(output)}
-    return run(**(keys | changes))
-
-
-def report_of(output):
-    return json.loads((output / "report.json").read_text(encoding="utf-8"))
-
-
-def to_db(values, spec=MEL):
-    with np.errstate(divide="ignore"):
-        return 20 / spec.power * np.log10(values / spec.full_scale)
-
-
-def analysed(samples, spec=MEL):
-    return analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
-
-
-def save(path, samples, rate=RATE, subtype="FLOAT"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, rate, subtype=subtype)
-
-
-@pytest.fixture
-def folder(tmp_path, speech):
-    """Three recordings of different lengths, one in a sub-folder."""
-    for k, name in enumerate(("a.wav", "b.wav", "sub/c.wav")):
-        save(tmp_path / "in" / name, np.roll(speech, 1000 * k)[: len(speech) - 5000 * k])
-    return tmp_path / "in"
-
-
-@pytest.fixture
-def pairs(tmp_path, folder):
-    """Given sounds (A) for `folder`: the same at half the level."""
-    for path in folder.rglob("*.wav"):
-        samples, _ = soundfile.read(path, dtype="float32")
-        save(tmp_path / "given" / path.relative_to(folder), samples / 2)
-    return tmp_path / "given"
-
-
-def utterance(output, name, folder, half=slice(None)):
-    """Decode and stitch the tiles of an utterance."""
-    sidecar = read_sidecar(output / "spec.yaml")
-    pieces = []
-    for tile in read_manifest(output / "manifest.csv"):
-        if tile.utterance == name:
-            picture = read_picture(output / folder / f"{tile.stem}.png")
-            values = decode_picture(picture, sidecar.codec, sidecar.spec).values[:, half]
-            pieces.append((tile, values))
-    floor = sidecar.spec.full_scale * 10 ** (sidecar.codec.db_min / 20)
-    joined = stitch(pieces, pieces[0][0].total_frames, floor)
-    assert joined.covered.all()
-    return joined.values
-
-
-def assert_close(values, expected, codec=GRAY):
-    """Within half a level, and silent where the picture's range ends."""
-    db, expected_db = to_db(values), to_db(expected)
-    inside = expected_db > codec.db_min + codec.resolution_db()
-    assert inside.mean() > 0.3
-    half_level_db = codec.resolution_db() / 2
-    assert np.abs(db - expected_db)[inside].max() <= half_level_db + 1e-3
-    assert (values[expected_db < codec.db_min] == 0).all()
+from vocoder.image.picture import read_picture
 
 
 def test_keys_of_the_configuration_are_the_arguments():
@@ -341,113 +260,3 @@ def test_a_list_decides_the_split(tmp_path, folder, capsys):
     listed.write_text("nothing\n")
     with pytest.raises(BadInput, match="none of the 1 lines"):
         encode(folder, tmp_path / "other", split={"val": 0.0, "test": str(listed)})
-
-
-def test_existing_output_is_refused_and_left_overs_are_named(tmp_path, folder, capsys):
-    out = tmp_path / "out"
-    encode(folder, out)
-    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
-    with pytest.raises(BadInput, match="overwrite=true"):
-        encode(folder, out)
-    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
-    (folder / "a.wav").rename(folder / "z.wav")
-    (out / "pictures/.99-half.png").touch()
-    assert encode(folder, out, overwrite=True) == 0
-    assert report_of(out)["left_over"] == ["pictures/.99-half.png", "pictures/a__00.png"]
-    assert "remove them (2)" in capsys.readouterr().out
-    assert (out / "pictures/a__00.png").exists(), "nothing is deleted"
-
-
-def test_an_error_half_way_leaves_no_manifest_and_no_half_file(tmp_path, folder, monkeypatch):
-    saved = Image.Image.save
-    calls = []
-
-    def failing(self, path, *rest, **options):
-        calls.append(path)
-        if len(calls) == 3:
-            Path(path).write_bytes(b"half a picture")
-            raise OSError(28, "No space left on device")
-        saved(self, path, *rest, **options)
-
-    monkeypatch.setattr(Image.Image, "save", failing)
-    out = tmp_path / "out"
-    with pytest.raises(BadInput, match="No space left"):
-        encode(folder, out)
-    assert sorted(p.name for p in out.rglob("*") if p.is_file()) == [
-        "a__00.png",
-        "b__00.png",
-        "report.json",  # the settings that resume=true compares
-    ]
-    assert report_of(out)["utterances"] == []
-    monkeypatch.setattr(Image.Image, "save", saved)
-    finished = {p: p.stat().st_mtime_ns for p in out.rglob("*.png")}
-    with pytest.raises(BadInput, match="begun with gain none, and this run has peak"):
-        encode(folder, out, resume=True, gain="peak")
-    assert encode(folder, out, resume=True) == 0
-    assert {p: p.stat().st_mtime_ns for p in finished} == finished
-    assert {t.stem for t in read_manifest(out / "manifest.csv")} == {"a__00", "b__00", "sub__c__00"}
-    assert encode(folder, out, resume=True) == 0, "nothing is left to do"
-
-
-def test_there_must_be_something_to_resume(tmp_path, folder):
-    save(tmp_path / "out/else.wav", np.zeros(9, np.float32))
-    with pytest.raises(BadInput, match=r"holds no report\.json of an earlier run"):
-        encode(folder, tmp_path / "out", resume=True)
-    assert encode(folder, tmp_path / "new", resume=True) == 0
-
-
-def test_no_program_is_recommended_for_what_none_can_read(tmp_path, folder, capsys):
-    codec = load("codec", "rgb24")
-    assert encode(folder, tmp_path / "out", codec=codec) == 0
-    assert "test.py" not in capsys.readouterr().out
-    assert report_of(tmp_path / "out")["commands"] == []
-
-
-def test_a_line_on_both_sides_is_in_one_split(tmp_path, folder, speech):
-    other = tmp_path / "other"
-    for k in range(12):
-        save(other / f"only{k}.wav", speech[:6000])
-        save(folder / f"both{k}.wav", speech[:6000])
-        save(other / f"both{k}.wav", speech[:6000] / 2)
-    split = {"val": 0.2, "test": 0.3}
-    encode(folder, tmp_path / "out", style="unaligned", input_a=other, split=split)
-    splits = {t.utterance: t.split for t in read_manifest(tmp_path / "out/manifest.csv")}
-    assert len(set(splits.values())) == 3
-    for k in range(12):
-        assert splits[f"A__both{k}"] == splits[f"B__both{k}"]
-
-
-def test_captions_have_letters_of_all_of_europe(tmp_path, speech):
-    """A letter that the font lacks is a box, the same for all."""
-    pictures = []
-    for name in ("ü", "ř", "ж"):
-        save(tmp_path / name / f"{name}.wav", speech[:9000])
-        encode(tmp_path / name, tmp_path / f"out {name}")
-        sheet = np.asarray(Image.open(tmp_path / f"out {name}" / "contact_sheet.png"))
-        pictures.append(sheet[:28].tobytes())  # the caption
-    assert len(set(pictures)) == 3
-
-
-def test_impossible_settings_are_refused_before_anything_is_written(tmp_path, folder, pairs):
-    for phrase, changes in (
-        ("style is 'paired'", {"style": "paired"}),
-        ("style=aligned needs input_a", {"style": "aligned"}),
-        ("style=single needs no input_a", {"input_a": pairs}),
-        ("gain is 'loud'", {"gain": "loud"}),
-        ("peak_db is 3", {"gain": "peak", "peak_db": 3}),
-        ("channels is 2", {"channels": 2}),
-        ("channel is 'left'", {"channel": "left"}),
-        ("unpaired is 'drop'", {"unpaired": "drop"}),
-        ("lengths is 'pad'", {"lengths": "pad"}),
-        (r"split\.test is 2", {"split": {"val": 0.0, "test": 2}}),
-        (r"tile\.overlap_frames is 256", {"tile": {"frames": 256, "overlap_frames": 256}}),
-        (r"tile\.frames is '256'", {"tile": {"frames": "256", "overlap_frames": 0}}),
-        ("suffix is 'png'; codec gray8 can be stored as", {"suffix": "png"}),
-        ("is not a folder", {"input": str(folder / "absent")}),
-    ):
-        with pytest.raises(BadInput, match=phrase):
-            encode(**({"source": folder, "output": tmp_path / "x"} | changes))
-        assert not (tmp_path / "x").exists(), phrase
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(BadInput, match="exists"):
-        encode(folder, tmp_path / "file")

@@ -1,71 +1,19 @@
 """``vocoder invert``: what a pix2pix program painted becomes sound."""
 
 import csv
-import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import torch
 from PIL import Image
 
+from tests.cli.inverting import HOP, IMAGES, LINES, RATE, invert, report, sound, sounds, write_one
 from vocoder import load
 from vocoder.cli import main
 from vocoder.compare.metrics import estoi
-from vocoder.image.picture import PictureInfo, write_picture
 from vocoder.inverter.griffin_lim import GriffinLim
-from vocoder.spectrogram import analyse
-
-IMAGES = Path("results/tel/test_latest/images")
-LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
-RATE, HOP = 22_050, 256
-CHEAP = ("inverter.n_iter=1", "inverter.init=zero")
-RANGE = ("codec=gray8", "codec.db_min=-92.04", "codec.db_max=-12.04")
-
-
-def invert(source, output, *words):
-    return main.run(["invert", f"input={source}", f"output={output}", *CHEAP, *words])
-
-
-def report(output):
-    def no_constant(name):
-        raise AssertionError(f"{name} is no JSON")
-
-    text = (output / "report.json").read_text(encoding="utf-8")
-    return json.loads(text, parse_constant=no_constant)
-
-
-def sound(path):
-    samples, rate = soundfile.read(path, dtype="float32")
-    assert rate == RATE
-    return samples
-
-
-def sounds(output):
-    """What stands under a final name; pathlib's patterns match hidden files too."""
-    return sorted(path.name for path in output.glob("*.wav") if path.name[0] != ".")
-
-
-def write_one(path, samples, spec):
-    """A bare picture that says itself how it was made."""
-    codec = load("codec", "gray8")
-    values = analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
-    info = PictureInfo(spec, codec, len(samples))
-    write_picture(path, codec.encode(values, spec), codec, info)
-
-
-@pytest.fixture
-def copy(painted, tmp_path):
-    """The painted folder, to spoil."""
-    return Path(shutil.copytree(painted, tmp_path / "copy"))
 
 
 @pytest.fixture(scope="module")
@@ -294,144 +242,3 @@ def test_an_utterance_without_any_tile_is_named(copy, tmp_path):
     assert invert(copy, tmp_path) == 2
     assert "none of its 3 tiles is there" in report(tmp_path)["problems"][LINES[0]]
     assert sounds(tmp_path) == [f"{name}.wav" for name in LINES[1:]]
-
-
-def test_results_that_exist_are_kept_gone_on_with_or_replaced(painted, tmp_path, capsys):
-    assert invert(painted, tmp_path) == 0
-    first, second = (tmp_path / f"{name}.wav" for name in LINES[:2])
-    second.unlink()
-    first.write_bytes(b"mine")
-    assert invert(painted, tmp_path) == 2
-    assert "2 of the 3 results already, such as nl_m" in capsys.readouterr().err
-    assert first.read_bytes() == b"mine" and not second.exists()
-    assert invert(painted, tmp_path, "resume=true") == 0
-    assert "2 were there already and are kept" in capsys.readouterr().out
-    assert first.read_bytes() == b"mine" and second.exists()
-    assert report(tmp_path)["done_before"] == [LINES[0], LINES[2]]
-    assert invert(painted, tmp_path, "overwrite=true") == 0
-    assert soundfile.info(first).samplerate == RATE
-
-
-def test_what_is_read_is_never_written_over(painted, tmp_path, capsys):
-    tile = tmp_path / "tile.png"
-    shutil.copy(painted / IMAGES / f"{LINES[0]}__00_fake_B.png", tile)
-    before = tile.read_bytes()
-    words = ("spec=mel256", *RANGE, "pictures=true", "overwrite=true")
-    assert invert(tmp_path, tmp_path, *words) == 2
-    assert "tile.png is read and would be written too" in capsys.readouterr().err
-    assert tile.read_bytes() == before and sounds(tmp_path) == []
-
-
-def test_killed_half_way_nothing_half_written_has_a_final_name(painted, tmp_path):
-    output, mark = tmp_path / "out", tmp_path / "mark"
-    code = f"""
-import pathlib, sys, time
-from vocoder.cli.main import run
-from vocoder.inverter.griffin_lim import GriffinLim
-together, calls = GriffinLim.together, []
-def slow(self, spectrograms):
-    calls.append(None)
-    for which, piece in together(self, spectrograms):
-        yield which, piece[:1000]
-        if len(calls) == 2:
-            pathlib.Path({str(mark)!r}).touch()
-            time.sleep(60)
-        yield which, piece[1000:]
-GriffinLim.together = slow
-run(["invert", *sys.argv[1:]])
-"""
-    words = [f"input={painted}", f"output={output}", "workers=1", "inverter=griffin_lim", *CHEAP]
-    process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while not mark.exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    (done,) = sounds(output)
-    finished = output / done
-    assert len(list(output.glob(".*.wav"))) == 1  # what the kill left
-    assert soundfile.info(finished).frames in (81555, 114356, 146529)
-    assert report(output)["utterances"] == []  # the settings that resume=true compares
-    stamp = finished.stat().st_mtime_ns
-
-    assert invert(painted, output, "inverter=griffin_lim", "resume=true") == 0
-    assert finished.stat().st_mtime_ns == stamp
-    assert sounds(output) == [f"{name}.wav" for name in LINES]
-    assert report(output)["done_before"] == [finished.stem]
-    assert len(report(output)["utterances"]) == 2
-
-
-def test_a_data_set_made_elsewhere_decodes_with_its_settings_given(copy, tmp_path, capsys):
-    assert invert(copy, tmp_path / "with") == 0
-    (copy / "spec.yaml").unlink()
-    assert invert(copy, tmp_path / "without") == 2
-    line = capsys.readouterr().err
-    assert "holds a manifest but no spec.yaml" in line and "spec= and codec=" in line
-    assert invert(copy, tmp_path / "given", "spec=mel256", *RANGE) == 0
-    for name in LINES:
-        one, other = (tmp_path / f"{x}/{name}.wav" for x in ("with", "given"))
-        assert one.read_bytes() == other.read_bytes()
-
-
-def test_a_manifest_is_found_elsewhere_when_told(copy, tmp_path, capsys):
-    shutil.move(copy / "results", tmp_path / "results")
-    words = ("spec=mel256", *RANGE)
-    assert invert(tmp_path / "results", tmp_path / "bare", *words) == 0
-    assert len(sounds(tmp_path / "bare")) == 7  # each tile by itself
-    manifest = f"manifest={copy / 'manifest.csv'}"
-    assert invert(tmp_path / "results", tmp_path / "told", manifest) == 0
-    assert sounds(tmp_path / "told") == [f"{name}.wav" for name in LINES]
-
-
-def test_references_are_found_among_other_files_and_by_the_names_of_a_data_set(painted, tmp_path):
-    reference = tmp_path / "recordings"
-    (reference / "sub").mkdir(parents=True)
-    tile, true = (f"{LINES[1]}{end}" for end in ("__00_fake_B.png", ".flac"))
-    for folder, name in ((tmp_path, "sub__line.png"), (tmp_path, "line.png")):
-        shutil.copy(painted / IMAGES / tile, folder / name)
-    for name in ("sub/line.flac", "line.flac"):
-        shutil.copy(painted / "reference" / true, reference / name)
-    (reference / "line.txt").write_text("what is said")  # as corpora have it
-    words = ("spec=mel256", *RANGE, f"reference={reference}")
-    assert invert(tmp_path, tmp_path / "out", *words) == 0
-    scores = [row["measures"]["estoi"] for row in report(tmp_path / "out")["utterances"]]
-    assert scores == pytest.approx([0.4, 0.4], abs=0.1)
-
-
-def test_missing_or_broken_references_cost_only_the_figures(painted, tmp_path, capsys):
-    reference = Path(shutil.copytree(painted / "reference", tmp_path / "reference"))
-    (reference / f"{LINES[0]}.flac").unlink()
-    (reference / f"{LINES[1]}.flac").write_bytes(b"no sound at all")
-    output = tmp_path / "out"
-    assert invert(painted, output, f"reference={reference}", "pictures=true") == 2
-    assert sounds(output) == [f"{name}.wav" for name in LINES]
-    assert len(list(output.glob("*.png"))) == 3
-    found = report(output)
-    assert "no recording of this name" in found["problems"][f"reference of {LINES[0]}"]
-    assert "cannot be read as sound" in found["problems"][f"reference of {LINES[1]}"]
-    assert [bool(row["measures"]) for row in found["utterances"]] == [False, False, True]
-    assert invert(painted, tmp_path / "o", "reference=nowhere") == 2
-    assert "reference=nowhere is not a folder" in capsys.readouterr().err
-
-
-def test_from_recording_through_pix2pix_folders_back_to_sound(painted, tmp_path):
-    """Encode, a pix2pix that paints the truth, invert: intelligible as before."""
-    recordings, dataset = tmp_path / "recordings", tmp_path / "dataset"
-    recordings.mkdir()
-    for name in LINES[1:]:
-        shutil.copy(painted / f"reference/{name}.flac", recordings)
-    assert main.run(["encode", f"input={recordings}", f"output={dataset}", "gain=peak"]) == 0
-    images = tmp_path / "results/voice/test_latest/images"
-    images.mkdir(parents=True)
-    for tile in (dataset / "pictures").iterdir():
-        with Image.open(tile) as image:  # pix2pix keeps the pixels and throws away the rest
-            Image.fromarray(np.asarray(image)).save(images / f"{tile.stem}_fake_B.png")
-    output, manifest = tmp_path / "sound", f"manifest={dataset / 'manifest.csv'}"
-    words = [f"input={tmp_path / 'results'}", f"output={output}", manifest]
-    assert main.run(["invert", *words, "inverter.n_iter=32"]) == 0
-    for name in LINES[1:]:
-        true, made = sound(recordings / f"{name}.flac"), sound(output / f"{name}.wav")
-        assert len(made) == len(true)
-        assert made.std() == pytest.approx(true.std(), rel=0.05)
-        assert estoi(true, made, RATE) >= 0.95

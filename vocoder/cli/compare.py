@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vocoder.cli.codes import DONE
 from vocoder.errors import BadInput
 
 if TYPE_CHECKING:
     from vocoder.compare.listening.study import Study
-
-DONE = 0
 
 
 def run(

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vocoder.cli.codes import BAD, DONE
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from vocoder.image.codec.base import Codec
     from vocoder.spec import SpectrogramSpec
 
-DONE, BAD = 0, 2
 CSV_NAME, JSON_NAME, TABLE_NAME = "evaluation.csv", "evaluation.json", "evaluation.md"
 DISTRIBUTIONS_NAME, SPECTROGRAMS_NAME = "distributions.png", "spectrograms"
 ALONE, LEVEL = "dnsmos", "level"  # rated without a reference; told by the loudness already

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -32,30 +31,17 @@ LOUDNESS_POWER = 0.3
 
 def resolutions(spec: SpectrogramSpec) -> list[SpectrogramSpec]:
     """The linear specs of `multi_resolution_loss` at a spec's sample rate."""
-    found = []
-    for window in WINDOWS:
-        n_fft = 2 * round(window * spec.sample_rate / REFERENCE_RATE_HZ / 2)
-        linear = replace(
-            spec,
-            kind="linear",
+    sizes = [2 * round(w * spec.sample_rate / REFERENCE_RATE_HZ / 2) for w in WINDOWS]
+    return [
+        SpectrogramSpec.stft(
+            sample_rate=spec.sample_rate,
             n_fft=n_fft,
             hop_length=n_fft // 4,
-            win_length=n_fft,
-            window="hann",
-            center=True,
             pad_mode="reflect",
             power=1.0,
-            nyquist=True,
-            n_mels=None,
-            fmin=None,
-            fmax=None,
-            mel_scale=None,
-            mel_norm=None,
-            compression="none",
-            floor=0.0,
         )
-        found.append(linear)
-    return found
+        for n_fft in sizes
+    ]
 
 
 def multi_resolution_loss(

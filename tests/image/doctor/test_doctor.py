@@ -1,9 +1,7 @@
 """Every way to ruin a spectrogram is found, and nothing is found where all is well."""
 
 import csv
-import json
 import shutil
-from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,6 @@ from hydra import compose, initialize_config_dir
 from PIL import Image, ImageOps
 
 from vocoder import load
-from vocoder.cli.doctor import run
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.palette import Hue
@@ -386,32 +383,3 @@ class TestAgainstTheDataSet:
     def test_depth_was_lost(self, road):
         change(road, lambda image: Image.fromarray(np.asarray(image).astype(np.uint16) * 257))
         assert codes(self.look(road)) == {"deep"}
-
-
-class TestCommand:
-    def test_report_and_exit_code(self, painted, tmp_path, capsys):
-        report = tmp_path / "report.json"
-        assert run(input=str(painted), output=str(report)) == 2
-        printed = capsys.readouterr().out
-        assert "channels" in printed
-        assert "1 to change" in printed
-        (finding,) = json.loads(report.read_text())["findings"]
-        assert finding["code"] == "channels"
-        with pytest.raises(BadInput, match="exists"):
-            run(input=str(painted), output=str(report))
-        assert run(input=str(painted), label="real_B", output=str(report), overwrite=True) == 0
-        assert "nothing to change" in capsys.readouterr().out
-        assert json.loads(report.read_text())["findings"] == []
-
-    def test_nothing_there(self, tmp_path):
-        with pytest.raises(BadInput, match="does not exist"):
-            run(input=str(tmp_path / "nothing"))
-
-    def test_the_config_names_the_same_keys(self):
-        with initialize_config_dir(str(CONF), version_base=None):
-            plain = compose("doctor", overrides=["input=x"])
-            chosen = compose("doctor", overrides=["input=x", "spec=mel256", "spec.n_mels=80"])
-        assert set(plain) == set(signature(run).parameters)
-        assert plain.spec is None
-        assert plain.codec is None
-        assert (chosen.spec.kind, chosen.spec.n_mels) == ("mel", 80)

@@ -41,7 +41,7 @@ def draw_distributions(
     figure = Figure(figsize=(4.2 * n_columns + 1, height * n_rows + 0.5), layout="constrained")
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True)
     shift = np.random.default_rng(0).uniform(-0.22, 0.22, max(len(files), 1))
-    for axes, column in zip(grid.flat, summary.columns, strict=False):
+    for axes, column in zip(grid.flat[: len(summary.columns)], summary.columns, strict=True):
         for row, system in enumerate(systems):
             values = [
                 file.values[column.name]

@@ -59,7 +59,7 @@ def _view(width: float) -> View:
     sizes = [1, *scaled(CHANNELS, width)]
     convs = [
         normed(nn.Conv2d(inputs, outputs, (1, KERNEL), (1, stride), (0, KERNEL // 2)))
-        for inputs, outputs, stride in zip(sizes, sizes[1:], STRIDES, strict=False)
+        for inputs, outputs, stride in zip(sizes[:-1], sizes[1:], STRIDES, strict=True)
     ]
     last = nn.Conv2d(sizes[-1], 1, (1, LAST_KERNEL), padding=(0, LAST_KERNEL // 2))
     return View(convs, normed(last))

@@ -71,7 +71,7 @@ class _Resolution(nn.Module):
         edges = [int(edge * self.spec.n_freqs) for edge in EDGES]
         self.band_sizes = [high - low for low, high in pairwise(edges)]
         sizes = [2, *scaled(CHANNELS, width)]
-        shapes = list(zip(sizes, sizes[1:], KERNELS, STRIDES, strict=False))
+        shapes = list(zip(sizes[:-1], sizes[1:], KERNELS, STRIDES, strict=True))
         self.bands = nn.ModuleList(Layers([_conv(*s) for s in shapes]) for _ in self.band_sizes)
         self.last = _conv(sizes[-1], 1, LAST_KERNEL, (1, 1))
 
@@ -90,22 +90,6 @@ def _conv(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int,
 
 def _spec(n_fft: int) -> SpectrogramSpec:
     """Of the STFT; the sample rate plays no part in it."""
-    return SpectrogramSpec(
-        kind="linear",
-        sample_rate=n_fft,
-        n_fft=n_fft,
-        hop_length=n_fft // OVERLAP,
-        win_length=n_fft,
-        window="hann",
-        center=True,
-        pad_mode="reflect",
-        power=1.0,
-        nyquist=True,
-        n_mels=None,
-        fmin=None,
-        fmax=None,
-        mel_scale=None,
-        mel_norm=None,
-        compression="none",
-        floor=0.0,
+    return SpectrogramSpec.stft(
+        sample_rate=n_fft, n_fft=n_fft, hop_length=n_fft // OVERLAP, pad_mode="reflect", power=1.0
     )

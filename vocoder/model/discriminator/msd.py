@@ -59,7 +59,7 @@ def _view(width: float, *, spectral: bool) -> View:
     convs = [
         norm(GroupedConv(inputs, outputs, kernel, stride, kernel // 2, groups=groups))
         for inputs, outputs, kernel, stride, groups in zip(
-            sizes, sizes[1:], KERNELS, STRIDES, GROUPS, strict=False
+            sizes[:-1], sizes[1:], KERNELS, STRIDES, GROUPS, strict=True
         )
     ]
     last = nn.Conv1d(sizes[-1], 1, LAST_KERNEL, padding=LAST_KERNEL // 2)

@@ -113,24 +113,12 @@ def listen(samples: np.ndarray, sample_rate: int) -> Activity:
 
 def _spec(sample_rate: int) -> SpectrogramSpec:
     n_fft = 2 ** round(math.log2(FRAME_S * sample_rate))
-    return SpectrogramSpec(
-        kind="linear",
+    return SpectrogramSpec.stft(
         sample_rate=sample_rate,
         n_fft=n_fft,
         hop_length=round(HOP_S * sample_rate),
-        win_length=n_fft,
-        window="hann",
-        center=True,
         pad_mode="constant",
         power=2.0,
-        nyquist=True,
-        n_mels=None,
-        fmin=None,
-        fmax=None,
-        mel_scale=None,
-        mel_norm=None,
-        compression="none",
-        floor=0.0,
     )
 
 

@@ -1,0 +1,33 @@
+"""Recordings to encode, and pictures to spoil."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.cli.encoding import save
+
+
+@pytest.fixture
+def folder(tmp_path, speech):
+    """Three recordings of different lengths, one in a sub-folder."""
+    for k, name in enumerate(("a.wav", "b.wav", "sub/c.wav")):
+        save(tmp_path / "in" / name, np.roll(speech, 1000 * k)[: len(speech) - 5000 * k])
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def pairs(tmp_path, folder):
+    """Given sounds (A) for `folder`: the same at half the level."""
+    for path in folder.rglob("*.wav"):
+        samples, _ = soundfile.read(path, dtype="float32")
+        save(tmp_path / "given" / path.relative_to(folder), samples / 2)
+    return tmp_path / "given"
+
+
+@pytest.fixture
+def copy(painted, tmp_path):
+    """The painted folder, to spoil."""
+    return Path(shutil.copytree(painted, tmp_path / "copy"))

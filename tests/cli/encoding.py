@@ -1,0 +1,85 @@
+"""Encoding in tests, and what it should have made."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+import yaml
+
+from vocoder.cli.encode import run
+from vocoder.image.codec.scalar import Gray8
+from vocoder.image.manifest import read_manifest, read_sidecar
+from vocoder.image.picture import decode_picture, read_picture
+from vocoder.image.tiles import stitch
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import analyse
+
+CONF = Path(__file__).parents[2] / "conf"
+RATE = 22_050
+GRAY = Gray8(db_min=-100.0, db_max=0.0)
+
+
+def spec_named(name):
+    values = yaml.safe_load((CONF / "spec" / f"{name}.yaml").read_text(encoding="utf-8"))
+    del values["_target_"]
+    return SpectrogramSpec.from_dict(values, name)
+
+
+MEL = spec_named("mel256")
+
+
+def conf_keys():
+    keys = yaml.safe_load((CONF / "encode.yaml").read_text(encoding="utf-8"))
+    del keys["defaults"]
+    return keys
+
+
+def encode(source, output, **changes):
+    changes = {key: str(v) if isinstance(v, Path) else v for key, v in changes.items()}
+    keys = conf_keys() | {"spec": MEL, "codec": GRAY, "input": str(source), "output": str(output)}
+    return run(**(keys | changes))
+
+
+def report_of(output):
+    return json.loads((output / "report.json").read_text(encoding="utf-8"))
+
+
+def to_db(values, spec=MEL):
+    with np.errstate(divide="ignore"):
+        return 20 / spec.power * np.log10(values / spec.full_scale)
+
+
+def analysed(samples, spec=MEL):
+    return analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
+
+
+def save(path, samples, rate=RATE, subtype="FLOAT"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, rate, subtype=subtype)
+
+
+def utterance(output, name, folder, half=slice(None)):
+    """Decode and stitch the tiles of an utterance."""
+    sidecar = read_sidecar(output / "spec.yaml")
+    pieces = []
+    for tile in read_manifest(output / "manifest.csv"):
+        if tile.utterance == name:
+            picture = read_picture(output / folder / f"{tile.stem}.png")
+            values = decode_picture(picture, sidecar.codec, sidecar.spec).values[:, half]
+            pieces.append((tile, values))
+    floor = sidecar.spec.full_scale * 10 ** (sidecar.codec.db_min / 20)
+    joined = stitch(pieces, pieces[0][0].total_frames, floor)
+    assert joined.covered.all()
+    return joined.values
+
+
+def assert_close(values, expected, codec=GRAY):
+    """Within half a level, and silent where the picture's range ends."""
+    db, expected_db = to_db(values), to_db(expected)
+    inside = expected_db > codec.db_min + codec.resolution_db()
+    assert inside.mean() > 0.3
+    half_level_db = codec.resolution_db() / 2
+    assert np.abs(db - expected_db)[inside].max() <= half_level_db + 1e-3
+    assert (values[expected_db < codec.db_min] == 0).all()

@@ -1,0 +1,49 @@
+"""Inverting in tests, as cheaply as can be."""
+
+import json
+from pathlib import Path
+
+import soundfile
+import torch
+
+from vocoder import load
+from vocoder.cli import main
+from vocoder.image.picture import PictureInfo, write_picture
+from vocoder.spectrogram import analyse
+
+IMAGES = Path("results/tel/test_latest/images")
+LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
+RATE, HOP = 22_050, 256
+CHEAP = ("inverter.n_iter=1", "inverter.init=zero")
+RANGE = ("codec=gray8", "codec.db_min=-92.04", "codec.db_max=-12.04")
+
+
+def invert(source, output, *words):
+    return main.run(["invert", f"input={source}", f"output={output}", *CHEAP, *words])
+
+
+def report(output):
+    def no_constant(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    text = (output / "report.json").read_text(encoding="utf-8")
+    return json.loads(text, parse_constant=no_constant)
+
+
+def sound(path):
+    samples, rate = soundfile.read(path, dtype="float32")
+    assert rate == RATE
+    return samples
+
+
+def sounds(output):
+    """What stands under a final name; pathlib's patterns match hidden files too."""
+    return sorted(path.name for path in output.glob("*.wav") if path.name[0] != ".")
+
+
+def write_one(path, samples, spec):
+    """A bare picture that says itself how it was made."""
+    codec = load("codec", "gray8")
+    values = analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
+    info = PictureInfo(spec, codec, len(samples))
+    write_picture(path, codec.encode(values, spec), codec, info)
