@@ -1,10 +1,13 @@
 """Real speech and real pix2pix output for the tests, in small pieces."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+
+from tests.compare.listening.browser import LACKING
 
 DATA = Path(__file__).parent / "data"
 
@@ -20,3 +23,10 @@ def speech() -> np.ndarray:
     """2.5 s of a real line at 22 050 Hz: float32, ``(samples,)``, peak 0.5."""
     samples, _ = soundfile.read(DATA / "pix2pix/reference/nl_m__m-obdivovat.flac", dtype="float32")
     return np.asarray(samples[8_000:63_125])
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One loud line where no browser could be driven."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if LACKING and any(LACKING in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(LACKING, red=True, bold=True)

@@ -11,6 +11,7 @@ from vocoder.errors import BadInput
 
 if TYPE_CHECKING:
     from vocoder.compare.listening.study import Study
+    from vocoder.compare.webmushra.study import PlannedStudy
 
 
 def run(
@@ -18,6 +19,7 @@ def run(
     output: str,
     systems: str | Sequence[str] | None,
     reference: str | None,
+    webmushra: str | None,
     test: str,
     items: int | None,
     repeats: int,
@@ -53,15 +55,24 @@ def run(
         return write_report(Path(report), root, overwrite=overwrite, seed=seed, tell=print)
     from vocoder.compare.listening.study import STUDY_NAME, read_study
 
-    if systems is None:
+    sources = None
+    if webmushra is not None:
+        if systems is not None or reference is not None:
+            raise BadInput("webmushra= says which sounds there are; leave systems, reference out")
+        planned = _planned(Path(webmushra))
+        sources, test, items, title = planned.sources, planned.test, None, planned.title
+    elif systems is not None:
+        from vocoder.compare.listening.sources import find_sources
+
+        sources = find_sources(systems, reference)
+    if sources is None:
         study = read_study(root)
     else:
         from vocoder.compare.listening.plan import make_study
 
         study = make_study(
             root,
-            systems=systems,
-            reference=reference,
+            sources=sources,
             test=test,
             items=items,
             repeats=repeats,
@@ -79,6 +90,15 @@ def run(
     if export is not None:
         return _export(study, root, Path(export), overwrite)
     return _serve(study, root, port, browser)
+
+
+def _planned(path: Path) -> PlannedStudy:
+    from vocoder.compare.webmushra.study import planned_study
+
+    planned = planned_study(path)
+    for note in planned.notes:
+        print(f"{path}: {note}")
+    return planned
 
 
 def _about(study: Study) -> str:

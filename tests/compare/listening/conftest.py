@@ -1,4 +1,4 @@
-"""Short versions of real lines, and studies of them."""
+"""Studies of short versions of real lines, and what drives them."""
 
 import shutil
 import threading
@@ -10,23 +10,20 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-import soundfile
 import uvicorn
 
+from tests.compare.conftest import noisy, write_lines
 from tests.compare.listening.browser import CHROMIUM, LACKING, open_page
 from vocoder.compare.answers import RESULTS_NAME, read_answers
 from vocoder.compare.listening.plan import make_study
 from vocoder.compare.listening.server import _bound, make_app
 from vocoder.compare.listening.session import Sessions
+from vocoder.compare.listening.sources import find_sources
 from vocoder.compare.listening.study import read_study
 
-RATE = 22_050
-LINES = ("gate", "river", "stone")
-CLIP_S = 0.3
 # Of the studies that are listened to: a version takes its time.
 ITEMS = {"ab": 3, "abx": 2, "mushra": 1, "dcr": 1}
 SETTINGS = {
-    "reference": None,
     "test": "ab",
     "items": None,
     "repeats": 1,
@@ -42,24 +39,6 @@ SETTINGS = {
 def results(folder: Path) -> list[Any]:
     """The answers in a study's results, whatever the test."""
     return list(read_answers(folder / RESULTS_NAME).answers)
-
-
-def write_lines(folder: Path, lines: dict[str, np.ndarray], suffix=".wav", rate=RATE):
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, samples in lines.items():
-        soundfile.write(folder / f"{name}{suffix}", samples, rate, subtype="PCM_16")
-
-
-def noisy(samples: np.ndarray, level: float) -> np.ndarray:
-    noise = np.random.default_rng(3).standard_normal(len(samples))
-    return np.asarray(samples + level * np.sqrt(np.mean(samples**2)) * noise)
-
-
-@pytest.fixture(scope="session")
-def lines(speech) -> dict[str, np.ndarray]:
-    """Three stretches of a real line, each ``CLIP_S`` long, peak 0.5 or less."""
-    n = int(CLIP_S * RATE)
-    return {name: speech[n * k : n * (k + 1)].astype(np.float64) for k, name in enumerate(LINES)}
 
 
 @pytest.fixture(scope="session")
@@ -79,8 +58,9 @@ def make(folders):
 
     def make(output: Path, test: str = "ab", **changes):
         reference = str(folders / "ref") if test in ("mushra", "dcr") else None
-        values = {**SETTINGS, "systems": str(folders / "sweep"), "reference": reference}
-        return make_study(output, **{**values, "test": test, **changes})
+        systems = changes.pop("systems", str(folders / "sweep"))
+        sources = find_sources(systems, changes.pop("reference", reference))
+        return make_study(output, sources=sources, **{**SETTINGS, "test": test, **changes})
 
     return make
 
@@ -162,11 +142,3 @@ def browse(chromium):
     }
     assert hosts <= {"127.0.0.1", None}
     assert not problems
-
-
-def pytest_terminal_summary(terminalreporter):
-    """One loud line where no browser could be driven."""
-    if LACKING and any(
-        LACKING in str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])
-    ):
-        terminalreporter.write_line(LACKING, red=True, bold=True)

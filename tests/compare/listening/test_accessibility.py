@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from tests.compare.conftest import CLIP_S
 from tests.compare.listening.browser import Keyboard, Mouse, picture
-from tests.compare.listening.conftest import CLIP_S
 from vocoder.compare.listening.page import FOLDER
 
 

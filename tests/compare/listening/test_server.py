@@ -11,7 +11,8 @@ import httpx
 import pytest
 import soundfile
 
-from tests.compare.listening.conftest import LINES, results
+from tests.compare.conftest import LINES
+from tests.compare.listening.conftest import results
 from vocoder.compare.answers import read_answers
 from vocoder.compare.listening.page import ASSETS
 from vocoder.compare.listening.server import _alone, _bound

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from scipy.signal import freqz
 
-from tests.compare.listening.conftest import LINES, RATE, noisy, write_lines
+from tests.compare.conftest import LINES, RATE, noisy, write_lines
 from vocoder.compare.listening.stimuli import (
     ANCHOR_EDGES_HZ,
     BLOCKS,

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.compare.listening.conftest import write_lines
+from tests.compare.conftest import write_lines
 from vocoder.compare.answers import REFERENCE
 from vocoder.compare.listening.plan import plan_trials
 from vocoder.compare.listening.sources import find_sources

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from vocoder.audio import write_audio
 from vocoder.compare.answers import ANCHORS, REFERENCE
-from vocoder.compare.listening.sources import Sources, find_sources, summary
+from vocoder.compare.listening.sources import Sources, summary
 from vocoder.compare.listening.stimuli import (
     LOUDNESS_LUFS,
     Stimulus,
@@ -42,8 +42,7 @@ MAX_RATED = 12
 def make_study(
     folder: Path,
     *,
-    systems: str | Sequence[str],
-    reference: str | None,
+    sources: Sources,
     test: str,
     items: int | None,
     repeats: int,
@@ -60,8 +59,9 @@ def make_study(
     ----------
     folder : Path
         Of the study.
-    systems, reference
-        As for `vocoder.compare.listening.sources.find_sources`.
+    sources : Sources
+        From folders: `vocoder.compare.listening.sources.find_sources`; or from a webMUSHRA test:
+        `vocoder.compare.webmushra.study.planned_study`.
     test : {"ab", "abx", "mushra", "dcr"}
     items : int or None
         How many are drawn; ``None`` takes all.
@@ -90,10 +90,10 @@ def make_study(
     ):
         if value is not None and value < least:
             raise BadInput(f"{name} is {value}; expected at least {least}")
-    sources = find_sources(systems, reference)
+    has_reference = bool(sources.references)
     settings = {
         "systems": list(sources.systems),
-        "reference": reference is not None,
+        "reference": has_reference,
         "test": test,
         "items": items,
         "repeats": repeats,
@@ -103,7 +103,7 @@ def make_study(
         "allow_clipped": allow_clipped,
     }
     # Before the sounds are worked on: what the test cannot do with these systems.
-    plan_trials(test, list(sources.systems), [""], 1, seed, has_reference=reference is not None)
+    plan_trials(test, list(sources.systems), [""], 1, seed, has_reference=has_reference)
     if (folder / STUDY_NAME).exists():
         return _same_study(folder, settings)
     if sources.problems and not skip:
@@ -111,18 +111,18 @@ def make_study(
     chosen, spare, stimuli, problems = _prepare(sources, settings)
     stimuli, attenuation_db = attenuate(stimuli)
     trials = plan_trials(
-        test, list(sources.systems), chosen, repeats, seed, has_reference=reference is not None
+        test, list(sources.systems), chosen, repeats, seed, has_reference=has_reference
     )
     study = Study(
         test=test,
         seed=seed,
         secret=secrets.token_hex(32),
         title=title,
-        question=question or _QUESTIONS[test, reference is not None],
+        question=question or _QUESTIONS[test, has_reference],
         systems=tuple(sources.systems),
         items=tuple(chosen),
         training=spare,
-        has_reference=reference is not None and test != ABX,
+        has_reference=has_reference and test != ABX,
         sample_rate=stimuli[0].sample_rate,
         samples={one.treatment.item: len(one.samples) for one in stimuli},
         trials=trials,
