@@ -2,17 +2,22 @@
 
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import librosa
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+
+from tests.compare.listening.listener import Listener
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -77,6 +82,9 @@ def test_command(command: str, home: Path) -> None:
     if command == "vocoder doctor input=paired" and not (home / "paired").exists():
         test_command(COMMANDS[COMMANDS.index(command) - 1], home)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    if command.startswith("vocoder compare systems="):
+        listen(command, home, environment)
+        return
     done = subprocess.run(
         command, shell=True, cwd=home, env=environment, capture_output=True, text=True, check=False
     )
@@ -89,6 +97,30 @@ def test_command(command: str, home: Path) -> None:
         sounds = list((home / output[1]).rglob("*.wav"))
         assert sounds
         assert all(soundfile.info(sound).duration > 2 for sound in sounds)
+
+
+def listen(command: str, home: Path, environment: dict[str, str]) -> None:
+    """Serve a study, answer all of it, and end the server as people do."""
+    process = subprocess.Popen(
+        [*shlex.split(command), "port=0"],
+        cwd=home,
+        env={name: value for name, value in environment.items() if "DISPLAY" not in name},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = next((line for line in process.stdout if line.startswith("Listen at ")), "")
+    address = said.split()[2] if said else process.communicate()[1]
+    with httpx.Client(base_url=address, timeout=60) as client:
+        listener = Listener(client)
+        state = listener.state()
+        while state["trial"]:
+            state = listener.answer(state).json()
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and "Traceback" not in errors, errors
+    assert f"{state['answered']} answers of 1 listeners" in rest
 
 
 def test_python_example(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -256,6 +256,16 @@ def mel_filters(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     return torch.from_numpy(weights).to(device, torch.float32)
 
 
+def bin_centres_hz(spec: SpectrogramSpec) -> np.ndarray:
+    """Where the bins of a spectrogram lie, ``(bins,)``: of mel bands their centres of gravity."""
+    freqs = np.linspace(0, spec.sample_rate / 2, spec.n_freqs)
+    if spec.kind != "mel":
+        return freqs[: spec.bins]
+    filters = mel_filters(spec, torch.device("cpu")).double().numpy()
+    # A band narrower than the bins' distance may hold none of them.
+    return np.asarray(filters @ freqs / np.maximum(filters.sum(axis=1), 1e-9))
+
+
 # Slaney's scale: 3 mel for 200 Hz up to 1 kHz, then 27 mel for every factor of 6.4.
 _SLANEY_HZ_PER_MEL, _SLANEY_KNEE_HZ, _SLANEY_LOG_STEP = 200 / 3, 1000.0, math.log(6.4) / 27
 _SLANEY_KNEE_MEL = _SLANEY_KNEE_HZ / _SLANEY_HZ_PER_MEL

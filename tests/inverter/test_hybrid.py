@@ -5,15 +5,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional
 
 from tests.train.tiny import SPEC, griffin_lim, istft_net, repair_net, shaken
 from vocoder.composition import load
 from vocoder.errors import BadInput
 from vocoder.inverter.consistency import inconsistency_db
+from vocoder.inverter.contrast import with_contrast
 from vocoder.inverter.hybrid import Hybrid
 from vocoder.inverter.weights import load_network
 from vocoder.model.checkpoint import Checkpoint, settings_of
-from vocoder.model.features import to_db
+from vocoder.model.features import FLOOR_DB, from_db, to_db
 from vocoder.model.istft import IstftNet
 from vocoder.model.repair import RepairNet
 from vocoder.spectrogram import Spectrogram, analyse
@@ -56,7 +58,8 @@ def hybrid(**changes):
     values = griffin_lim(n_iter=4, init="phase_gradient").to_dict()
     del values["class"]
     always = {"consistent_db": 0.0, "inconsistent_db": 0.0}  # repaired, however true it looks
-    return Hybrid(**{**values, **always, "repair": None, "vocoder": None, **changes})
+    plain = {"positions": 1, "contrast": 0.0}
+    return Hybrid(**{**values, **always, **plain, "repair": None, "vocoder": None, **changes})
 
 
 @pytest.mark.parametrize("init", ["zero", "random", "phase_gradient"])
@@ -81,17 +84,50 @@ def test_an_untrained_repair_changes_nothing(weights, spectrogram):
 
 
 @pytest.mark.parametrize(("begin", "end"), [(0, 70), (37, 111), (60, 157), (0, 157)])
-def test_a_block_is_repaired_as_the_whole_is(begin, end, weights, speech):
+@pytest.mark.parametrize("positions", [1, 3])
+def test_a_block_is_repaired_as_the_whole_is(begin, end, positions, weights, speech):
     """The net sees as far around a block as it reaches."""
     long = analyse(torch.from_numpy(speech)[None].repeat(1, 4), SPEC)
     begin, end = 3 * begin, 3 * end
-    block = hybrid(repair=weights("repair"))._block(long, begin, end, CPU)
+    inverter = hybrid(repair=weights("repair"), positions=positions, contrast=0.2)
+    block = inverter._block(long, begin, end, CPU)
+    given = to_db(long.values, SPEC)
     with torch.inference_mode():
-        whole = load_network(weights("repair"), RepairNet, SPEC, CPU).repair(long.values)
-    shown, wanted = to_db(block.values, SPEC), to_db(whole[:, :, begin:end], SPEC)
+        network = load_network(weights("repair"), RepairNet, SPEC, CPU)
+        whole = with_contrast(network.averaged(given, positions), 0.2, SPEC)[:, :, begin:end]
+    shown, wanted = to_db(block.values, SPEC), to_db(from_db(whole, SPEC), SPEC)
     assert (shown - wanted).abs().max() < 1e-3
-    assert (wanted - to_db(long.values[:, :, begin:end], SPEC)).abs().max() > 0.1
-    assert torch.allclose(block.values, whole[:, :, begin:end], rtol=1e-4, atol=1e-5)
+    assert (wanted - given[:, :, begin:end]).abs().max() > 0.1
+
+
+def test_repairs_are_averaged_over_positions_of_the_grid(weights, spectrogram):
+    given = to_db(spectrogram.values, SPEC)
+    network = load_network(weights("repair"), RepairNet, SPEC, CPU)
+    with torch.inference_mode():
+        assert torch.equal(network.averaged(given, 1), network(given))
+        # A whole stride later the grid is where it was; less is another repair.
+        later = [
+            network(functional.pad(given, (shift, 0), value=FLOOR_DB))[:, :, shift:]
+            for shift in (0, 8, network.stride_frames)
+        ]
+        inner = slice(network.reach_frames, None)
+        assert (later[2] - later[0])[:, :, inner].abs().max() < 1e-3
+        assert (later[1] - later[0])[:, :, inner].abs().max() > 0.1
+        mean = network.averaged(given, 2)
+    assert torch.allclose(mean, (later[0] + later[1]) / 2, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"positions": 0}, r"inverter\.positions is 0; expected 1 to 16"),
+        ({"positions": 17}, r"inverter\.positions is 17; expected 1 to 16"),
+        ({"contrast": -0.1}, r"inverter\.contrast is -0\.1; expected 0 to 2"),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes, message):
+    with pytest.raises(BadInput, match=message):
+        hybrid(**changes)
 
 
 def test_a_picture_is_repaired_as_much_as_it_is_wrong(weights, spectrogram):

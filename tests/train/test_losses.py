@@ -63,11 +63,11 @@ def test_equal_sounds_and_pictures_lose_nothing(true):
     assert {name: float(loss) for name, loss in losses.items()} == dict.fromkeys(losses, 0.0)
     assert float(mel_loss(true, true, SPEC)) == 0
     picture = decibels(true)
-    found = picture_losses(picture, picture, SPEC)
+    found = picture_losses(picture, picture, SPEC, 0.5)
     assert set(found) == {"decibels", "loudness", "intelligibility"}
     assert all(0 <= float(loss) < 1e-5 for loss in found.values())
     silence = torch.full_like(picture, -90.0)
-    assert all(float(loss) < 1e-5 for loss in picture_losses(silence, silence, SPEC).values())
+    assert all(float(loss) < 1e-5 for loss in picture_losses(silence, silence, SPEC, 0.5).values())
 
 
 def test_windows_keep_their_length_in_time():
@@ -109,12 +109,25 @@ def test_the_mel_loss_is_its_equation(true):
 
 def test_picture_losses_are_in_their_units(true):
     picture = decibels(true)
-    found = picture_losses(picture + 2, picture, SPEC)
+    found = picture_losses(picture + 2, picture, SPEC, 0.5)
     assert float(found["decibels"]) == pytest.approx(0.1, rel=1e-4)
     assert float(found["intelligibility"]) < 1e-4  # blind to the level
     loudness = 10 * np.abs(10 ** (0.3 * (picture.numpy() + 2) / 20)
                            - 10 ** (0.3 * picture.numpy() / 20)).mean()  # fmt: skip
     assert float(found["loudness"]) == pytest.approx(loudness, rel=1e-4)
+
+
+@pytest.mark.parametrize("quantile", [0.2, 0.5, 0.8])
+def test_decibels_are_least_at_the_quantile(quantile):
+    """Of many true pictures to one damaged one."""
+    drawn = -60 + 9 * torch.randn(4001, generator=torch.Generator().manual_seed(2))
+    true = drawn[:, None, None].expand(-1, SPEC.bins, 40)
+    levels = torch.quantile(drawn, torch.linspace(0.1, 0.9, 9))
+    losses = [
+        float(picture_losses(level.expand_as(true), true, SPEC, quantile)["decibels"])
+        for level in levels
+    ]
+    assert min(range(9), key=losses.__getitem__) == round(10 * quantile) - 1
 
 
 @pytest.mark.parametrize("spec", ["mel256", "linear256", "linear512", "tacotron2"])
@@ -188,7 +201,7 @@ def test_losses_of_a_batch_are_means_over_its_examples(kind, true):
                 "mel": mel_loss(ours, wanted, SPEC)
             }
         if kind == "picture":
-            return picture_losses(decibels(ours), decibels(wanted), SPEC)
+            return picture_losses(decibels(ours), decibels(wanted), SPEC, 0.4)
         seen = [[[x[:, None, :900], x[:, :50]], [x[:, 5:9]]] for x in (ours, wanted)]
         return {"features": feature_matching_loss(*seen)}
 
@@ -208,7 +221,7 @@ def test_damage_costs_more_the_worse_it_is(true):
         assert values == sorted(values) and values[0] < 0.5 * values[-1]
     for name in ("decibels", "loudness", "intelligibility"):
         values = [
-            float(picture_losses(decibels(noisy(true, level)), picture, SPEC)[name])
+            float(picture_losses(decibels(noisy(true, level)), picture, SPEC, 0.4)[name])
             for level in (0.01, 0.03, 0.1, 0.3, 1.0)
         ]
         assert values == sorted(values) and values[0] < 0.5 * values[-1]
@@ -224,7 +237,7 @@ def test_gradients_are_numbers_for_silence_equality_and_noise(level, true):
         torch.stack(list(losses.values())).sum().backward()
         assert torch.isfinite(sound.grad).all()
         shown = decibels(level * true).requires_grad_()
-        losses = picture_losses(shown, decibels(wanted), SPEC)
+        losses = picture_losses(shown, decibels(wanted), SPEC, 0.4)
         torch.stack(list(losses.values())).sum().backward()
         assert torch.isfinite(shown.grad).all()
 

@@ -104,7 +104,7 @@ def griffin_lim(**changes: Any) -> GriffinLim:
 
 def repairing(net: RepairNet | None = None) -> Objective:
     weights = PictureWeights(decibels=1.0, loudness=1.0, intelligibility=1.0)
-    return Repairing(net or repair_net(), SPEC, weights, griffin_lim())
+    return Repairing(net or repair_net(), SPEC, weights, 0.5, griffin_lim())
 
 
 def vocoding(adversarial_from: int = 1, **weights: float) -> Vocoding:

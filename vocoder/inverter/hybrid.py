@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vocoder.errors import BadInput
 from vocoder.inverter.consistency import TINY, inconsistency_db
+from vocoder.inverter.contrast import with_contrast
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.retrieval import Pin
 from vocoder.inverter.weights import load_network
@@ -17,6 +18,8 @@ from vocoder.model.istft import IstftNet
 from vocoder.model.repair import RepairNet
 from vocoder.model.weights import AUTO, shipped_for
 from vocoder.spectrogram import Spectrogram
+
+MAX_CONTRAST = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,10 @@ class Hybrid(GriffinLim):
     consistent_db, inconsistent_db : float
         Pictures are not repaired up to the first inconsistency, wholly from the second on, and
         partly between.
+    positions : int
+        Repairs that are averaged; see `vocoder.model.repair.RepairNet.averaged`.
+    contrast : float
+        What the repaired picture is sharpened by; see `vocoder.inverter.contrast`.
     vocoder : str or None
         Weights of a `vocoder.model.istft.IstftNet`, likewise; ``None`` begins with the phases that
         ``init`` gives.
@@ -51,6 +58,8 @@ class Hybrid(GriffinLim):
     repair: str | None
     consistent_db: float
     inconsistent_db: float
+    positions: int
+    contrast: float
     vocoder: str | None
 
     def __post_init__(self) -> None:
@@ -60,6 +69,12 @@ class Hybrid(GriffinLim):
                 f"inverter.consistent_db is {self.consistent_db} and inconsistent_db "
                 f"{self.inconsistent_db}; expected 0 or more, and the second not below the first"
             )
+        if not 1 <= self.positions <= RepairNet.stride_frames:
+            raise BadInput(
+                f"inverter.positions is {self.positions}; expected 1 to {RepairNet.stride_frames}"
+            )
+        if not 0 <= self.contrast <= MAX_CONTRAST:
+            raise BadInput(f"inverter.contrast is {self.contrast}; expected 0 to {MAX_CONTRAST:g}")
 
     def _block(
         self, spectrogram: Spectrogram, begin: int, end: int, device: torch.device
@@ -77,7 +92,9 @@ class Hybrid(GriffinLim):
         last = min(end + network.reach_frames, total)
         with torch.inference_mode():
             around = to_db(spectrogram.values[:, :, first:last].to(device), block.spec)
-            mended = torch.lerp(around, network(around), strength)
+            repaired = network.averaged(around, self.positions)
+            repaired = with_contrast(repaired, self.contrast, block.spec)
+            mended = torch.lerp(around, repaired, strength)
             values = from_db(mended[:, :, begin - first : end - first], block.spec)
         return Spectrogram(values, block.spec, block.n_samples)
 

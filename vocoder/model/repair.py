@@ -106,6 +106,25 @@ class RepairNet(nn.Module):
         """The same in the spec's units, ``(batch, bins, frames)`` not negative."""
         return from_db(self(to_db(values, self.spec)), self.spec)
 
+    def averaged(self, decibels: Tensor, positions: int) -> Tensor:
+        """The mean of repairs with the grid of the strides at several positions.
+
+        What depends on where the grid lies is the network's own, and no part of the picture.
+
+        Parameters
+        ----------
+        decibels : Tensor
+            As for `forward`.
+        positions : int
+            1 to `stride_frames`, evenly spread.
+        """
+        shifts = [self.stride_frames * k // positions for k in range(positions)]
+        repairs = [
+            self(functional.pad(decibels, (shift, 0), value=FLOOR_DB))[:, :, shift:]
+            for shift in shifts
+        ]
+        return torch.stack(repairs).mean(0)
+
 
 class _Residual(nn.Module):
     """Two 3x3 convolutions beside the identity; the second begins at zero."""

@@ -15,7 +15,7 @@ from vocoder.errors import BadInput
 from vocoder.model.features import FLOOR_DB
 from vocoder.model.istft import magnitude_of
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import mel_filters, stft, to_bins
+from vocoder.spectrogram import bin_centres_hz, stft, to_bins
 
 # Windows of the multi-resolution loss, in samples at 22 050 Hz: 12 to 93 ms, hops of a quarter
 # (Yamamoto, Song, Kim 2020, "Parallel WaveGAN", use 600, 1200 and 240).
@@ -131,7 +131,7 @@ def generator_loss(fake: Sequence[Tensor]) -> Tensor:
 
 
 def picture_losses(
-    repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec
+    repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec, quantile: float
 ) -> dict[str, Tensor]:
     """How far a picture is from the true one.
 
@@ -140,17 +140,23 @@ def picture_losses(
     repaired_db, true_db : Tensor
         ``(batch, bins, frames)`` in dB relative to a full-scale sine.
     spec : SpectrogramSpec
+    quantile : float
+        What ``decibels`` is least at, of all that a doubtful pixel may be, 0 to 1: its median at
+        0.5, something quieter below (Koenker and Bassett, "Regression quantiles", 1978).
 
     Returns
     -------
     dict of str to Tensor
-        ``decibels``: mean difference, in units of 20 dB. ``loudness``: of magnitudes to the power
-        of 0.3, which counts what is heard. ``intelligibility``: see `band_correlation_loss`.
+        ``decibels``: mean difference, in units of 20 dB; what is too loud counts ``2 - 2 *
+        quantile`` times, what is too quiet ``2 * quantile``. ``loudness``: of magnitudes to the
+        power of 0.3, which counts what is heard. ``intelligibility``: see
+        `band_correlation_loss`.
     """
     to_loudness = math.log(10) / 20 * LOUDNESS_POWER
+    excess_db = repaired_db - true_db
     loud, wanted = (to_loudness * repaired_db).exp(), (to_loudness * true_db).exp()
     return {
-        "decibels": (repaired_db - true_db).abs().mean() / 20,
+        "decibels": (excess_db.abs() + (1 - 2 * quantile) * excess_db).mean() / 20,
         "loudness": (loud - wanted).abs().mean() * 10,
         "intelligibility": band_correlation_loss(repaired_db, true_db, spec),
     }
@@ -221,12 +227,7 @@ def _band_envelopes(decibels: Tensor, spec: SpectrogramSpec) -> Tensor:
 @torch.inference_mode(False)
 def _band_matrix(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     """Which bins belong to which third-octave band, weighted by their width in Hz."""
-    freqs = np.linspace(0, spec.sample_rate / 2, spec.n_freqs)
-    if spec.kind == "mel":
-        filters = mel_filters(spec, torch.device("cpu")).numpy()
-        centres = (filters * freqs).sum(axis=1) / np.maximum(filters.sum(axis=1), 1e-9)
-    else:
-        centres = freqs[: spec.bins]
+    centres = bin_centres_hz(spec)
     width = np.gradient(centres)
     middle = LOWEST_HZ * 2 ** (np.arange(N_BANDS)[:, None] / 3)
     inside = (centres >= middle * 2 ** (-1 / 6)) & (centres < middle * 2 ** (1 / 6))

@@ -13,40 +13,13 @@ import soundfile
 
 from tests.compare.conftest import LINES
 from tests.compare.listening.conftest import results
+from tests.compare.listening.listener import Listener
 from vocoder.compare.answers import read_answers
 from vocoder.compare.listening.page import ASSETS
 from vocoder.compare.listening.server import _alone, _bound
 from vocoder.compare.listening.session import Sessions
 from vocoder.compare.listening.study import read_study
 from vocoder.errors import BadInput
-
-
-class Listener:
-    """A browser without a screen."""
-
-    def __init__(self, client, token=None):
-        self.client = client
-        self.token = token or client.post("/api/session").json()["token"]
-        self.headers: dict = {"Authorization": f"Bearer {self.token}"}
-        self.name = self.token.split(".")[0]
-
-    def state(self):
-        return self.client.get("/api/session", headers=self.headers).json()
-
-    def sound(self, name):
-        return self.client.get(f"/api/sound/{name}", headers=self.headers)
-
-    def answer(self, state, **changes):
-        shown = state["trial"]
-        names = [*shown["sounds"], shown["x"], shown["reference"]]
-        said = {
-            "position": state["position"],
-            "heard": {name: 1.0 for name in names if name},
-            "seconds": 3.5,
-            "choice": shown["sounds"][0],
-            **changes,
-        }
-        return self.client.post("/api/answer", headers=self.headers, json=said)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
 from vocoder.model.features import to_db
 from vocoder.model.repair import RepairNet
@@ -54,20 +55,34 @@ class Repairing(Objective):
     model : RepairNet
     spec : SpectrogramSpec
     weights : PictureWeights
+    quantile : float
+        See `vocoder.train.losses.picture_losses`.
     inverter : Inverter
         What makes repaired pictures audible, for validation.
+
+    Raises
+    ------
+    BadInput
+        The quantile is out of range.
     """
 
     def __init__(
-        self, model: RepairNet, spec: SpectrogramSpec, weights: PictureWeights, inverter: Inverter
+        self,
+        model: RepairNet,
+        spec: SpectrogramSpec,
+        weights: PictureWeights,
+        quantile: float,
+        inverter: Inverter,
     ) -> None:
         super().__init__(model, spec)
-        self._weights, self._inverter = vars(weights), inverter
+        if not 0 < quantile < 1:
+            raise BadInput(f"train.task.quantile is {quantile}; expected between 0 and 1")
+        self._weights, self._quantile, self._inverter = vars(weights), quantile, inverter
 
     def losses(self, turn: str, batch: Batch, step: int) -> dict[str, Tensor]:
         repaired = self.model(to_db(batch.damaged, self.spec))
         true = to_db(batch.true, self.spec)
-        return weighted(picture_losses(repaired, true, self.spec), self._weights)
+        return weighted(picture_losses(repaired, true, self.spec, self._quantile), self._weights)
 
     def render(self, model: nn.Module, values: Tensor) -> Tensor:
         if not isinstance(model, RepairNet):
@@ -80,8 +95,9 @@ class RepairingTask(Task):
     """Makes `Repairing` objectives; parameters as there."""
 
     weights: PictureWeights
+    quantile: float
     inverter: Inverter
 
     def objective(self, model: nn.Module, spec: SpectrogramSpec) -> Objective:
         require_kind(model, RepairNet, "repairing")
-        return Repairing(cast(RepairNet, model), spec, self.weights, self.inverter)
+        return Repairing(cast(RepairNet, model), spec, self.weights, self.quantile, self.inverter)

@@ -139,9 +139,10 @@ class Vocoding(Objective):
         fake = self._fake
         if turn != MODEL:
             judge = self._discriminators[turn]
-            bad = [logits for logits, _ in judge(fake.detach())]
-            good = [logits for logits, _ in judge(true)]
-            return {"total": discriminator_loss(bad, good)}
+            # In one call: twice as many examples are done in less than twice the time.
+            judged = [logits for logits, _ in judge(torch.cat([true, fake.detach()]))]
+            good, bad = zip(*(logits.chunk(2) for logits in judged), strict=True)
+            return {"total": discriminator_loss(list(bad), list(good))}
         self._fake = None
         losses = multi_resolution_loss(fake, true, self._resolutions)
         losses["mel"] = mel_loss(fake, true, self._mel_spec)
