@@ -171,6 +171,14 @@ def test_one_peak_at_full_scale_is_no_clipping(speech, write):
     assert prepare(write({"a": speech, "b": peak}))
 
 
+def test_beyond_full_scale_is_no_clipping(speech, tmp_path):
+    """Some inverters' sounds are, and ``subtype=FLOAT`` keeps them."""
+    for name, gain in (("a", 1), ("loud", 8)):
+        soundfile.write(tmp_path / f"{name}.wav", gain * speech, RATE, subtype="FLOAT")
+    made = prepare({name: tmp_path / f"{name}.wav" for name in ("a", "loud")})
+    assert np.abs(made["a"].samples - made["loud"].samples).max() < 1e-5
+
+
 def test_what_degrades_a_line_leaves_it_the_same_line(speech, write):
     """Even noise at 6 dB, and a telephone's band."""
     telephone = low_pass(speech.astype(np.float64), RATE, 1200, 1800)
