@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pystoi
 import soxr
+from pystoi.stoi import FS
+from pystoi.utils import resample_oct
 
 from vocoder.compare.alignment import checked, checked_pair
 from vocoder.compare.metrics.optional import optional_package
@@ -42,15 +44,24 @@ def estoi(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> floa
         Unequal lengths, silence, or less than 0.4 s of speech.
     """
     reference, degraded = checked_pair(reference, degraded)
+    at_10_khz = [_as_pystoi_resamples(x.tobytes(), sample_rate) for x in (reference, degraded)]
     with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        value = float(pystoi.stoi(reference, degraded, sample_rate, extended=True))
+        value = float(pystoi.stoi(*at_10_khz, FS, extended=True))
     if value == PYSTOI_TOO_SHORT:
         raise BadInput(
             f"ESTOI needs at least 0.4 s of speech between the pauses; the reference of "
             f"{len(reference) / sample_rate:.2f} s has less"
         )
     return value
+
+
+@lru_cache(maxsize=4)  # several systems have the same reference
+def _as_pystoi_resamples(content: bytes, sample_rate: int) -> np.ndarray:
+    samples = np.frombuffer(content)
+    if sample_rate == FS:
+        return samples
+    return np.asarray(resample_oct(samples, FS, sample_rate))
 
 
 def pesq_wb(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> float:

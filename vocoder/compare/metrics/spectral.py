@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -232,10 +233,15 @@ def _values(
     reference: np.ndarray, degraded: np.ndarray, sample_rate: int, n_mels: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Magnitudes of both, ``(bins, frames)``, float32."""
-    both = np.stack(checked_pair(reference, degraded)).astype(np.float32)
+    target, values = checked_pair(reference, degraded)
     spec = comparison_spec(sample_rate, n_mels)
-    target, values = analyse(torch.from_numpy(both), spec).values.numpy()
-    return target, values
+    return _magnitudes(target.tobytes(), spec), _magnitudes(values.tobytes(), spec)
+
+
+@lru_cache(maxsize=8)  # several systems have the same reference, and several measures one picture
+def _magnitudes(content: bytes, spec: SpectrogramSpec) -> np.ndarray:
+    samples = torch.from_numpy(np.frombuffer(content).astype(np.float32))
+    return np.asarray(analyse(samples[None], spec).values[0].numpy())
 
 
 def _active(target: np.ndarray) -> np.ndarray:
