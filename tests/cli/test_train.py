@@ -35,6 +35,9 @@ TINY = {
                "train=repairing", "train.task.inverter.n_iter=1", "train.plan.frames=40"),
     "istft": ("model=istft", "model.channels=8", "model.blocks=1", "model.expansion=16",
               "train=vocoding", "train.plan.frames=12"),
+    "wavenet": ("model=wavenet", "model.layers=2", "model.cycle=2", "model.residual_channels=8",
+                "model.gate_channels=8", "model.skip_channels=8", "model.order=8",
+                "train=likelihood", "train.plan.frames=12"),
 }  # fmt: skip
 SHORT = (
     "train.plan.steps=2",
@@ -153,10 +156,11 @@ def test_what_was_trained_inverts_pictures(run, painted, tmp_path):
     assert str(run) in json.dumps(report)
 
 
-def test_a_vocoder_is_trained_and_inverts_pictures(corpus, painted, tmp_path):
-    assert on_corpus(corpus, tmp_path / "run", "channel=stored", model="istft") == 0
-    words = ["invert", f"input={painted}", "inverter=istft", f"output={tmp_path / 'sound'}"]
-    assert main.run([*words, f"inverter.vocoder={tmp_path / 'run'}"]) == 0
+@pytest.mark.parametrize("model", ["istft", "wavenet"])
+def test_a_vocoder_is_trained_and_inverts_pictures(model, corpus, painted, tmp_path):
+    assert on_corpus(corpus, tmp_path / "run", "channel=stored", model=model) == 0
+    words = ["invert", f"input={painted}", f"inverter={model}", f"output={tmp_path / 'sound'}"]
+    assert main.run([*words, f"checkpoint={tmp_path / 'run'}"]) == 0
     assert len(list((tmp_path / "sound").glob("*.wav"))) == 3
 
 
