@@ -90,7 +90,7 @@ class RepairNet(nn.Module):
         x = functional.pixel_unshuffle((padded[:, None] - CENTRE_DB) / SCALE_DB, 2)
         x = self.enter(x.contiguous(memory_format=torch.channels_last)) + self.bin_bias
         skips = []
-        for fine, down in zip(self.fine, self.down, strict=False):
+        for fine, down in zip(self.fine[:-1], self.down, strict=True):
             x = fine(x)
             skips.append(x)
             x = down(x)
