@@ -33,8 +33,12 @@ LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
 TINY = {
     "repair": ("model=repair", "model.channels=4", "model.context=8", "model.context_blocks=1",
                "train=repairing", "train.task.inverter.n_iter=1", "train.plan.frames=40"),
-    "istft": ("model=istft", "model.channels=8", "model.blocks=1", "model.expansion=16",
+    "istft": ("model=istft", "model.channels=4", "model.context=8", "model.context_blocks=1",
               "train=vocoding", "train.plan.frames=12"),
+    "hifigan": ("model=hifigan_v2", "model.channels=16", "model.kernels=[3]",
+                "model.dilations=[[1]]", "train=adversarial", "train.plan.frames=32",
+                "train.task.adversarial_from=1", "train.task.discriminators.mpd.width=0.03",
+                "train.task.discriminators.mrd.width=0.1"),
     "wavenet": ("model=wavenet", "model.layers=2", "model.cycle=2", "model.residual_channels=8",
                 "model.gate_channels=8", "model.skip_channels=8", "model.order=8",
                 "train=likelihood", "train.plan.frames=12"),
@@ -156,7 +160,7 @@ def test_what_was_trained_inverts_pictures(run, painted, tmp_path):
     assert str(run) in json.dumps(report)
 
 
-@pytest.mark.parametrize("model", ["istft", "wavenet"])
+@pytest.mark.parametrize("model", ["istft", "hifigan", "wavenet"])
 def test_a_vocoder_is_trained_and_inverts_pictures(model, corpus, painted, tmp_path):
     assert on_corpus(corpus, tmp_path / "run", "channel=stored", model=model) == 0
     words = ["invert", f"input={painted}", f"inverter={model}", f"output={tmp_path / 'sound'}"]
@@ -267,8 +271,11 @@ def composed(*words: str) -> dict[str, Any]:
         ("experiment=painted train.pla.steps=3", "train.pla.steps; did you mean train.plan.steps?"),
         ("experiment=painted train.intit=x", "no key train.intit; did you mean train.init?"),
         ("experiment=repair_simulated train.task.weights.mel=1", "has no key train.task.weights.m"),
-        ("model=repair", "train=vocoding trains a Generator, and the model is a RepairNet"),
-        ("train=repairing", "train=repairing trains a RepairNet, and the model is a IstftNet"),
+        ("model=repair train=vocoding", "trains a Generator, and the model is a RepairNet"),
+        (
+            "model=wavenet",
+            "train=repairing trains a RepairNet or IstftNet, and the model is a Wave",
+        ),
         ("train.plan.steps=many", "train.plan.steps is 'many'; expected a whole number"),
         ("train.plan.steps=0", "train.plan.steps is 0; expected at least 1"),
         ("train.plan.workers=1000", "train.plan.workers is 1000; expected at most the"),

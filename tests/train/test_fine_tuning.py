@@ -20,9 +20,9 @@ from vocoder.train.training import initialise
 WEIGHTS = SoundWeights(convergence=1, log=1, loudness=1, mel=1, adversarial=1, features=1)
 
 
-def adversarial(spec: SpectrogramSpec = SPEC, seed: int = 0, blocks: int = 1) -> Objective:
+def adversarial(spec: SpectrogramSpec = SPEC, seed: int = 0, channels: int = 4) -> Objective:
     torch.manual_seed(seed)
-    model = IstftNet(spec, channels=8, blocks=blocks, expansion=16)
+    model = IstftNet(spec, channels=channels, context=8, context_blocks=1)
     judges = {"mpd": MultiPeriod(width=0.03, periods=[2])}
     objective = Vocoding(model, spec, WEIGHTS, judges, 0)
     for network in objective.networks().values():
@@ -49,8 +49,8 @@ def test_fine_tuning_begins_with_all_weights_the_discriminators_included(tmp_pat
 
 def test_fine_tuning_refuses_what_does_not_fit(tmp_path):
     source = written(adversarial(), tmp_path)
-    with pytest.raises(BadInput, match=r"another model than model= says \(blocks: 2 != 1\)"):
-        initialise(adversarial(blocks=2), source)
+    with pytest.raises(BadInput, match=r"another model than model= says \(channels: 5 != 4\)"):
+        initialise(adversarial(channels=5), source)
     with pytest.raises(BadInput, match=r"this training and .*\(hop_length: 128 != 256; fmax: 8000"):
         initialise(adversarial(replace(SPEC, hop_length=128, fmax=8000.0)), source)
     with pytest.raises(

@@ -84,7 +84,7 @@ def repair_net(spec: SpectrogramSpec = SPEC, seed: int = 0, channels: int = 4) -
 
 def istft_net(spec: SpectrogramSpec = SPEC, seed: int = 0) -> IstftNet:
     torch.manual_seed(seed)
-    return IstftNet(spec, channels=8, blocks=1, expansion=16)
+    return IstftNet(spec, channels=4, context=8, context_blocks=1)
 
 
 def shaken(network: Network, size: float = 0.05) -> Network:

@@ -1,4 +1,4 @@
-"""Networks and Griffin-Lim together: the picture repaired, a neural start, and refinement."""
+"""A network and Griffin-Lim together: the picture repaired, then phases found for it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from vocoder.errors import BadInput
 from vocoder.inverter.consistency import TINY, inconsistency_db
 from vocoder.inverter.contrast import with_contrast
 from vocoder.inverter.griffin_lim import GriffinLim
-from vocoder.inverter.retrieval import Pin
 from vocoder.inverter.weights import load_network
 from vocoder.model.features import from_db, to_db
-from vocoder.model.istft import IstftNet
 from vocoder.model.repair import RepairNet
 from vocoder.model.weights import AUTO, shipped_for
 from vocoder.spectrogram import Spectrogram
@@ -24,7 +22,7 @@ MAX_CONTRAST = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Hybrid(GriffinLim):
-    """Griffin-Lim on a repaired picture, from a neural start; each part can be left out.
+    """Griffin-Lim on a repaired picture, from the phases that the repair implies.
 
     With ``n_iter`` 0 the sound is the network's own; every iteration brings it nearer to the
     picture. True pictures are not repaired: what a sound can show (`inconsistency_db`) is left as
@@ -43,9 +41,6 @@ class Hybrid(GriffinLim):
         Repairs that are averaged; see `vocoder.model.repair.RepairNet.averaged`.
     contrast : float
         What the repaired picture is sharpened by; see `vocoder.inverter.contrast`.
-    vocoder : str or None
-        Weights of a `vocoder.model.istft.IstftNet`, likewise; ``None`` begins with the phases that
-        ``init`` gives.
     n_iter, momentum, init, refine_from, refine_every, block_frames, seed, device
         See `GriffinLim`.
 
@@ -60,7 +55,6 @@ class Hybrid(GriffinLim):
     inconsistent_db: float
     positions: int
     contrast: float
-    vocoder: str | None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,16 +80,11 @@ class Hybrid(GriffinLim):
         if source is None or block.admit is not None or (strength := self._strength(block)) == 0:
             return block
         network = load_network(source, RepairNet, spectrogram.spec, device)
-        # What the network sees around the block; whole strides, so that its grid stays the same.
-        stride, total = network.stride_frames, spectrogram.values.shape[2]
-        first = max(begin - network.reach_frames, 0) // stride * stride
-        last = min(end + network.reach_frames, total)
         with torch.inference_mode():
-            around = to_db(spectrogram.values[:, :, first:last].to(device), block.spec)
+            around, inner = seen_by(network, spectrogram, begin, end, device)
             repaired = network.averaged(around, self.positions)
             repaired = with_contrast(repaired, self.contrast, block.spec)
-            mended = torch.lerp(around, repaired, strength)
-            values = from_db(mended[:, :, begin - first : end - first], block.spec)
+            values = from_db(torch.lerp(around, repaired, strength)[:, :, inner], block.spec)
         return Spectrogram(values, block.spec, block.n_samples)
 
     def _strength(self, block: Spectrogram) -> float:
@@ -103,16 +92,22 @@ class Hybrid(GriffinLim):
         excess_db = inconsistency_db(block) - self.consistent_db
         return min(max(excess_db / max(self.inconsistent_db - self.consistent_db, TINY), 0.0), 1.0)
 
-    def _start(
-        self,
-        block: Spectrogram,
-        magnitude: Tensor,
-        generator: torch.Generator,
-        known: Tensor | None,
-    ) -> Tensor:
-        guess = super()._start(block, magnitude, generator, known)
-        if self.vocoder is None:
-            return guess
-        network = load_network(self.vocoder, IstftNet, block.spec, block.values.device)
-        with torch.inference_mode():
-            return Pin(known)(network.correct(block.values, guess))
+
+def seen_by(
+    network: RepairNet, spectrogram: Spectrogram, begin: int, end: int, device: torch.device
+) -> tuple[Tensor, slice]:
+    """What a network has to see for the frames ``begin`` to ``end`` to be as those of the whole.
+
+    Returns
+    -------
+    Tensor
+        Decibels, ``(batch, bins, frames)``.
+    slice
+        Where the wanted frames lie among these.
+    """
+    # Whole strides, so that the network's grid stays the same.
+    stride, total = network.stride_frames, spectrogram.values.shape[2]
+    first = max(begin - network.reach_frames, 0) // stride * stride
+    last = min(end + network.reach_frames, total)
+    decibels = to_db(spectrogram.values[:, :, first:last].to(device), spectrogram.spec)
+    return decibels, slice(begin - first, end - first)

@@ -91,7 +91,10 @@ def _step(linear: Tensor, residual: Tensor, spec: SpectrogramSpec) -> Tensor:
 
 
 def _magnitude(values: Tensor, spec: SpectrogramSpec) -> Tensor:
-    return values if spec.power == 1 else values.sqrt()
+    if spec.power == 1:
+        return values
+    some = values > 0  # the root's slope at zero is no number
+    return values.where(some, 1).sqrt().where(some, 0)
 
 
 @lru_cache(maxsize=8)

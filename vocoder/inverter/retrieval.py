@@ -132,7 +132,7 @@ class PhaseRetrieval(Inverter):
                 for which, end in zip(going_on, ends, strict=True)
             ]
             drawn = [generators[which] for which in going_on]
-            transform, counts = self._invert(blocks, drawn, known)
+            transform, counts = self.transform_of(blocks, drawn, known)
             signal = istft_to_padded(transform, spec, counts)
             # Frames at a cut lack their right neighbours: the next block does them again.
             settled = cut - lookahead
@@ -158,17 +158,7 @@ class PhaseRetrieval(Inverter):
         """The frames of one spectrogram to invert at once."""
         return spectrogram.frames(begin, end).to(device)
 
-    def _start(
-        self,
-        block: Spectrogram,
-        magnitude: Tensor,
-        generator: torch.Generator,
-        known: Tensor | None,
-    ) -> Tensor:
-        """A first complex STFT of one block, both ``(1, n_freqs, frames)``; see `initial_phase`."""
-        return initial_phase(magnitude, block.spec, self.init, generator, known)
-
-    def _invert(
+    def transform_of(
         self,
         blocks: Sequence[Spectrogram],
         generators: Sequence[torch.Generator],
@@ -181,7 +171,8 @@ class PhaseRetrieval(Inverter):
         for row, (block, generator) in enumerate(zip(blocks, generators, strict=True)):
             n_frames = block.values.shape[2]
             before = None if known is None else known[row : row + 1]
-            start = self._start(block, target.start[row : row + 1, :, :n_frames], generator, before)
+            magnitude = target.start[row : row + 1, :, :n_frames]
+            start = initial_phase(magnitude, block.spec, self.init, generator, before)
             starts.append(_filled(start, batch.values.shape[2]))
         transform = starts[0] if len(starts) == 1 else torch.cat([one.mT for one in starts]).mT
         return self.iterate(transform, target, batch.spec, Pin(known, counts)), counts

@@ -70,6 +70,14 @@ class HifiGan(Generator):
         dilations: list[list[int]],
     ) -> None:
         super().__init__(spec)
+        self.settings = {
+            "channels": channels,
+            "upsample_rates": upsample_rates,
+            "upsample_kernels": upsample_kernels,
+            "block": block,
+            "kernels": kernels,
+            "dilations": dilations,
+        }
         rates = _rates(upsample_rates, spec.hop_length)
         if upsample_kernels is None:
             upsample_kernels = [2 * rate + rate % 2 for rate in rates]

@@ -6,12 +6,14 @@ import torch
 from omegaconf import OmegaConf
 
 from vocoder.composition import build, conf_dir, load, options
+from vocoder.model.wavenet.draft import draft_of
 from vocoder.model.wavenet.network import WaveNet
 from vocoder.spectrogram import analyse
 
 MEL = load("spec", "mel256")
 CONFIGS = [name for name in options("model") if name.startswith("wavenet")]
 SMALL = {
+    "draft_iterations": 1,
     "bands": 4,
     "order": 8,
     "preemphasis": 0.0,
@@ -46,6 +48,11 @@ def louder(model, gain):
         for parameter in model.parameters():
             parameter.mul_(gain)
     return model
+
+
+def drafted(model, values):
+    """The draft of a picture, as the network hears it."""
+    return model.split(draft_of(values, model.spec, model.draft_iterations))
 
 
 def picture_of(samples, n_frames, spec=MEL):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.model.wavenet.networks import CONFIGS, MEL, configured, picture_of, small
+from tests.model.wavenet.networks import CONFIGS, MEL, configured, drafted, picture_of, small
 from vocoder.composition import load, options
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import Checkpoint, settings_of
@@ -23,7 +23,7 @@ def pair(speech):
 
 def forced(model, values, subbands):
     with torch.no_grad():
-        return model.teacher_forced(values, subbands).parameters
+        return model.teacher_forced(values, subbands, drafted(model, values)).parameters
 
 
 def test_steps_depend_on_those_before_as_far_as_they_should():
@@ -35,7 +35,8 @@ def test_steps_depend_on_those_before_as_far_as_they_should():
     subbands = 0.01 * torch.randn(1, 4, steps, generator=torch.Generator().manual_seed(1))
     subbands.requires_grad_()
     at = 1_000
-    model.teacher_forced(values, subbands).parameters[:, :, at].square().sum().backward()
+    forced = model.teacher_forced(values, subbands, drafted(model, values))
+    forced.parameters[:, :, at].square().sum().backward()
     assert subbands.grad is not None
     (seen,) = subbands.grad.abs().sum((0, 1)).nonzero(as_tuple=True)
     assert seen.tolist() == list(range(at - model.receptive_steps, at))
@@ -43,20 +44,41 @@ def test_steps_depend_on_those_before_as_far_as_they_should():
 
 def test_frames_reach_as_far_as_stated(pair):
     values, _ = pair
-    model = small()
-    per_frame = model.steps_per_frame
+    model = small(draft_iterations=None)
+    per_frame, reach = model.steps_per_frame, model.frame_net.reach_frames + 1
+    assert reach <= model.reach_frames
     subbands = torch.zeros(1, 4, values.shape[2] * per_frame)
     changed = values.clone()
     at = 20
     changed[:, :, at] *= 3
     moved = (forced(model, changed, subbands) - forced(model, values, subbands)).abs()
     moved = moved.amax((0, 1, 3))
-    begin = (at - model.reach_frames) * per_frame
+    begin = (at - reach) * per_frame
     assert moved[: begin + 1].max() == 0
     assert moved[begin + per_frame // 2 : (at + 1) * per_frame].min() > 0
     # Afterwards it goes on for as long as the stack remembers.
-    last = (at + model.reach_frames) * per_frame + model.receptive_steps
+    last = (at + reach) * per_frame + model.receptive_steps
     assert moved[last:].max() == 0
+
+
+@pytest.mark.parametrize("bands", [1, 4])
+def test_a_draft_reaches_as_far_as_stated(bands, pair):
+    values, _ = pair
+    model = small(bands=bands, order=0)
+    subbands = torch.zeros(1, bands, values.shape[2] * model.steps_per_frame)
+    draft = drafted(model, values)
+    changed, at = draft.clone(), 20 * model.steps_per_frame
+    changed[:, 0, at] += 0.1
+    with torch.no_grad():
+        one, other = (
+            model.teacher_forced(values, subbands, d).parameters for d in (draft, changed)
+        )
+    moved = (one - other).abs().amax((0, 1, 3))
+    first, last = (int(place) for place in moved.nonzero()[[0, -1], 0])
+    assert at - first == model.draft_net.reach_steps
+    assert last <= at + model.draft_net.reach_steps + model.receptive_steps
+    in_samples = bands * model.draft_net.reach_steps + model.bank.reach
+    assert in_samples <= (model.reach_frames - 1) * MEL.hop_length
 
 
 @pytest.mark.parametrize("kind", ["interpolation", "transposed"])
@@ -97,7 +119,7 @@ def test_the_loss_is_that_of_white_noise(bands, changes):
     linear = replace(load("spec", "linear512"), nyquist=True)
     values = analyse(noise, linear).values[:, :, :60]
     values = values.square().mean((1, 2), keepdim=True).sqrt().expand_as(values)
-    model = small(linear, bands=bands, order=0, **changes)
+    model = small(linear, bands=bands, order=0, draft_iterations=None, **changes)
     scales = 1 if "output" not in changes else None
     with torch.no_grad():
         model.last.weight.zero_()
@@ -163,7 +185,7 @@ def test_lower_bands_inform_higher_ones_of_the_same_step(pair):
     model = small()
     subbands = model.bank.split(sound)
     with torch.no_grad():
-        forced = model.teacher_forced(values, subbands)
+        forced = model.teacher_forced(values, subbands, drafted(model, values))
     shift = forced.from_lower_bands(forced.excitation)
     assert shift[:, 0].abs().max() == 0, "the lowest band has none below it"
     assert (shift[:, 1:].abs().amax(2) > 0).all()
@@ -194,6 +216,7 @@ def test_a_checkpoint_builds_the_same_network(pair):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"draft_iterations": -1}, "model.draft_iterations is -1; expected at least 0"),
         ({"bands": 0}, "model.bands is 0; expected at least 1"),
         ({"bands": 3}, "model.bands is 3, but a hop of 256 samples is no multiple"),
         ({"order": -1}, "model.order is -1; expected at least 0"),

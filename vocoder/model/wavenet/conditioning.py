@@ -1,4 +1,4 @@
-"""What the network knows of the spectrogram: computed once a frame, then spread over its steps."""
+"""What the network knows beforehand: of the spectrogram once a frame, of a draft every step."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from vocoder.errors import BadInput
 
 # Frames that a convolution sees on either side.
 SIDE_FRAMES = 1
+# Of the convolutions over a draft: together 124 steps on either side, 22 ms of four bands, about
+# half of a window of the spectrogram.
+DRAFT_TAPS, DRAFT_DILATIONS = 9, (1, 5, 25)
 UPSAMPLINGS = ("interpolation", "transposed")
 
 
@@ -47,6 +50,40 @@ class FrameNet(nn.Module):
             hidden = hidden + block(functional.gelu(hidden))
         projected: Tensor = self.last(functional.gelu(hidden).mT)
         return projected
+
+
+class DraftNet(nn.Module):
+    """A few dilated convolutions over the steps of a draft, which see what comes, too.
+
+    Parameters
+    ----------
+    bands, outputs : int
+        Of the draft, and channels of what comes out: what the stack's first layer is told.
+
+    Attributes
+    ----------
+    reach_steps : int
+        Steps on either side that a step depends on.
+    """
+
+    reach_steps = DRAFT_TAPS // 2 * sum(DRAFT_DILATIONS)
+
+    def __init__(self, bands: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Conv1d(inputs, outputs, DRAFT_TAPS, padding="same", dilation=dilation)
+            for inputs, dilation in zip((bands, outputs, outputs), DRAFT_DILATIONS, strict=True)
+        )
+        self.last = nn.Conv1d(outputs, outputs, 1)
+
+    def forward(self, draft: Tensor) -> Tensor:
+        """``(batch, bands, steps)``, in units of levels, to ``(batch, steps, outputs)``."""
+        first, *others = self.layers
+        hidden = first(draft)
+        for layer in others:
+            hidden = hidden + layer(functional.gelu(hidden))
+        told: Tensor = self.last(functional.gelu(hidden)).mT
+        return told
 
 
 class Upsampling(nn.Module):

@@ -10,6 +10,7 @@ from scipy.signal import lfilter
 from torch import Tensor, nn
 
 from vocoder.errors import BadInput
+from vocoder.model.wavenet.draft import Drafter
 from vocoder.model.wavenet.loop import Guide, State, Weights, run_steps
 from vocoder.model.wavenet.network import UNROLLED, WaveNet
 from vocoder.model.wavenet.output import MuLaw
@@ -46,9 +47,11 @@ class Speaker:
 
     @property
     def latency_samples(self) -> int:
-        """Samples that the sound lags behind the centre of the newest frame."""
-        spec = self.model.spec
-        lag: int = self.model.reach_frames * spec.hop_length + self.model.bank.reach
+        """Samples, at most, that the sound lags behind the centre of the newest frame."""
+        model = self.model
+        drafter = Drafter(model.spec, model.draft_iterations, 1)
+        frames = drafter.latency_frames + model.reach_frames
+        lag: int = frames * model.spec.hop_length + model.bank.reach
         return lag
 
     def stream(self, batch: int, *, seed: int, temperature: float) -> Stream:
@@ -59,9 +62,8 @@ class Speaker:
 class Stream:
     """Sounds that grow as their spectrograms do.
 
-    Sample 0 lies at the centre of the first frame. After ``n`` frames, ``n - reach_frames`` hops
-    of sound are there, less half a filter of the bank (`Speaker.latency_samples`); frames and
-    sound that are done with are forgotten.
+    Sample 0 lies at the centre of the first frame. The sound lags behind the frames by
+    `Speaker.latency_samples` at most; frames and sound that are done with are forgotten.
 
     Parameters
     ----------
@@ -96,8 +98,10 @@ class Stream:
         )
         self._joiner = Joiner(bank, batch)
         self._filter_state = _zeros(batch, 1)
+        self._drafter = Drafter(self._model.spec, self._model.draft_iterations, batch)
         self._frames = torch.zeros(batch, self._model.spec.bins, 0)
-        self._first = 0  # number of the first frame kept
+        self._draft = torch.zeros(batch, 0)
+        self._first = 0  # number of the first frame kept, and of the draft's
         self._done = 0  # frames whose steps are done
 
     def push(self, values: Tensor, progress: Callable[[int], None] | None = None) -> Tensor:
@@ -115,12 +119,15 @@ class Stream:
         Tensor
             ``(batch, samples)``, float32, on the CPU.
         """
-        self._frames = torch.cat([self._frames, values.detach().cpu()], dim=2)
-        end = self._first + self._frames.shape[2] - self._model.reach_frames
-        return self._advance(end, progress)
+        values = values.detach().cpu()
+        self._frames = torch.cat([self._frames, values], dim=2)
+        self._draft = torch.cat([self._draft, self._drafter.push(values)], dim=1)
+        drafted = self._draft.shape[1] // self._model.spec.hop_length
+        return self._advance(self._first + drafted - self._model.reach_frames, progress)
 
     def finish(self, progress: Callable[[int], None] | None = None) -> Tensor:
         """The rest of the sound, to ``frames * hop_length`` samples in all."""
+        self._draft = torch.cat([self._draft, self._drafter.finish()], dim=1)
         sound = self._advance(self._first + self._frames.shape[2], progress)
         return torch.cat([sound, self._deemphasise(self._joiner.finish())], dim=1)
 
@@ -135,6 +142,8 @@ class Stream:
             pieces.append(self._deemphasise(self._joiner.push(subbands)))
             kept = max(self._done - self._model.reach_frames, self._first)
             self._frames = self._frames[:, :, kept - self._first :].clone()
+            hop = self._model.spec.hop_length
+            self._draft = self._draft[:, (kept - self._first) * hop :].clone()
             self._first = kept
         return torch.cat(pieces, dim=1)
 
@@ -145,17 +154,10 @@ class Stream:
         run_steps(self._speaker.weights, self._state, guide, begin, uniform, self._temperature, out)
         return torch.from_numpy(out).mT.contiguous()
 
-    @torch.inference_mode()
     def _guide(self, begin: int, end: int) -> Guide:
-        """What frames ``begin`` to ``end`` say, each as the whole spectrogram would have it."""
-        first = max(begin - self._model.reach_frames, self._first)
-        last = min(end + self._model.reach_frames, self._first + self._frames.shape[2])
-        return guide_from(
-            self._model,
-            self._frames[:, :, first - self._first : last - self._first],
-            begin - first,
-            end - first,
-        )
+        """What is known of frames ``begin`` to ``end``."""
+        begin, end = begin - self._first, end - self._first
+        return guide_from(self._model, self._frames, self._draft, begin, end)
 
     def _draw(self, end: int) -> np.ndarray:
         steps = (end - self._done) * self._model.steps_per_frame
@@ -177,17 +179,36 @@ class Stream:
 
 
 @torch.inference_mode()
-def guide_from(model: WaveNet, values: Tensor, begin: int, end: int) -> Guide:
-    """What frames ``begin`` to ``end`` of ``(batch, bins, frames)`` say to the loop."""
-    prediction, blocks = (
-        model.predict(values),
-        slice(BLOCKS_PER_FRAME * begin, BLOCKS_PER_FRAME * end),
+def guide_from(model: WaveNet, values: Tensor, draft: Tensor, begin: int, end: int) -> Guide:
+    """What a spectrogram and its draft say to the loop, each frame as all of them would have it.
+
+    Parameters
+    ----------
+    model : WaveNet
+    values : Tensor
+        ``(batch, bins, frames)``.
+    draft : Tensor
+        ``(batch, samples)`` from the centre of the first frame on.
+    begin, end : int
+        The frames to come; around them as many as are there and the network reaches are read.
+    """
+    first = max(begin - model.reach_frames, 0)
+    last = min(end + model.reach_frames, values.shape[2])
+    near, hop = values[:, :, first:last], model.spec.hop_length
+    prediction = model.predict(near)
+    bands, told = model.tell(prediction, model.split(draft[:, first * hop : last * hop]))
+    frames = slice(begin - first, end - first)
+    blocks, steps = (
+        slice(each * frames.start, each * frames.stop)
+        for each in (BLOCKS_PER_FRAME, model.steps_per_frame)
     )
     return Guide(
-        condition=_array(model.condition(values)[:, begin : end + 1]),
+        condition=_array(model.condition(near)[:, frames.start : frames.stop + 1]),
         coefficients=_array(prediction.coefficients[:, blocks].flip(3)),
         scale=_array(prediction.scale[:, blocks]),
         level=_array(prediction.level[:, blocks]),
+        draft=_array(bands.mT[:, steps]),
+        told=_array(told[:, steps]),
     )
 
 

@@ -53,7 +53,8 @@ class State(NamedTuple):
     """What goes on from one step to the next, of every item of a batch."""
 
     rings: np.ndarray  # (batch, sum of dilations, residual): inputs of each layer
-    history: np.ndarray  # (batch, bands, 2 * order): the latest values, twice, so that they adjoin
+    # The latest differences from the draft, twice, so that they adjoin: (batch, bands, 2 * order).
+    history: np.ndarray
     value: np.ndarray  # (batch, bands): the latest
     excitation: np.ndarray  # (batch, bands): the latest, in units of its scale
 
@@ -65,6 +66,8 @@ class Guide(NamedTuple):
     coefficients: np.ndarray  # (batch, blocks, bands, order): the last belongs to the step before
     scale: np.ndarray  # (batch, blocks, bands)
     level: np.ndarray  # (batch, blocks, bands)
+    draft: np.ndarray  # (batch, steps, bands)
+    told: np.ndarray  # (batch, steps, residual): what the first layer is told of the draft
 
 
 def _lambert(depth: int) -> tuple[list[float], list[float]]:
@@ -245,17 +248,18 @@ def run_steps(
             for k in range(bands):
                 level = guide.level[item, block, k]
                 bound = np.float32(CREST) * level
-                ahead = np.float32(0)
+                off = np.float32(0)
                 for i in range(order):
-                    ahead += guide.coefficients[item, block, k, i] * history[k, ring_at + i]
-                predicted[k] = min(max(ahead, -bound), bound)
+                    off += guide.coefficients[item, block, k, i] * history[k, ring_at + i]
+                predicted[k] = guide.draft[item, step, k] + min(max(off, -bound), bound)
                 level = max(level, floor)
                 seen[k] = np.arcsinh(excitation[k])
                 relative = value[k] / level
                 seen[bands + k] = min(max(relative, np.float32(-CREST)), np.float32(CREST))
                 seen[2 * bands + k] = predicted[k] / level
 
-            hidden[:] = weights.first_bias
+            for j in range(residual):
+                hidden[j] = weights.first_bias[j] + guide.told[item, step, j]
             _add_product(hidden, weights.first, seen)
             total[:] = 0
             offset = 0
@@ -309,8 +313,9 @@ def run_steps(
                 value[k] = min(max(predicted[k] + scale * about, -bound), bound)
                 out[item, step, k] = value[k]
                 if order:
-                    history[k, ring_at] = value[k]
-                    history[k, ring_at + order] = value[k]
+                    off = value[k] - guide.draft[item, step, k]
+                    history[k, ring_at] = off
+                    history[k, ring_at + order] = off
             for k in range(bands):  # what was cut off was no excitation
                 scale = guide.scale[item, block, k]
                 if scale > floor and predicted[k] + scale * excitation[k] != value[k]:

@@ -1,4 +1,4 @@
-"""WaveNet: the next samples from those before and the spectrogram, one gated layer on another."""
+"""WaveNet: the next samples from those before, the spectrogram, and a draft of the sound."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from vocoder.errors import BadInput
 from vocoder.model.features import features
-from vocoder.model.wavenet.conditioning import FrameNet, Upsampling
+from vocoder.model.wavenet.conditioning import DraftNet, FrameNet, Upsampling
+from vocoder.model.wavenet.draft import draft_of, rephased
 from vocoder.model.wavenet.output import LIMIT, Output, output_of
 from vocoder.model.wavenet.pqmf import FilterBank
 from vocoder.model.wavenet.prediction import (
@@ -37,12 +38,16 @@ class WaveNet(nn.Module):
     """A dilated causal gated residual stack over the bands of a signal.
 
     Van den Oord et al., "WaveNet: a generative model for raw audio", 2016. Every step emits a
-    sample of each band. The network says how the sample lies about what linear prediction makes
-    of the picture and the band's past, in units of what that usually leaves over.
+    sample of each band. The network says how the sample lies about that of a draft, a sound made
+    of the picture alone (`vocoder.model.wavenet.draft`), and about what linear prediction makes of
+    how the band has been off it until now; in units of what that usually leaves over.
 
     Parameters
     ----------
     spec : SpectrogramSpec
+    draft_iterations : int or None
+        Of Griffin-Lim, for the draft; 0 has integrated phases only. ``None`` does without a draft:
+        the network then finds all phases itself, as in the paper, which takes days to learn.
     bands : int
         Of the filter bank: a step emits as many samples. 1 is the plain WaveNet.
     order : int
@@ -68,7 +73,7 @@ class WaveNet(nn.Module):
         The arguments but for the spec.
     steps_per_frame : int
     reach_frames : int
-        Frames on either side of its own that a step is conditioned on.
+        Frames on either side of its own, and of the draft, that a step is conditioned on.
     receptive_steps : int
         Steps before it that a step is conditioned on through the stack.
 
@@ -82,6 +87,7 @@ class WaveNet(nn.Module):
         self,
         spec: SpectrogramSpec,
         *,
+        draft_iterations: int | None,
         bands: int,
         order: int,
         preemphasis: float,
@@ -110,6 +116,8 @@ class WaveNet(nn.Module):
             ("skip_channels", skip_channels),
         ):
             _require(value >= 1 and value % UNROLLED == 0, name, value, f"a multiple of {UNROLLED}")
+        if draft_iterations is not None:
+            _require(draft_iterations >= 0, "draft_iterations", draft_iterations, "at least 0")
         _require(order >= 0, "order", order, "at least 0")
         _require(condition_blocks >= 0, "condition_blocks", condition_blocks, "at least 0")
         _require(0 <= preemphasis < 1, "preemphasis", preemphasis, "0 to below 1")
@@ -120,6 +128,7 @@ class WaveNet(nn.Module):
                 f"of {BLOCKS_PER_FRAME} blocks of that; choose a smaller power of 2"
             )
         self.settings: dict[str, Any] = {
+            "draft_iterations": draft_iterations,
             "bands": bands,
             "order": order,
             "preemphasis": preemphasis,
@@ -135,6 +144,7 @@ class WaveNet(nn.Module):
             "upsampling": upsampling,
         }
         self.spec, self.order, self.preemphasis = spec, order, preemphasis
+        self.draft_iterations = draft_iterations
         self.bank = FilterBank(bands)
         self.output: Output = output_of(output, components)
         self.steps_per_frame = spec.hop_length // bands
@@ -148,9 +158,13 @@ class WaveNet(nn.Module):
             condition_blocks,
             layers * 2 * gate_channels + skip_channels,
         )
-        self.reach_frames = self.frame_net.reach_frames + 1  # the upsampling's next frame
         self.upsampling = Upsampling(upsampling, self.steps_per_frame)
         self.first = weight_norm(nn.Linear(INPUTS_PER_BAND * bands, residual_channels))
+        self.draft_net = DraftNet(bands, residual_channels)
+        reach_samples = self.bank.reach + bands * self.draft_net.reach_steps + 1  # emphasis: one
+        drafted_frames = -(-reach_samples // spec.hop_length)
+        # One more: the upsampling's next frame.
+        self.reach_frames = max(self.frame_net.reach_frames, drafted_frames) + 1
         self.gates = nn.ModuleList(
             weight_norm(nn.Linear(2 * residual_channels, 2 * gate_channels, bias=False))
             for _ in self.dilations
@@ -173,7 +187,9 @@ class WaveNet(nn.Module):
         values : Tensor
             ``(batch, bins, frames)`` in the spec's units.
         samples : Tensor
-            ``(batch, frames * hop_length)``, -1 to 1; from the centre of the first frame on.
+            ``(batch, frames * hop_length)``, -1 to 1; from the centre of the first frame on. With
+            a draft, it's their likelihood once they have its phases
+            (`vocoder.model.wavenet.draft.rephased`).
 
         Returns
         -------
@@ -181,9 +197,10 @@ class WaveNet(nn.Module):
             ``(batch, bands, steps)``: natural logarithm of the density of each band's values, not a
             number where the picture is silent and nothing is drawn.
         """
-        before = torch.cat([samples[:, :1], samples[:, :-1]], dim=1)
-        emphasised = samples - self.preemphasis * before
-        forced = self.teacher_forced(values, self.bank.split(emphasised))
+        draft = draft_of(values, self.spec, self.draft_iterations)
+        if self.draft_iterations is not None:
+            samples = rephased(samples, draft, self.spec)
+        forced = self.teacher_forced(values, self.split(samples), self.split(draft))
         about = forced.excitation - forced.from_lower_bands(forced.excitation)
         density: Tensor = self.output.log_density(forced.parameters, about) - forced.scale.log()
         return torch.where(forced.sounds, density, torch.nan)
@@ -199,19 +216,25 @@ class WaveNet(nn.Module):
         total: Tensor = likelihood.where(counted, 0).sum()
         return -total / counted.sum().clamp(min=1)
 
-    def teacher_forced(self, values: Tensor, subbands: Tensor) -> Forced:
+    def split(self, samples: Tensor) -> Tensor:
+        """``(batch, samples)`` as the network hears them: ``(batch, bands, steps)``."""
+        before = torch.cat([samples[:, :1], samples[:, :-1]], dim=1)
+        return self.bank.split(samples - self.preemphasis * before)
+
+    def teacher_forced(self, values: Tensor, subbands: Tensor, draft: Tensor) -> Forced:
         """All steps at once, each given the true ones before it.
 
         Parameters
         ----------
         values : Tensor
             ``(batch, bins, frames)``.
-        subbands : Tensor
-            ``(batch, bands, frames * steps_per_frame)``.
+        subbands, draft : Tensor
+            ``(batch, bands, frames * steps_per_frame)``: the true ones, and those of the draft.
         """
         prediction = self.predict(values)
         steps = subbands.shape[2]
-        predicted = prediction.predict(subbands)
+        draft, told = self.tell(prediction, draft)
+        predicted = draft + prediction.predict(subbands - draft)
         scale = prediction.at_steps(prediction.scale, steps)
         level = prediction.at_steps(prediction.level, steps).clamp(min=SILENCE)
         sounds = scale > SILENCE
@@ -220,7 +243,7 @@ class WaveNet(nn.Module):
         # At its beginning a step knows its scale, its prediction, and the values before.
         value = (_before(subbands) / level).clamp(-CREST, CREST)
         seen = torch.cat([_before(excitation.asinh()), value, predicted / level], dim=1)
-        raw = self._stack(seen.mT, self.condition(values))
+        raw = self._stack(seen.mT, told, self.condition(values))
         bands = self.bank.bands
         parameters, mixing = torch.split(
             raw, [bands * self.output.size, self.pairs.shape[1]], dim=2
@@ -235,6 +258,15 @@ class WaveNet(nn.Module):
             sounds,
             excitation.clamp(-LIMIT, LIMIT),
         )
+
+    def tell(self, prediction: Prediction, draft: Tensor) -> tuple[Tensor, Tensor]:
+        """A draft no louder than its picture allows, and what the first layer is told of it.
+
+        ``(batch, bands, steps)`` and ``(batch, steps, residual_channels)``.
+        """
+        draft = prediction.bounded(draft)
+        level = prediction.at_steps(prediction.level, draft.shape[2]).clamp(min=SILENCE)
+        return draft, self.draft_net(draft / level)
 
     def predict(self, values: Tensor) -> Prediction:
         """Linear prediction of every frame; the last goes on as it is."""
@@ -259,10 +291,10 @@ class WaveNet(nn.Module):
         twin.load_state_dict({name: attrgetter(name)(self) for name in twin.state_dict()})
         return twin
 
-    def _stack(self, seen: Tensor, condition: Tensor) -> Tensor:
+    def _stack(self, seen: Tensor, told: Tensor, condition: Tensor) -> Tensor:
         """``(batch, steps, inputs)`` to the parameters of densities, ``(batch, steps, …)``."""
         # In half precision the sums and the densities stay whole: they tell small differences.
-        hidden: Tensor = self.first(seen).float()
+        hidden: Tensor = (self.first(seen) + told).float()
         skip_channels = self.last.in_features
         total = hidden.new_zeros(*hidden.shape[:2], skip_channels)
         sizes = [2 * self.gate_channels] * len(self.dilations) + [skip_channels]

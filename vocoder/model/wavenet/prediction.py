@@ -58,6 +58,11 @@ class Prediction:
         """``(batch, blocks, bands)`` to ``(batch, bands, steps)``."""
         return tensor.repeat_interleave(steps // tensor.shape[1], dim=1).mT
 
+    def bounded(self, subbands: Tensor) -> Tensor:
+        """``(batch, bands, steps)``, no further out than `CREST` allows."""
+        bound = CREST * self.at_steps(self.level, subbands.shape[2])
+        return subbands.clamp(-bound, bound)
+
     def predict(self, subbands: Tensor) -> Tensor:
         """Predict every step of ``(batch, bands, steps)`` from those before it."""
         batch, bands, steps = subbands.shape
@@ -67,8 +72,7 @@ class Prediction:
         past = functional.pad(subbands, (order, -1)).unfold(2, order, 1).flip(3)
         past = past.reshape(batch, bands, blocks, steps // blocks, order)
         predicted = torch.einsum("bkfso,bfko->bkfs", past, self.coefficients)
-        bound = CREST * self.at_steps(self.level, steps)
-        return predicted.reshape(batch, bands, steps).clamp(-bound, bound)
+        return self.bounded(predicted.reshape(batch, bands, steps))
 
 
 @torch.no_grad()

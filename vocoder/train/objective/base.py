@@ -108,7 +108,9 @@ class Task(ABC):
         """
 
 
-def require_kind(model: nn.Module, kind: type[nn.Module], task: str) -> None:
+def require_kind(
+    model: nn.Module, kind: type[nn.Module] | tuple[type[nn.Module], ...], task: str
+) -> None:
     """Refuse a model that a task cannot train.
 
     Raises
@@ -116,8 +118,10 @@ def require_kind(model: nn.Module, kind: type[nn.Module], task: str) -> None:
     BadInput
     """
     if not isinstance(model, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        named = " or ".join(one.__name__ for one in kinds)
         raise BadInput(
-            f"train={task} trains a {kind.__name__}, and the model is a {type(model).__name__}; "
+            f"train={task} trains a {named}, and the model is a {type(model).__name__}; "
             "choose another model= or train="
         )
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
 from vocoder.model.features import to_db
+from vocoder.model.istft import IstftNet
 from vocoder.model.repair import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram
@@ -52,7 +53,7 @@ class Repairing(Objective):
 
     Parameters
     ----------
-    model : RepairNet
+    model : RepairNet or IstftNet
     spec : SpectrogramSpec
     weights : PictureWeights
     quantile : float
@@ -68,7 +69,7 @@ class Repairing(Objective):
 
     def __init__(
         self,
-        model: RepairNet,
+        model: RepairNet | IstftNet,
         spec: SpectrogramSpec,
         weights: PictureWeights,
         quantile: float,
@@ -80,14 +81,21 @@ class Repairing(Objective):
         self._weights, self._quantile, self._inverter = vars(weights), quantile, inverter
 
     def losses(self, turn: str, batch: Batch, step: int) -> dict[str, Tensor]:
-        repaired = self.model(to_db(batch.damaged, self.spec))
+        repaired = _repair_of(self.model)(to_db(batch.damaged, self.spec))
         true = to_db(batch.true, self.spec)
         return weighted(picture_losses(repaired, true, self.spec, self._quantile), self._weights)
 
     def render(self, model: nn.Module, values: Tensor) -> Tensor:
-        if not isinstance(model, RepairNet):
-            raise TypeError(f"{type(model).__name__} repairs no pictures")
-        return self._inverter(Spectrogram(model.repair(values).cpu(), self.spec))
+        repaired = _repair_of(model).repair(values)
+        return self._inverter(Spectrogram(repaired.cpu(), self.spec))
+
+
+def _repair_of(model: nn.Module) -> RepairNet:
+    if isinstance(model, IstftNet):
+        return model.repair
+    if not isinstance(model, RepairNet):
+        raise TypeError(f"{type(model).__name__} repairs no pictures")
+    return model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,5 +107,7 @@ class RepairingTask(Task):
     inverter: Inverter
 
     def objective(self, model: nn.Module, spec: SpectrogramSpec) -> Objective:
-        require_kind(model, RepairNet, "repairing")
-        return Repairing(cast(RepairNet, model), spec, self.weights, self.quantile, self.inverter)
+        require_kind(model, (RepairNet, IstftNet), "repairing")
+        return Repairing(
+            cast(RepairNet | IstftNet, model), spec, self.weights, self.quantile, self.inverter
+        )
