@@ -204,6 +204,30 @@ def test_several_kinds_of_data_are_mixed_as_asked(given):
     assert mixed.record["all"]["painted"] == mixed.record["some"]["painted"]
 
 
+def test_what_one_part_validates_on_no_other_learns_from(given):
+    """Though the lines are named otherwise there: by their file instead of the utterance."""
+    clips = [f"{name.replace('__', '/', 1)}.flac" for name in LINES]
+    kept = ("stem", "utterance", "start_frame", "frames", "total_frames", "gain_db")
+    rows = [",".join([*kept, "source", "split"])]
+    old = (given / "manifest.csv").read_text().splitlines()
+    columns = old[0].split(",")
+    for line in old[1:]:
+        row = dict(zip(columns, line.split(","), strict=True))
+        source = clips[LINES.index(row["utterance"])]
+        rows.append(",".join([*(row[name] for name in kept), source, "train"]))
+    other = Path(shutil.copytree(given, given.parent / "other"))
+    (other / "manifest.csv").write_text("\n".join(rows) + "\n")
+    parts = {"one": data(given), "other": data(other, validation_share=0.67)}
+    mixed = Mixed(parts=parts, shares={"one": 1, "other": 1}).materials(SPEC, NOISE, 1)
+    held = {line for source in mixed.validation for line in source.lines}
+    assert [len(source.lines) for source in mixed.validation] == [1, 2] and len(held) == 2
+    assert [len(s.lines) for s in parts["one"].materials(SPEC, NOISE, 1).train] == [2, 2]
+    for source in mixed.train:
+        assert len(source.lines) == len(source.total_frames) == 1 and not held & set(source.lines)
+        piece = source.piece(0, 0, 40, np.random.default_rng(0))
+        assert piece.true.shape == (256, 40) and piece.true.any()
+
+
 def test_material_is_refused_where_it_is_too_little(given):
     for name in LINES[1:]:
         (given / f"reference/{name}.flac").unlink()

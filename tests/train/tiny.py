@@ -44,6 +44,10 @@ class Clips:
     def lengths(self) -> Sequence[int]:
         return [sound.size for sound in self._sounds]
 
+    @property
+    def lines(self) -> Sequence[str]:
+        return [str(number) for number in range(len(self._sounds))]
+
     def read(self, index: int, start: int, samples: int) -> np.ndarray:
         assert start >= 0 and start + samples <= self._sounds[index].size, "beyond the recording"
         return self._sounds[index][start : start + samples]

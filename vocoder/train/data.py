@@ -17,7 +17,7 @@ from vocoder.image.codec.base import Codec
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.channel.base import Channel
 from vocoder.train.corpus.corpus import CorpusFolder
-from vocoder.train.examples import Simulated, Source
+from vocoder.train.examples import Simulated, Source, Subset
 from vocoder.train.painted import PaintedPairs, Pair, PairSounds, read_pairs
 
 
@@ -182,7 +182,7 @@ class Painted(Data):
 
 @dataclass(frozen=True, kw_only=True)
 class Mixed(Data):
-    """Several kinds of data at once.
+    """Several kinds of data at once. What one of them validates on, none of them learns from.
 
     Parameters
     ----------
@@ -208,9 +208,12 @@ class Mixed(Data):
 
     def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
         opened = {name: part.materials(spec, channel, seed) for name, part in self.parts.items()}
+        validation = [source for one in opened.values() for source in one.validation]
+        held = {line for source in validation for line in source.lines}
+        train = [_without(held, source) for one in opened.values() for source in one.train]
         return Materials(
-            train=[source for one in opened.values() for source in one.train],
-            validation=[source for one in opened.values() for source in one.validation],
+            train=train,
+            validation=validation,
             weights=[
                 self.shares[name] * weight / sum(one.weights)
                 for name, one in opened.items()
@@ -219,6 +222,17 @@ class Mixed(Data):
             record={name: one.record for name, one in opened.items()},
             notes=[note for one in opened.values() for note in one.notes],
         )
+
+
+def _without(held: set[str], source: Source) -> Source:
+    """A source but for what it has of some lines."""
+    kept = [i for i, line in enumerate(source.lines) if line not in held]
+    if not kept:
+        raise BadInput(
+            f"another part of the data validates on all {len(source.lines)} lines of one; give "
+            "more lines, or other parts"
+        )
+    return source if len(kept) == len(source.lines) else Subset(source, kept)
 
 
 def _digest(pairs: Sequence[Pair]) -> str:

@@ -47,9 +47,18 @@ class Example:
 
 
 class Source(ABC):
-    """Where examples come from."""
+    """Where examples come from.
+
+    Attributes
+    ----------
+    spec : SpectrogramSpec
+    lines : sequence of str
+        For each utterance the recording that it is of, ``folder/name`` without a suffix: the same
+        in all sources of one line.
+    """
 
     spec: SpectrogramSpec
+    lines: Sequence[str]
 
     @property
     @abstractmethod
@@ -72,6 +81,10 @@ class Sounds(Protocol):
     def lengths(self) -> Sequence[int]:
         """Samples of each."""
 
+    @property
+    def lines(self) -> Sequence[str]:
+        """As `Source.lines`."""
+
     def read(self, index: int, start: int, samples: int) -> np.ndarray:
         """A stretch of one, float32."""
 
@@ -88,7 +101,7 @@ class Simulated(Source):
     """
 
     def __init__(self, sounds: Sounds, spec: SpectrogramSpec, channel: Channel) -> None:
-        self.spec = spec
+        self.spec, self.lines = spec, sounds.lines
         self._sounds, self._channel = sounds, channel
         self._frames = [spec.n_frames(length) for length in sounds.lengths]
 
@@ -106,6 +119,29 @@ class Simulated(Source):
         decibels = to_db(torch.from_numpy(true), spec).numpy()
         damaged = from_db(torch.from_numpy(self._channel(decibels, spec, rng)), spec).numpy()
         return Example(damaged, true, sound)
+
+
+class Subset(Source):
+    """Some utterances of a source.
+
+    Parameters
+    ----------
+    source : Source
+    utterances : sequence of int
+    """
+
+    def __init__(self, source: Source, utterances: Sequence[int]) -> None:
+        self.spec = source.spec
+        self.lines = [source.lines[i] for i in utterances]
+        self._source, self._utterances = source, utterances
+        self._frames = [source.total_frames[i] for i in utterances]
+
+    @property
+    def total_frames(self) -> Sequence[int]:
+        return self._frames
+
+    def piece(self, utterance: int, begin: int, frames: int, rng: np.random.Generator) -> Example:
+        return self._source.piece(self._utterances[utterance], begin, frames, rng)
 
 
 def sound_and_picture(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
@@ -36,6 +36,9 @@ class Pair:
     Parameters
     ----------
     name : str
+    line : str
+        The recording, as `vocoder.train.examples.Source.lines`: what the manifest says it was made
+        of, or the name.
     decibels : ndarray
         ``(bins, frames)``, float16: the painted picture as `vocoder.model.features.to_db`.
     sound : ndarray
@@ -43,6 +46,7 @@ class Pair:
     """
 
     name: str
+    line: str
     decibels: np.ndarray
     sound: np.ndarray
 
@@ -143,7 +147,9 @@ def _pair(
         raise BadInput(f"the picture lies {shift:+d} frames from the recording")
     loud = true > true.max() - LOUD_RANGE_DB
     level_db = float((painted[loud] - true[loud]).mean())
-    return Pair(name, painted.astype(np.float16), sound), level_db
+    source = utterance.tiles[0][0].source or name.replace("__", "/")
+    line = source.removesuffix(PurePosixPath(source).suffix)
+    return Pair(name, line, painted.astype(np.float16), sound), level_db
 
 
 def best_shift(painted: np.ndarray, true: np.ndarray) -> int:
@@ -175,6 +181,11 @@ class PairSounds:
         """Samples of each."""
         return [pair.sound.size for pair in self._pairs]
 
+    @property
+    def lines(self) -> Sequence[str]:
+        """Which recordings they are."""
+        return [pair.line for pair in self._pairs]
+
     def read(self, index: int, start: int, samples: int) -> np.ndarray:
         """A stretch of one, float32."""
         return self._pairs[index].sound[start : start + samples]
@@ -190,7 +201,7 @@ class PaintedPairs(Source):
     """
 
     def __init__(self, pairs: Sequence[Pair], spec: SpectrogramSpec) -> None:
-        self.spec = spec
+        self.spec, self.lines = spec, [pair.line for pair in pairs]
         self._pairs = pairs
         self._frames = [pair.decibels.shape[1] for pair in pairs]
 

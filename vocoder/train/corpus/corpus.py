@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,11 @@ class Corpus:
     def lengths(self) -> list[int]:
         """Samples of each clip."""
         return [clip.samples for clip in self.clips]
+
+    @property
+    def lines(self) -> list[str]:
+        """The file of each clip, without its suffix."""
+        return [clip.path.removesuffix(PurePosixPath(clip.path).suffix) for clip in self.clips]
 
     @property
     def seconds(self) -> float:
