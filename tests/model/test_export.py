@@ -13,14 +13,16 @@ from torch import Tensor, nn
 from recipes import export_model, import_hifigan
 from tests.model.shapes import MEL, ODD, fields, hifigan
 from tests.model.test_original_hifigan import V3, original_weights
+from tests.train.tiny import istft_net, shaken
 from vocoder.composition import load
 from vocoder.errors import BadInput
+from vocoder.inverter.magnitude import mel_to_linear
 from vocoder.model.checkpoint import Checkpoint
 from vocoder.model.features import features
 from vocoder.model.generator import Generator
 from vocoder.model.interchange.export import METADATA, export
 from vocoder.model.interchange.real_istft import RealStft
-from vocoder.spectrogram import istft_to_padded, stft_of_padded
+from vocoder.spectrogram import Spectrogram, istft_to_padded, stft_of_padded
 
 SMALL = {"channels": 16, "kernels": [3, 5], "dilations": [[1, 3], [1, 2]]}
 SIZES = [(1, 1), (1, 2), (3, 40), (2, 16)]
@@ -68,6 +70,33 @@ def test_onnxruntime_agrees(name, tmp_path):
     noted = session.get_modelmeta().custom_metadata_map
     assert json.loads(noted["vocoder.spec"]) == model.spec.to_dict()
     assert int(noted["vocoder.first_sample"]) == model.first_sample
+
+
+def test_an_istft_net_is_exported_with_its_phases_as_an_input(tmp_path):
+    """Called once for the magnitudes and again with the phases that they imply."""
+    model, path = shaken(istft_net()).eval(), tmp_path / "istft.onnx"
+    export(model, path, overwrite=False)
+    session = onnxruntime.InferenceSession(path)
+    for batch, frames in [(1, 16), (3, 48)]:
+        values = torch.rand(batch, 256, frames, generator=torch.Generator().manual_seed(0)) * 10
+        with torch.inference_mode():
+            magnitude = mel_to_linear(Spectrogram(model.repair.repair(values), model.spec))
+            phases = model.phases(magnitude)
+            wanted = model.sound(magnitude, phases)
+        given = {"spectrogram": values.numpy(), "phase": phases.angle().numpy()}
+        (shown,) = session.run(["magnitude"], {**given, "phase": 0 * given["phase"]})
+        assert abs(shown - magnitude.numpy()).max() < 1e-4 * float(magnitude.max())
+        found, _ = session.run(["samples", "magnitude"], given)
+        assert found.shape == (batch, frames * 256)
+        assert abs(found - wanted.numpy()).max() < 1e-4 * float(wanted.abs().max())
+    exported = torch.export.load(_program(model, tmp_path)).module()
+    again, _ = exported(values, phases.angle())
+    assert (again - wanted).abs().max() < 1e-4 * float(wanted.abs().max())
+
+
+def _program(model, folder):
+    export(model, folder / "istft.pt2", overwrite=False)
+    return folder / "istft.pt2"
 
 
 def test_a_program_runs_where_this_package_is_not(tmp_path):

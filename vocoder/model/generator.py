@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,17 +23,24 @@ class Generator(nn.Module, ABC):
 
     Attributes
     ----------
+    inputs, outputs : sequence of str
+        Names of what an exported model takes and gives.
     first_sample : int
         Where the first sample of the output lies, counted from the centre of the first frame.
     reach_frames : int
         Frames on either side of its own that a sample depends on. Chunks with that many frames
         around them give what the whole spectrogram gives.
+    stride_frames : int
+        An exported model takes multiples of this.
     settings : dict of str to Any
         The constructor's other arguments, for checkpoints.
     """
 
+    inputs: Sequence[str] = ("spectrogram",)
+    outputs: Sequence[str] = ("samples",)
     first_sample: int = 0
     reach_frames: int
+    stride_frames: int = 1
     settings: dict[str, Any]
 
     def __init__(self, spec: SpectrogramSpec) -> None:
@@ -43,6 +50,10 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def forward(self, values: Tensor) -> Tensor:
         """Values in the spec's units, ``(batch, bins, frames)``, to ``(batch, frames * hop)``."""
+
+    def portable(self) -> nn.Module:
+        """What is exported for other programs; with ``inputs`` and ``outputs``, their names."""
+        return self
 
     def fold(self) -> None:
         """Replace what only training needs (weight norm) by plain weights, in place."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import mel_to_linear
 from vocoder.inverter.phase import initial_phase
 from vocoder.model.generator import Generator
+from vocoder.model.interchange.real_istft import RealStft
 from vocoder.model.repair import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, istft_to_padded
@@ -35,6 +36,8 @@ class IstftNet(Generator):
     BadInput
         The spec isn't centred, frames overlap too little, or what `RepairNet` raises.
     """
+
+    stride_frames = RepairNet.stride_frames
 
     def __init__(
         self, spec: SpectrogramSpec, channels: int, context: int, context_blocks: int
@@ -72,3 +75,43 @@ class IstftNet(Generator):
         half = self.spec.n_fft // 2
         samples = istft_to_padded(magnitude * phases, self.spec)
         return samples[:, half : half + magnitude.shape[2] * self.spec.hop_length]
+
+    def portable(self) -> PhasesGiven:
+        """For export: phases are integrated bin by bin, which no exchange format can say."""
+        return PhasesGiven(self)
+
+
+class PhasesGiven(nn.Module):
+    """An `IstftNet` whose phases somebody else finds, from the magnitudes that it gives as well.
+
+    Parameters
+    ----------
+    net : IstftNet
+    """
+
+    inputs = ("spectrogram", "phase")
+    outputs = ("samples", "magnitude")
+
+    def __init__(self, net: IstftNet) -> None:
+        super().__init__()
+        self.spec, self.repair, self.stft = net.spec, net.repair, RealStft(net.spec)
+
+    def forward(self, values: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
+        """Sound and magnitudes of a picture and of phases.
+
+        Parameters
+        ----------
+        values : Tensor
+            ``(batch, bins, frames)`` in the spec's units.
+        phase : Tensor
+            Radians, ``(batch, n_freqs, frames)``; counted from a frame's first sample.
+
+        Returns
+        -------
+        tuple of Tensor
+            ``(batch, frames * hop_length)`` and ``(batch, n_freqs, frames)``.
+        """
+        magnitude = mel_to_linear(Spectrogram(self.repair.repair(values), self.spec))
+        padded = self.stft.inverse(magnitude * phase.cos(), magnitude * phase.sin())
+        half, n_samples = self.spec.n_fft // 2, values.shape[2] * self.spec.hop_length
+        return padded[:, half : half + n_samples], magnitude

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from vocoder.errors import BadInput
@@ -16,7 +18,6 @@ from vocoder.files import atomic_path
 from vocoder.model.generator import Generator
 
 ONNX, PROGRAM = ".onnx", ".pt2"
-INPUT, OUTPUT = "spectrogram", "samples"
 METADATA = "vocoder.json"
 _EXAMPLE_SIZE = 2, 16  # of the input that is traced: both sizes stay free
 
@@ -31,8 +32,9 @@ def export(generator: Generator, output: Path, *, overwrite: bool) -> None:
     output : Path
         ``.onnx`` for ONNX, whose metadata hold the spec; ``.pt2`` for `torch.export.load`, with an
         extra file ``vocoder.json``. The input ``spectrogram`` has the shape
-        ``(batch, bins, frames)`` with any number of each, in the spec's units (never decibels or
-        logarithms); the output ``samples`` has ``(batch, frames * hop_length)``.
+        ``(batch, bins, frames)`` with any batch and any multiple of ``stride_frames``, in the spec's units (never decibels or
+        logarithms); the output ``samples`` has ``(batch, frames * hop_length)``. An
+        `vocoder.model.istft.IstftNet` has more of both: see `vocoder.model.istft.PhasesGiven`.
     overwrite : bool
 
     Raises
@@ -57,6 +59,7 @@ def metadata(generator: Generator) -> dict[str, Any]:
         "spec": generator.spec.to_dict(),
         "first_sample": generator.first_sample,
         "reach_frames": generator.reach_frames,
+        "stride_frames": generator.stride_frames,
     }
 
 
@@ -64,11 +67,20 @@ def program(generator: Generator) -> ExportedProgram:
     """The computation of a generator with folded weights, for any batch and number of frames."""
     own = copy.deepcopy(generator).cpu().eval()
     own.fold()
-    batch, frames = _EXAMPLE_SIZE
-    example = torch.ones(batch, own.spec.bins, frames)
+    batch, strides = _EXAMPLE_SIZE
+    stride = own.stride_frames
+    rows = {"spectrogram": own.spec.bins, "phase": own.spec.n_freqs}
+    portable = own.portable()
+    example = tuple(torch.ones(batch, rows[name], strides * stride) for name in _names(portable)[0])
     with torch.no_grad():
-        sizes = {0: Dim("batch"), 2: Dim("frames")}
-        return torch.export.export(own, (example,), dynamic_shapes=(sizes,))
+        portable(*example)  # fills caches, whose making would be traced, too
+        sizes = {0: Dim("batch"), 2: Dim("frames") if stride == 1 else stride * Dim("strides")}
+        return torch.export.export(portable, example, dynamic_shapes=(sizes,) * len(example))
+
+
+def _names(portable: nn.Module) -> tuple[list[str], list[str]]:
+    inputs, outputs = portable.inputs, portable.outputs
+    return list(cast(Sequence[str], inputs)), list(cast(Sequence[str], outputs))
 
 
 def _write_onnx(generator: Generator, path: Path) -> None:
@@ -81,8 +93,9 @@ def _write_onnx(generator: Generator, path: Path) -> None:
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PyTorch's about itself
+        inputs, outputs = _names(generator.portable())
         written = torch.onnx.export(
-            program(generator), input_names=[INPUT], output_names=[OUTPUT], verbose=False
+            program(generator), input_names=inputs, output_names=outputs, verbose=False
         )
     if written is None:
         raise RuntimeError("torch.onnx.export gave nothing back")
