@@ -171,7 +171,7 @@ def istft(**changes):
 
 
 def test_without_iterations_the_sound_is_the_generators_own(weights, spectrogram):
-    sound = istft(checkpoint=weights("istft"), n_iter=0)(spectrogram)
+    sound = istft(checkpoint=weights("istft"), n_iter=0, contrast=0.0)(spectrogram)
     with torch.inference_mode():
         own = load_network(weights("istft"), IstftNet, SPEC, CPU)(spectrogram.values)
     assert (sound - own[:, :40_000])[:, :39_000].abs().max() < 1e-3
@@ -222,6 +222,35 @@ def test_a_picture_that_says_what_it_leaves_open_is_not_repaired(weights, spectr
     block = hybrid(repair=weights("repair"))._block(given, 30, 90, CPU)
     assert torch.equal(block.values, spectrogram.values[:, :, 30:90])
     assert block.admit is not None
+
+
+def test_what_the_istft_net_makes_of_a_jpeg_stays_within_its_cells(weights, spectrogram):
+    """Here: no value beyond a quarter more or less, and moved there once, not at every iteration."""
+    values = spectrogram.values
+
+    def admit(wanted, first):
+        given = values[:, :, first : first + wanted.shape[2]]
+        return wanted.clamp(0.75 * given, 1.25 * given)
+
+    jpeg = Spectrogram(values, SPEC, spectrogram.n_samples, admit)
+    inverter = istft(checkpoint=weights("istft"), contrast=0.5)
+    block = inverter._block(jpeg, 0, 157, CPU)
+    free = inverter._block(spectrogram, 0, 157, CPU)
+    assert block.admit is None
+    assert torch.equal(block.values, admit(free.values, 0))
+    assert not torch.equal(block.values, free.values)
+
+
+def test_black_stays_black(weights):
+    """A shade above it would be noise where there is none."""
+    network = load_network(weights("repair"), RepairNet, SPEC, CPU)
+    decibels = torch.full((1, 256, 40), FLOOR_DB)
+    decibels[:, 100:120, 10:20] = -30.0
+    with torch.inference_mode():
+        repaired = network(decibels)
+    black = decibels == FLOOR_DB
+    assert torch.equal(repaired[black], decibels[black])
+    assert (repaired != decibels)[~black].all()
 
 
 def test_a_batch_is_its_members(weights, spectrogram):

@@ -9,15 +9,13 @@ from torch import Tensor
 
 from vocoder.errors import BadInput
 from vocoder.inverter.consistency import TINY, inconsistency_db
-from vocoder.inverter.contrast import with_contrast
+from vocoder.inverter.contrast import require_contrast, with_contrast
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.weights import load_network
 from vocoder.model.features import from_db, to_db
 from vocoder.model.repair import RepairNet
 from vocoder.model.weights import AUTO, shipped_for
 from vocoder.spectrogram import Spectrogram
-
-MAX_CONTRAST = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +65,7 @@ class Hybrid(GriffinLim):
             raise BadInput(
                 f"inverter.positions is {self.positions}; expected 1 to {RepairNet.stride_frames}"
             )
-        if not 0 <= self.contrast <= MAX_CONTRAST:
-            raise BadInput(f"inverter.contrast is {self.contrast}; expected 0 to {MAX_CONTRAST:g}")
+        require_contrast(self.contrast)
 
     def _block(
         self, spectrogram: Spectrogram, begin: int, end: int, device: torch.device
