@@ -225,7 +225,7 @@ def test_a_picture_that_says_what_it_leaves_open_is_not_repaired(weights, spectr
 
 
 def test_what_the_istft_net_makes_of_a_jpeg_stays_within_its_cells(weights, spectrogram):
-    """Here: no value beyond a quarter more or less, and moved there once, not at every iteration."""
+    """Here: no value beyond a quarter more or less; moved there once, not at every iteration."""
     values = spectrogram.values
 
     def admit(wanted, first):

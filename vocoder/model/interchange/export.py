@@ -32,9 +32,10 @@ def export(generator: Generator, output: Path, *, overwrite: bool) -> None:
     output : Path
         ``.onnx`` for ONNX, whose metadata hold the spec; ``.pt2`` for `torch.export.load`, with an
         extra file ``vocoder.json``. The input ``spectrogram`` has the shape
-        ``(batch, bins, frames)`` with any batch and any multiple of ``stride_frames``, in the spec's units (never decibels or
-        logarithms); the output ``samples`` has ``(batch, frames * hop_length)``. An
-        `vocoder.model.istft.IstftNet` has more of both: see `vocoder.model.istft.PhasesGiven`.
+        ``(batch, bins, frames)`` with any batch and any multiple of ``stride_frames``, in the
+        spec's units (never decibels or logarithms); the output ``samples`` has
+        ``(batch, frames * hop_length)``. An `vocoder.model.istft.IstftNet` has more of both: see
+        `vocoder.model.istft.PhasesGiven`.
     overwrite : bool
 
     Raises
