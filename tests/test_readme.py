@@ -1,5 +1,6 @@
 """Every command of the README runs, in a folder that has what it speaks of."""
 
+import hashlib
 import os
 import re
 import shlex
@@ -18,6 +19,8 @@ import soundfile
 from PIL import Image
 
 from tests.compare.listening.listener import Listener
+from vocoder.train.corpus.levels import levels
+from vocoder.train.corpus.manifest import Clip, write_corpus
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,6 +62,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (home / folder).mkdir()
         for name in ("one.wav", "two.flac"):
             soundfile.write(home / folder / name, gain * samples, sample_rate)
+    write_corpus(home / "corpus", clips(samples, sample_rate, home / "corpus"), overwrite=False)
     db = librosa.amplitude_to_db(np.abs(librosa.stft(samples)))
     (home / "old").mkdir()
     Image.fromarray(db).save(home / "old/line.tif")
@@ -70,6 +74,21 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "mels").mkdir()
     np.save(home / "mels/line.npy", np.log(np.maximum(mel, 1e-5)))
     return home
+
+
+def clips(samples: np.ndarray, sample_rate: int, folder: Path) -> list[Clip]:
+    """Sound files of two seconds, the last to validate on."""
+    folder.mkdir()
+    found = []
+    for start, split in ((0, "train"), (sample_rate, "val")):
+        sound, path = samples[start : start + 2 * sample_rate], folder / f"{split}.flac"
+        soundfile.write(path, sound, sample_rate)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        found.append(
+            Clip(path=path.name, speaker="me", split=split, start_sample=0, samples=sound.size,
+                 sample_rate=sample_rate, sha256=digest, **levels(sound)._asdict())
+        )  # fmt: skip
+    return found
 
 
 def test_commands_are_found() -> None:
