@@ -215,7 +215,7 @@ def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, Any]:
     BadInput
         The name has not four parts, or one of them is unknown.
     """
-    words = name.split("/")
+    words = name.split("/", 3)  # weights may be a path
     if len(words) != 4:
         raise BadInput(
             f"system {name!r} is not of the form spec/codec/channel/inverter, nor one of "

@@ -58,7 +58,7 @@ def hybrid(**changes):
     del values["class"]
     always = {"consistent_db": 0.0, "inconsistent_db": 0.0}  # repaired, however true it looks
     plain = {"positions": 1, "contrast": 0.0}
-    return Hybrid(**{**values, **always, **plain, "repair": None, **changes})
+    return Hybrid(**{**values, **always, **plain, "repair": None, "jpeg": None, **changes})
 
 
 @pytest.mark.parametrize("init", ["zero", "random", "phase_gradient"])
@@ -239,6 +239,9 @@ def test_what_the_istft_net_makes_of_a_jpeg_stays_within_its_cells(weights, spec
     assert block.admit is None
     assert torch.equal(block.values, admit(free.values, 0))
     assert not torch.equal(block.values, free.values)
+    default = hybrid(jpeg=weights("istft"), contrast=0.5)
+    assert torch.equal(default._block(jpeg, 0, 157, CPU).values, block.values)
+    assert torch.equal(default._block(spectrogram, 0, 157, CPU).values, values)
 
 
 def test_black_stays_black(weights):

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vocoder.errors import BadInput
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import bin_centres_hz
 
@@ -17,18 +16,6 @@ CONTRAST_BINS = 9
 # Full contrast from the second frequency on, none up to the first. The lowest harmonics are painted
 # well, and raising the wrong one of them moves the pitch by an octave.
 NONE_TO_HZ, FULL_FROM_HZ = 250.0, 1000.0
-MAX_CONTRAST = 2.0
-
-
-def require_contrast(contrast: float) -> None:
-    """Refuse a contrast out of range.
-
-    Raises
-    ------
-    BadInput
-    """
-    if not 0 <= contrast <= MAX_CONTRAST:
-        raise BadInput(f"inverter.contrast is {contrast}; expected 0 to {MAX_CONTRAST:g}")
 
 
 def with_contrast(decibels: Tensor, contrast: float, spec: SpectrogramSpec) -> Tensor:
