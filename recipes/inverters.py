@@ -155,12 +155,12 @@ def overview(results: Results, conditions: Sequence[str], inverters: Sequence[st
         cells = [f"`{inverter}`"]
         for condition in conditions:
             lines = results.get(f"{condition} | {inverter}", {}).values()
+            found = [[line[c.name] for line in lines if c.name in line] for c in columns]
             means = [
-                f"{np.mean(found):.{column.digits}f}"
-                for column in columns
-                if (found := [line[column.name] for line in lines if column.name in line])
+                f"{np.mean(values):.{column.digits}f}" if values else "-"
+                for column, values in zip(columns, found, strict=True)
             ]
-            cells.append(" / ".join(means))
+            cells.append(" / ".join(means) if lines else "")
         rows.append(cells)
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

@@ -150,7 +150,7 @@ def loudest_db(sound: np.ndarray, recording: np.ndarray, sample_rate: int) -> fl
         for x in (sound.astype(np.float64), recording.astype(np.float64))
     ]
     heard = 20 * np.log10(levels[1]) > FLOOR_DBFS
-    return float((20 * np.log10(levels[0] / levels[1]))[heard].max())
+    return float((20 * np.log10(levels[0] / levels[1]))[heard].max(initial=-np.inf))
 
 
 def _dbfs(sound: np.ndarray) -> float:

@@ -18,7 +18,7 @@ def test_the_overview_has_every_inverter_and_condition():
         "| ESTOI / PESQ-WB / ViSQOL | clean | 80 mels |",
         "| --- | --- | --- |",
         "| `admm` | 0.850 / 3.50 / 4.50 | 0.600 / 2.00 / 3.00 |",
-        "| `istft` | 0.700 |  |",
+        "| `istft` | 0.700 / - / - |  |",
     ]
 
 

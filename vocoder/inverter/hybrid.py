@@ -24,18 +24,17 @@ from vocoder.spectrogram import Spectrogram
 class Hybrid(GriffinLim):
     """Griffin-Lim on a repaired picture, from the phases that the repair implies.
 
-    With ``n_iter`` 0 the sound is the network's own; every iteration brings it nearer to the
-    picture. True pictures are not repaired: what a sound can show (`inconsistency_db`) is left as
-    it is. A JPEG that was made by us, whose file says what it leaves open, is a true picture, too,
-    and a network of another kind finds what lies in its cells
-    (`vocoder.inverter.repaired.corrected`).
+    Every iteration brings the sound nearer to the repaired picture. True pictures are not
+    repaired: what a sound can show (`inconsistency_db`) is left as it is. A JPEG that was made by
+    us, whose file says what it leaves open, is a true picture, too, and a network of another kind
+    finds what lies in its cells (`vocoder.inverter.repaired.corrected`).
 
     Parameters
     ----------
     repair : str or None
         Weights of a `vocoder.model.repair.RepairNet`: a file, a training's folder, or the name of
         shipped ones; ``auto`` takes the shipped ones for the picture's spec, if there are any, and
-        ``None`` takes the picture as it is.
+        ``None`` takes the picture as it is. Read only for pictures that need a repair.
     jpeg : str or None
         Weights of a `vocoder.model.istft.IstftNet` for such JPEGs, likewise; ``None`` leaves the
         cells to the iterations.

@@ -17,7 +17,7 @@ from vocoder.spectrogram import Spectrogram
 class IstftInverter(GriffinLim):
     """A `vocoder.model.istft.IstftNet`, its phases refined by a few Griffin-Lim iterations.
 
-    With ``n_iter`` 0 the sound is the network's own.
+    With ``n_iter`` 0 and no contrast, the sound is the network's own.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter, torch_device
 from vocoder.inverter.weights import load_network
 from vocoder.model.generator import Generator, generate
+from vocoder.model.istft import IstftNet
 from vocoder.spectrogram import Spectrogram
 
 
@@ -22,8 +23,8 @@ class Neural(Inverter):
     Parameters
     ----------
     checkpoint : str
-        Weights of any `vocoder.model.generator.Generator`: a file, a training's folder, or the
-        name of shipped ones.
+        Weights of a `vocoder.model.generator.Generator`: a file, a training's folder, or the name
+        of shipped ones. An `vocoder.model.istft.IstftNet` has an inverter of its own.
     block_frames : int
         Frames of a chunk; bounds the memory.
     device : str
@@ -53,6 +54,8 @@ class Neural(Inverter):
         """
         device, spec = torch_device(self.device), spectrogram.spec
         network = load_network(self.checkpoint, Generator, spec, device)  # type: ignore[type-abstract]
+        if isinstance(network, IstftNet):  # its phases hang together over all chunks
+            raise BadInput(f"{self.checkpoint} holds an IstftNet; use inverter=istft")
         # What the network gives begins before or after the first sample, and may end too early.
         skip, length = -network.first_sample, spectrogram.length
         missing = skip + length - spectrogram.values.shape[2] * spec.hop_length

@@ -60,7 +60,7 @@ class IstftNet(Generator):
 
     @torch.no_grad()
     def phases(self, magnitude: Tensor) -> Tensor:
-        """Complex numbers of size one, ``(batch, n_freqs, frames)``."""
+        """Complex numbers of size one, 0 where it is silent, ``(batch, n_freqs, frames)``."""
         # What is too quiet to have a phase is given the same at every call, wherever in a batch.
         rows = [
             initial_phase(

@@ -229,8 +229,8 @@ def _without(held: set[str], source: Source) -> Source:
     kept = [i for i, line in enumerate(source.lines) if line not in held]
     if not kept:
         raise BadInput(
-            f"another part of the data validates on all {len(source.lines)} lines of one; give "
-            "more lines, or other parts"
+            f"the data validates on all {len(source.lines)} recordings that one part would learn "
+            "from; give more recordings, or other parts"
         )
     return source if len(kept) == len(source.lines) else Subset(source, kept)
 

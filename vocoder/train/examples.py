@@ -54,7 +54,7 @@ class Source(ABC):
     spec : SpectrogramSpec
     lines : sequence of str
         For each utterance the recording that it is of, ``folder/name`` without a suffix: the same
-        in all sources of one line.
+        in all sources of one recording, for all that was cut from it.
     """
 
     spec: SpectrogramSpec

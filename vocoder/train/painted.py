@@ -147,8 +147,8 @@ def _pair(
         raise BadInput(f"the picture lies {shift:+d} frames from the recording")
     loud = true > true.max() - LOUD_RANGE_DB
     level_db = float((painted[loud] - true[loud]).mean())
-    source = utterance.tiles[0][0].source or name.replace("__", "/")
-    line = source.removesuffix(PurePosixPath(source).suffix)
+    source = utterance.tiles[0][0].source
+    line = source.removesuffix(PurePosixPath(source).suffix) or name.replace("__", "/")
     return Pair(name, line, painted.astype(np.float16), sound), level_db
 
 

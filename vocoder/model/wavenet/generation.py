@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from vocoder.errors import BadInput
 from vocoder.model.wavenet.draft import Drafter
-from vocoder.model.wavenet.loop import Guide, State, Weights, run_steps
-from vocoder.model.wavenet.network import UNROLLED, WaveNet
+from vocoder.model.wavenet.loop import UNROLLED, Guide, State, Weights, run_steps
+from vocoder.model.wavenet.network import WaveNet
 from vocoder.model.wavenet.output import MuLaw
 from vocoder.model.wavenet.pqmf import Joiner
 from vocoder.model.wavenet.prediction import BLOCKS_PER_FRAME

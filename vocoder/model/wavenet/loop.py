@@ -23,6 +23,7 @@ from vocoder.model.wavenet.output import (
 )
 from vocoder.model.wavenet.prediction import CREST, SILENCE
 
+# Products done at once: a network's widths are multiples of it.
 UNROLLED = 8
 LOGISTICS = Logistics.kind
 # All but the assumptions that numbers are finite: those must not be made of a diverging network.

@@ -16,6 +16,7 @@ from vocoder.errors import BadInput
 from vocoder.model.features import features
 from vocoder.model.wavenet.conditioning import DraftNet, FrameNet, Upsampling
 from vocoder.model.wavenet.draft import draft_of, rephased
+from vocoder.model.wavenet.loop import UNROLLED
 from vocoder.model.wavenet.output import LIMIT, Output, output_of
 from vocoder.model.wavenet.pqmf import FilterBank
 from vocoder.model.wavenet.prediction import (
@@ -27,8 +28,6 @@ from vocoder.model.wavenet.prediction import (
 )
 from vocoder.spec import SpectrogramSpec
 
-# The compiled loop does so many products at once: widths are multiples of it.
-UNROLLED = 8
 # What the network sees of each band of the step before: the excitation, the value, and the
 # prediction of the next.
 INPUTS_PER_BAND = 3
