@@ -189,11 +189,11 @@ def test_iterations_bring_the_sound_nearer_to_the_picture(weights, spectrogram):
 @pytest.mark.parametrize("kind", ["none", "repair", "istft"])
 @pytest.mark.parametrize("n_iter", [0, 3])
 def test_all_parts_work_on_and_in_inference_mode(kind, n_iter, weights, spectrogram):
-    given = {"n_iter": n_iter, "block_frames": 64, "init": "zero"}
+    settings = {"n_iter": n_iter, "block_frames": 64, "init": "zero"}
     inverter = {
-        "none": lambda: hybrid(**given),
-        "repair": lambda: hybrid(repair=weights("repair"), **given),
-        "istft": lambda: istft(checkpoint=weights("istft"), **given),
+        "none": lambda: hybrid(**settings),
+        "repair": lambda: hybrid(repair=weights("repair"), **settings),
+        "istft": lambda: istft(checkpoint=weights("istft"), **settings),
     }[kind]()
     with torch.inference_mode():
         tensor = spectrogram.values.clone()
