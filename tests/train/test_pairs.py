@@ -222,9 +222,9 @@ def test_what_one_part_validates_on_no_other_learns_from(given):
     held = {line for source in mixed.validation for line in source.lines}
     assert [len(source.lines) for source in mixed.validation] == [1, 2] and len(held) == 2
     assert [len(s.lines) for s in parts["one"].materials(SPEC, NOISE, 1).train] == [2, 2]
-    for source in mixed.train:
-        assert len(source.lines) == len(source.total_frames) == 1 and not held & set(source.lines)
-        piece = source.piece(0, 0, 40, np.random.default_rng(0))
+    for one in mixed.train:
+        assert len(one.lines) == len(one.total_frames) == 1 and not held & set(one.lines)
+        piece = one.piece(0, 0, 40, np.random.default_rng(0))
         assert piece.true.shape == (256, 40) and piece.true.any()
 
 
