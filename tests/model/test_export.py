@@ -73,7 +73,10 @@ def test_onnxruntime_agrees(name, tmp_path):
 
 
 def test_an_istft_net_is_exported_with_its_phases_as_an_input(tmp_path):
-    """Called once for the magnitudes and again with the phases that they imply."""
+    """Called once for the magnitudes and again with the phases that they imply.
+
+    To 1e-3: decibels become magnitudes, so that rounding is relative to the loudest, and grows.
+    """
     model, path = shaken(istft_net()).eval(), tmp_path / "istft.onnx"
     export(model, path, overwrite=False)
     session = onnxruntime.InferenceSession(path)
@@ -85,13 +88,13 @@ def test_an_istft_net_is_exported_with_its_phases_as_an_input(tmp_path):
             wanted = model.sound(magnitude, phases)
         given = {"spectrogram": values.numpy(), "phase": phases.angle().numpy()}
         (shown,) = session.run(["magnitude"], {**given, "phase": 0 * given["phase"]})
-        assert abs(shown - magnitude.numpy()).max() < 1e-4 * float(magnitude.max())
+        assert abs(shown - magnitude.numpy()).max() < 1e-3 * float(magnitude.max())
         found, _ = session.run(["samples", "magnitude"], given)
         assert found.shape == (batch, frames * 256)
-        assert abs(found - wanted.numpy()).max() < 1e-4 * float(wanted.abs().max())
+        assert abs(found - wanted.numpy()).max() < 1e-3 * float(wanted.abs().max())
     exported = torch.export.load(_program(model, tmp_path)).module()
     again, _ = exported(values, phases.angle())
-    assert (again - wanted).abs().max() < 1e-4 * float(wanted.abs().max())
+    assert (again - wanted).abs().max() < 1e-3 * float(wanted.abs().max())
 
 
 def _program(model, folder):

@@ -12,6 +12,8 @@ from torch import nn
 from vocoder.composition import load
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.model.discriminator.mpd import MultiPeriod
+from vocoder.model.generator import Generator
+from vocoder.model.hifigan import HifiGan
 from vocoder.model.istft import IstftNet
 from vocoder.model.repair import RepairNet
 from vocoder.spec import SpectrogramSpec
@@ -111,10 +113,16 @@ def repairing(net: RepairNet | None = None) -> Objective:
     return Repairing(net or repair_net(), SPEC, weights, 0.5, griffin_lim())
 
 
-def vocoding(adversarial_from: int = 1, **weights: float) -> Vocoding:
+def hifigan_net() -> HifiGan:
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {"block": 1, "kernels": [3], "dilations": [[1]]}
+    return HifiGan(SPEC, channels=16, upsample_rates=4, upsample_kernels=None, **shape)
+
+
+def vocoding(adversarial_from: int = 1, net: Generator | None = None, **weights: float) -> Vocoding:
     given = {"convergence": 1.0, "log": 1.0, "loudness": 1.0, "mel": 1.0}
     given |= {"adversarial": 1.0, "features": 1.0, **weights}
-    net = istft_net()
+    net = net or istft_net()
     judges = {"mpd": MultiPeriod(width=0.03, periods=[2, 3])}
     return Vocoding(net, SPEC, SoundWeights(**given), judges, adversarial_from)
 
