@@ -34,6 +34,7 @@ from vocoder.train.corpus.corpus import Corpus
 from vocoder.train.training import Training
 
 BLANK_DB = -50.0
+LINES = 48  # held out in recipes/fillets
 BLIND = "blind"
 # What differs from conf/model/wavenet.yaml.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/corpus.py wrote")
     parser.add_argument("output", type=Path, help="folder for the runs and the table")
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--lines", type=int, default=48, help="held-out lines, evenly spread")
+    parser.add_argument("--lines", type=int, default=LINES, help="held-out lines, evenly spread")
     parser.add_argument("--also", nargs="*", default=[], help="weights to measure as well")
     given = parser.parse_args(arguments)
     try:

@@ -19,7 +19,7 @@ class IstftNet(Generator):
     """Says what the magnitudes should have been, and lets the phases follow from them.
 
     A network that has to find phases needs days of training and more arithmetic than it saves: for
-    the price of one small net over all bins, thirty Griffin-Lim iterations can be had, which need
+    the price of one small net over all bins, sixteen Griffin-Lim iterations can be had, which need
     none. What no iteration can give back is what the picture lost. So the net is a `RepairNet` and
     the phases are integrated from what it makes of the picture (`vocoder.inverter.phase`); they
     are constants to the gradient. ``inverter=istft`` refines them by a few iterations.
