@@ -32,6 +32,7 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 
 TEMPERATURES = (0.0, 0.5, 1.0)
+N_ITER = 1  # as the inverter's own
 # A click: a second difference so many times the root mean square of those around it, within 10 ms
 # but for the nearest half millisecond.
 CLICK_RATIO, AROUND_S, NEAREST_S = 12.0, 0.01, 0.0005
@@ -109,7 +110,7 @@ def say(speaker: Speaker, recording: np.ndarray, temperature: float) -> Spoken:
     values = analyse(torch.from_numpy(recording)[None], spec).values
     silent = torch.zeros(1, spec.bins, round(spec.frame_rate_hz))
     values = torch.cat([values, silent], dim=2)
-    stream = speaker.stream(1, seed=0, temperature=temperature)
+    stream = speaker.stream(1, seed=0, temperature=temperature, n_iter=N_ITER)
     began = time.perf_counter()
     with tqdm(total=values.shape[2], unit="frame", desc=f"temperature {temperature}") as bar:
 

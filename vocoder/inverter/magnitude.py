@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -34,7 +34,11 @@ class Target:
 
     def __init__(self, spectrogram: Spectrogram) -> None:
         self._spectrogram = spectrogram
-        self.start = mel_to_linear(spectrogram)
+
+    @cached_property
+    def start(self) -> Tensor:
+        """The best guess, ``(batch, n_freqs, frames)``."""
+        return mel_to_linear(self._spectrogram)
 
     @property
     def is_loose(self) -> bool:

@@ -28,6 +28,8 @@ class WaveNetInverter(Inverter):
         Trained weights: a file, a training's folder, or the name of shipped ones.
     temperature : float
         1 draws as trained; less is smoother, 0 always takes the most likely.
+    n_iter : int
+        Griffin-Lim iterations that hold what was said to the picture; 0 leaves it as it is.
     block_frames : int
         Frames of a block of sound.
     seed : int
@@ -41,11 +43,12 @@ class WaveNetInverter(Inverter):
 
     checkpoint: str
     temperature: float
+    n_iter: int
     block_frames: int
     seed: int
 
     def __post_init__(self) -> None:
-        for name, least in (("temperature", 0), ("block_frames", 1), ("seed", 0)):
+        for name, least in (("temperature", 0), ("n_iter", 0), ("block_frames", 1), ("seed", 0)):
             value = getattr(self, name)
             if not least <= value < math.inf:
                 raise BadInput(f"inverter.{name} is {value}; expected at least {least}")
@@ -66,7 +69,9 @@ class WaveNetInverter(Inverter):
         before = math.ceil(missing / hop)
         skip, left = before * hop - missing, spectrogram.length
         after = max(math.ceil((skip + left) / hop) - before - values.shape[2], 0)
-        stream = speaker.stream(values.shape[0], seed=self.seed, temperature=self.temperature)
+        stream = speaker.stream(
+            values.shape[0], seed=self.seed, temperature=self.temperature, n_iter=self.n_iter
+        )
 
         def sounds() -> Iterator[Tensor]:
             yield stream.push(values[:, :, :1].expand(-1, -1, before))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vocoder.errors import BadInput
 from vocoder.model.wavenet.draft import Drafter
+from vocoder.model.wavenet.hold import Hold
 from vocoder.model.wavenet.loop import UNROLLED, Guide, State, Weights, run_steps
 from vocoder.model.wavenet.network import WaveNet
 from vocoder.model.wavenet.output import MuLaw
@@ -45,25 +46,16 @@ class Speaker:
                 raise BadInput(f"the WaveNet's {name} holds what is no number; it is damaged")
         self.weights = _weights(self.model)
 
-    @property
-    def latency_samples(self) -> int:
-        """Samples, at most, that the sound lags behind the centre of the newest frame."""
-        model = self.model
-        drafter = Drafter(model.spec, model.draft_iterations, 1)
-        frames = drafter.latency_frames + model.reach_frames
-        lag: int = frames * model.spec.hop_length + model.bank.reach
-        return lag
-
-    def stream(self, batch: int, *, seed: int, temperature: float) -> Stream:
+    def stream(self, batch: int, *, seed: int, temperature: float, n_iter: int) -> Stream:
         """Begin sounds; see `Stream`."""
-        return Stream(self, batch, seed=seed, temperature=temperature)
+        return Stream(self, batch, seed=seed, temperature=temperature, n_iter=n_iter)
 
 
 class Stream:
     """Sounds that grow as their spectrograms do.
 
     Sample 0 lies at the centre of the first frame. The sound lags behind the frames by
-    `Speaker.latency_samples` at most; frames and sound that are done with are forgotten.
+    `latency_samples` at most; frames and sound that are done with are forgotten.
 
     Parameters
     ----------
@@ -75,16 +67,23 @@ class Stream:
         however the frames are cut.
     temperature : float
         1 draws from the network's densities, less from sharper ones, 0 takes the most likely.
+    n_iter : int
+        Griffin-Lim iterations that what was said goes through; see
+        `vocoder.model.wavenet.hold.Hold`. 0 gives the network's own sound.
 
     Raises
     ------
     BadInput
-        The temperature is negative.
+        The temperature or ``n_iter`` is negative.
     """
 
-    def __init__(self, speaker: Speaker, batch: int, *, seed: int, temperature: float) -> None:
+    def __init__(
+        self, speaker: Speaker, batch: int, *, seed: int, temperature: float, n_iter: int
+    ) -> None:
         if not temperature >= 0:
             raise BadInput(f"temperature is {temperature}; expected 0 or more, 1 as trained")
+        if n_iter < 0:
+            raise BadInput(f"n_iter is {n_iter}; expected 0 or more")
         self._speaker, self._model = speaker, speaker.model
         self._temperature = np.float32(temperature)
         bank = self._model.bank
@@ -99,10 +98,19 @@ class Stream:
         self._joiner = Joiner(bank, batch)
         self._filter_state = _zeros(batch, 1)
         self._drafter = Drafter(self._model.spec, self._model.draft_iterations, batch)
+        self._holds = [Hold(self._model.spec, batch) for _ in range(n_iter)]
         self._frames = torch.zeros(batch, self._model.spec.bins, 0)
         self._draft = torch.zeros(batch, 0)
         self._first = 0  # number of the first frame kept, and of the draft's
         self._done = 0  # frames whose steps are done
+
+    @property
+    def latency_samples(self) -> int:
+        """Samples, at most, that the sound lags behind the centre of the newest frame."""
+        model = self._model
+        frames = self._drafter.latency_frames + model.reach_frames
+        lag: int = frames * model.spec.hop_length + model.bank.reach
+        return lag + sum(hold.latency_samples for hold in self._holds)
 
     def push(self, values: Tensor, progress: Callable[[int], None] | None = None) -> Tensor:
         """Take the next frames; give the sound that they settle.
@@ -123,13 +131,19 @@ class Stream:
         self._frames = torch.cat([self._frames, values], dim=2)
         self._draft = torch.cat([self._draft, self._drafter.push(values)], dim=1)
         drafted = self._draft.shape[1] // self._model.spec.hop_length
-        return self._advance(self._first + drafted - self._model.reach_frames, progress)
+        sound = self._advance(self._first + drafted - self._model.reach_frames, progress)
+        for hold in self._holds:
+            sound = hold.push(values, sound)
+        return sound
 
     def finish(self, progress: Callable[[int], None] | None = None) -> Tensor:
         """The rest of the sound, to ``frames * hop_length`` samples in all."""
         self._draft = torch.cat([self._draft, self._drafter.finish()], dim=1)
         sound = self._advance(self._first + self._frames.shape[2], progress)
-        return torch.cat([sound, self._deemphasise(self._joiner.finish())], dim=1)
+        sound = torch.cat([sound, self._deemphasise(self._joiner.finish())], dim=1)
+        for hold in self._holds:
+            sound = hold.finish(sound)
+        return sound
 
     def _advance(self, end: int, progress: Callable[[int], None] | None) -> Tensor:
         pieces = [torch.zeros(self._frames.shape[0], 0)]

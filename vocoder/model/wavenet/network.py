@@ -204,13 +204,22 @@ class WaveNet(nn.Module):
         density: Tensor = self.output.log_density(forced.parameters, about) - forced.scale.log()
         return torch.where(forced.sounds, density, torch.nan)
 
-    def loss(self, values: Tensor, samples: Tensor) -> Tensor:
+    def loss(self, values: Tensor, samples: Tensor, edge_frames: int = 0) -> Tensor:
         """Mean negative log-likelihood, nats a sample; see `forward`.
 
         Densities, so negative values are possible: a uniform one over a step of 16 bits has -10.4.
         Models of any bands, order and output can be compared where no band is silent.
+
+        Parameters
+        ----------
+        values, samples
+            As of `forward`.
+        edge_frames : int
+            At either end, that don't count.
         """
         likelihood: Tensor = self(values, samples)
+        edge = edge_frames * self.steps_per_frame
+        likelihood = likelihood[:, :, edge : likelihood.shape[2] - edge]
         counted = ~likelihood.isnan()
         total: Tensor = likelihood.where(counted, 0).sum()
         return -total / counted.sum().clamp(min=1)

@@ -22,7 +22,7 @@ class Likelihood(Objective):
     ----------
     model : WaveNet
     spec : SpectrogramSpec
-    temperature, seed
+    temperature, n_iter, seed
         Of what is spoken at validation; see `vocoder.model.wavenet.generation.Stream`.
 
     Raises
@@ -33,19 +33,31 @@ class Likelihood(Objective):
     """
 
     def __init__(
-        self, model: WaveNet, spec: SpectrogramSpec, temperature: float, seed: int
+        self, model: WaveNet, spec: SpectrogramSpec, temperature: float, n_iter: int, seed: int
     ) -> None:
         super().__init__(model, spec)
         if not spec.center:
             raise BadInput("train=likelihood needs a spec with center=true")
-        self._temperature, self._seed = temperature, seed
+        self._temperature, self._n_iter, self._seed = temperature, n_iter, seed
+        # Examples are cut out of words. Windows at their ends lack what was before and after, and
+        # what overlaps with these is given a draft's phases badly.
+        self._edge_frames = -(-spec.n_fft // spec.hop_length)
 
     def losses(self, turn: str, batch: Batch, step: int) -> dict[str, Tensor]:
-        return {"total": cast(WaveNet, self.model).loss(batch.damaged, batch.sound)}
+        frames = batch.damaged.shape[2]
+        if frames <= 2 * self._edge_frames:
+            raise BadInput(
+                f"train.plan.frames is {frames}; expected more than {2 * self._edge_frames}, of "
+                "which nothing is learnt"
+            )
+        loss = cast(WaveNet, self.model).loss(batch.damaged, batch.sound, self._edge_frames)
+        return {"total": loss}
 
     def render(self, model: nn.Module, values: Tensor) -> Tensor:
         speaker = Speaker(cast(WaveNet, model))
-        stream = speaker.stream(values.shape[0], seed=self._seed, temperature=self._temperature)
+        stream = speaker.stream(
+            values.shape[0], seed=self._seed, temperature=self._temperature, n_iter=self._n_iter
+        )
         return torch.cat([stream.push(values), stream.finish()], dim=1)
 
 
@@ -54,8 +66,9 @@ class LikelihoodTask(Task):
     """Makes `Likelihood` objectives; parameters as there."""
 
     temperature: float
+    n_iter: int
     seed: int
 
     def objective(self, model: nn.Module, spec: SpectrogramSpec) -> Objective:
         require_kind(model, WaveNet, "likelihood")
-        return Likelihood(cast(WaveNet, model), spec, self.temperature, self.seed)
+        return Likelihood(cast(WaveNet, model), spec, self.temperature, self.n_iter, self.seed)
