@@ -22,6 +22,7 @@ from scipy.ndimage import uniform_filter1d
 from tqdm import tqdm
 
 from recipes.speaker_wavenet.baselines import LINES, held_out
+from vocoder import load
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.wavenet.draft import draft_of
@@ -32,7 +33,7 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 
 TEMPERATURES = (0.0, 0.5, 1.0)
-N_ITER = 1  # as the inverter's own
+N_ITER = load("inverter", "wavenet").n_iter
 # A click: a second difference so many times the root mean square of those around it, within 10 ms
 # but for the nearest half millisecond.
 CLICK_RATIO, AROUND_S, NEAREST_S = 12.0, 0.01, 0.0005
