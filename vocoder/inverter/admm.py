@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import Target
-from vocoder.inverter.projection import impose_magnitude
+from vocoder.inverter.projection import impose_magnitude, magnitudes
 from vocoder.inverter.retrieval import PhaseRetrieval, Pin
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import istft_to_padded, stft_of_padded
@@ -52,7 +52,7 @@ class Admm(PhaseRetrieval):
             weight = (1 - self.rho) / (1 + self.rho)
             ahead = consistent.sub_(off, alpha=weight)
             if self.moves_target(iteration, target):
-                magnitude = target.nearest(ahead.abs())
+                magnitude = target.nearest(magnitudes(ahead))
             transform = pin(impose_magnitude(ahead, magnitude))
             y = transform.add(off, alpha=1 / (1 + self.rho))
         return transform

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import Target
-from vocoder.inverter.projection import impose_magnitude
+from vocoder.inverter.projection import impose_magnitude, magnitudes
 from vocoder.inverter.retrieval import PhaseRetrieval, Pin
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import istft_to_padded, stft_of_padded
@@ -46,7 +46,7 @@ class GriffinLim(PhaseRetrieval):
         for iteration in range(self.n_iter):
             consistent = stft_of_padded(istft_to_padded(transform, spec, pin.counts), spec)
             if self.moves_target(iteration, target):
-                magnitude = target.nearest(consistent.abs())
+                magnitude = target.nearest(magnitudes(consistent))
             if weight == 0:
                 ahead = consistent
             elif before is None:

@@ -14,6 +14,15 @@ TINY = float(np.finfo(np.float32).tiny)
 LIFT = 2.0**24
 
 
+def magnitudes(transform: Tensor) -> Tensor:
+    """Absolute values of a complex STFT, of the same shape; no gradient.
+
+    Torch's ``abs`` minds numbers whose squares overflow, and takes four times as long.
+    """
+    real, imaginary = torch.view_as_real(transform).unbind(-1)
+    return torch.addcmul(real.square(), imaginary, imaginary).sqrt_()
+
+
 def impose_magnitude(transform: Tensor, magnitude: Tensor) -> Tensor:
     """Replace the magnitudes of a complex STFT, in place.
 
@@ -39,7 +48,8 @@ def impose_magnitude(transform: Tensor, magnitude: Tensor) -> Tensor:
     return transform
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+# Checked divisions, Numba's default, would keep the loop from becoming vector code.
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _impose(pairs: np.ndarray, magnitude: np.ndarray) -> None:
     tiny = np.float32(TINY)
     for k in range(magnitude.size):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vocoder.inverter.magnitude import Target
-from vocoder.inverter.projection import impose_magnitude
+from vocoder.inverter.projection import impose_magnitude, magnitudes
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, istft_to_padded, stft_of_padded
 
@@ -61,7 +61,7 @@ class Hold:
         spec, hop = self._spec, self._spec.hop_length
         transform = stft_of_padded(self._sound[:, : (ready - 1) * hop + spec.n_fft], spec)
         target = Target(Spectrogram(self._frames[:, :, :ready], spec))
-        held = impose_magnitude(transform, target.nearest(transform.abs()))
+        held = impose_magnitude(transform, target.nearest(magnitudes(transform)))
         if self._held is not None:
             held = torch.cat([self._held, held], dim=2)
         self._frames = self._frames[:, :, ready:]
