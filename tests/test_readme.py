@@ -1,6 +1,5 @@
 """Every command of the README runs, in a folder that has what it speaks of."""
 
-import hashlib
 import os
 import re
 import shlex
@@ -19,7 +18,7 @@ import soundfile
 from PIL import Image
 
 from tests.compare.listening.listener import Listener
-from vocoder.train.corpus.levels import levels
+from tests.corpora import write_clip
 from vocoder.train.corpus.manifest import Clip, write_corpus
 
 ROOT = Path(__file__).parents[1]
@@ -78,17 +77,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def clips(samples: np.ndarray, sample_rate: int, folder: Path) -> list[Clip]:
     """Sound files of two seconds, the last to validate on."""
-    folder.mkdir()
-    found = []
-    for start, split in ((0, "train"), (sample_rate, "val")):
-        sound, path = samples[start : start + 2 * sample_rate], folder / f"{split}.flac"
-        soundfile.write(path, sound, sample_rate)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        found.append(
-            Clip(path=path.name, speaker="me", split=split, start_sample=0, samples=sound.size,
-                 sample_rate=sample_rate, sha256=digest, **levels(sound)._asdict())
-        )  # fmt: skip
-    return found
+    return [
+        write_clip(
+            folder,
+            f"{split}.flac",
+            samples[start : start + 2 * sample_rate],
+            sample_rate,
+            split,
+        )
+        for start, split in ((0, "train"), (sample_rate, "val"))
+    ]
 
 
 def test_commands_are_found() -> None:

@@ -1,7 +1,6 @@
 """``vocoder train``: from a corpus or painted pictures to weights that ``vocoder invert`` takes."""
 
 import fcntl
-import hashlib
 import importlib
 import json
 import os
@@ -18,12 +17,12 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from tests.corpora import write_clip
 from vocoder.cli import main
 from vocoder.composition import build, conf_dir, options
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.train.channel.base import Channel
-from vocoder.train.corpus.levels import levels
-from vocoder.train.corpus.manifest import Clip, write_corpus
+from vocoder.train.corpus.manifest import write_corpus
 from vocoder.train.data import Data
 from vocoder.train.state import checkpoints, read_state
 from vocoder.train.training import Training
@@ -73,14 +72,8 @@ def corpus(tmp_path_factory):
     parts = {"one": (8_000, 30_000), "two": (31_000, 53_000), "three": (54_000, 76_000),
              "blip": (20_000, 20_400)}  # fmt: skip
     for name, (first, last) in parts.items():
-        sound = samples[first:last]
-        soundfile.write(folder / f"{name}.flac", sound, RATE)
-        digest = hashlib.sha256((folder / f"{name}.flac").read_bytes()).hexdigest()
-        clips.append(
-            Clip(path=f"{name}.flac", speaker="anna", split="val" if name == "three" else "train",
-                 start_sample=0, samples=sound.size, sample_rate=RATE, sha256=digest,
-                 **levels(sound)._asdict())
-        )  # fmt: skip
+        split = "val" if name == "three" else "train"
+        clips.append(write_clip(folder, f"{name}.flac", samples[first:last], RATE, split))
     write_corpus(folder, clips, overwrite=False)
     return folder
 

@@ -57,7 +57,8 @@ def hybrid(**changes):
     values = griffin_lim(n_iter=4, init="phase_gradient").to_dict()
     del values["class"]
     always = {"consistent_db": 0.0, "inconsistent_db": 0.0}  # repaired, however true it looks
-    plain = {"positions": 1, "contrast": 0.0}
+    plain = {"positions": 1, "contrast": 0.0, "jpeg_contrast": 0.0}
+    plain["n_iter_repaired"] = changes.get("n_iter", values["n_iter"])
     return Hybrid(**{**values, **always, **plain, "repair": None, "jpeg": None, **changes})
 
 
@@ -77,7 +78,7 @@ def test_an_untrained_repair_changes_nothing(weights, spectrogram):
     shown, wanted = (to_db(analyse(x, SPEC).values, SPEC) for x in (repaired, plain))
     loud = wanted > wanted.max() - 40
     assert (shown - wanted)[loud].abs().mean() < 1e-2
-    block = hybrid(repair=weights("identity"))._block(spectrogram, 20, 90, CPU)
+    block = hybrid(repair=weights("identity"))._block(spectrogram, 20, 90, CPU).spectrogram
     given = spectrogram.values[:, :, 20:90]
     assert (to_db(block.values, SPEC) - to_db(given, SPEC)).abs().max() < 1e-3
 
@@ -89,7 +90,7 @@ def test_a_block_is_repaired_as_the_whole_is(begin, end, positions, weights, spe
     long = analyse(torch.from_numpy(speech)[None].repeat(1, 4), SPEC)
     begin, end = 3 * begin, 3 * end
     inverter = hybrid(repair=weights("repair"), positions=positions, contrast=0.2)
-    block = inverter._block(long, begin, end, CPU)
+    block = inverter._block(long, begin, end, CPU).spectrogram
     given = to_db(long.values, SPEC)
     with torch.inference_mode():
         network = load_network(weights("repair"), RepairNet, SPEC, CPU)
@@ -122,6 +123,8 @@ def test_repairs_are_averaged_over_positions_of_the_grid(weights, spectrogram):
         ({"positions": 0}, r"inverter\.positions is 0; expected 1 to 16"),
         ({"positions": 17}, r"inverter\.positions is 17; expected 1 to 16"),
         ({"contrast": -0.1}, r"inverter\.contrast is -0\.1; expected 0 to 2"),
+        ({"jpeg_contrast": 2.5}, r"inverter\.jpeg_contrast is 2\.5; expected 0 to 2"),
+        ({"n_iter_repaired": -1}, r"inverter\.n_iter_repaired is -1; expected at least 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):
@@ -135,7 +138,8 @@ def test_a_picture_is_repaired_as_much_as_it_is_wrong(weights, spectrogram):
     wrong = replace(spectrogram, values=spectrogram.values * 10 ** (6 * noise / 20))
 
     def change(given, **limits):
-        block = hybrid(repair=weights("repair"), **limits)._block(given, 0, 100, CPU)
+        inverter = hybrid(repair=weights("repair"), **limits)
+        block = inverter._block(given, 0, 100, CPU).spectrogram
         before = given.values[:, :, :100]
         return float((to_db(block.values, SPEC) - to_db(before, SPEC)).abs().mean())
 
@@ -150,6 +154,26 @@ def test_a_picture_is_repaired_as_much_as_it_is_wrong(weights, spectrogram):
     for bad in ({"consistent_db": -1.0}, {"consistent_db": 2.0, "inconsistent_db": 1.0}):
         with pytest.raises(BadInput, match=r"inverter\.consistent_db is .*expected 0 or more"):
             hybrid(**bad)
+
+
+def test_a_repaired_picture_is_worth_fewer_iterations(weights, spectrogram):
+    noise = torch.randn(spectrogram.values.shape, generator=torch.Generator().manual_seed(0))
+    wrong = replace(spectrogram, values=spectrogram.values * 10 ** (6 * noise / 20))
+    limits = {"consistent_db": 1.1, "inconsistent_db": 1.4, "n_iter": 20, "n_iter_repaired": 4}
+    inverter = hybrid(repair=weights("repair"), init="zero", **limits)
+    assert inverter._block(spectrogram, 0, 100, CPU).n_iter == 20
+    assert inverter._block(wrong, 0, 100, CPU).n_iter == 4
+    found = inconsistency_db(wrong.frames(0, 100))
+    half = {"consistent_db": found - 0.5, "inconsistent_db": found + 0.5}
+    block = replace(inverter, **half)._block(wrong, 0, 100, CPU)
+    assert block.n_iter == pytest.approx(12, abs=1)
+    # Side by side each has its own number of them.
+    both = Spectrogram(torch.cat([spectrogram.values, wrong.values]), SPEC, spectrogram.n_samples)
+    for one, sound in zip((spectrogram, wrong), inverter(both), strict=True):
+        alone = inverter(one)[0]
+        assert (sound - alone).abs().max() < 1e-3 * alone.abs().max()
+    other = replace(inverter, n_iter_repaired=20)(wrong)[0]
+    assert (other - alone).abs().max() > 0.1 * alone.abs().max()
 
 
 def test_blocks_join_as_those_of_a_picture_repaired_beforehand(weights, spectrogram):
@@ -219,7 +243,7 @@ def test_a_picture_that_says_what_it_leaves_open_is_not_repaired(weights, spectr
     given = Spectrogram(
         spectrogram.values, SPEC, spectrogram.n_samples, lambda values, first: values
     )
-    block = hybrid(repair=weights("repair"))._block(given, 30, 90, CPU)
+    block = hybrid(repair=weights("repair"))._block(given, 30, 90, CPU).spectrogram
     assert torch.equal(block.values, spectrogram.values[:, :, 30:90])
     assert block.admit is not None
 
@@ -234,14 +258,14 @@ def test_what_the_istft_net_makes_of_a_jpeg_stays_within_its_cells(weights, spec
 
     jpeg = Spectrogram(values, SPEC, spectrogram.n_samples, admit)
     inverter = istft(checkpoint=weights("istft"), contrast=0.5)
-    block = inverter._block(jpeg, 0, 157, CPU)
-    free = inverter._block(spectrogram, 0, 157, CPU)
+    block = inverter._block(jpeg, 0, 157, CPU).spectrogram
+    free = inverter._block(spectrogram, 0, 157, CPU).spectrogram
     assert block.admit is None
     assert torch.equal(block.values, admit(free.values, 0))
     assert not torch.equal(block.values, free.values)
-    default = hybrid(jpeg=weights("istft"), contrast=0.5)
-    assert torch.equal(default._block(jpeg, 0, 157, CPU).values, block.values)
-    assert torch.equal(default._block(spectrogram, 0, 157, CPU).values, values)
+    default = hybrid(jpeg=weights("istft"), jpeg_contrast=0.5)
+    assert torch.equal(default._block(jpeg, 0, 157, CPU).spectrogram.values, block.values)
+    assert torch.equal(default._block(spectrogram, 0, 157, CPU).spectrogram.values, values)
 
 
 def test_black_stays_black(weights):

@@ -1,18 +1,16 @@
 """What the WaveNet's recipes count: clicks, levels, likelihoods."""
 
-import hashlib
-
 import numpy as np
 import pytest
 import soundfile
 import torch
 
 from recipes.speaker_wavenet import baselines, safety
+from tests.corpora import write_clip
 from tests.model.wavenet.networks import MEL, small
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.wavenet.generation import Speaker
-from vocoder.train.corpus.levels import levels
-from vocoder.train.corpus.manifest import Clip, write_corpus
+from vocoder.train.corpus.manifest import write_corpus
 
 RATE = 22_050
 
@@ -24,15 +22,12 @@ def corpus(tmp_path_factory, painted):
     samples, _ = soundfile.read(
         painted / "reference/nl_m__m-obdivovat.flac", dtype="float32", start=8_000
     )
-    clips = []
-    for number, split in enumerate(("train", "val", "test")):
-        sound, path = samples[number * RATE : (number + 1) * RATE], folder / f"{split}.flac"
-        soundfile.write(path, sound, RATE)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        clips.append(
-            Clip(path=path.name, speaker="anna", split=split, start_sample=0, samples=sound.size,
-                 sample_rate=RATE, sha256=digest, **levels(sound)._asdict())
-        )  # fmt: skip
+    clips = [
+        write_clip(
+            folder, f"{split}.flac", samples[number * RATE : (number + 1) * RATE], RATE, split
+        )
+        for number, split in enumerate(("train", "val", "test"))
+    ]
     write_corpus(folder, clips, overwrite=False)
     return folder
 

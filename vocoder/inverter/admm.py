@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from torch import Tensor
 
@@ -36,8 +38,10 @@ class Admm(PhaseRetrieval):
         if self.rho <= 0:
             raise BadInput(f"inverter.rho is {self.rho}; expected above 0")
 
-    def iterate(self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin) -> Tensor:
-        """Improve a complex STFT ``(batch, n_freqs, frames)`` whose magnitudes are the target's.
+    def iterations(
+        self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin
+    ) -> Iterator[Tensor]:
+        """Improve a complex STFT; see `PhaseRetrieval.iterations`.
 
         With ``y = x + u`` and ``c`` the consistent STFT nearest to ``y``, the paper's ``z`` is
         ``(rho y + c) / (1 + rho)`` and ``u`` becomes ``y - z = (y - c) / (1 + rho)``, so that ``y``
@@ -45,7 +49,7 @@ class Admm(PhaseRetrieval):
         """
         magnitude = target.start
         y = transform.clone()
-        for iteration in range(self.n_iter):
+        for iteration in count():
             consistent = stft_of_padded(istft_to_padded(y, spec, pin.counts), spec)
             off = y.sub_(consistent)  # (1 + rho) u
             # z - u = consistent - (1 - rho) / (1 + rho) off
@@ -55,4 +59,4 @@ class Admm(PhaseRetrieval):
                 magnitude = target.nearest(magnitudes(ahead))
             transform = pin(impose_magnitude(ahead, magnitude))
             y = transform.add(off, alpha=1 / (1 + self.rho))
-        return transform
+            yield transform

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from torch import Tensor
 
@@ -37,13 +39,15 @@ class GriffinLim(PhaseRetrieval):
         if not 0 <= self.momentum < 1:
             raise BadInput(f"inverter.momentum is {self.momentum}; expected 0 to below 1")
 
-    def iterate(self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin) -> Tensor:
-        """Improve a complex STFT ``(batch, n_freqs, frames)`` whose magnitudes are the target's."""
+    def iterations(
+        self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin
+    ) -> Iterator[Tensor]:
+        """Improve a complex STFT; see `PhaseRetrieval.iterations`."""
         magnitude = target.start
         # t + m (t - t_before), scaled to need one operation less: only its phase matters.
         weight = self.momentum / (1 + self.momentum)
         before: Tensor | None = None
-        for iteration in range(self.n_iter):
+        for iteration in count():
             consistent = stft_of_padded(istft_to_padded(transform, spec, pin.counts), spec)
             if self.moves_target(iteration, target):
                 magnitude = target.nearest(magnitudes(consistent))
@@ -55,4 +59,4 @@ class GriffinLim(PhaseRetrieval):
                 ahead = before.mul_(-weight).add_(consistent)
             before = consistent
             transform = pin(impose_magnitude(ahead, magnitude))
-        return transform
+            yield transform

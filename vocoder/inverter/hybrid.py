@@ -11,6 +11,7 @@ from vocoder.errors import BadInput
 from vocoder.inverter.consistency import TINY, inconsistency_db
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.repaired import corrected, repaired, require_settings
+from vocoder.inverter.retrieval import Block
 from vocoder.inverter.weights import load_network
 from vocoder.model.features import from_db
 from vocoder.model.istft import IstftNet
@@ -24,10 +25,11 @@ from vocoder.spectrogram import Spectrogram
 class Hybrid(GriffinLim):
     """Griffin-Lim on a repaired picture, from the phases that the repair implies.
 
-    Every iteration brings the sound nearer to the repaired picture. True pictures are not
-    repaired: what a sound can show (`inconsistency_db`) is left as it is. A JPEG that was made by
-    us, whose file says what it leaves open, is a true picture, too, and a network of another kind
-    finds what lies in its cells (`vocoder.inverter.repaired.corrected`).
+    Every iteration brings the sound nearer to the repaired picture; that is an estimate, and worth
+    few of them. True pictures are not repaired: what a sound can show (`inconsistency_db`) is left
+    as it is, and the iterations show it. A JPEG that was made by us, whose file says what it leaves
+    open, is a true picture, too, and a network of another kind finds what lies in its cells
+    (`vocoder.inverter.repaired.corrected`).
 
     Parameters
     ----------
@@ -42,7 +44,11 @@ class Hybrid(GriffinLim):
         Pictures are not repaired up to the first inconsistency, wholly from the second on, and
         partly between.
     positions, contrast
-        See `vocoder.inverter.repaired.repaired`.
+        Of the repair; see `vocoder.inverter.repaired.repaired`.
+    jpeg_contrast : float
+        The contrast of what is found for JPEGs; more positions than one give nothing there.
+    n_iter_repaired : int
+        Iterations for a picture that is wholly repaired; ``n_iter`` are for true ones.
     n_iter, momentum, init, refine_from, refine_every, block_frames, seed, device
         See `GriffinLim`.
 
@@ -58,6 +64,8 @@ class Hybrid(GriffinLim):
     inconsistent_db: float
     positions: int
     contrast: float
+    jpeg_contrast: float
+    n_iter_repaired: int
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,31 +74,34 @@ class Hybrid(GriffinLim):
                 f"inverter.consistent_db is {self.consistent_db} and inconsistent_db "
                 f"{self.inconsistent_db}; expected 0 or more, and the second not below the first"
             )
-        require_settings(self.positions, self.contrast)
+        self._require(self.n_iter_repaired >= 0, "n_iter_repaired", "at least 0")
+        require_settings(self.positions, contrast=self.contrast)
+        require_settings(jpeg_contrast=self.jpeg_contrast)
 
-    def _block(
-        self, spectrogram: Spectrogram, begin: int, end: int, device: torch.device
-    ) -> Spectrogram:
+    def _block(self, spectrogram: Spectrogram, begin: int, end: int, device: torch.device) -> Block:
         block = super()._block(spectrogram, begin, end, device)
-        spec, settings = block.spec, (self.positions, self.contrast)
-        if block.admit is not None:
+        given, spec = block.spectrogram, spectrogram.spec
+        if given.admit is not None:
             source = _found(self.jpeg, IstftNet, spec)
             if source is None:
                 return block
             corrector = load_network(source, IstftNet, spec, device)
-            return corrected(corrector, spectrogram, begin, end, device, *settings)
+            found = corrected(corrector, spectrogram, begin, end, device, 1, self.jpeg_contrast)
+            return Block(found, self.n_iter)
         source = _found(self.repair, RepairNet, spec)
-        if source is None or (strength := self._strength(block)) == 0:
+        if source is None or (strength := self._strength(given)) == 0:
             return block
         network = load_network(source, RepairNet, spec, device)
+        settings = (self.positions, self.contrast)
         before, after = repaired(network, spectrogram, begin, end, device, *settings)
         with torch.inference_mode():
             values = from_db(torch.lerp(before, after, strength), spec)
-        return Spectrogram(values, spec, block.n_samples)
+        n_iter = round(self.n_iter + strength * (self.n_iter_repaired - self.n_iter))
+        return Block(Spectrogram(values, spec, given.n_samples), n_iter)
 
-    def _strength(self, block: Spectrogram) -> float:
+    def _strength(self, given: Spectrogram) -> float:
         """How much of the repair a picture needs, 0 to 1."""
-        excess_db = inconsistency_db(block) - self.consistent_db
+        excess_db = inconsistency_db(given) - self.consistent_db
         return min(max(excess_db / max(self.inconsistent_db - self.consistent_db, TINY), 0.0), 1.0)
 
 

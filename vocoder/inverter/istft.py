@@ -8,6 +8,7 @@ import torch
 
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.repaired import corrected, require_settings
+from vocoder.inverter.retrieval import Block
 from vocoder.inverter.weights import load_network
 from vocoder.model.istft import IstftNet
 from vocoder.spectrogram import Spectrogram
@@ -41,10 +42,10 @@ class IstftInverter(GriffinLim):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_settings(self.positions, self.contrast)
+        require_settings(self.positions, contrast=self.contrast)
 
-    def _block(
-        self, spectrogram: Spectrogram, begin: int, end: int, device: torch.device
-    ) -> Spectrogram:
+    def _block(self, spectrogram: Spectrogram, begin: int, end: int, device: torch.device) -> Block:
         network = load_network(self.checkpoint, IstftNet, spectrogram.spec, device)
-        return corrected(network, spectrogram, begin, end, device, self.positions, self.contrast)
+        settings = (self.positions, self.contrast)
+        found = corrected(network, spectrogram, begin, end, device, *settings)
+        return Block(found, self.n_iter)

@@ -17,8 +17,8 @@ from vocoder.spectrogram import Spectrogram
 MAX_CONTRAST = 2.0
 
 
-def require_settings(positions: int, contrast: float) -> None:
-    """Refuse settings of `repaired` that are out of range.
+def require_settings(positions: int = 1, **contrasts: float) -> None:
+    """Refuse settings of `repaired` that are out of range, the contrasts by their names.
 
     Raises
     ------
@@ -28,8 +28,9 @@ def require_settings(positions: int, contrast: float) -> None:
         raise BadInput(
             f"inverter.positions is {positions}; expected 1 to {RepairNet.stride_frames}"
         )
-    if not 0 <= contrast <= MAX_CONTRAST:
-        raise BadInput(f"inverter.contrast is {contrast}; expected 0 to {MAX_CONTRAST:g}")
+    for name, contrast in contrasts.items():
+        if not 0 <= contrast <= MAX_CONTRAST:
+            raise BadInput(f"inverter.{name} is {contrast}; expected 0 to {MAX_CONTRAST:g}")
 
 
 @torch.inference_mode()

@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +18,13 @@ from vocoder.inverter.magnitude import Target
 from vocoder.inverter.phase import INITS, initial_phase
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Admit, Spectrogram, istft_to_padded, stft_of_padded
+
+
+class Block(NamedTuple):
+    """Frames to invert at once, and the iterations that they are worth."""
+
+    spectrogram: Spectrogram
+    n_iter: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +75,13 @@ class PhaseRetrieval(Inverter):
             raise BadInput(f"inverter.{name} is {getattr(self, name)!r}; expected {expected}")
 
     @abstractmethod
-    def iterate(self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin) -> Tensor:
-        """Improve a complex STFT ``(batch, n_freqs, frames)`` whose magnitudes are the target's."""
+    def iterations(
+        self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin
+    ) -> Iterator[Tensor]:
+        """Improve a complex STFT ``(batch, n_freqs, frames)`` whose magnitudes are the target's.
+
+        Yields what every further iteration makes of it, without end; may write over the first.
+        """
 
     def moves_target(self, iteration: int, target: Target) -> bool:
         """Whether the target moves in this iteration."""
@@ -152,30 +165,39 @@ class PhaseRetrieval(Inverter):
             if going_on:
                 known = stft_of_padded(signal[rows, first * hop : last_sample], spec)
 
-    def _block(
-        self, spectrogram: Spectrogram, begin: int, end: int, device: torch.device
-    ) -> Spectrogram:
-        """The frames of one spectrogram to invert at once."""
-        return spectrogram.frames(begin, end).to(device)
+    def _block(self, spectrogram: Spectrogram, begin: int, end: int, device: torch.device) -> Block:
+        """Some frames of a spectrogram, as they are to be inverted."""
+        return Block(spectrogram.frames(begin, end).to(device), self.n_iter)
 
     def transform_of(
         self,
-        blocks: Sequence[Spectrogram],
+        blocks: Sequence[Block],
         generators: Sequence[torch.Generator],
         known: Tensor | None,
     ) -> tuple[Tensor, tuple[int, ...] | None]:
         """The complex STFT of blocks side by side, and their lengths unless all are equal."""
-        batch, counts = _side_by_side(blocks)
+        batch, counts = _side_by_side([block.spectrogram for block in blocks])
         target = Target(batch)
         starts = []
         for row, (block, generator) in enumerate(zip(blocks, generators, strict=True)):
-            n_frames = block.values.shape[2]
+            spec, n_frames = block.spectrogram.spec, block.spectrogram.values.shape[2]
             before = None if known is None else known[row : row + 1]
             magnitude = target.start[row : row + 1, :, :n_frames]
-            start = initial_phase(magnitude, block.spec, self.init, generator, before)
+            start = initial_phase(magnitude, spec, self.init, generator, before)
             starts.append(_filled(start, batch.values.shape[2]))
         transform = starts[0] if len(starts) == 1 else torch.cat([one.mT for one in starts]).mT
-        return self.iterate(transform, target, batch.spec, Pin(known, counts)), counts
+        improved = self.iterations(transform, target, batch.spec, Pin(known, counts))
+        most = max(block.n_iter for block in blocks)
+        finished: dict[int, Tensor] = {}  # before the others
+        for done in range(most + 1):
+            if done:
+                transform = next(improved)
+            for row, block in enumerate(blocks):
+                if done == block.n_iter < most:
+                    finished[row] = transform[row].clone()
+        for row, one in finished.items():
+            transform[row] = one
+        return transform, counts
 
 
 def _filled(values: Tensor, n_frames: int) -> Tensor:

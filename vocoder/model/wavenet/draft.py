@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.projection import impose_magnitude
-from vocoder.inverter.retrieval import overlap_frames
+from vocoder.inverter.retrieval import Block, overlap_frames
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, istft_to_padded, stft_of_padded
 
@@ -73,8 +73,10 @@ class Drafter:
         if self._solver is None:
             raise TypeError("a drafter without iterations drafts silence")
         spec, known, n_known = self._spec, self._known, self._n_known
-        block = Spectrogram(self._frames[:, :, :stop], spec)
-        members = [Spectrogram(values[None], spec) for values in block.values]
+        n_iter = self._solver.n_iter
+        members = [
+            Block(Spectrogram(values[None], spec), n_iter) for values in self._frames[:, :, :stop]
+        ]
         transform, counts = self._solver.transform_of(members, self._noise, known)
         padded = istft_to_padded(transform, spec, counts)
         first = max(settled - self._context, 0)

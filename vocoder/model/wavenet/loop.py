@@ -8,7 +8,7 @@ multiple of `UNROLLED`.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numba
 import numpy as np
@@ -29,7 +29,7 @@ LOGISTICS = Logistics.kind
 # All but the assumptions that numbers are finite: those must not be made of a diverging network.
 FAST = {"contract", "reassoc", "arcp", "nsz"}
 # Divisions by zero give what IEEE 754 says: a check would keep loops from becoming vector code.
-IEEE = "numpy"
+IEEE: Final = "numpy"
 
 
 class Weights(NamedTuple):
