@@ -1,247 +1,247 @@
-"""What minutes of one's own are worth: a base that never heard a speaker, fine-tuned on some.
+"""What a speaker's own lines are worth: a repair that never heard one of four, fine-tuned on some.
 
-    python -m recipes.adaptation outputs/corpus_fillets outputs/adaptation --speaker nl_v
+    python -m recipes.adaptation outputs/corpus_fillets outputs/fillets PAINTED TEST \
+        outputs/adaptation --speaker nl_v
 
-Trains a base on the other speakers, goes on from it with 1, 3 and 10 minutes of that one
-(``experiment=my_speaker``), and, as a control, with the others once more. All are measured on the
-speaker's lines that none of them learnt from: as JPEG of quality 75, by ``inverter=istft``. Runs
-that are there are gone on with, and what ``results.json`` holds is not measured again. Writes
-``table.md`` and ``curve.png``. Needs the extras ``evaluate``, ``train`` and ``pesq``.
+PAINTED holds what a pix2pix painted of training lines, with ``manifest.csv``, and TEST what it
+painted of held-out ones (``results/``, ``manifest.csv``, ``reference/``). Trains a base on the
+other speakers, goes on from it with some minutes of that one (``experiment=painted``) and, as a
+control, with the others once more. All are compared on the speaker's lines that none of them
+learnt from: those of TEST, and what is left of PAINTED. Runs that are there are gone on with.
+Leaves runs, sounds, ``evaluation/`` and ``curve.png``. Needs the extras ``evaluate``, ``train``
+and ``pesq``.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import csv
+import json
 import random
-import shutil
 import sys
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from tqdm import tqdm
 
-from recipes.inverters import MEASURES, ROADS
-from recipes.quality import Results, in_processes, read_results, write_json
-from recipes.systems import render
-from vocoder.audio import read_audio
+from recipes.inverters import MEASURES
+from recipes.painted import RANGE_DB
+from vocoder import load
+from vocoder.audio import read_audio, write_audio
 from vocoder.cli.main import run as vocoder
 from vocoder.compare.evaluation.inference import mean_interval
-from vocoder.compare.metrics.measure import COLUMNS, HIGHER, measure_pair, require_measures
+from vocoder.compare.reference import References
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
-from vocoder.train.corpus.manifest import Clip, read_corpus, write_corpus
+from vocoder.image.utterances import find_utterances, load_utterance
 
-MINUTES = (1, 3, 10)
-LINES = 48
-BASE, CONTROL = "base", "base, the others again"
-CONDITION = "JPEG q75"
-
-
-@dataclass(frozen=True)
-class Task:
-    """A clip, inverted with the weights of a run."""
-
-    system: str
-    weights: Path
-    path: Path
-    clip: Clip
-
-    @property
-    def line(self) -> str:
-        return f"{self.clip.path}:{self.clip.start_sample}"
+# What was painted is twice as loud as the recordings of recipes/fillets.
+GAIN_DB = 6.02
+MINUTES = (1.0, 5.0)
+BASE, CONTROL = "base", "control"
+Rows = list[dict[str, str]]
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/corpus.py wrote")
-    parser.add_argument("output", type=Path, help="folder for corpora, runs, table and curve")
+    parser.add_argument("recordings", type=Path, help="folder that recipes/fillets/fetch.py wrote")
+    parser.add_argument("painted", type=Path, help="what was painted of training lines")
+    parser.add_argument("test", type=Path, help="what was painted of held-out lines")
+    parser.add_argument("output", type=Path, help="folder for runs, sounds, evaluation, curve")
     parser.add_argument("--speaker", required=True, help="who is held out of the base")
     parser.add_argument("--minutes", type=float, nargs="+", default=MINUTES)
     parser.add_argument("--base-steps", type=int, default=3000)
-    parser.add_argument("--steps", type=int, default=2000, help="of every fine-tuning")
-    parser.add_argument("--lines", type=int, default=LINES, help="to measure, the test lines first")
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=1500, help="of every fine-tuning")
     given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
     try:
-        require_measures(MEASURES)
-        runs, unseen = trained(given)
-        results = measured(given, runs, unseen[: given.lines])
+        given.output.mkdir(parents=True, exist_ok=True)
+        runs = train_all(given)
+        invert_all(given, runs)
+        where = [f"reference={given.output / 'reference'}", f"systems={given.output / 'sounds'}"]
+        result = [f"output={given.output / 'evaluation'}", "overwrite=true"]
+        result.append(f"measures=[{','.join(MEASURES)}]")
+        code = vocoder(["evaluate", *where, f"baseline={BASE}", *result])
+        draw(given.output / "curve.png", given.output / "evaluation/evaluation.json", runs)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    text = table(results, list(runs))
-    with atomic_path(given.output / "table.md", overwrite=True) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-    draw(given.output / "curve.png", runs, results)
-    print(text)
-    return 0
+    return code
 
 
-def trained(given: argparse.Namespace) -> tuple[dict[str, Path], list[Clip]]:
-    """Folders of the runs, by what they are called, and the clips that none learns from."""
-    clips = read_corpus(given.corpus)
-    own = [clip for clip in clips if clip.speaker == given.speaker]
-    others = sorted({clip.speaker for clip in clips} - {given.speaker})
-    if not own or not others:
-        raise BadInput(
-            f"{given.corpus} has {len(own)} clips of {given.speaker} and {len(others)} other "
-            "speakers; expected some of both"
-        )
-    cuts, unseen = shortened(own, given.minutes)
-    runs = {BASE: given.output / "base", CONTROL: given.output / "control"}
-    from_others = [f"data.root={given.corpus}", f"data.speakers=[{','.join(others)}]"]
-    train(runs[BASE], "istft", given.base_steps, from_others)
-    tune = (f"train.init={runs[BASE]}",)
-    train(runs[CONTROL], "my_speaker", given.steps, [*from_others, *tune])
-    for minutes, cut in cuts.items():
-        corpus = given.output / f"corpus_{minutes:g}min"
-        write_cut(given.corpus, corpus, [*cut, *(clip for clip in own if clip.split == "val")])
-        name = f"{minutes:g} min of {given.speaker}"
-        runs[name] = given.output / f"tuned_{minutes:g}min"
-        train(runs[name], "my_speaker", given.steps, [f"data.root={corpus}", *tune])
-    return runs, unseen
-
-
-def shortened(
-    clips: Sequence[Clip], minutes: Sequence[float]
-) -> tuple[dict[float, list[Clip]], list[Clip]]:
-    """So many minutes of training clips, each cut within the next; and what is in none of them.
-
-    Test clips come first among those left; other clips of a recording that is learnt from are
-    on neither side.
+def train_all(given: argparse.Namespace) -> dict[str, Path]:
+    """Train the base and what goes on from it; folders of the runs by name.
 
     Raises
     ------
     BadInput
-        There is not as much speech.
+        Too few lines of the speaker or of others, or a training failed.
     """
-    order = [clip for clip in clips if clip.split == "train"]
-    random.Random(0).shuffle(order)
-    cuts: dict[float, list[Clip]] = {}
-    seconds, taken = 0.0, 0
+    others, cuts, rest = shortened(read_rows(given.painted), given.speaker, given.minutes)
+    write_rows(given.output / "others.csv", others)
+    write_rows(given.output / "rest.csv", rest)
+    names = sorted({row["utterance"].partition("__")[0] for row in others})
+    base = given.output / BASE
+    recordings = {"root": given.corpus, "speakers": f"[{','.join(names)}]"}
+    source = pairs(given, given.output / "others.csv")
+    words = ["data=both", "model=repair", "train=repairing", "channel=painted"]
+    words += [f"data.parts.recordings.{key}={value}" for key, value in recordings.items()]
+    words += [f"data.parts.painted.{key}={value}" for key, value in source.items()]
+    plan = ["data.shares.painted=2.0", "train.plan.validate_every=500"]
+    train(base, [*words, *plan, f"train.plan.steps={given.base_steps}"])
+    runs = {BASE: base, CONTROL: given.output / CONTROL}
+    manifests = {CONTROL: given.output / "others.csv"}
+    for minutes, rows in cuts.items():
+        name = f"{minutes:g}min"
+        runs[name], manifests[name] = given.output / name, given.output / f"{name}.csv"
+        write_rows(manifests[name], rows)
+    for name, manifest in manifests.items():
+        words = [f"data.{key}={value}" for key, value in pairs(given, manifest).items()]
+        plan = [f"train.plan.steps={given.steps}", "train.plan.validate_every=250"]
+        train(runs[name], ["experiment=painted", *words, *plan, f"train.init={base}"])
+    return runs
+
+
+def read_rows(folder: Path) -> Rows:
+    """Rows of a folder's ``manifest.csv``."""
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path: Path, rows: Rows) -> None:
+    """Write a manifest of some rows."""
+    with (
+        atomic_path(path, overwrite=True) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def shortened(
+    rows: Rows, speaker: str, minutes: Sequence[float]
+) -> tuple[Rows, dict[float, Rows], Rows]:
+    """Rows of other speakers, so many minutes of this one, and the rest of this one.
+
+    Each cut lies within the next.
+
+    Raises
+    ------
+    BadInput
+        There are not as many minutes and a line more, or nobody else.
+    """
+    spec = load("spec", "mel256")
+    own = [row for row in rows if row["utterance"].startswith(f"{speaker}__")]
+    others = [row for row in rows if row not in own]
+    lines = sorted({row["utterance"] for row in own})
+    random.Random(0).shuffle(lines)
+    seconds_of = {row["utterance"]: int(row["samples"]) / spec.sample_rate for row in own}
+    cuts: dict[float, Rows] = {}
+    taken: set[str] = set()
+    seconds = 0.0
     for wanted in sorted(minutes):
-        while seconds < wanted * 60:
-            if taken == len(order):
-                raise BadInput(f"--minutes is {wanted:g}; there are {seconds / 60:.1f}")
-            seconds += order[taken].seconds
-            taken += 1
-        cuts[wanted] = order[:taken]
-    learnt = {clip.path for clip in order[:taken]}
-    left = [clip for clip in order[taken:] if clip.path not in learnt]
-    return cuts, [*(clip for clip in clips if clip.split == "test"), *left]
+        while seconds < wanted * 60 and len(taken) < len(lines):
+            seconds += seconds_of[lines[len(taken)]]
+            taken = set(lines[: len(taken) + 1])
+        cuts[wanted] = [row for row in own if row["utterance"] in taken]
+    rest = [row for row in own if row["utterance"] not in taken]
+    if not rest or not others:
+        raise BadInput(
+            f"{len(lines)} painted lines are {speaker}'s and {len(others)} tiles are others'; "
+            f"expected {max(minutes):g} minutes and a line more, and others"
+        )
+    return others, cuts, rest
 
 
-def write_cut(source: Path, folder: Path, clips: Sequence[Clip]) -> None:
-    """Make a corpus of some of another's clips, unless it is there."""
-    if (folder / "corpus.csv").exists():
-        return
-    for path in {clip.path for clip in clips}:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source / path, folder / path)
-    write_corpus(folder, clips, overwrite=False)
+def pairs(given: argparse.Namespace, manifest: Path) -> dict[str, Any]:
+    """The keys of ``data=painted`` for some of the painted lines."""
+    return {
+        "input": given.painted,
+        "manifest": manifest,
+        "reference": given.recordings,
+        "codec": "gray8",
+        **RANGE_DB,
+        "reference_gain_db": GAIN_DB,
+    }
 
 
-def train(folder: Path, experiment: str, steps: int, words: Sequence[str]) -> None:
-    """Run ``vocoder train``, or go on with it."""
+def train(folder: Path, words: Sequence[str]) -> None:
+    """Run ``vocoder train``, or go on with it.
+
+    Raises
+    ------
+    BadInput
+        It failed.
+    """
     begun = (folder / "run.json").exists()
-    plan = [f"train.plan.steps={steps}", "train.plan.workers=0"]
-    words = ["train", f"experiment={experiment}", *words, *plan, f"output={folder}"]
-    if vocoder([*words, f"resume={str(begun).lower()}"]) != 0:
-        raise BadInput(f"training {folder.name} failed, as said above")
+    words = [*words, "train.plan.workers=0", f"output={folder}", f"resume={str(begun).lower()}"]
+    if vocoder(["train", *words]) != 0:
+        raise BadInput(f"the training in {folder} failed, as said above")
 
 
-def measured(given: argparse.Namespace, runs: dict[str, Path], clips: Sequence[Clip]) -> Results:
-    """Measure what ``results.json`` lacks."""
-    path = given.output / "results.json"
-    results = read_results(path)
-    for name, folder in runs.items():
-        done = results.setdefault(name, {})
-        tasks = [
-            Task(name, folder, given.corpus / clip.path, clip)
-            for clip in clips
-            if f"{clip.path}:{clip.start_sample}" not in done
-        ]
-        for task, found in in_processes(measure_task, tasks, given.processes):
-            done[task.line] = found
-        write_json(path, results)
-    return results
-
-
-def measure_task(task: Task) -> dict[str, float]:
-    """Invert one clip and compare it with its recording."""
-    torch.set_num_threads(1)
-    clip = task.clip
-    whole = read_audio(task.path, clip.sample_rate)
-    true = whole[clip.start_sample : clip.start_sample + clip.samples]
-    road = f"{ROADS[CONDITION]}/istft:checkpoint={os.path.relpath(task.weights)}"
-    with tempfile.TemporaryDirectory() as folder:
-        sound = render(road, true, clip.sample_rate, Path(folder)).samples
-    return measure_pair(true, sound, clip.sample_rate, MEASURES, problems={})
-
-
-def differences(results: Results, name: str, column: str) -> list[float]:
-    """What a run has more than the base, line by line."""
-    base = results[BASE]
-    return [
-        found[column] - base[line][column]
-        for line, found in results[name].items()
-        if column in found and column in base[line]
+def invert_all(given: argparse.Namespace, runs: Mapping[str, Path]) -> None:
+    """Write the unseen lines' sounds by every run, and their recordings."""
+    inverters = {name: load("inverter", "hybrid", repair=str(run)) for name, run in runs.items()}
+    sources = [
+        (given.painted, given.output / "rest.csv", given.recordings, GAIN_DB),
+        (given.test / "results", given.test / "manifest.csv", given.test / "reference", 0.0),
     ]
+    spec, codec = load("spec", "mel256"), load("codec", "gray8", **RANGE_DB)
+    for folder, manifest, recordings, gain_db in sources:
+        found = find_utterances(folder, manifest=manifest, spec=spec, codec=codec)
+        references = References(recordings)
+        own = [one for one in found.utterances if one.name.startswith(f"{given.speaker}__")]
+        for utterance in tqdm(own, unit="line"):
+            path = references.path(utterance.name)
+            if path is None:
+                raise BadInput(f"{recordings} holds no recording of {utterance.name}")
+            true = read_audio(path, spec.sample_rate) * np.float32(10 ** (gain_db / 20))
+            spectrogram = load_utterance(utterance, found).spectrogram
+            sounds = {f"sounds/{k}": x(spectrogram)[0].numpy() for k, x in inverters.items()}
+            for system, sound in {"reference": true, **sounds}.items():
+                target = given.output / system / f"{utterance.name}.wav"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_audio(target, sound, spec.sample_rate, subtype="FLOAT", overwrite=True)
 
 
-def table(results: Results, names: Sequence[str]) -> str:
-    """Means of the base and differences from it, with 95 % bootstrap intervals, as Markdown."""
-    columns = [c for c in COLUMNS.values() if any(c.name in x for x in results[BASE].values())]
-    rows = [[CONDITION, *(column.title for column in columns)], ["---"] * (len(columns) + 1)]
-    for name in names:
-        cells = [name if name == BASE else f"{name}, against the base"]
-        for column in columns:
-            values = [x[column.name] for x in results[BASE].values() if column.name in x]
-            found = values if name == BASE else differences(results, name, column.name)
-            cells.append(mean_interval(found).text(column.digits + (name != BASE)))
-        rows.append(cells)
-    text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    count = len(results[BASE])
-    return f"{text}\n\n{count} lines; mean and 95 % bootstrap interval of the mean."
-
-
-def draw(path: Path, runs: dict[str, Path], results: Results) -> None:
-    """Draw ESTOI over the steps of training, and what the minutes of speech gain, as PNG."""
+def draw(path: Path, evaluation: Path, runs: Mapping[str, Path]) -> None:
+    """Draw ESTOI over the steps of training, and what is gained by the minutes of speech."""
+    estoi: dict[str, dict[str, float]] = {name: {} for name in runs}
+    for file in json.loads(evaluation.read_text(encoding="utf-8"))["files"]:
+        if "estoi" in file["values"]:
+            estoi[file["system"]][file["utterance"]] = file["values"]["estoi"]
     figure = Figure(figsize=(10, 4), layout="constrained")
     training, minutes = figure.subplots(1, 2)
-    for name, folder in runs.items():
-        if name not in (BASE, CONTROL):
-            training.plot(*validations(folder), marker="o", label=name)
-    training.set(xlabel="steps of fine-tuning", ylabel="ESTOI, validation lines of the speaker")
+    tuned = [name for name in runs if name != BASE]
+    for number, name in enumerate(tuned):
+        if name != CONTROL:  # which validates on others
+            training.plot(*validations(runs[name]), marker="o", color=f"C{number}", label=name)
+        gains = [value - estoi[BASE][line] for line, value in estoi[name].items()]
+        gain = mean_interval(gains)
+        reach = [[gain.mean - gain.low], [gain.high - gain.mean]]
+        minutes.errorbar([number], [gain.mean], reach, marker="o", color=f"C{number}")
+    training.set(xlabel="steps of fine-tuning", ylabel="ESTOI of its own validation lines")
     training.legend()
-    column = COLUMNS["estoi"]
-    for number, name in enumerate(name for name in runs if name != BASE):
-        gain = mean_interval(differences(results, name, column.name))
-        minutes.errorbar(
-            [number], [gain.mean], [[gain.mean - gain.low], [gain.high - gain.mean]], marker="o"
-        )
     minutes.axhline(0, color="black", linewidth=0.5)
-    names = [name for name in runs if name != BASE]
-    minutes.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
-    better = "higher" if column.better == HIGHER else "lower"
-    minutes.set_ylabel(f"{column.title} against the base ({better} is better), held-out lines")
+    minutes.set_xticks(range(len(tuned)), tuned)
+    minutes.set_ylabel("ESTOI more than the base, unseen lines")
     with atomic_path(path, overwrite=True) as temporary:
         figure.savefig(temporary, format="png", dpi=100)
 
 
-def validations(folder: Path) -> tuple[list[int], list[float]]:
-    """Steps and ESTOI of a run's validations."""
+def validations(run: Path) -> tuple[list[int], list[float]]:
+    """Steps of a run's validations, and their ESTOI."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    curves = EventAccumulator(str(folder / "curves")).Reload()
+    curves = EventAccumulator(str(run / "curves")).Reload()
     found = {event.step: event.value for event in curves.Scalars("validation/estoi")}
-    steps = sorted(found)
-    return steps, [float(np.float64(found[step])) for step in steps]
+    return sorted(found), [found[step] for step in sorted(found)]
 
 
 if __name__ == "__main__":

@@ -1,69 +1,92 @@
-"""What minutes of a speaker are worth: what is learnt from, what is measured, what is shown."""
+"""What a speaker's own lines are worth: what is learnt from, what is measured, what is shown."""
 
+import csv
 import json
+import shutil
 
 import pytest
 
 from recipes import adaptation
+from recipes.painted import RANGE_DB
 from tests.corpora import write_clip
-from vocoder.audio import read_audio
+from vocoder.audio import read_audio, write_audio
+from vocoder.cli.main import run
 from vocoder.errors import BadInput
-from vocoder.train.corpus.manifest import read_corpus, write_corpus
+from vocoder.train.corpus.manifest import write_corpus
 
 RATE = 22_050
+SPEAKERS = {"anna": "nl_v__jes-v-kamen", "ben": "nl_m__m-obdivovat"}
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory, painted):
-    """Two speakers, and of each two clips to learn from, one to validate on and one to test on."""
-    folder = tmp_path_factory.mktemp("corpus")
+def home(tmp_path_factory, painted):
+    """Two speakers, three lines each, and pictures of them at twice the recordings' level."""
+    home = tmp_path_factory.mktemp("home")
     clips = []
-    for speaker, line in (("anna", "nl_v__jes-v-kamen"), ("ben", "nl_m__m-obdivovat")):
+    for speaker, line in SPEAKERS.items():
         sound = read_audio(painted / f"reference/{line}.flac", RATE)[5_000:]
-        length = min(sound.size // 4, 2 * RATE)
-        for number, split in enumerate(("train", "train", "val", "test")):
+        length = sound.size // 3
+        for number, split in enumerate(("train", "train", "val")):
             part = sound[number * length : (number + 1) * length]
-            name = f"{speaker}/{split}{number}.flac"
-            clips.append(write_clip(folder, name, part, RATE, split, speaker))
-    write_corpus(folder, clips, overwrite=False)
-    return folder
+            name = f"{speaker}/line{number}.flac"
+            clips.append(write_clip(home / "recordings", name, part / 2, RATE, split, speaker))
+            loud = home / f"loud/{speaker}/line{number}.flac"
+            loud.parent.mkdir(parents=True, exist_ok=True)
+            write_audio(loud, part, RATE, overwrite=False)
+    write_corpus(home / "recordings", clips, overwrite=False)
+    ends = [f"codec.{name}={value}" for name, value in RANGE_DB.items()]
+    words = [f"input={home / 'loud'}", f"output={home / 'painted'}"]
+    assert run(["encode", *words, "codec=gray8", *ends]) == 0
+    shutil.copytree(home / "painted", home / "test/results")
+    shutil.copy(home / "painted/manifest.csv", home / "test/manifest.csv")
+    shutil.copytree(home / "loud", home / "test/reference")
+    return home
 
 
-def test_cuts_lie_within_each_other_and_the_rest_is_unseen(corpus):
-    clips = [clip for clip in read_corpus(corpus) if clip.speaker == "ben"]
-    cuts, unseen = adaptation.shortened(clips, [0.001])
-    assert list(cuts) == [0.001] and len(cuts[0.001]) == 1
-    assert [clip.split for clip in unseen] == ["test", "train"]
-    assert unseen[1].path != cuts[0.001][0].path
-    both, unseen = adaptation.shortened(clips, [0.05, 0.001])
-    assert both[0.05][:1] == both[0.001] and len(both[0.05]) == 2
-    assert [clip.split for clip in unseen] == ["test"]
-    with pytest.raises(BadInput, match=r"--minutes is 5; there are 0\.\d"):
-        adaptation.shortened(clips, [5])
+def arguments(home, output):
+    folders = [home / "recordings", home / "recordings", home / "painted", home / "test", output]
+    small = ["--minutes", "0.001", "--base-steps", "1", "--steps", "1"]
+    return [*map(str, folders), *small, "--speaker"]
 
 
-def test_a_speaker_is_learnt_and_compared(corpus, tmp_path, capsys):
+def test_cuts_lie_within_each_other_and_the_rest_is_unseen(home):
+    rows = adaptation.read_rows(home / "painted")
+    others, cuts, rest = adaptation.shortened(rows, "ben", [0.05, 0.001])
+    assert {row["utterance"][:6] for row in others} == {"anna__"}
+    lines = [{row["utterance"] for row in part} for part in (cuts[0.001], cuts[0.05], rest)]
+    assert lines[0] < lines[1] and not lines[1] & lines[2]
+    assert list(map(len, lines)) == [1, 2, 1]
+    with pytest.raises(BadInput, match=r"3 painted lines are ben's .* expected 9 min"):
+        adaptation.shortened(rows, "ben", [9])
+    with pytest.raises(BadInput, match="0 painted lines are carl's"):
+        adaptation.shortened(rows, "carl", [0.001])
+
+
+def test_a_speaker_is_learnt_and_compared(home, tmp_path, capsys, monkeypatch):
     output = tmp_path / "out"
-    words = [str(corpus), str(output), "--speaker", "ben", "--minutes", "0.001", "--base-steps"]
-    assert adaptation.main([*words, "1", "--steps", "1", "--lines", "1"]) == 0
-    printed = capsys.readouterr().out
-    assert "| 0.001 min of ben, against the base |" in printed
-    assert "1 lines; mean" in printed
+    monkeypatch.setattr(adaptation, "MEASURES", ["estoi", "mel"])
+    # Two of three lines, since one of them is validated on.
+    words = ["0.05" if word == "0.001" else word for word in arguments(home, output)]
+    assert adaptation.main([*words, "ben"]) == 0
+    assert "control" in capsys.readouterr().out
     assert (output / "curve.png").read_bytes().startswith(b"\x89PNG")
-    base = json.loads((output / "base/run.json").read_text())
-    tuned = json.loads((output / "tuned_0.001min/run.json").read_text())
-    assert base["data"]["recordings"]["speakers"] == ["anna"]
-    assert tuned["data"]["recordings"]["speakers"] == ["ben"]
-    assert tuned["data"]["recordings"]["clips"] == 1
-    results = json.loads((output / "results.json").read_text())
-    assert list(results[adaptation.BASE]) == ["ben/test3.flac:0"]
-    # A second time nothing is trained or measured again.
-    results[adaptation.BASE]["ben/test3.flac:0"]["estoi"] = 2.0
-    (output / "results.json").write_text(json.dumps(results))
-    assert adaptation.main([*words, "1", "--steps", "1", "--lines", "1"]) == 0
-    assert "| base | 2.000" in capsys.readouterr().out
+    records = {
+        name: json.loads((output / name / "run.json").read_text())["data"]
+        for name in ("base", "control", "0.05min")
+    }
+    assert records["base"]["recordings"]["recordings"]["speakers"] == ["anna"]
+    assert records["base"]["painted"]["painted"] == records["control"]["painted"]
+    assert records["0.05min"]["painted"]["lines"] == 1
+    heard = sorted(path.stem for path in (output / "sounds/base").iterdir())
+    assert heard == [f"ben__line{n}" for n in range(3)]
+    with (output / "evaluation/evaluation.csv").open(newline="") as file:
+        found = {(row["system"], row["utterance"]) for row in csv.DictReader(file)}
+    assert len(found) == 9
+    before = (output / "base/last.safetensors").stat().st_mtime_ns
+    assert adaptation.main([*words, "ben"]) == 0  # nothing is trained again
+    assert (output / "base/last.safetensors").stat().st_mtime_ns == before
 
 
-def test_a_speaker_who_is_not_there_is_named(corpus, tmp_path, capsys):
-    assert adaptation.main([str(corpus), str(tmp_path / "out"), "--speaker", "carl"]) == 2
-    assert "has 0 clips of carl and 2 other speakers" in capsys.readouterr().err
+def test_a_speaker_who_is_not_there_is_named(home, tmp_path, capsys):
+    assert adaptation.main([*arguments(home, tmp_path / "out"), "carl"]) == 2
+    assert "0 painted lines are carl's" in capsys.readouterr().err
