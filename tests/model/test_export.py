@@ -21,8 +21,8 @@ from vocoder.model.checkpoint import Checkpoint
 from vocoder.model.features import features
 from vocoder.model.generator import Generator
 from vocoder.model.interchange.export import METADATA, export
-from vocoder.model.interchange.real_istft import RealStft
-from vocoder.spectrogram import Spectrogram, istft_to_padded, stft_of_padded
+from vocoder.model.interchange.real_istft import RealIstft
+from vocoder.spectrogram import Spectrogram, istft_to_padded
 
 SMALL = {"channels": 16, "kernels": [3, 5], "dilations": [[1, 3], [1, 2]]}
 SIZES = [(1, 1), (1, 2), (3, 40), (2, 16)]
@@ -36,12 +36,12 @@ class Head(Generator):
     def __init__(self, spec) -> None:
         super().__init__(spec)
         self.layer = nn.Conv1d(spec.bins, 2 * spec.n_freqs, 3, padding=1)
-        self.stft = RealStft(spec)
+        self.istft = RealIstft(spec)
 
     def forward(self, values: Tensor) -> Tensor:
         parts = self.layer(features(values, self.spec)).chunk(2, dim=1)
         half, hop = self.spec.n_fft // 2, self.spec.hop_length
-        return self.stft.inverse(*parts)[:, half : half + values.shape[2] * hop]
+        return self.istft(*parts)[:, half : half + values.shape[2] * hop]
 
 
 def models():
@@ -130,16 +130,11 @@ print(extra["{METADATA}"])
 
 
 @pytest.mark.parametrize("spec", [MEL, ODD, load("spec", "seed")])
-def test_real_stft_equals_the_fft(spec):
+def test_real_inverse_equals_that_of_the_fft(spec):
     torch.manual_seed(0)
-    sound = torch.randn(2, spec.n_fft + 9 * spec.hop_length)
-    stft = RealStft(spec)
-    wanted = stft_of_padded(sound, spec)
-    real, imaginary = stft(sound)
-    assert torch.allclose(torch.complex(real, imaginary), wanted, atol=1e-4 * spec.full_scale)
     # Of no sound, so that the inverse has to find the nearest one.
-    inconsistent = torch.randn(wanted.shape, dtype=torch.complex64)
-    found = stft.inverse(inconsistent.real, inconsistent.imag)
+    inconsistent = torch.randn(2, spec.n_freqs, 10, dtype=torch.complex64)
+    found = RealIstft(spec)(inconsistent.real, inconsistent.imag)
     wanted = istft_to_padded(inconsistent, spec)
     assert torch.allclose(found, wanted, atol=1e-5 * float(wanted.abs().max()))
 
@@ -172,8 +167,8 @@ def test_from_the_original_to_a_program_on_the_command_line(tmp_path, capsys):
 
 
 def test_only_generators_are_exported(tmp_path, capsys):
-    target = {"_target_": "vocoder.model.interchange.real_istft.RealStft"}
+    target = {"_target_": "vocoder.model.interchange.real_istft.RealIstft"}
     path = tmp_path / "a.safetensors"
     Checkpoint(target, MEL, {}, fields("hifigan_v1")).write(path, overwrite=False)
     assert export_model.main([str(path), str(tmp_path / "a.onnx")]) == 2
-    assert "holds a RealStft; only generators" in capsys.readouterr().err
+    assert "holds a RealIstft; only generators" in capsys.readouterr().err

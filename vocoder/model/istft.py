@@ -9,7 +9,7 @@ from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import mel_to_linear
 from vocoder.inverter.phase import initial_phase
 from vocoder.model.generator import Generator
-from vocoder.model.interchange.real_istft import RealStft
+from vocoder.model.interchange.real_istft import RealIstft
 from vocoder.model.repair import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, istft_to_padded
@@ -94,7 +94,7 @@ class PhasesGiven(nn.Module):
 
     def __init__(self, net: IstftNet) -> None:
         super().__init__()
-        self.spec, self.repair, self.stft = net.spec, net.repair, RealStft(net.spec)
+        self.spec, self.repair, self.istft = net.spec, net.repair, RealIstft(net.spec)
 
     def forward(self, values: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
         """Sound and magnitudes of a picture and of phases.
@@ -112,6 +112,6 @@ class PhasesGiven(nn.Module):
             ``(batch, frames * hop_length)`` and ``(batch, n_freqs, frames)``.
         """
         magnitude = mel_to_linear(Spectrogram(self.repair.repair(values), self.spec))
-        padded = self.stft.inverse(magnitude * phase.cos(), magnitude * phase.sin())
+        padded = self.istft(magnitude * phase.cos(), magnitude * phase.sin())
         half, n_samples = self.spec.n_fft // 2, values.shape[2] * self.spec.hop_length
         return padded[:, half : half + n_samples], magnitude

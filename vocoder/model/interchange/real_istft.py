@@ -1,4 +1,4 @@
-"""The STFT without complex numbers and without an FFT, for formats that have neither."""
+"""The inverse STFT without complex numbers and without an FFT, for formats that have neither."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch.nn import functional
 from vocoder.spec import LEAST_COVERAGE, SpectrogramSpec, window_samples
 
 
-class RealStft(nn.Module):
-    """`vocoder.spectrogram.stft_of_padded` and `istft_to_padded` as matrix products.
+class RealIstft(nn.Module):
+    """`vocoder.spectrogram.istft_to_padded` as a matrix product.
 
     For exported models, in which the number of frames stays free; several times slower than the
     FFT (a frame takes ``n_fft`` squared multiplications).
@@ -22,7 +22,6 @@ class RealStft(nn.Module):
     spec : SpectrogramSpec
     """
 
-    analysis: Tensor
     synthesis: Tensor
     squared_window: Tensor
 
@@ -38,19 +37,12 @@ class RealStft(nn.Module):
         weights = torch.full((spec.n_freqs, 1), 2 / spec.n_fft)
         weights[0] = weights[-1] = 1 / spec.n_fft
         for name, value in (
-            ("analysis", basis[:, None]),
             ("synthesis", basis * weights.repeat(2, 1)),
             ("squared_window", window.square()),
         ):
             self.register_buffer(name, value.float(), persistent=False)
 
-    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Padded sound ``(batch, samples)`` to real and imaginary ``(batch, n_freqs, frames)``."""
-        parts = functional.conv1d(samples[:, None], self.analysis, stride=self.hop_length)
-        real, imaginary = parts.chunk(2, dim=1)
-        return real, imaginary
-
-    def inverse(self, real: Tensor, imaginary: Tensor) -> Tensor:
+    def forward(self, real: Tensor, imaginary: Tensor) -> Tensor:
         """Both ``(batch, n_freqs, frames)`` to ``(batch, (frames - 1) * hop_length + n_fft)``."""
         frames = torch.cat([real, imaginary], dim=1).mT @ self.synthesis
         weights = self._overlap_add(torch.ones_like(frames[:1, :, :1]) * self.squared_window)
