@@ -41,7 +41,8 @@ class Head(Generator):
     def forward(self, values: Tensor) -> Tensor:
         parts = self.layer(features(values, self.spec)).chunk(2, dim=1)
         half, hop = self.spec.n_fft // 2, self.spec.hop_length
-        return self.istft(*parts)[:, half : half + values.shape[2] * hop]
+        padded: Tensor = self.istft(*parts)
+        return padded[:, half : half + values.shape[2] * hop]
 
 
 def models():
