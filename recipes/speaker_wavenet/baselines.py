@@ -17,24 +17,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from recipes.speaker_wavenet.likelihood import BLANK_DB, LINES, as_table, held_out, likelihoods
 from vocoder import load
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
-from vocoder.model.checkpoint import read_checkpoint
-from vocoder.model.features import from_db
-from vocoder.model.wavenet.draft import draft_of, rephased
-from vocoder.model.wavenet.network import WaveNet
-from vocoder.model.weights import find_weights
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import analyse
 from vocoder.train.channel.base import Channel
-from vocoder.train.corpus.corpus import Corpus
 from vocoder.train.training import Training
 
-BLANK_DB = -50.0
-LINES = 48  # held out in recipes/fillets
 BLIND = "blind"
 # What differs from conf/model/wavenet.yaml.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -65,13 +56,14 @@ def main(arguments: list[str] | None = None) -> int:
         spec = load("spec", "mel256")
         for name, changes in VARIANTS.items():
             train(name, changes, spec, given.corpus, given.output, given.steps)
-        runs = {name: (folder(given.output, name), name == BLIND) for name in VARIANTS}
-        runs |= {name: (Path(name), False) for name in given.also}
-        rows = likelihoods(runs, spec, held_out(given.corpus, spec, given.lines))
+        runs = {name: str(folder(given.output, name)) for name in VARIANTS}
+        runs |= {name: name for name in given.also}
+        sounds = held_out(given.corpus, spec, given.lines, None)
+        found = likelihoods(runs, spec, sounds, blind={BLIND})
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    table = "\n".join(["| network | nats a sample |", "| --- | --- |", *rows])
+    table = as_table(found)
     with atomic_path(given.output / "table.md", overwrite=True) as temporary:
         temporary.write_text(table + "\n", encoding="utf-8")
     print(table)
@@ -108,45 +100,6 @@ def train(
         resume=(run / "run.json").exists(),
         record={"spec": spec.to_dict(), "model": changes, "seed": 0, "train": {}},
     )
-
-
-def held_out(corpus: Path, spec: SpectrogramSpec, lines: int) -> list[np.ndarray]:
-    """Recordings of the test split, evenly spread, in whole hops."""
-    clips = Corpus(corpus, "test", sample_rate=spec.sample_rate, shortest_samples=spec.n_fft)
-    chosen = np.unique(np.linspace(0, len(clips) - 1, min(lines, len(clips))).round().astype(int))
-    sounds = [clips.read(int(i)) for i in chosen]
-    return [sound[: len(sound) // spec.hop_length * spec.hop_length] for sound in sounds]
-
-
-def likelihoods(
-    runs: dict[str, tuple[Path, bool]], spec: SpectrogramSpec, sounds: list[np.ndarray]
-) -> list[str]:
-    """A row of a table for every network: the mean negative log-likelihood of sounds.
-
-    All hear the same: the recordings with the phases of the draft.
-    """
-    networks = {}
-    for name, (where, blind) in runs.items():
-        network = read_checkpoint(find_weights(str(where))).build()
-        if not isinstance(network, WaveNet):
-            raise BadInput(f"{where} holds a {type(network).__name__}; expected a WaveNet")
-        networks[name] = network.eval(), blind
-    iterations = next(net.draft_iterations for net, blind in networks.values() if not blind)
-    totals: dict[str, list[float]] = {name: [] for name in networks}
-    for samples in sounds:
-        sound = torch.from_numpy(samples)[None]
-        values = analyse(sound, spec).values[:, :, : sound.shape[1] // spec.hop_length]
-        heard = rephased(sound, draft_of(values, spec, iterations), spec)
-        blank = from_db(torch.full_like(values, BLANK_DB), spec)
-        for name, (network, blind) in networks.items():
-            totals[name].append(_loss(network, blank if blind else values, heard, sound))
-    return [f"| {name} | {np.mean(found):.3f} |" for name, found in totals.items()]
-
-
-@torch.inference_mode()
-def _loss(network: WaveNet, values: Tensor, heard: Tensor, sound: Tensor) -> float:
-    # A network with a draft gives recordings its phases itself.
-    return float(network.loss(values, heard if network.draft_iterations is None else sound))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import torch
 from scipy.ndimage import uniform_filter1d
 from tqdm import tqdm
 
-from recipes.speaker_wavenet.baselines import LINES, held_out
+from recipes.speaker_wavenet.likelihood import LINES, held_out
 from vocoder import load
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import read_checkpoint
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not isinstance(network, WaveNet):
             raise BadInput(f"{given.weights} is a {type(network).__name__}; expected a WaveNet")
         spec, rate = checkpoint.spec, checkpoint.spec.sample_rate
-        lines = held_out(given.corpus, spec, LINES)
+        lines = held_out(given.corpus, spec, LINES, None)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

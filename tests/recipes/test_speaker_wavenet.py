@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from recipes.speaker_wavenet import baselines, safety
+from recipes.speaker_wavenet import baselines, likelihood, safety
 from tests.corpora import write_clip
 from tests.model.wavenet.networks import MEL, small
 from vocoder.model.checkpoint import Checkpoint, settings_of
@@ -80,7 +80,7 @@ def test_the_baselines_train_and_are_compared(corpus, tmp_path, capsys, monkeypa
     assert baselines.main([*words, "--also", str(own)]) == 0
     table = (tmp_path / "out/table.md").read_text()
     assert table in capsys.readouterr().out
-    rows = dict(row.strip("| ").split(" | ") for row in table.splitlines()[2:])
+    rows = dict(row.strip("| ").split(" | ")[:2] for row in table.splitlines()[2:])
     assert set(rows) == {"as it ships", "one layer", "blind", str(own)}
     assert float(rows["as it ships"]) < float(rows["blind"])
     runs = tmp_path / "out/one_layer/best.safetensors"
@@ -88,6 +88,25 @@ def test_the_baselines_train_and_are_compared(corpus, tmp_path, capsys, monkeypa
     assert baselines.main(words) == 0 and runs.stat().st_mtime_ns == changed
     assert baselines.main([str(tmp_path / "none"), str(tmp_path / "out2")]) == 2
     assert "none" in capsys.readouterr().err
+
+
+def test_likelihoods_are_compared_line_by_line(corpus, tmp_path, capsys):
+    weights = {}
+    for name, gain in (("one", 1.0), ("other", 3.0)):
+        weights[name] = str(tmp_path / f"{name}.safetensors")
+        checkpoint = Checkpoint(settings_of(small()), MEL, small(gain=gain).state_dict(), {})
+        checkpoint.write(tmp_path / f"{name}.safetensors", overwrite=False)
+    words = [str(corpus), *weights.values(), "--speaker", "anna"]
+    assert likelihood.main(words) == 0
+    rows = [row.strip("| ").split(" | ") for row in capsys.readouterr().out.splitlines()[2:]]
+    (one, first, *_), (other, second, more) = rows
+    assert [one, other] == list(weights.values())
+    difference = float(more.partition(" ")[0])
+    assert difference != 0 and float(second) - float(first) == pytest.approx(difference, abs=2e-3)
+    assert likelihood.main([str(corpus), "repair"]) == 2
+    assert "holds a RepairNet; expected a WaveNet" in capsys.readouterr().err
+    assert likelihood.main([str(corpus), weights["one"], "--speaker", "carl"]) == 2
+    assert "carl" in capsys.readouterr().err
 
 
 def test_safety_refuses_what_is_no_wavenet(corpus, capsys):
