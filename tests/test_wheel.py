@@ -44,6 +44,20 @@ def test_all_of_the_configuration_is_inside(unpacked):
     assert modules == {path.relative_to(ROOT) for path in (ROOT / "vocoder").rglob("*.py")}
 
 
+def test_weights_are_inside_with_their_cards_and_small(unpacked):
+    (wheel,) = unpacked.parent.glob("vocoder-*-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        sizes = {
+            Path(one.filename).name: one.compress_size
+            for one in archive.infolist()
+            if one.filename.startswith("vocoder/model/shipped/")
+        }
+    names = {Path(name).stem for name in sizes}
+    assert names >= {"istft", "repair", "wavenet"}
+    assert set(sizes) == {f"{name}{end}" for name in names for end in (".safetensors", ".md")}
+    assert sum(sizes.values()) < 10_000_000
+
+
 def test_license_and_program_are_named(unpacked):
     (info,) = unpacked.glob("vocoder-*.dist-info")
     assert "License-Expression: Apache-2.0" in (info / "METADATA").read_text(encoding="utf-8")

@@ -48,8 +48,12 @@ def find_weights(source: str) -> Path:
 
 @lru_cache(maxsize=32)
 def shipped_for(kind: str, spec: SpectrogramSpec) -> str | None:
-    """The name of shipped weights of a class of model for a spec; ``None`` if there are none."""
-    for path in sorted(FOLDER.glob(f"*{SUFFIX}")):
+    """The name of shipped weights of a class of model for a spec; ``None`` if there are none.
+
+    Those of several speakers come before what was made from them for a single one, whose name adds
+    the speaker's to theirs.
+    """
+    for path in sorted(FOLDER.glob(f"*{SUFFIX}"), key=lambda path: path.stem):
         checkpoint = read_checkpoint(path)
         if checkpoint.model[TARGET].rpartition(".")[2] == kind and checkpoint.spec == spec:
             return path.stem
