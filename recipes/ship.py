@@ -1,4 +1,4 @@
-"""Make the best weights of a training the ones that come with the package.
+"""Make the weights of a training the ones that come with the package.
 
     python -m recipes.ship outputs/runs/repair repair --licence GPL-2.0-only --note "..."
 
@@ -19,6 +19,7 @@ from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 from vocoder.model.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from vocoder.model.weights import FOLDER, find_weights
+from vocoder.train.loop import LAST_NAME
 from vocoder.train.training import RECORD_NAME
 
 
@@ -28,10 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", help="such as repair")
     parser.add_argument("--licence", required=True, help="of the data, which binds the weights")
     parser.add_argument("--note", required=True, help="what it was made from, for people")
+    parser.add_argument("--last", action="store_true", help="the last weights, not the best")
     parser.add_argument("--figures", type=Path, help="Markdown with the held-out figures")
     given = parser.parse_args(arguments)
     try:
-        path = ship(given.run, given.name, given.licence, given.note)
+        path = ship(given.run, given.name, given.licence, given.note, last=given.last)
         figures = given.figures.read_text(encoding="utf-8") if given.figures else ""
         write_card(path, figures)
     except BadInput as error:
@@ -41,9 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def ship(run: Path, name: str, licence: str, note: str) -> Path:
-    """Write a training's best weights as shipped ones."""
-    checkpoint = read_checkpoint(find_weights(str(run)))
+def ship(run: Path, name: str, licence: str, note: str, *, last: bool) -> Path:
+    """Write a training's best or last weights as shipped ones."""
+    checkpoint = read_checkpoint(run / LAST_NAME if last else find_weights(str(run)))
     record = json.loads((run / RECORD_NAME).read_text(encoding="utf-8"))
     card: dict[str, Any] = {
         **checkpoint.card,
