@@ -38,6 +38,7 @@ from vocoder.compare.reference import References
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 from vocoder.image.utterances import find_utterances, load_utterance
+from vocoder.train.loop import LAST_NAME
 
 # What was painted is twice as loud as the recordings of recipes/fillets.
 GAIN_DB = 6.02
@@ -62,12 +63,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         given.output.mkdir(parents=True, exist_ok=True)
         runs = train_all(given)
-        invert_all(given, runs)
+        weights = dict(runs)  # the best of every run, and the last of those of the speaker
+        weights |= {f"{k}_last": x / LAST_NAME for k, x in runs.items() if k not in (BASE, CONTROL)}
+        invert_all(given, weights)
         where = [f"reference={given.output / 'reference'}", f"systems={given.output / 'sounds'}"]
         result = [f"output={given.output / 'evaluation'}", "overwrite=true"]
         result.append(f"measures=[{','.join(MEASURES)}]")
         code = vocoder(["evaluate", *where, f"baseline={BASE}", *result])
-        draw(given.output / "curve.png", given.output / "evaluation/evaluation.json", runs)
+        result_path = given.output / "evaluation/evaluation.json"
+        draw(given.output / "curve.png", result_path, runs, list(weights))
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -185,9 +189,9 @@ def train(folder: Path, words: Sequence[str]) -> None:
         raise BadInput(f"the training in {folder} failed, as said above")
 
 
-def invert_all(given: argparse.Namespace, runs: Mapping[str, Path]) -> None:
-    """Write the unseen lines' sounds by every run, and their recordings."""
-    inverters = {name: load("inverter", "hybrid", repair=str(run)) for name, run in runs.items()}
+def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
+    """Write the unseen lines' sounds by all weights, and their recordings."""
+    inverters = {name: load("inverter", "hybrid", repair=str(w)) for name, w in weights.items()}
     sources = [
         (given.painted, given.output / "rest.csv", given.recordings, GAIN_DB),
         (given.test / "results", given.test / "manifest.csv", given.test / "reference", 0.0),
@@ -210,17 +214,17 @@ def invert_all(given: argparse.Namespace, runs: Mapping[str, Path]) -> None:
                 write_audio(target, sound, spec.sample_rate, subtype="FLOAT", overwrite=True)
 
 
-def draw(path: Path, evaluation: Path, runs: Mapping[str, Path]) -> None:
+def draw(path: Path, evaluation: Path, runs: Mapping[str, Path], systems: Sequence[str]) -> None:
     """Draw ESTOI over the steps of training, and what is gained by the minutes of speech."""
-    estoi: dict[str, dict[str, float]] = {name: {} for name in runs}
+    estoi: dict[str, dict[str, float]] = {name: {} for name in systems}
     for file in json.loads(evaluation.read_text(encoding="utf-8"))["files"]:
         if "estoi" in file["values"]:
             estoi[file["system"]][file["utterance"]] = file["values"]["estoi"]
     figure = Figure(figsize=(10, 4), layout="constrained")
     training, minutes = figure.subplots(1, 2)
-    tuned = [name for name in runs if name != BASE]
+    tuned = [name for name in systems if name != BASE]
     for number, name in enumerate(tuned):
-        if name != CONTROL:  # which validates on others
+        if name in runs and name != CONTROL:  # which validates on others
             training.plot(*validations(runs[name]), marker="o", color=f"C{number}", label=name)
         gains = [value - estoi[BASE][line] for line, value in estoi[name].items()]
         gain = mean_interval(gains)
