@@ -47,8 +47,8 @@ class Hybrid(GriffinLim):
         Of the repair; see `vocoder.inverter.repaired.repaired`.
     jpeg_contrast : float
         The contrast of what is found for JPEGs; more positions than one give nothing there.
-    n_iter_repaired : int
-        Iterations for a picture that is wholly repaired; ``n_iter`` are for true ones.
+    repaired_share : float
+        How many of the ``n_iter`` iterations a picture is worth that is wholly repaired, 0 to 1.
     n_iter, momentum, init, refine_from, refine_every, block_frames, seed, device
         See `GriffinLim`.
 
@@ -65,7 +65,7 @@ class Hybrid(GriffinLim):
     positions: int
     contrast: float
     jpeg_contrast: float
-    n_iter_repaired: int
+    repaired_share: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,7 +74,7 @@ class Hybrid(GriffinLim):
                 f"inverter.consistent_db is {self.consistent_db} and inconsistent_db "
                 f"{self.inconsistent_db}; expected 0 or more, and the second not below the first"
             )
-        self._require(self.n_iter_repaired >= 0, "n_iter_repaired", "at least 0")
+        self._require(0 <= self.repaired_share <= 1, "repaired_share", "0 to 1")
         require_settings(self.positions, contrast=self.contrast)
         require_settings(jpeg_contrast=self.jpeg_contrast)
 
@@ -96,7 +96,7 @@ class Hybrid(GriffinLim):
         before, after = repaired(network, spectrogram, begin, end, device, *settings)
         with torch.inference_mode():
             values = from_db(torch.lerp(before, after, strength), spec)
-        n_iter = round(self.n_iter + strength * (self.n_iter_repaired - self.n_iter))
+        n_iter = round(self.n_iter * (1 - strength * (1 - self.repaired_share)))
         return Block(Spectrogram(values, spec, given.n_samples), n_iter)
 
     def _strength(self, given: Spectrogram) -> float:
