@@ -191,7 +191,7 @@ def test_without_a_reference_sounds_are_rated_alone_and_against_their_pictures(
     assert list(found["measures"]) == ["dnsmos", "picture_distance_db"]
     none, twenty = found["systems"].values()
     assert none["picture_distance_db"]["mean"] > 1.5 * twenty["picture_distance_db"]["mean"]
-    assert 1 < eight["dnsmos"]["mean"] < 5
+    assert 1 < twenty["dnsmos"]["mean"] < 5
     assert (output / "spectrograms/inverter.n_iter=20.png").is_file()
 
 
