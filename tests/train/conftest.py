@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
@@ -35,3 +36,9 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="package")
+def true(speech: np.ndarray) -> torch.Tensor:
+    """Two pieces of a real line, ``(2, samples)``."""
+    return torch.from_numpy(np.stack([speech[10_000:26_384], speech[30_000:46_384]]))

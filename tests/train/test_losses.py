@@ -8,45 +8,28 @@ import pytest
 import torch
 from scipy.signal import stft as scipy_stft
 
-from tests.train.tiny import SPEC, istft_net, shaken, vocoding
+from tests.train.tiny import SPEC, decibels, istft_net, noisy, shaken, vocoding
 from vocoder.composition import load
 from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import mel_to_linear
-from vocoder.model.features import to_db
 from vocoder.spectrogram import Spectrogram, analyse, mel_filters, stft
 from vocoder.train.examples import Example
 from vocoder.train.losses import (
     LOG_FLOOR,
     WINDOWS,
-    band_correlation_loss,
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
     mel_loss,
     multi_resolution_loss,
-    picture_losses,
     resolutions,
 )
 from vocoder.train.objective.base import MODEL, Batch, weighted
 from vocoder.train.objective.repairing import PictureWeights, RepairingTask
 from vocoder.train.objective.vocoding import SoundWeights, Vocoding
+from vocoder.train.picture_losses import picture_losses
 
-pystoi = pytest.importorskip("pystoi")
 RESOLUTIONS = resolutions(SPEC)
-
-
-@pytest.fixture(scope="module")
-def true(speech):
-    return torch.from_numpy(np.stack([speech[10_000:26_384], speech[30_000:46_384]]))
-
-
-def decibels(sound):
-    return to_db(analyse(sound, SPEC).values, SPEC)
-
-
-def noisy(sound, level, seed=0):
-    noise = torch.randn(sound.shape, generator=torch.Generator().manual_seed(seed))
-    return sound + level * sound.std() * noise
 
 
 def magnitudes(sound, n):
@@ -64,7 +47,7 @@ def test_equal_sounds_and_pictures_lose_nothing(true):
     assert float(mel_loss(true, true, SPEC)) == 0
     picture = decibels(true)
     found = picture_losses(picture, picture, SPEC, 0.5)
-    assert set(found) == {"decibels", "loudness", "intelligibility"}
+    assert set(found) == {"decibels", "loudness", "intelligibility", "pitch"}
     assert all(0 <= float(loss) < 1e-5 for loss in found.values())
     silence = torch.full_like(picture, -90.0)
     assert all(float(loss) < 1e-5 for loss in picture_losses(silence, silence, SPEC, 0.5).values())
@@ -107,87 +90,6 @@ def test_the_mel_loss_is_its_equation(true):
     assert float(mel_loss(sound, true, SPEC)) == pytest.approx(np.mean(rows), rel=1e-3)
 
 
-def test_picture_losses_are_in_their_units(true):
-    picture = decibels(true)
-    found = picture_losses(picture + 2, picture, SPEC, 0.5)
-    assert float(found["decibels"]) == pytest.approx(0.1, rel=1e-4)
-    assert float(found["intelligibility"]) < 1e-4  # blind to the level
-    loudness = 10 * np.abs(10 ** (0.3 * (picture.numpy() + 2) / 20)
-                           - 10 ** (0.3 * picture.numpy() / 20)).mean()  # fmt: skip
-    assert float(found["loudness"]) == pytest.approx(loudness, rel=1e-4)
-
-
-@pytest.mark.parametrize("quantile", [0.2, 0.5, 0.8])
-def test_decibels_are_least_at_the_quantile(quantile):
-    """Of many true pictures to one damaged one."""
-    drawn = -60 + 9 * torch.randn(4001, generator=torch.Generator().manual_seed(2))
-    true = drawn[:, None, None].expand(-1, SPEC.bins, 40)
-    levels = torch.quantile(drawn, torch.linspace(0.1, 0.9, 9))
-    losses = [
-        float(picture_losses(level.expand_as(true), true, SPEC, quantile)["decibels"])
-        for level in levels
-    ]
-    assert min(range(9), key=losses.__getitem__) == round(10 * quantile) - 1
-
-
-@pytest.mark.parametrize("spec", ["mel256", "linear256", "linear512", "tacotron2"])
-def test_the_intelligibility_loss_follows_estoi(spec, speech):
-    """One minus it, on real speech in noise that grows: in order, and about as high."""
-    spec, ours, theirs = load("spec", spec), [], []
-    sound = torch.from_numpy(speech)[None]
-    clean = to_db(analyse(sound, spec).values, spec)
-    for level in (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 4.0):
-        worse = noisy(sound, level)
-        shown = to_db(analyse(worse, spec).values, spec)
-        ours.append(1 - float(band_correlation_loss(shown, clean, spec)))
-        theirs.append(pystoi.stoi(speech, worse[0].numpy(), 22_050, extended=True))
-    assert ours == sorted(ours, reverse=True)
-    assert np.corrcoef(ours, theirs)[0, 1] > 0.98
-    assert np.abs(np.array(ours) - theirs).max() < 0.12
-
-
-def test_the_intelligibility_loss_is_estois_equations(true):
-    """Eqs. 3 to 6 with loops, for pictures without a pause."""
-    rng = np.random.default_rng(0)
-    wanted = rng.uniform(-30, -10, (1, 256, 40)).astype(np.float32)
-    given = wanted + rng.normal(0, 4, wanted.shape).astype(np.float32)
-    freqs = np.linspace(0, 11_025, 513)
-    bank = mel_filters(SPEC, torch.device("cpu")).numpy()
-    centres = bank @ freqs / bank.sum(1)
-    width = np.gradient(centres)
-
-    def bands(db):
-        rows = []
-        for k in range(15):
-            low, high = (150 * 2 ** ((2 * k + side) / 6) for side in (-1, 1))
-            inside = (centres >= low) & (centres < high)
-            rows.append(np.sqrt((width[inside, None] * 10 ** (db[inside] / 10)).sum(0)))
-        return np.array(rows)
-
-    a, b = bands(given[0]), bands(wanted[0])
-    scores = []
-    for start in range(0, 40 - 33 + 1, 3):
-        x, y = (m[:, start : start + 33].astype(np.float64) for m in (a, b))
-        for axis in (1, 0):
-            x, y = (m - m.mean(axis, keepdims=True) for m in (x, y))
-            x, y = (m / (np.linalg.norm(m, axis=axis, keepdims=True) + 1e-6) for m in (x, y))
-        scores.append((x * y).sum() / 33)
-    loss = band_correlation_loss(torch.from_numpy(given), torch.from_numpy(wanted), SPEC)
-    assert float(loss) == pytest.approx(1 - np.mean(scores), abs=1e-4)
-
-
-def test_pauses_and_silence_count_little(true):
-    picture = decibels(true)
-    worse = decibels(noisy(true, 0.5))
-    alone = float(band_correlation_loss(worse, picture, SPEC))
-    hiss = torch.empty(2, 256, 60).uniform_(-89.9, -80, generator=torch.Generator().manual_seed(0))
-    hum = torch.empty(2, 256, 60).uniform_(-89.9, -80, generator=torch.Generator().manual_seed(1))
-    longer = band_correlation_loss(torch.cat([worse, hiss], 2), torch.cat([picture, hum], 2), SPEC)
-    assert float(longer) == pytest.approx(alone, abs=0.08)
-    silence = torch.full_like(picture, -90.0)
-    assert float(band_correlation_loss(worse, silence, SPEC)) == 0
-
-
 @pytest.mark.parametrize("kind", ["sound", "picture", "features"])
 def test_losses_of_a_batch_are_means_over_its_examples(kind, true):
     """So that machines which share out a batch find the same."""
@@ -219,7 +121,7 @@ def test_damage_costs_more_the_worse_it_is(true):
             for level in (0.01, 0.03, 0.1, 0.3, 1.0)
         ]
         assert values == sorted(values) and values[0] < 0.5 * values[-1]
-    for name in ("decibels", "loudness", "intelligibility"):
+    for name in ("decibels", "loudness", "intelligibility", "pitch"):
         values = [
             float(picture_losses(decibels(noisy(true, level)), picture, SPEC, 0.4)[name])
             for level in (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -239,13 +141,7 @@ def test_gradients_are_numbers_for_silence_equality_and_noise(level, true):
         shown = decibels(level * true).requires_grad_()
         losses = picture_losses(shown, decibels(wanted), SPEC, 0.4)
         torch.stack(list(losses.values())).sum().backward()
-        assert torch.isfinite(shown.grad).all()
-
-
-def test_a_picture_shorter_than_a_segment_is_refused():
-    short = torch.zeros(1, 256, 32)
-    with pytest.raises(BadInput, match=r"train\.plan\.frames is 32; .*needs at least 33"):
-        band_correlation_loss(short, short, SPEC)
+        assert shown.grad is not None and torch.isfinite(shown.grad).all()
 
 
 def test_hinge_losses():
@@ -332,8 +228,8 @@ def test_tasks_refuse_what_they_cannot_train():
         vocoding(mel=-1.0)
     with pytest.raises(BadInput, match="one of convergence, log, loudness, mel must be above 0"):
         vocoding(convergence=0, log=0, loudness=0, mel=0)
-    with pytest.raises(BadInput, match="one of decibels, loudness, intelligibility must be"):
-        PictureWeights(decibels=0, loudness=0, intelligibility=0)
+    with pytest.raises(BadInput, match="one of decibels, loudness, intelligibility, pitch must be"):
+        PictureWeights(decibels=0, loudness=0, intelligibility=0, pitch=0)
     assert isinstance(load("train", "repairing").task, RepairingTask)
     # Judges that nobody asks are not trained.
     assert set(vocoding(adversarial=0, features=0).networks()) == {MODEL}

@@ -12,11 +12,13 @@ from torch import nn
 from vocoder.composition import load
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.model.discriminator.mpd import MultiPeriod
+from vocoder.model.features import to_db
 from vocoder.model.generator import Generator
 from vocoder.model.hifigan import HifiGan
 from vocoder.model.istft import IstftNet
 from vocoder.model.repair import RepairNet
 from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import analyse
 from vocoder.train.channel.base import Channel
 from vocoder.train.channel.damage import Noise
 from vocoder.train.examples import Mixture, Simulated
@@ -34,6 +36,17 @@ NOISE = Noise(max_db=6.0, max_grain=1.0)
 ALONE = Machines(0, 1)
 Network = TypeVar("Network", bound=nn.Module)
 REFERENCE = Path(__file__).parents[1] / "data/pix2pix/reference"
+
+
+def decibels(sound: torch.Tensor) -> torch.Tensor:
+    """The picture of ``(batch, samples)``."""
+    return to_db(analyse(sound, SPEC).values, SPEC)
+
+
+def noisy(sound: torch.Tensor, level: float, seed: int = 0) -> torch.Tensor:
+    """With white noise of so much of its own deviation."""
+    noise = torch.randn(sound.shape, generator=torch.Generator().manual_seed(seed))
+    return sound + level * sound.std() * noise
 
 
 class Clips:
@@ -109,7 +122,7 @@ def griffin_lim(**changes: Any) -> GriffinLim:
 
 
 def repairing(net: RepairNet | None = None) -> Objective:
-    weights = PictureWeights(decibels=1.0, loudness=1.0, intelligibility=1.0)
+    weights = PictureWeights(decibels=1.0, loudness=1.0, intelligibility=1.0, pitch=1.0)
     return Repairing(net or repair_net(), SPEC, weights, 0.5, griffin_lim())
 
 

@@ -1,20 +1,15 @@
-"""Losses: how far a sound or a picture is from the true one, for gradients to follow."""
+"""Losses of sounds: how far one is from the true one, for gradients to follow."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vocoder.errors import BadInput
-from vocoder.model.features import FLOOR_DB
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import bin_centres_hz, stft, to_bins
+from vocoder.spectrogram import stft, to_bins
 
 # Windows of the multi-resolution loss, in samples at 22 050 Hz: 12 to 93 ms, hops of a quarter
 # (Yamamoto, Song, Kim 2020, "Parallel WaveGAN", use 600, 1200 and 240).
@@ -138,107 +133,3 @@ def discriminator_loss(fake: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor
 def generator_loss(fake: Sequence[Tensor]) -> Tensor:
     """The generator's side of the hinge loss."""
     return torch.stack([functional.relu(1 - bad).mean() for bad in fake]).mean()
-
-
-def picture_losses(
-    repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec, quantile: float
-) -> dict[str, Tensor]:
-    """How far a picture is from the true one.
-
-    Parameters
-    ----------
-    repaired_db, true_db : Tensor
-        ``(batch, bins, frames)`` in dB relative to a full-scale sine.
-    spec : SpectrogramSpec
-    quantile : float
-        What ``decibels`` is least at, of all that a doubtful pixel may be, 0 to 1: its median at
-        0.5, something quieter below (Koenker and Bassett, "Regression quantiles", 1978).
-
-    Returns
-    -------
-    dict of str to Tensor
-        ``decibels``: mean difference, in units of 20 dB; what is too loud counts ``2 - 2 *
-        quantile`` times, what is too quiet ``2 * quantile``. ``loudness``: of magnitudes to the
-        power of 0.3, which counts what is heard. ``intelligibility``: see
-        `band_correlation_loss`.
-    """
-    to_loudness = math.log(10) / 20 * LOUDNESS_POWER
-    excess_db = repaired_db - true_db
-    loud, wanted = (to_loudness * repaired_db).exp(), (to_loudness * true_db).exp()
-    return {
-        "decibels": (excess_db.abs() + (1 - 2 * quantile) * excess_db).mean() / 20,
-        "loudness": (loud - wanted).abs().mean() * 10,
-        "intelligibility": band_correlation_loss(repaired_db, true_db, spec),
-    }
-
-
-# ESTOI's bands and segments: 15 third-octave bands from 150 Hz, 384 ms (Jensen, Taal 2016).
-N_BANDS, LOWEST_HZ, SEGMENT_S, ACTIVE_RANGE_DB = 15, 150.0, 0.384, 40.0
-SEGMENT_STEP_FRAMES = 3
-
-
-def band_correlation_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> Tensor:
-    """One minus the intermediate intelligibility of ESTOI, taken from pictures.
-
-    Jensen and Taal 2016, "An algorithm for predicting the intelligibility of speech masked by
-    modulated noise maskers", eqs. 3 to 6: band envelopes, normalised over time and then over
-    bands within segments of 384 ms, correlated. Here of the picture's own frames (11.6 ms instead
-    of 12.8) and bands; within each example, segments count as much as they hold speech.
-
-    Parameters
-    ----------
-    repaired_db, true_db : Tensor
-        ``(batch, bins, frames)``; at least one segment long.
-    spec : SpectrogramSpec
-
-    Returns
-    -------
-    Tensor
-        0 for equal pictures and where there is no speech, about 1 for unrelated ones.
-
-    Raises
-    ------
-    BadInput
-        Shorter than a segment.
-    """
-    length = round(SEGMENT_S * spec.frame_rate_hz)
-    if true_db.shape[2] < length:
-        raise BadInput(
-            f"train.plan.frames is {true_db.shape[2]}; the intelligibility loss needs at least "
-            f"{length} ({1000 * SEGMENT_S:.0f} ms), or a weight of 0"
-        )
-    ours, wanted = (_band_envelopes(db, spec) for db in (repaired_db, true_db))
-    level_db = 20 * wanted.norm(dim=1).clamp(min=1e-9).log10()
-    active = level_db > level_db.amax(dim=1, keepdim=True) - ACTIVE_RANGE_DB
-    active = active & (true_db.amax(dim=1) > FLOOR_DB)
-    weight = active.to(wanted.dtype).unfold(1, length, SEGMENT_STEP_FRAMES).mean(-1)
-    ours, wanted = (
-        _normalised(_normalised(x.unfold(2, length, SEGMENT_STEP_FRAMES), 3), 1)
-        for x in (ours, wanted)
-    )
-    correlation = (ours * wanted).sum(1).mean(-1)
-    missed: Tensor = ((1 - correlation) * weight).sum(1) / weight.sum(1).clamp(min=1)
-    return missed.mean()
-
-
-def _normalised(x: Tensor, dim: int) -> Tensor:
-    centred = x - x.mean(dim, keepdim=True)
-    norm: Tensor = torch.linalg.vector_norm(centred, dim=dim, keepdim=True)
-    return centred / (norm + 1e-6)
-
-
-def _band_envelopes(decibels: Tensor, spec: SpectrogramSpec) -> Tensor:
-    power = (decibels * (math.log(10) / 10)).exp()
-    energy: Tensor = _band_matrix(spec, decibels.device) @ power
-    return energy.clamp(min=1e-10).sqrt()
-
-
-@lru_cache(maxsize=8)
-@torch.inference_mode(False)
-def _band_matrix(spec: SpectrogramSpec, device: torch.device) -> Tensor:
-    """Which bins belong to which third-octave band, weighted by their width in Hz."""
-    centres = bin_centres_hz(spec)
-    width = np.gradient(centres)
-    middle = LOWEST_HZ * 2 ** (np.arange(N_BANDS)[:, None] / 3)
-    inside = (centres >= middle * 2 ** (-1 / 6)) & (centres < middle * 2 ** (1 / 6))
-    return torch.from_numpy(inside * width).to(device, torch.float32)

@@ -38,8 +38,8 @@ def pitch_errors(
         Unequal lengths, silence, or swift-f0 is not installed.
     """
     reference, degraded = checked_pair(reference, degraded)
-    true_hz, true_voiced = _track(reference.tobytes(), sample_rate)
-    hz, voiced = _track(degraded.tobytes(), sample_rate)
+    true_hz, true_voiced = pitch_track(reference, sample_rate)
+    hz, voiced = pitch_track(degraded, sample_rate)
     both = true_voiced & voiced
     error = float(np.mean(true_voiced != voiced))
     if not both.any():
@@ -48,9 +48,25 @@ def pitch_errors(
     return float(np.sqrt(np.mean(cents**2))), error
 
 
+def pitch_track(samples: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fundamental frequency in Hz and whether there is one, ``(frames,)`` each, every 16 ms.
+
+    Parameters
+    ----------
+    samples : ndarray
+        ``(samples,)``, -1 to 1.
+    sample_rate : int
+
+    Raises
+    ------
+    BadInput
+        swift-f0 is not installed.
+    """
+    return _track(np.asarray(samples, np.float64).tobytes(), sample_rate)
+
+
 @lru_cache(maxsize=4)  # several systems have the same reference
 def _track(content: bytes, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Fundamental frequency in Hz and whether there is one, ``(frames,)`` each."""
     samples = np.frombuffer(content)
     if sample_rate != PITCH_SAMPLE_RATE:
         samples = soxr.resample(samples, sample_rate, PITCH_SAMPLE_RATE)

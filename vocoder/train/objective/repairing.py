@@ -14,7 +14,6 @@ from vocoder.model.istft import IstftNet
 from vocoder.model.repair import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram
-from vocoder.train.losses import picture_losses
 from vocoder.train.objective.base import (
     Batch,
     Objective,
@@ -23,15 +22,16 @@ from vocoder.train.objective.base import (
     require_weights,
     weighted,
 )
+from vocoder.train.picture_losses import picture_losses
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureWeights:
-    """Weights of `vocoder.train.losses.picture_losses`.
+    """Weights of `vocoder.train.picture_losses.picture_losses`.
 
     Parameters
     ----------
-    decibels, loudness, intelligibility : float
+    decibels, loudness, intelligibility, pitch : float
         Not negative, and not all 0.
 
     Raises
@@ -43,6 +43,7 @@ class PictureWeights:
     decibels: float
     loudness: float
     intelligibility: float
+    pitch: float
 
     def __post_init__(self) -> None:
         require_weights(vars(self), list(vars(self)))
@@ -57,7 +58,7 @@ class Repairing(Objective):
     spec : SpectrogramSpec
     weights : PictureWeights
     quantile : float
-        See `vocoder.train.losses.picture_losses`.
+        See `vocoder.train.picture_losses.picture_losses`.
     inverter : Inverter
         What makes repaired pictures audible, for validation.
 

@@ -1,0 +1,108 @@
+"""The pitch of painted lines by several inverters, on the frames that all of them voice.
+
+    python -m recipes.pitch PAINTED
+
+F0 RMSE is taken over frames that are voiced in the recording and in the result, so an inverter that
+leaves doubtful frames without a voice is asked for its easy frames only. Here all are asked for the
+same ones, too. PAINTED has ``results/``, ``reference/`` and ``manifest.csv``; without it the
+three lines that ship in ``tests/data`` are taken. Prints a table. Needs the extra ``evaluate``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from recipes.inverters import painted
+from recipes.painted import DATA
+from recipes.systems import build
+from vocoder.audio import read_audio
+from vocoder.compare.evaluation.inference import mean_interval
+from vocoder.compare.metrics.pitch import CENTS_PER_OCTAVE, pitch_track
+from vocoder.compare.metrics.spectral import level_difference_db
+from vocoder.errors import BadInput
+from vocoder.image.utterances import load_utterance
+
+INVERTERS = ("admm:n_iter=100", "hybrid")
+# Farther off is another note.
+SEMITONE_CENTS = 100
+TITLES = (
+    "inverter",
+    "voiced frames",
+    "F0 RMSE cents, own frames",
+    "same frames",
+    "same frames, median line",
+    "a semitone off, same frames",
+)
+# Of every line: cents off in each frame of the recording, by inverter, and NaN without a voice.
+Cents = dict[str, np.ndarray]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("painted", type=Path, nargs="?", default=DATA / "pix2pix")
+    parser.add_argument("--inverters", nargs="+", default=INVERTERS)
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        lines = list(measured(given.painted, given.inverters))
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(table(lines))
+    return 0
+
+
+def measured(folder: Path, inverters: Sequence[str]) -> Iterator[Cents]:
+    """Invert every painted line by every inverter."""
+    found = painted(folder)
+    for utterance in tqdm(found.utterances, desc="pitch", unit="line"):
+        spectrogram = load_utterance(utterance, found).spectrogram
+        sample_rate = spectrogram.spec.sample_rate
+        true = read_audio(folder / "reference" / f"{utterance.name}.flac", sample_rate)
+        sounds = {name: build("inverter", name)(spectrogram)[0].numpy() for name in inverters}
+        yield {name: cents_off(true, sound, sample_rate) for name, sound in sounds.items()}
+
+
+def cents_off(true: np.ndarray, sound: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Cents from the true pitch, ``(frames,)``, at the same level; NaN where not both have one."""
+    length = min(true.size, sound.size)
+    true, sound = true[:length], sound[:length]
+    gain = 10 ** (-level_difference_db(true, sound) / 20)
+    true_hz, true_voiced = pitch_track(true, sample_rate)
+    hz, voiced = pitch_track(gain * sound, sample_rate)
+    return np.where(true_voiced & voiced, CENTS_PER_OCTAVE * np.log2(hz / true_hz), np.nan)
+
+
+def table(lines: Sequence[Cents]) -> str:
+    """Markdown: means and 95 % bootstrap intervals over lines."""
+    rows = [list(TITLES), ["---"] * len(TITLES)]
+    for name in lines[0]:
+        own = [line[name][~np.isnan(line[name])] for line in lines]
+        same = [line[name][~np.isnan(list(line.values())).any(0)] for line in lines]
+        same_cents = [rms(cents) for cents in same if cents.size]
+        pooled = np.abs(np.concatenate(same))
+        cells = [
+            f"{sum(cents.size for cents in own)}",
+            mean_interval([rms(cents) for cents in own if cents.size]).text(0),
+            mean_interval(same_cents).text(0),
+            f"{np.median(same_cents):.0f}",
+            f"{np.mean(pooled > SEMITONE_CENTS):.1%}",
+        ]
+        rows.append([f"`{name}`", *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def rms(cents: np.ndarray) -> float:
+    """Root of the mean square."""
+    return float(np.sqrt(np.mean(cents**2)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
