@@ -30,15 +30,16 @@ def convergence_db(heard, spectrogram):
 
 
 def librosas(spectrogram, **options):
+    """In float64: in float32, 16 iterations differ by 0.8 % of the peak from one CPU to another."""
     heard = librosa.griffinlim(
-        spectrogram.values[0].numpy(),
+        spectrogram.values[0].double().numpy(),
         n_fft=SPEC.n_fft,
         hop_length=HOP,
         length=spectrogram.length,
         pad_mode=SPEC.pad_mode,
         **options,
     )
-    return torch.from_numpy(heard)[None]
+    return torch.from_numpy(heard)[None].float()
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.99])
@@ -48,7 +49,7 @@ def test_the_same_start_gives_the_same_sound_as_librosa(momentum, n_iter, sound)
     ours = load("inverter", "griffin_lim", init="zero", momentum=momentum, n_iter=n_iter)
     heard = ours(spectrogram)
     theirs = librosas(spectrogram, init=None, momentum=momentum, n_iter=n_iter)
-    assert (heard - theirs).abs().max() < 5e-3 * theirs.abs().max()
+    assert torch.linalg.norm(heard - theirs) < 2e-3 * torch.linalg.norm(theirs)
 
 
 def test_random_starts_converge_as_far_as_librosas(sound):
