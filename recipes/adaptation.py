@@ -1,15 +1,17 @@
 """What a speaker's own lines are worth: a repair that never heard one of four, fine-tuned on some.
 
-    python -m recipes.adaptation outputs/corpus_fillets outputs/fillets PAINTED TEST \
-        outputs/adaptation --speaker nl_v
+    python -m recipes.adaptation outputs/corpus_fillets outputs/fillets PAINTED \
+        outputs/adaptation --test TEST --speaker nl_v
 
 PAINTED holds what a pix2pix painted of training lines, with ``manifest.csv``, and TEST what it
-painted of held-out ones (``results/``, ``manifest.csv``, ``reference/``). Trains a base on the
+painted of held-out ones (``results/``, ``manifest.csv``, ``reference/``). What
+``recipes/painter`` painted is given with its own ``reference/`` as the recordings, ``--gain-db 0``
+and ``--range-db -92 -12``; there is more of it for each speaker. Trains a base on the
 other speakers, goes on from it with some minutes of that one (``experiment=painted``) and, as a
 control, with the others once more. All are compared on the speaker's lines that none of them
-learnt from: those of TEST, and what is left of PAINTED. Runs that are there are gone on with.
-Leaves runs, sounds, ``evaluation/`` and ``curve.png``. Needs the extras ``evaluate``, ``train``
-and ``pesq``.
+learnt from: those of TEST, and what is left of PAINTED (``--unseen`` so many of them). Runs that
+are there are gone on with. Leaves runs, sounds, ``evaluation/`` and ``curve.png``. Needs the extras
+``evaluate``, ``train`` and ``pesq``.
 """
 
 from __future__ import annotations
@@ -52,9 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/corpus.py wrote")
     parser.add_argument("recordings", type=Path, help="folder that recipes/fillets/fetch.py wrote")
     parser.add_argument("painted", type=Path, help="what was painted of training lines")
-    parser.add_argument("test", type=Path, help="what was painted of held-out lines")
     parser.add_argument("output", type=Path, help="folder for runs, sounds, evaluation, curve")
+    parser.add_argument("--test", type=Path, help="what was painted of held-out lines")
     parser.add_argument("--speaker", required=True, help="who is held out of the base")
+    parser.add_argument("--unseen", type=int, help="lines of what is left (default: all)")
+    parser.add_argument("--gain-db", type=float, default=GAIN_DB, help="recordings to pictures")
+    parser.add_argument("--range-db", type=float, nargs=2, default=tuple(RANGE_DB.values()))
     parser.add_argument("--minutes", type=float, nargs="+", default=MINUTES)
     parser.add_argument("--base-steps", type=int, default=3000)
     parser.add_argument("--steps", type=int, default=1500, help="of every fine-tuning")
@@ -87,8 +92,9 @@ def train_all(given: argparse.Namespace) -> dict[str, Path]:
         Too few lines of the speaker or of others, or a training failed.
     """
     others, cuts, rest = shortened(read_rows(given.painted), given.speaker, given.minutes)
+    unseen = sorted({row["utterance"] for row in rest})[: given.unseen]
     write_rows(given.output / "others.csv", others)
-    write_rows(given.output / "rest.csv", rest)
+    write_rows(given.output / "rest.csv", [row for row in rest if row["utterance"] in unseen])
     names = sorted({row["utterance"].partition("__")[0] for row in others})
     base = given.output / BASE
     recordings = {"root": given.corpus, "speakers": f"[{','.join(names)}]"}
@@ -170,9 +176,14 @@ def pairs(given: argparse.Namespace, manifest: Path) -> dict[str, Any]:
         "manifest": manifest,
         "reference": given.recordings,
         "codec": "gray8",
-        **RANGE_DB,
-        "reference_gain_db": GAIN_DB,
+        **range_db(given),
+        "reference_gain_db": given.gain_db,
     }
+
+
+def range_db(given: argparse.Namespace) -> dict[str, float]:
+    """The range of the pictures, as the codec takes it."""
+    return dict(zip(RANGE_DB, given.range_db, strict=True))
 
 
 def train(folder: Path, words: Sequence[str]) -> None:
@@ -192,11 +203,10 @@ def train(folder: Path, words: Sequence[str]) -> None:
 def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
     """Write the unseen lines' sounds by all weights, and their recordings."""
     inverters = {name: load("inverter", "hybrid", repair=str(w)) for name, w in weights.items()}
-    sources = [
-        (given.painted, given.output / "rest.csv", given.recordings, GAIN_DB),
-        (given.test / "results", given.test / "manifest.csv", given.test / "reference", 0.0),
-    ]
-    spec, codec = load("spec", "mel256"), load("codec", "gray8", **RANGE_DB)
+    sources = [(given.painted, given.output / "rest.csv", given.recordings, given.gain_db)]
+    if test := given.test:
+        sources.append((test / "results", test / "manifest.csv", test / "reference", 0.0))
+    spec, codec = load("spec", "mel256"), load("codec", "gray8", **range_db(given))
     for folder, manifest, recordings, gain_db in sources:
         found = find_utterances(folder, manifest=manifest, spec=spec, codec=codec)
         references = References(recordings)

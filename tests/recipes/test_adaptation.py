@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from argparse import Namespace
 
 import pytest
 
@@ -44,9 +45,9 @@ def home(tmp_path_factory, painted):
 
 
 def arguments(home, output):
-    folders = [home / "recordings", home / "recordings", home / "painted", home / "test", output]
+    folders = [home / "recordings", home / "recordings", home / "painted", output]
     small = ["--minutes", "0.001", "--base-steps", "1", "--steps", "1"]
-    return [*map(str, folders), *small, "--speaker"]
+    return [*map(str, folders), "--test", str(home / "test"), *small, "--speaker"]
 
 
 def test_cuts_lie_within_each_other_and_the_rest_is_unseen(home):
@@ -90,3 +91,28 @@ def test_a_speaker_is_learnt_and_compared(home, tmp_path, capsys, monkeypatch):
 def test_a_speaker_who_is_not_there_is_named(home, tmp_path, capsys):
     assert adaptation.main([*arguments(home, tmp_path / "out"), "carl"]) == 2
     assert "0 painted lines are carl's" in capsys.readouterr().err
+
+
+def test_other_painters_have_their_own_range_and_level(home, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(adaptation, "train", lambda folder, words: told.append(words))
+    given = Namespace(
+        corpus=home / "recordings",
+        recordings=home / "recordings",
+        painted=home / "painted",
+        output=tmp_path,
+        speaker="ben",
+        minutes=[0.001],
+        unseen=1,
+        gain_db=0.0,
+        range_db=[-92.0, -12.0],
+        base_steps=1,
+        steps=1,
+    )
+    adaptation.train_all(given)
+    with (tmp_path / "rest.csv").open(newline="") as file:
+        assert {row["utterance"] for row in csv.DictReader(file)} == {"ben__line1"}
+    assert len(told) == 3
+    for words in told:
+        ends = {word.rpartition("data.")[2].removeprefix("parts.painted.") for word in words}
+        assert {"db_min=-92.0", "db_max=-12.0", "reference_gain_db=0.0"} <= ends
