@@ -151,10 +151,10 @@ def pitch_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> T
     Tensor
         In nats; 0 for equal pictures and where there is no voice.
     """
-    ours, wanted = (pitch_strengths(db, spec) / STRENGTH_STEP for db in (repaired_db, true_db))
-    ours, wanted = ours.log_softmax(1), wanted.log_softmax(1)
+    ours, wanted = (pitch_strengths(db, spec) for db in (repaired_db, true_db))
+    weight = (wanted.amax(1) - FAINT_STRENGTH).clamp(min=0)
+    ours, wanted = ((strengths / STRENGTH_STEP).log_softmax(1) for strengths in (ours, wanted))
     divergence = (wanted.exp() * (wanted - ours)).sum(1)
-    weight = (pitch_strengths(true_db, spec).amax(1) - FAINT_STRENGTH).clamp(min=0)
     missed: Tensor = (divergence * weight).sum(1) / weight.sum(1).clamp(min=1e-6)
     return missed.mean()
 
