@@ -156,3 +156,15 @@ def test_refuses_what_does_not_fit(changes, hop_length, message):
 def test_a_misspelt_field_is_named():
     with pytest.raises(BadInput, match="chanels"):
         hifigan("hifigan_v2", chanels=3)
+
+
+def test_in_half_precision_its_samples_are_whole():
+    """Losses would hear steps of bfloat16; what is left is what its layers lose."""
+    model, values = hifigan("hifigan_v3", channels=NARROW), values_for(MEL, 20)
+    with torch.no_grad():
+        whole = model(values)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = model(values)
+    assert half.dtype == torch.float32
+    assert not torch.equal(half, half.bfloat16().float())
+    assert float((half - whole).norm() / whole.norm()) < 0.05

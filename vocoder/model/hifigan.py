@@ -97,8 +97,12 @@ class HifiGan(Generator):
         x = self.enter(features(values, self.spec))
         for stage in self.stages:
             x = stage(x)
-        sound: Tensor = self.leave(functional.leaky_relu(x, LAST_SLOPE))
-        return torch.tanh(sound)[:, 0]
+        # Samples are whole numbers of bits: half precision has 8 of them, losses hear the rest.
+        with torch.autocast(x.device.type, enabled=False):
+            sound: Tensor = self.leave(
+                functional.leaky_relu(x.to(self.leave.weight.dtype), LAST_SLOPE)
+            )
+            return torch.tanh(sound)[:, 0]
 
     def fold(self) -> None:
         """Make the normalised weights plain ones, in place; copies of the model stay as they are.

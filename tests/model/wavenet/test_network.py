@@ -231,3 +231,27 @@ def test_parameters_out_of_range_are_refused(changes, message):
     with pytest.raises(BadInput) as refusal:
         small(**changes)
     assert str(refusal.value).startswith(message)
+
+
+def test_in_half_precision_it_learns_the_same(pair):
+    """Filter bank and prediction are no matter of layers: rounded, they tell another sound."""
+    values, sound = pair
+    for model in (small(gain=1.0), configured("wavenet_mulaw")):
+        with torch.no_grad():
+            whole = float(model.loss(values, sound, 4))
+            with torch.autocast("cpu", torch.bfloat16):
+                half = float(model.loss(values, sound, 4))
+        assert half == pytest.approx(whole, abs=0.02) and half != whole
+
+
+def test_the_loss_of_a_batch_is_the_mean_of_its_examples(pair):
+    """As every other, so that machines that share a batch learn what one does."""
+    values, sound = pair
+    quiet = values.clone()
+    quiet[:, :, : values.shape[2] // 2] = 0
+    model = small(gain=1.0)
+    with torch.no_grad():
+        alone = [float(model.loss(one, sound)) for one in (values, quiet)]
+        both = float(model.loss(torch.cat([values, quiet]), torch.cat([sound, sound])))
+    assert alone[0] != pytest.approx(alone[1])
+    assert both == pytest.approx(sum(alone) / 2, rel=1e-5)

@@ -196,17 +196,24 @@ class WaveNet(nn.Module):
             ``(batch, bands, steps)``: natural logarithm of the density of each band's values, not a
             number where the picture is silent and nothing is drawn.
         """
-        draft = draft_of(values, self.spec, self.draft_iterations)
-        if self.draft_iterations is not None:
-            samples = rephased(samples, draft, self.spec)
-        forced = self.teacher_forced(values, self.split(samples), self.split(draft))
-        about = forced.excitation - forced.from_lower_bands(forced.excitation)
-        density: Tensor = self.output.log_density(forced.parameters, about) - forced.scale.log()
-        return torch.where(forced.sounds, density, torch.nan)
+        kind = values.device.type
+        half = torch.is_autocast_enabled(kind)
+        # What is to be told, and what is foretold of it, differ by less than half precision has.
+        with torch.autocast(kind, enabled=False):
+            draft = draft_of(values, self.spec, self.draft_iterations)
+            if self.draft_iterations is not None:
+                samples = rephased(samples, draft, self.spec)
+            forced = self.teacher_forced(
+                values, self.split(samples), self.split(draft), half_precision=half
+            )
+            about = forced.excitation - forced.from_lower_bands(forced.excitation)
+            density: Tensor = self.output.log_density(forced.parameters, about) - forced.scale.log()
+            return torch.where(forced.sounds, density, torch.nan)
 
     def loss(self, values: Tensor, samples: Tensor, edge_frames: int = 0) -> Tensor:
         """Mean negative log-likelihood, nats a sample; see `forward`.
 
+        Of every example by itself, and then of all; an example where nothing sounds has 0.
         Densities, so negative values are possible: a uniform one over a step of 16 bits has -10.4.
         Models of any bands, order and output can be compared where no band is silent.
 
@@ -221,15 +228,17 @@ class WaveNet(nn.Module):
         edge = edge_frames * self.steps_per_frame
         likelihood = likelihood[:, :, edge : likelihood.shape[2] - edge]
         counted = ~likelihood.isnan()
-        total: Tensor = likelihood.where(counted, 0).sum()
-        return -total / counted.sum().clamp(min=1)
+        totals = likelihood.where(counted, 0).sum((1, 2))
+        return -(totals / counted.sum((1, 2)).clamp(min=1)).mean()
 
     def split(self, samples: Tensor) -> Tensor:
         """``(batch, samples)`` as the network hears them: ``(batch, bands, steps)``."""
         before = torch.cat([samples[:, :1], samples[:, :-1]], dim=1)
         return self.bank.split(samples - self.preemphasis * before)
 
-    def teacher_forced(self, values: Tensor, subbands: Tensor, draft: Tensor) -> Forced:
+    def teacher_forced(
+        self, values: Tensor, subbands: Tensor, draft: Tensor, *, half_precision: bool = False
+    ) -> Forced:
         """All steps at once, each given the true ones before it.
 
         Parameters
@@ -238,6 +247,8 @@ class WaveNet(nn.Module):
             ``(batch, bins, frames)``.
         subbands, draft : Tensor
             ``(batch, bands, frames * steps_per_frame)``: the true ones, and those of the draft.
+        half_precision : bool
+            Whether the stack works in bfloat16, all but its sums.
         """
         prediction = self.predict(values)
         steps = subbands.shape[2]
@@ -251,7 +262,9 @@ class WaveNet(nn.Module):
         # At its beginning a step knows its scale, its prediction, and the values before.
         value = (_before(subbands) / level).clamp(-CREST, CREST)
         seen = torch.cat([_before(excitation.asinh()), value, predicted / level], dim=1)
-        raw = self._stack(seen.mT, told, self.condition(values))
+        condition = self.condition(values)
+        with torch.autocast(values.device.type, torch.bfloat16, enabled=half_precision):
+            raw = self._stack(seen.mT, told, condition)
         bands = self.bank.bands
         parameters, mixing = torch.split(
             raw, [bands * self.output.size, self.pairs.shape[1]], dim=2
