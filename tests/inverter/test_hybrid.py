@@ -324,3 +324,12 @@ def test_weights_are_read_once_and_again_when_they_change(weights, tmp_path):
     assert later is not first and not later.leave.weight.any()
     with pytest.raises(BadInput, match="hop_length"):
         load_network(str(path), RepairNet, replace(SPEC, hop_length=128), CPU)
+
+
+@pytest.mark.parametrize("hop_length", [64, 128, 512])
+def test_any_hop_and_length_can_be_looked_at(hop_length, speech):
+    """Short hops put many frames on a sample, so blocks and edges are many frames too."""
+    spec = replace(SPEC, hop_length=hop_length)
+    whole = analyse(torch.from_numpy(speech[: 20 * 1024])[None], spec).values
+    for frames in (24, 33, 34, 100, whole.shape[2]):
+        assert 0 <= inconsistency_db(Spectrogram(whole[:, :, :frames], spec)) < 1.5

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from vocoder.inverter.griffin_lim import GriffinLim
+from vocoder.inverter.retrieval import least_block_frames
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, analyse
 
@@ -38,7 +41,10 @@ def inconsistency_db(spectrogram: Spectrogram) -> float:
         0 for silence and for pictures too short to tell.
     """
     spec, values = spectrogram.spec, spectrogram.values
-    if not float(values.max()) > 0 or values.shape[2] < LEAST_FRAMES:
+    frames = values.shape[2]
+    # The outermost frames hold padding, which no inversion meets.
+    edge = math.ceil(spec.n_fft / spec.hop_length)
+    if frames < max(LEAST_FRAMES, 2 * edge + 1) or not float(values.max()) > 0:
         return 0.0
     quick = GriffinLim(
         n_iter=ITERATIONS,
@@ -46,16 +52,13 @@ def inconsistency_db(spectrogram: Spectrogram) -> float:
         init="phase_gradient",
         refine_from=0,
         refine_every=0,
-        block_frames=max(values.shape[2], 64),
+        block_frames=max(frames, least_block_frames(spec)),
         seed=0,
         device=str(values.device),
     )
     picture = Spectrogram(values, spec)  # of any length, and nothing left open
-    shown = analyse(quick(picture).to(values.device), spec).values[:, :, : values.shape[2]]
-    # The outermost frames hold padding, which no inversion meets.
-    edge = -(-spec.n_fft // spec.hop_length)
-    shown = shown[:, :, edge : shown.shape[2] - edge]
-    wanted = values[:, :, edge : edge + shown.shape[2]]
+    shown = analyse(quick(picture).to(values.device), spec).values[:, :, edge : frames - edge]
+    wanted = values[:, :, edge : frames - edge]
     if not float(wanted.max()) > 0:
         return 0.0
     loud = wanted > float(wanted.max()) * 10 ** (-RANGE_DB / 20 * spec.power)

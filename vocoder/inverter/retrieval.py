@@ -19,6 +19,9 @@ from vocoder.inverter.phase import INITS, initial_phase
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Admit, Spectrogram, istft_to_padded, stft_of_padded
 
+# Below this, overlaps are most of the work for any spec with four frames on a sample.
+LEAST_BLOCK_FRAMES = 64
+
 
 class Block(NamedTuple):
     """Frames to invert at once, and the iterations that they are worth."""
@@ -68,7 +71,8 @@ class PhaseRetrieval(Inverter):
         for name, least in (("n_iter", 0), ("refine_from", 0), ("refine_every", 0), ("seed", 0)):
             self._require(getattr(self, name) >= least, name, f"at least {least}")
         self._require(self.init in INITS, "init", f"one of {INITS}")
-        self._require(self.block_frames >= 64, "block_frames", "at least 64")
+        least = LEAST_BLOCK_FRAMES
+        self._require(self.block_frames >= least, "block_frames", f"at least {least}")
 
     def _require(self, ok: bool, name: str, expected: str) -> None:
         if not ok:
@@ -125,7 +129,7 @@ class PhaseRetrieval(Inverter):
         if any(one.spec != spec for one in spectrograms):
             raise ValueError("spectrograms of different specs cannot be inverted together")
         context, lookahead = overlap_frames(spec)
-        least = 2 * (context + lookahead)
+        least = least_block_frames(spec)
         self._require(self.block_frames >= least, "block_frames", f"at least {least} for this spec")
         device = torch_device(self.device)
         hop = spec.hop_length
@@ -237,6 +241,11 @@ def overlap_frames(spec: SpectrogramSpec) -> tuple[int, int]:
     """
     sharing = math.ceil(spec.n_fft / spec.hop_length)
     return 2 * sharing, 6 * sharing
+
+
+def least_block_frames(spec: SpectrogramSpec) -> int:
+    """The fewest frames at a time that leave something between the overlaps."""
+    return max(LEAST_BLOCK_FRAMES, 2 * sum(overlap_frames(spec)))
 
 
 @dataclass(frozen=True)
