@@ -244,3 +244,13 @@ def test_the_report_counts_what_is_there_and_what_is_not(tmp_path, make_clip):
     assert "| anna | 2 | 0.0 | 1 | 0.0 | 0 | 0.0 |" in text
     assert "* y.wav: is damaged" in text
     assert (tmp_path / "levels.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_hours_without_a_pause_are_cut():
+    """An audiobook with music under it, say: nothing but speech to the ear of the machine."""
+    length_s = 6 * 3600.0
+    level_db = np.full(round(length_s * 100), -20.0)
+    steady = Activity(0.01, level_db, level_db - 40, [Span(0, length_s)])
+    found = cut(steady, length_s, Cut()).spans
+    assert total_s(found) == pytest.approx(length_s)
+    assert all(1 <= span.length_s <= 12 for span in found)

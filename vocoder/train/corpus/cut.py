@@ -124,10 +124,12 @@ def cut(
 
 def _split(span: Span, activity: Activity, settings: Cut) -> list[Span]:
     """Cut at the quietest moments, so that every piece is short enough."""
-    if span.length_s <= settings.longest_s:
-        return [span]
-    # Rather late, so that clips are long, but so that the rest is long enough too.
-    earliest = span.start_s + settings.longest_s / 2
-    latest = min(span.start_s + settings.longest_s, span.end_s - settings.shortest_s)
-    where_s = min(max(activity.quietest_s(Span(earliest, latest)), earliest), latest)
-    return [Span(span.start_s, where_s), *_split(Span(where_s, span.end_s), activity, settings)]
+    pieces = []
+    while span.length_s > settings.longest_s:
+        # Rather late, so that clips are long, but so that the rest is long enough too.
+        earliest = span.start_s + settings.longest_s / 2
+        latest = min(span.start_s + settings.longest_s, span.end_s - settings.shortest_s)
+        where_s = min(max(activity.quietest_s(Span(earliest, latest)), earliest), latest)
+        pieces.append(Span(span.start_s, where_s))
+        span = Span(where_s, span.end_s)
+    return [*pieces, span]

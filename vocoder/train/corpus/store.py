@@ -66,7 +66,8 @@ def open_store(folder: Path, clips: Sequence[Clip], cache: Path) -> Store:
     digest = _digest(clips)
     data = cache / f"{digest[:_NAME_DIGITS]}.i16"
     index = data.with_suffix(".json")
-    if (known := _read_index(index, data, digest, len(clips))) is not None:
+    known = _read_index(index, data, digest, len(clips))
+    if known is not None and not _mended(folder, clips, known):
         return known
     try:
         with atomic_path(data, overwrite=True) as temporary:
@@ -116,7 +117,7 @@ def _decode(folder: Path, clips: Sequence[Clip], target: Path) -> tuple[list[int
             if clip.path != path:  # clips of one file follow each other
                 path = clip.path
                 sound, reason = _read(folder / path, clip)
-            piece = sound[clip.start_sample : clip.start_sample + clip.samples]
+            piece = _piece(sound, clip)
             wrong = reason or _fault(piece, folder / path, clip, len(sound))
             offsets.append(-1 if wrong else position)
             reasons.append(wrong)
@@ -126,6 +127,17 @@ def _decode(folder: Path, clips: Sequence[Clip], target: Path) -> tuple[list[int
         if position == 0:
             file.write(np.zeros(1, _SAMPLE).tobytes())  # an empty file cannot be mapped
     return offsets, reasons
+
+
+def _mended(folder: Path, clips: Sequence[Clip], store: Store) -> bool:
+    """Whether a clip that could not be used can be now."""
+    for clip, reason in zip(clips, store.reasons, strict=True):
+        if reason:
+            path = folder / clip.path
+            sound, wrong = _read(path, clip)
+            if not (wrong or _fault(_piece(sound, clip), path, clip, len(sound))):
+                return True
+    return False
 
 
 def _read(path: Path, clip: Clip) -> tuple[np.ndarray, str]:
@@ -147,6 +159,10 @@ def _read(path: Path, clip: Clip) -> tuple[np.ndarray, str]:
         return nothing, str(error)
     # Exact for files of 16 bits.
     return np.rint(sound * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(_SAMPLE), ""
+
+
+def _piece(sound: np.ndarray, clip: Clip) -> np.ndarray:
+    return sound[clip.start_sample : clip.start_sample + clip.samples]
 
 
 def _fault(piece: np.ndarray, path: Path, clip: Clip, length: int) -> str:
