@@ -183,3 +183,12 @@ def test_frames_without_a_voice_have_no_pitch_to_lose():
         SPEC,
     )
     assert float(both) == pytest.approx(alone, rel=0.1)
+
+
+def test_losses_that_are_not_wanted_ask_for_nothing(true):
+    """Intelligibility needs a third of a second; the others don't."""
+    short = decibels(true)[:, :, :20]
+    found = picture_losses(short + 2, short, SPEC, 0.5, ("decibels", "pitch"))
+    assert list(found) == ["decibels", "pitch"]
+    with pytest.raises(BadInput, match="intelligibility"):
+        picture_losses(short + 2, short, SPEC, 0.5)
