@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 from tests.cli.inverting import HOP, IMAGES, LINES, RATE, invert, report, sound, sounds, write_one
@@ -139,6 +140,22 @@ def test_one_of_a_batch_that_cannot_be_read_does_not_stop_the_others(copy, tmp_p
     assert invert(copy, tmp_path / "out", "batch=3") == 2
     assert sounds(tmp_path / "out") == [f"{LINES[0]}.wav", f"{LINES[2]}.wav"]
     assert LINES[1] in report(tmp_path / "out")["problems"]
+
+
+def test_one_that_is_too_large_for_the_memory_does_not_stop_the_others(
+    painted, tmp_path, monkeypatch
+):
+    together = GriffinLim.together
+
+    def limited(self, spectrograms):
+        if spectrograms[0].values.shape[2] > 500:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+        return together(self, spectrograms)
+
+    monkeypatch.setattr(GriffinLim, "together", limited)
+    assert invert(painted, tmp_path, "inverter=griffin_lim") == 2
+    assert len(sounds(tmp_path)) == 2
+    assert re.search(r"not enough memory .*batch=1", str(report(tmp_path)["problems"]))
 
 
 def test_bare_pictures_of_several_specs_in_one_batch(tmp_path, speech):

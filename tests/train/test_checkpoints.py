@@ -11,8 +11,10 @@ import torch
 
 from tests.train.tiny import plan, repair_net, repairing, train, vocoding
 from vocoder.errors import BadInput
-from vocoder.train import state
-from vocoder.train.loop import JUDGES_NAME
+from vocoder.model.checkpoint import read_checkpoint
+from vocoder.train import loop, state
+from vocoder.train.loop import JUDGES_NAME, LAST_NAME
+from vocoder.train.machines import local_device
 from vocoder.train.state import checkpoints, read_judges, read_state
 
 pytestmark = pytest.mark.usefixtures("board")
@@ -124,3 +126,78 @@ def test_other_files_among_checkpoints_are_left_alone(tmp_path):
     train(repairing(), tmp_path, plan(steps=3, keep_checkpoints=1))
     assert [path.name for path in checkpoints(tmp_path)] == ["step_00000003.pt"]
     assert all(path.read_text() == "mine" for path in strange)
+
+
+def test_curves_that_cannot_be_written_do_not_hide_what_went_wrong(tmp_path, board, monkeypatch):
+    """TensorBoard's thread keeps its error, and raises it again when it is closed."""
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(board, "close", fails)
+    with pytest.raises(BadInput, match=r"the curves in .*curves cannot be written .*No space"):
+        train(repairing(), tmp_path / "closed", plan(steps=1))
+    monkeypatch.setattr(loop, "write_state", lambda *_: state.write_judges({}, tmp_path / "a/b/c"))
+    (tmp_path / "a").write_text("a file")
+    with pytest.raises(BadInput, match=r"cannot write .*a/b/c"):
+        train(repairing(), tmp_path / "state", plan(steps=1))
+    monkeypatch.setattr(loop, "open_board", fails)
+    with pytest.raises(BadInput, match=r"the curves in .*curves cannot be written .*No space"):
+        train(repairing(), tmp_path / "opened", plan(steps=1))
+
+
+def test_a_run_that_failed_at_its_very_end_is_finished_when_resumed(tmp_path, monkeypatch):
+    write = loop._write_model
+
+    def fails(path, objective, ema, card):
+        if path.name == LAST_NAME and card["steps"] == 4:
+            raise BadInput("the disk is full")
+        write(path, objective, ema, card)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_write_model", fails)
+        with pytest.raises(BadInput, match="the disk is full"):
+            train(vocoding(), tmp_path, plan(steps=4))
+    assert train(vocoding(), tmp_path, plan(steps=4), resume=True).steps == 4
+    end = read_state(checkpoints(tmp_path)[-1])
+    assert end.step == 4 and read_checkpoint(tmp_path / LAST_NAME).card["steps"] == 4
+    judges = read_judges(tmp_path / JUDGES_NAME)
+    for name, tensor in end.networks["mpd"].items():
+        assert torch.equal(tensor, judges["mpd"][name])
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), MemoryError()]
+)
+def test_too_little_memory_is_told_with_what_needs_less(error, tmp_path, monkeypatch):
+    objective = repairing()
+
+    def losses(*_):
+        raise error
+
+    monkeypatch.setattr(objective, "losses", losses)
+    with pytest.raises(BadInput, match=r"not enough memory .*train\.plan\.batch_size"):
+        train(objective, tmp_path, plan())
+    monkeypatch.setattr(objective, "losses", lambda *_: torch.empty(1 << 60, dtype=torch.uint8))
+    with pytest.raises(BadInput, match=r"not enough memory .*train\.plan\.batch_size"):
+        train(objective, tmp_path / "cpu", plan())
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("cuda", "4 processes, but 2 GPUs; .* --nproc-per-node 2"),
+        ("cuda:0", "expected device=cuda"),
+    ],
+)
+def test_processes_that_would_share_a_gpu_are_refused(device, message, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    for key, value in {"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(BadInput, match=message):
+        local_device(torch.device(device))
+    assert local_device(torch.device("cpu")) == torch.device("cpu") and not chosen
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert local_device(torch.device("cuda")) == torch.device("cuda:1") == chosen[0]

@@ -137,6 +137,8 @@ def work_through(
     import torch
     from tqdm import tqdm
 
+    from vocoder.memory import enough_memory
+
     if workers is not None and workers < 1:
         raise BadInput(f"workers is {workers}; expected 1 or more")
     threads = min(workers or len(usable_cores()), max(1, len(groups)))
@@ -153,7 +155,8 @@ def work_through(
             for done in as_completed(pending):
                 names = [one.name for one in pending[done]]
                 try:
-                    results += done.result()
+                    with enough_memory("fewer at a time need less: workers=1 batch=1"):
+                        results += done.result()
                 except BadInput as error:
                     results += [Result(name, problems={name: str(error)}) for name in names]
                 sound_s = sum(result.seconds for result in results)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -17,6 +19,7 @@ from tqdm import tqdm
 
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
+from vocoder.memory import enough_memory
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.weights import BEST_NAME
 from vocoder.train.examples import Example, Mixture
@@ -100,22 +103,24 @@ def fit(
         ema = {name: tensor.to(device) for name, tensor in state.ema.items()}
         done, best, since_best = state.step, state.best, state.since_best
 
-    board = open_board(run / "curves", done + 1) if machines.leads else None
-    progress = tqdm(total=plan.steps, initial=done, unit="step", disable=not machines.leads)
+    with (
+        enough_memory("lower train.plan.batch_size or train.plan.frames"),
+        _curves(run, done, machines) as board,
+        tqdm(total=plan.steps, initial=done, unit="step", disable=not machines.leads) as progress,
+    ):
 
-    def judge() -> None:
-        """Validate the moving average, and keep it if none was better."""
-        nonlocal best, since_best
-        verdict = validation(objective, _averaged(networks[MODEL], ema), device, done, board)
-        progress.write(
-            f"step {done}: ESTOI {verdict.estoi:.4f}, mel {verdict.mel_distance_db:.3f} dB"
-        )
-        since_best = 0 if verdict.estoi > best else since_best + 1
-        if verdict.estoi > best:
-            best = verdict.estoi
-            _write_model(run / BEST_NAME, objective, ema, {**card, "steps": done})
+        def judge() -> None:
+            """Validate the moving average, and keep it if none was better."""
+            nonlocal best, since_best
+            verdict = validation(objective, _averaged(networks[MODEL], ema), device, done, board)
+            progress.write(
+                f"step {done}: ESTOI {verdict.estoi:.4f}, mel {verdict.mel_distance_db:.3f} dB"
+            )
+            since_best = 0 if verdict.estoi > best else since_best + 1
+            if verdict.estoi > best:
+                best = verdict.estoi
+                _write_model(run / BEST_NAME, objective, ema, {**card, "steps": done})
 
-    try:
         if done == 0 and machines.leads:
             judge()  # what a fine-tuning begins with may be better than all that follows
         batches = _batches(examples, plan, machines, done)
@@ -147,15 +152,38 @@ def fit(
                 stop = machines.decide(since_best >= plan.patience)
             at_end = done == plan.steps or stop
             if machines.leads and (done % plan.checkpoint_every == 0 or at_end):
-                state = _state(done, networks, optimisers, ema, best, since_best)
-                write_state(state, run, plan.keep_checkpoints)
                 _write_model(run / LAST_NAME, objective, ema, {**card, "steps": done})
                 _write_judges(run / JUDGES_NAME, networks)
-    finally:
-        progress.close()
-        if board is not None:
-            board.close()
+                # Last: what is resumed from here has nothing before it left to write.
+                state = _state(done, networks, optimisers, ema, best, since_best)
+                write_state(state, run, plan.keep_checkpoints)
     return Outcome(done, best, stop)
+
+
+@contextmanager
+def _curves(run: Path, done: int, machines: Machines) -> Iterator[Any]:
+    """TensorBoard's writer for the leader, ``None`` for others.
+
+    Its thread keeps an error of the disk, and raises it at any later call.
+    """
+    if not machines.leads:
+        yield None
+        return
+    folder = run / "curves"
+    board = None
+    try:
+        board = open_board(folder, done + 1)
+        yield board
+        board.close()
+    except OSError as error:
+        raise BadInput(
+            f"the curves in {folder} cannot be written ({error}); go on with resume=true once "
+            "they can"
+        ) from error
+    finally:
+        with suppress(OSError):  # it was raised above, or something worse was
+            if board is not None:
+                board.close()
 
 
 def _optimiser(network: nn.Module, plan: Plan) -> AdamW:
@@ -211,11 +239,15 @@ def _require_numbers(
     if bad := [name for name, value in figures.items() if not abs(value) < float("inf")]:
         share = "" if machines.world == 1 else f"_{machines.rank}"
         path = run / f"bad_batch_{step}{share}.safetensors"
-        with atomic_path(path, overwrite=True) as temporary:
-            save_file({k: v.cpu().contiguous() for k, v in batch.tensors().items()}, temporary)
+        kept = f"the batch is in {path}"
+        try:
+            with atomic_path(path, overwrite=True) as temporary:
+                save_file({k: v.cpu().contiguous() for k, v in batch.tensors().items()}, temporary)
+        except (BadInput, SafetensorError) as error:  # the disk is full
+            kept = f"the batch could not be kept ({error})"
         raise BadInput(
-            f"{turn}/{bad[0]} became {figures[bad[0]]} in step {step}; the batch is in "
-            f"{path}, and the last checkpoint is intact. A lower train.plan.learning_rate helps, "
+            f"{turn}/{bad[0]} became {figures[bad[0]]} in step {step}; {kept}, "
+            "and the last checkpoint is intact. A lower train.plan.learning_rate helps, "
             "unless the batch itself holds what it should not"
         )
 

@@ -106,8 +106,27 @@ def joined(device: torch.device) -> Iterator[Machines]:
 
 
 def local_device(device: torch.device) -> torch.device:
-    """The GPU of this process among those of its machine, where several share one."""
-    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+    """The GPU of this process among those of its machine, where several share one.
+
+    Raises
+    ------
+    BadInput
+        There are more processes than GPUs, or all of them were given the same.
+    """
+    if device.type != "cuda" or "LOCAL_RANK" not in os.environ:
+        return device
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if device.index is not None and processes > 1:
+        raise BadInput(
+            f"device={device} for {processes} processes; expected device=cuda, for each its own"
+        )
+    if device.index is None:
+        there = torch.cuda.device_count()
+        if processes > there:
+            raise BadInput(
+                f"{processes} processes, but {there} GPUs; start as many: "
+                f"torchrun --nproc-per-node {there}"
+            )
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
+    torch.cuda.set_device(device)
     return device
