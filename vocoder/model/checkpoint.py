@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vocoder.composition import TARGET, build
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.files import atomic_path
 from vocoder.spec import SpectrogramSpec
 
@@ -102,9 +102,8 @@ def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str) -> N
         if own[name].shape != tensors[name].shape
     ]
     if wrong := [*(f"lacks {n}" for n in missing), *(f"has {n}" for n in foreign), *sorted(shapes)]:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise BadInput(
-            f"{source} does not fit {type(model).__name__}: {'; '.join(wrong[:3])}{more}; "
+            f"{source} does not fit {type(model).__name__}: {some_of(wrong)}; "
             "it was made by another model or version"
         )
     model.load_state_dict(tensors)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vocoder.composition import load
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.image.codec.base import Codec
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.channel.base import Channel
@@ -157,6 +157,7 @@ class Painted(Data):
             codec=codec,
             reference_gain_db=self.reference_gain_db,
         )
+        left_out = [f"{name}: {reason}" for name, reason in problems.items()]
         held = max(1, round(self.validation_share * len(pairs)))
         if held >= len(pairs):
             raise BadInput(f"{self.input} gives {len(pairs)} lines; too few to validate on some")
@@ -173,10 +174,10 @@ class Painted(Data):
                     "sha256": _digest(train),
                     "lines": len(train),
                     "minutes": round(sum(p.sound.size for p in train) / spec.sample_rate / 60, 2),
-                    "left_out": len(problems),
+                    "left_out": problems,
                 }
             },
-            notes=[f"left out: {name}: {reason}" for name, reason in problems.items()],
+            notes=[f"{len(left_out)} left out: {some_of(left_out)}"] if left_out else [],
         )
 
 

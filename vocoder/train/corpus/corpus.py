@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vocoder.composition import nearest
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.train.corpus.manifest import CORPUS_NAME, SPLITS, Clip, data_digest, read_corpus
 from vocoder.train.corpus.store import FULL_SCALE, open_store
 
@@ -19,7 +19,6 @@ CACHE_NAME = ".decoded"
 # One damaged file among many is passed over. More than this share means that something is wrong
 # with the corpus, and whoever trains should know before the hours are spent.
 MOST_UNUSABLE = 0.1
-_SHOWN = 3
 
 
 class Corpus:
@@ -155,10 +154,9 @@ class Corpus:
         """One line that counts and names what was passed over; empty if nothing was."""
         if not self.skipped:
             return ""
-        named = "; ".join(reason for _, reason in self.skipped[:_SHOWN])
-        more = f"; and {len(self.skipped) - _SHOWN} more" if len(self.skipped) > _SHOWN else ""
+        named = some_of([reason for _, reason in self.skipped])
         total = len(self.skipped) + len(self.clips) + self.n_short
-        return f"{len(self.skipped)} of {total} clips passed over: {named}{more}"
+        return f"{len(self.skipped)} of {total} clips passed over: {named}"
 
     @cached_property
     def _sound(self) -> np.ndarray:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.files import atomic_path
 
 CORPUS_NAME = "corpus.csv"
@@ -22,7 +22,6 @@ SUFFIXES = (".flac", ".wav")
 # Speech is a hundred times louder. A clip below this is silence, which teaches nothing.
 SILENCE_DBFS = -80.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SHOWN = 3  # names in a message about many files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,8 +276,7 @@ def _check_files(clips: Sequence[Clip], places: Sequence[str], folder: Path) -> 
         elif not path.resolve().is_relative_to(root):
             raise BadInput(f"{place}: {clip.path} is a link out of {folder}; copy the file there")
     if gone:
-        more = f" and {len(gone) - _SHOWN} more" if len(gone) > _SHOWN else ""
         raise BadInput(
             f"{folder} lacks {len(gone)} of {len(clips)} sound files of its {CORPUS_NAME}: "
-            f"{', '.join(gone[:_SHOWN])}{more}; restore them, or remove their rows"
+            f"{some_of(gone, ', ')}; restore them, or remove their rows"
         )
