@@ -35,7 +35,8 @@ from recipes.painted import RANGE_DB
 from vocoder import load
 from vocoder.audio import read_audio, write_audio
 from vocoder.cli.main import run as vocoder
-from vocoder.compare.evaluation.inference import mean_interval
+from vocoder.compare.evaluation.inference import Interval, mean_interval
+from vocoder.compare.metrics.measure import COLUMNS
 from vocoder.compare.reference import References
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
@@ -76,7 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
         result.append(f"measures=[{','.join(MEASURES)}]")
         code = vocoder(["evaluate", *where, f"baseline={BASE}", *result])
         result_path = given.output / "evaluation/evaluation.json"
-        draw(given.output / "curve.png", result_path, runs, list(weights))
+        minutes = {number: _name(number) for number in sorted(given.minutes)}
+        draw(given.output / "curve.png", result_path, runs, minutes)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -107,7 +109,7 @@ def train_all(given: argparse.Namespace) -> dict[str, Path]:
     runs = {BASE: base, CONTROL: given.output / CONTROL}
     manifests = {CONTROL: given.output / "others.csv"}
     for minutes, rows in cuts.items():
-        name = f"{minutes:g}min"
+        name = _name(minutes)
         runs[name], manifests[name] = given.output / name, given.output / f"{name}.csv"
         write_rows(manifests[name], rows)
     for name, manifest in manifests.items():
@@ -115,6 +117,10 @@ def train_all(given: argparse.Namespace) -> dict[str, Path]:
         plan = [f"train.plan.steps={given.steps}", "train.plan.validate_every=250"]
         train(runs[name], ["experiment=painted", *words, *plan, f"train.init={base}"])
     return runs
+
+
+def _name(minutes: float) -> str:
+    return f"{minutes:g}min"
 
 
 def read_rows(folder: Path) -> Rows:
@@ -224,29 +230,42 @@ def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
                 write_audio(target, sound, spec.sample_rate, subtype="FLOAT", overwrite=True)
 
 
-def draw(path: Path, evaluation: Path, runs: Mapping[str, Path], systems: Sequence[str]) -> None:
-    """Draw ESTOI over the steps of training, and what is gained by the minutes of speech."""
-    estoi: dict[str, dict[str, float]] = {name: {} for name in systems}
+def draw(
+    path: Path, evaluation: Path, runs: Mapping[str, Path], minutes: Mapping[float, str]
+) -> None:
+    """Draw ESTOI over the steps of training, and what every measure gains by minutes of speech."""
+    found: dict[str, dict[str, dict[str, float]]] = {}  # measure, system, line
     for file in json.loads(evaluation.read_text(encoding="utf-8"))["files"]:
-        if "estoi" in file["values"]:
-            estoi[file["system"]][file["utterance"]] = file["values"]["estoi"]
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    training, minutes = figure.subplots(1, 2)
-    tuned = [name for name in systems if name != BASE]
-    for number, name in enumerate(tuned):
-        if name in runs and name != CONTROL:  # which validates on others
-            training.plot(*validations(runs[name]), marker="o", color=f"C{number}", label=name)
-        gains = [value - estoi[BASE][line] for line, value in estoi[name].items()]
-        gain = mean_interval(gains)
-        reach = [[gain.mean - gain.low], [gain.high - gain.mean]]
-        minutes.errorbar([number], [gain.mean], reach, marker="o", color=f"C{number}")
-    training.set(xlabel="steps of fine-tuning", ylabel="ESTOI of its own validation lines")
+        for measure, value in file["values"].items():
+            of_systems = found.setdefault(measure, {})
+            of_systems.setdefault(file["system"], {})[file["utterance"]] = value
+    measures = [name for name in COLUMNS if BASE in found.get(name, {})]
+    figure = Figure(figsize=(14, 7), layout="constrained")
+    n_columns = -(-(len(measures) + 1) // 2)
+    training, *panels = figure.subplots(2, n_columns, squeeze=False).flat
+    for name in minutes.values():
+        training.plot(*validations(runs[name]), marker="o", label=name)
+    training.set(xlabel="steps of fine-tuning", title="ESTOI of its own validation lines")
     training.legend()
-    minutes.axhline(0, color="black", linewidth=0.5)
-    minutes.set_xticks(range(len(tuned)), tuned)
-    minutes.set_ylabel("ESTOI more than the base, unseen lines")
+    for panel, measure in zip(panels, measures, strict=False):
+        gains = {name: _gain(of, found[measure][BASE]) for name, of in found[measure].items()}
+        for ending, label in (("", "best by validation"), ("_last", "after all steps")):
+            curve = [gains[f"{name}{ending}"] for name in minutes.values()]
+            reach = np.array([[one.mean - one.low, one.high - one.mean] for one in curve]).T
+            means = [one.mean for one in curve]
+            panel.errorbar(list(minutes), means, reach, marker="o", capsize=3, label=label)
+        panel.axhline(0, color="black", linewidth=0.5)
+        panel.axhline(gains[CONTROL].mean, color="grey", linestyle="--", label="control")
+        panel.set(xlabel="minutes of the speaker", title=f"{COLUMNS[measure].title}, minus base")
+    panels[0].legend()
+    for panel in panels[len(measures) :]:
+        panel.set_axis_off()
     with atomic_path(path, overwrite=True) as temporary:
-        figure.savefig(temporary, format="png", dpi=100)
+        figure.savefig(temporary, format="png", dpi=80)
+
+
+def _gain(values: Mapping[str, float], base: Mapping[str, float]) -> Interval:
+    return mean_interval([value - base[line] for line, value in values.items() if line in base])
 
 
 def validations(run: Path) -> tuple[list[int], list[float]]:
