@@ -72,7 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
         weights = dict(runs)  # the best of every run, and the last of those of the speaker
         weights |= {f"{k}_last": x / LAST_NAME for k, x in runs.items() if k not in (BASE, CONTROL)}
         invert_all(given, weights)
-        where = [f"reference={given.output / 'reference'}", f"systems={given.output / 'sounds'}"]
+        # By name: sounds of other runs, of more minutes say, may lie there too.
+        systems = ",".join(str(given.output / "sounds" / name) for name in weights)
+        where = [f"reference={given.output / 'reference'}", f"systems=[{systems}]"]
         result = [f"output={given.output / 'evaluation'}", "overwrite=true"]
         result.append(f"measures=[{','.join(MEASURES)}]")
         code = vocoder(["evaluate", *where, f"baseline={BASE}", *result])
@@ -93,6 +95,8 @@ def train_all(given: argparse.Namespace) -> dict[str, Path]:
     BadInput
         Too few lines of the speaker or of others, or a training failed.
     """
+    if given.unseen is not None and given.unseen < 1:
+        raise BadInput(f"--unseen is {given.unseen}; expected at least 1")
     others, cuts, rest = shortened(read_rows(given.painted), given.speaker, given.minutes)
     unseen = sorted({row["utterance"] for row in rest})[: given.unseen]
     write_rows(given.output / "others.csv", others)
@@ -207,7 +211,14 @@ def train(folder: Path, words: Sequence[str]) -> None:
 
 
 def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
-    """Write the unseen lines' sounds by all weights, and their recordings."""
+    """Write the unseen lines' sounds by all weights, and their recordings.
+
+    Raises
+    ------
+    BadInput
+        A recording is missing, or other lines' are there from before, which would count too.
+    """
+    heard = set()
     inverters = {name: load("inverter", "hybrid", repair=str(w)) for name, w in weights.items()}
     sources = [(given.painted, given.output / "rest.csv", given.recordings, given.gain_db)]
     if test := given.test:
@@ -222,12 +233,19 @@ def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
             if path is None:
                 raise BadInput(f"{recordings} holds no recording of {utterance.name}")
             true = read_audio(path, spec.sample_rate) * np.float32(10 ** (gain_db / 20))
+            heard.add(utterance.name)
             spectrogram = load_utterance(utterance, found).spectrogram
             sounds = {f"sounds/{k}": x(spectrogram)[0].numpy() for k, x in inverters.items()}
             for system, sound in {"reference": true, **sounds}.items():
                 target = given.output / system / f"{utterance.name}.wav"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 write_audio(target, sound, spec.sample_rate, subtype="FLOAT", overwrite=True)
+    there = {path.stem for path in (given.output / "reference").iterdir()}
+    if others := sorted(there - heard):
+        raise BadInput(
+            f"{given.output / 'reference'} holds {len(others)} lines of another comparison, such "
+            f"as {others[0]}; remove them"
+        )
 
 
 def draw(

@@ -92,8 +92,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measure_all(given: argparse.Namespace) -> Results:
-    """Measure what ``results.json`` lacks, and return all of it."""
+    """Measure what ``results.json`` lacks, and return what is asked for."""
     path = given.output / "results.json"
+    asked: Results = {}
     results = read_results(path)
     lines = chosen_lines(given.corpus, "test", given.lines)
     for condition in given.conditions:
@@ -109,7 +110,8 @@ def measure_all(given: argparse.Namespace) -> Results:
             for task, found in in_processes(measure_task, to_do, given.processes):
                 done[task.line] = found
             write_json(path, results)
-    return results
+            asked[tasks[0].system] = {task.line: done[task.line] for task in tasks}
+    return asked
 
 
 def fitting(condition: str, inverters: Sequence[str]) -> list[str]:

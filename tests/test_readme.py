@@ -46,13 +46,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(path, tiles)
     rows = (painted / "manifest.csv").read_text().splitlines(keepends=True)
     (home / "dataset").mkdir()
-    kept = [row for row in rows if row.startswith(("stem", "nl_v__jes"))]
-    (home / "dataset/manifest.csv").write_text("".join(kept))
+    told = [row if "nl_v__jes" in row else row.replace(",test", ",train") for row in rows]
+    (home / "dataset/manifest.csv").write_text("".join(told))
     shutil.copy(painted / "spec.yaml", home / "dataset")
     shutil.copy(next(tiles.glob("*__00_fake_B.png")), home / "picture.png")
     shutil.copytree(painted / "reference", home / "true_recordings")
     shutil.copytree(next(painted.glob("results/*")), home / "results/voice_train")
-    (home / "dataset/train.csv").write_text("".join(rows).replace(",test\n", ",train\n"))
+    for path in (home / "results/voice_train").rglob("nl_v__jes*"):
+        path.unlink()
 
     samples, sample_rate = soundfile.read(
         painted / "reference/nl_v__jes-v-kamen.flac", dtype="float32"

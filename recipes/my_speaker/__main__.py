@@ -95,7 +95,7 @@ def build(given: argparse.Namespace) -> Report:
     BadInput
         Nothing was made, or the output is not whole.
     """
-    sources, label, failed = find_sources(given.recordings, given.channel, given.speaker)
+    sources, label, failed = find_sources(given)
     work = Work(
         output=given.output,
         sample_rate=load("spec", given.spec).sample_rate,
@@ -112,7 +112,9 @@ def build(given: argparse.Namespace) -> Report:
             least_rms_dbfs=given.level,
         ),
     )
-    speaker = label or given.speaker or Recording(given.recordings, given.recordings.name).key
+    searched = given.recordings.resolve()  # "." has no name of its own
+    named = searched.stem if searched.is_file() else searched.name
+    speaker = label or given.speaker or named
     partial = Partial(given.output, work.settings())
     pieces: list[tuple[Source, dict[str, Any]]] = []
     with tqdm(sources, unit="recording", disable=None) as bar:
@@ -169,22 +171,26 @@ def build(given: argparse.Namespace) -> Report:
 
 
 def find_sources(
-    folder: Path, channel: str, speaker: str | None
+    given: argparse.Namespace,
 ) -> tuple[list[Source], str | None, dict[str, str]]:
     """The recordings with their labels, the wanted name in those, and what cannot be used.
 
     Where labels name speakers, recordings without such labels are left out: nobody can tell who
-    speaks there.
+    speaks there. What lies in the output folder is what was made of recordings, and none.
 
     Raises
     ------
     BadInput
         No recordings, or the labels leave open who is wanted.
     """
+    folder, output, channel = given.recordings, given.output.resolve(), given.channel
     if folder.is_file():
         found = [Recording(folder, folder.name)]
     else:
         found, _ = find_recordings(folder)
+        found = [one for one in found if output not in one.path.resolve().parents]
+    if not found:
+        raise BadInput(f"{folder} holds no recordings but those in the output, {given.output}")
     number: str | int = int(channel) if channel.isdecimal() else channel
     if number != MIX and (isinstance(number, str) or number < 1):
         raise BadInput(f"--channel is {channel!r}; expected {MIX} or a number from 1")
@@ -199,7 +205,7 @@ def find_sources(
             failed[recording.source] = str(error)
             continue
         sources.append(Source(recording, name, labels))
-    label = choose_speaker([one.labels for one in sources if one.labels], speaker)
+    label = choose_speaker([one.labels for one in sources if one.labels], given.speaker)
     if label is not None:
         for one in sources:
             if one.labels is None or not one.labels.speakers:

@@ -94,10 +94,11 @@ class Studio:
             loss = self.learn(pictures[tile : tile + 1], clean[tile : tile + 1])
             if step % 50 == 0:
                 progress.set_postfix_str(f"L1 {loss:.3f}", refresh=False)
-            if (step + 1) % 500 == 0 or step + 1 in stages:
-                self._save(state, step + 1)
             if step + 1 in stages:
                 self.paint(stages.index(step + 1))
+            if (step + 1) % 500 == 0 or step + 1 in stages:
+                # After the painting: stopped in its midst, it is gone on with by the same painter.
+                self._save(state, step + 1)
         for stage in range(STAGES):  # what was not yet, such as lines added to the corpus
             self.paint(stage)
         self.finish()

@@ -86,6 +86,9 @@ def test_a_speaker_is_learnt_and_compared(home, tmp_path, capsys, monkeypatch):
     before = (output / "base/last.safetensors").stat().st_mtime_ns
     assert adaptation.main([*words, "ben"]) == 0  # nothing is trained again
     assert (output / "base/last.safetensors").stat().st_mtime_ns == before
+    shutil.copy(output / "reference/ben__line0.wav", output / "reference/another.wav")
+    assert adaptation.main([*words, "ben"]) == 2
+    assert "1 lines of another comparison, such as another; remove" in capsys.readouterr().err
 
 
 def test_a_speaker_who_is_not_there_is_named(home, tmp_path, capsys):

@@ -200,6 +200,21 @@ def test_a_stopped_run_goes_on(tmp_path, voices, monkeypatch):
     assert made(folder, output) == 2  # finished
 
 
+def test_the_output_may_lie_among_the_recordings(tmp_path, voices, monkeypatch):
+    """As of ``python -m recipes.my_speaker . corpus``, stopped and begun again."""
+    folder = tmp_path / "anna b. c"
+    dialogue(folder / "talk.wav", voices, 3)
+    monkeypatch.chdir(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(my_speaker, "write_corpus", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            made(".", "corpus")
+    assert list((folder / "corpus").rglob("*.flac"))
+    assert made(".", "corpus") == 0
+    clips = read_corpus(folder / "corpus")
+    assert len(clips) == 3 and {clip.speaker for clip in clips} == {"anna b. c"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -148,7 +148,7 @@ def test_rttm(tmp_path):
         ("a.srt", SRT.encode("utf-16")[:-1], "is not UTF-16"),
         ("a.vtt", SRT, "line 1: '1'; a WebVTT file begins with WEBVTT"),
         ("a.vtt", "WEBVTT\n\n1 --> 2\n", "line 3: '1 --> 2'; expected times"),
-        ("a.rttm", "SPEAKER a 1 0.0 1.0 x\n", "line 1: 6 fields; expected at least 8"),
+        ("a.rttm", "SPEAKER a 1 0.0 1.0 x\n", "line 1: 6 fields; expected 8 to 10, SPEAKER file"),
         ("a.rttm", RTTM.replace("4.5", "4:5"), "line 3: '4:5' is no number of seconds"),
         ("a.rttm", RTTM.replace("4.5", "-4.5"), "line 3: -4.5 s; expected 0 or more"),
         ("a.rttm", RTTM.replace("4.5", "nan"), "line 3: nan s; expected 0 or more"),
@@ -199,3 +199,21 @@ def test_labels_lie_beside_the_recording(tmp_path):
     (tmp_path / "my.talk.nl.srt").touch()
     with pytest.raises(BadInput, match=r"several label files: my.talk.en.srt, my.talk.nl.srt"):
         find_labels(recording)
+
+
+def test_capitals_and_neighbours(tmp_path):
+    """Cameras write capitals; what lies beside another recording is that one's."""
+    for name in ("TALK.WAV", "TALK.SRT", "talk.wav", "talk.2.wav", "talk.2.srt"):
+        (tmp_path / name).touch()
+    assert find_labels(tmp_path / "TALK.WAV") == tmp_path / "TALK.SRT"
+    assert find_labels(tmp_path / "talk.2.wav") == tmp_path / "talk.2.srt"
+    assert find_labels(tmp_path / "talk.wav") is None
+
+
+def test_nobodys_speech_and_names_with_spaces(tmp_path):
+    nobody = RTTM.replace("anna", "<NA>")
+    assert told(read(tmp_path, "talk.rttm", nobody))[0] == (1.0, 3.25, None)
+    for content in (RTTM.replace("talk", "my talk"), RTTM.replace("anna", "anna lee")):
+        for fields in (content, content.replace(" <NA>\r", "\r")):
+            with pytest.raises(BadInput, match=r"line \d: .* without spaces in the names"):
+                read(tmp_path, "talk.rttm", fields)

@@ -15,7 +15,9 @@ from vocoder.train.corpus.subtitles import Cue, read_subtitles, read_text
 
 # In order of trust: diarisation times voices, subtitles time reading.
 SUFFIXES = (".rttm", ".vtt", ".srt")
-_RTTM_FIELDS = 8  # type, file, channel, onset, duration, two unused, name
+# Type, file, channel, onset, duration, two unused, name; confidence and lookahead may follow.
+_RTTM_FIELDS = 8, 10
+_RTTM_NOTHING = "<NA>"
 
 
 @dataclass(frozen=True)
@@ -71,21 +73,22 @@ class Labels:
 
 def find_labels(recording: Path) -> Path | None:
     """The label file beside a recording: its name with ``.rttm``, ``.vtt`` or ``.srt``, the first
-    of these that is there; a language may stand between, as in ``talk.en.srt``.
+    of these that is there, in capitals too; a language may stand between, as in ``talk.en.srt``,
+    unless that is another recording's name.
 
     Raises
     ------
     BadInput
         Several of one kind.
     """
+    beside = sorted(path for path in recording.parent.iterdir() if path.is_file())
+    recorded = {path.stem for path in beside if path.suffix.lower() not in SUFFIXES}
     for suffix in SUFFIXES:
-        exact = [recording.with_suffix(suffix), recording.with_name(recording.name + suffix)]
-        found = [path for path in exact if path.is_file()] or [
+        labels = [path for path in beside if path.suffix.lower() == suffix]
+        found = [path for path in labels if path.stem in (recording.stem, recording.name)] or [
             path
-            for path in sorted(recording.parent.iterdir())
-            if path.suffix == suffix
-            and path.name.startswith(f"{recording.stem}.")
-            and path.name.count(".") == recording.stem.count(".") + 2
+            for path in labels
+            if path.stem.rpartition(".")[0] == recording.stem and path.stem not in recorded
         ]
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
@@ -167,14 +170,16 @@ def _read_rttm(path: Path, recording: Path) -> list[Cue]:
         if not words or words[0].startswith(";;") or words[0] != "SPEAKER":
             continue
         place = f"{path}, line {number}"
-        if len(words) < _RTTM_FIELDS:
+        if not _RTTM_FIELDS[0] <= len(words) <= _RTTM_FIELDS[1] or _is_number(words[5]):
             raise BadInput(
-                f"{place}: {len(words)} fields; expected at least {_RTTM_FIELDS}: SPEAKER file "
-                "channel onset duration <NA> <NA> name"
+                f"{place}: {len(words)} fields; expected {_RTTM_FIELDS[0]} to {_RTTM_FIELDS[1]}, "
+                "SPEAKER file channel onset duration <NA> <NA> name and more, without spaces in "
+                "the names"
             )
         onset_s, length_s = (_seconds(word, place) for word in words[3:5])
+        name = None if words[7] == _RTTM_NOTHING else words[7]
         if length_s > 0:
-            by_file[words[1]].append(Cue(Span(onset_s, onset_s + length_s), words[7], number))
+            by_file[words[1]].append(Cue(Span(onset_s, onset_s + length_s), name, number))
     if len(by_file) == 1:
         return next(iter(by_file.values()))
     if by_file and recording.stem not in by_file:
@@ -182,6 +187,10 @@ def _read_rttm(path: Path, recording: Path) -> list[Cue]:
             f"{path} is about {', '.join(sorted(by_file)[:5])}, but not about {recording.stem}"
         )
     return by_file[recording.stem]
+
+
+def _is_number(word: str) -> bool:
+    return word.replace(",", ".").replace(".", "", 1).isdecimal()
 
 
 def _seconds(word: str, place: str) -> float:
