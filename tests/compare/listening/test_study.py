@@ -219,6 +219,27 @@ def test_a_study_is_gone_on_with_or_refused(make, tmp_path):
         make(tmp_path, "abx")
 
 
+def test_folders_of_the_same_names_elsewhere_are_another_study(
+    folders, make, tmp_path, monkeypatch
+):
+    for run in ("run1", "run2"):
+        shutil.copytree(folders / "sweep", tmp_path / run / "sweep")
+        shutil.copytree(folders / "ref", tmp_path / run / "ref")
+    study = tmp_path / "study"
+    monkeypatch.chdir(tmp_path / "run1")
+    made = make(study, "mushra", systems="sweep", reference="ref")
+    assert make(study, "mushra", systems="sweep", reference="../run1/ref") == made
+    with pytest.raises(BadInput, match=r"other sounds, such as .*run1/ref.*leave systems= out"):
+        make(study, "mushra", systems="sweep", reference="../run2/ref")
+    monkeypatch.chdir(tmp_path / "run2")
+    with pytest.raises(BadInput, match=r"other sounds, such as .*run1/"):
+        make(study, "mushra", systems="sweep", reference="../run1/ref")
+    (tmp_path / "run1/sweep/plainrender/river.wav").unlink()
+    with pytest.raises(BadInput, match=r"other sounds, such as .* for river of plainrender"):
+        make(study, "mushra", systems="../run1/sweep", reference="../run1/ref")
+    assert read_study(study) == made
+
+
 def test_sounds_of_others_are_never_replaced(lines, make, tmp_path):
     write_lines(tmp_path / "sounds", {"0000": lines["gate"]})
     before = (tmp_path / "sounds/0000.wav").read_bytes()

@@ -109,7 +109,7 @@ def make_study(
     # Before the sounds are worked on: what the test cannot do with these systems.
     plan_trials(test, list(sources.systems), [""], 1, seed, has_reference=has_reference)
     if (folder / STUDY_NAME).exists():
-        return _same_study(folder, settings)
+        return _same_study(folder, settings, sources)
     unfinished = folder / UNFINISHED_NAME
     if (folder / SOUNDS_NAME).exists() and not unfinished.exists():
         raise BadInput(
@@ -215,13 +215,22 @@ _QUESTIONS = {
 }
 
 
-def _same_study(folder: Path, settings: Mapping[str, Any]) -> Study:
+def _same_study(folder: Path, settings: Mapping[str, Any], sources: Sources) -> Study:
     study = read_study(folder)
+    hint = "give another output, or leave systems= out to go on with it"
     for key, value in settings.items():
         if study.settings.get(key) != value:
             raise BadInput(
-                f"{folder} holds a study with {key}={study.settings.get(key)}, not {value}; give "
-                "another output, or leave systems= out to go on with it"
+                f"{folder} holds a study with {key}={study.settings.get(key)}, not {value}; {hint}"
+            )
+    for one in study.stimuli:
+        if one["system"] in ANCHORS:
+            continue
+        path = sources.files[one["system"]].get(one["item"])
+        if path is None or path.resolve() != Path(one["source"]).resolve():
+            raise BadInput(
+                f"{folder} holds a study of other sounds, such as {one['source']} for "
+                f"{one['item']} of {one['system']}; {hint}"
             )
     return study
 
@@ -230,8 +239,7 @@ def _prepare(
     sources: Sources, settings: Mapping[str, Any]
 ) -> tuple[list[str], str, list[Stimulus], dict[str, str]]:
     """Items for trials, the one for practice, the sounds of all these, and what was left out."""
-    paths = {REFERENCE: sources.references} if sources.references else {}
-    paths |= sources.systems
+    paths = sources.files
     shuffled = list(sources.items)
     random.Random(f"{settings['seed']}/items").shuffle(shuffled)
     # One more than asked for: practice takes an item of its own where there is one to spare.
