@@ -166,6 +166,28 @@ def test_a_manifest_of_something_else_is_no_obstacle(tmp_path, speech):
         find_utterances(tmp_path / "pictures", manifest=tmp_path / "manifest.csv")
 
 
+def test_a_last_tile_need_not_be_filled_up(tmp_path):
+    """In data sets made elsewhere, whose tiles are as wide as most of them are."""
+    codec = load("codec", "gray8")
+    levels = np.random.default_rng(0).integers(1, 255, (256, 600), dtype=np.uint8)
+    tiles = [
+        Tile(f"u__{k}", "u", start, min(256, 600 - start), 600)
+        for k, start in enumerate((0, 192, 384))
+    ]
+    for tile in tiles:
+        pixels = levels[:, tile.start_frame :][:, : tile.frames]
+        write_picture(tmp_path / f"{tile.stem}.png", pixels, codec, None)
+    write_manifest(tmp_path / "manifest.csv", tiles, overwrite=False)
+    found = find_utterances(tmp_path, spec=SPEC, codec=codec)
+    assert found.tile_frames == 256
+    loaded = load_utterance(found.utterances[0], found)
+    assert loaded.problems == {}
+    assert (loaded.spectrogram.values > 0).all()
+    write_picture(tmp_path / "u__2.png", levels[:, 384:599], codec, None, overwrite=True)
+    loaded = load_utterance(found.utterances[0], found)
+    assert "215 pixels wide; the data set's tiles are 256" in loaded.problems["u__2.png"]
+
+
 def test_fractions_that_were_cut_off_exist_only_between_the_ends(tmp_path, painted):
     tile = "nl_v__jes-v-kamen__00_fake_B"
     pixels = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
