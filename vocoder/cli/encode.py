@@ -154,7 +154,9 @@ def run(
         write_sidecar(root / SIDECAR_NAME, sidecar, overwrite=overwrite)
         write_manifest(root / MANIFEST_NAME, tiles, overwrite=overwrite)
     with atomic_path(root / REPORT_NAME, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(report, indent=2, ensure_ascii=False)
+        # What is not UTF-8 in names of files becomes escapes of JSON.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     _print(report, found, root, codec)
     return BAD if plan.failed else DONE
 

@@ -239,7 +239,9 @@ def report(
         "hints": found.hints,
     }
     with atomic_path(root / REPORT_NAME, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        # What is not UTF-8 in names of files becomes escapes of JSON.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     source = f"{found.program}, label {found.label}" if found.label else found.program
     print(f"{len(found.utterances)} utterances from {source}")
     _print_table(results)

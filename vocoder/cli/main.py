@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -45,6 +46,8 @@ class _Unfinished(Exception):
 
 def main() -> None:
     """Entry point: exit with `run`'s code."""
+    if isinstance(sys.stdout, TextIOWrapper):  # as standard error: names of files may be any bytes
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
