@@ -2,6 +2,7 @@
 
 import shutil
 import tracemalloc
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,6 +165,24 @@ def test_a_manifest_of_something_else_is_no_obstacle(tmp_path, speech):
     assert [one.name for one in found.utterances] == ["mine"] and not found.has_manifest
     with pytest.raises(BadInput, match=r"none of the 1 pictures .*such as 'mine'"):
         find_utterances(tmp_path / "pictures", manifest=tmp_path / "manifest.csv")
+
+
+@pytest.mark.parametrize(("table", "file"), [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("name", ["{}.png", "{}_fake_B.png", "fake_B/{}.png"])
+def test_letters_with_accents_are_the_same_however_they_are_coded(tmp_path, name, table, file):
+    """File systems of macOS take them apart."""
+    codec, utterance = load("codec", "gray8"), unicodedata.normalize(table, "žluťoučký_kůň")
+    stem = f"{utterance}__00"
+    write_manifest(tmp_path / "manifest.csv", [Tile(stem, utterance, 0, 256, 256)], overwrite=False)
+    labels = ("fake_B", "real_A") if "fake_B" in name else ("",)
+    for label in labels:
+        path = unicodedata.normalize(file, name.replace("fake_B", label).format(stem))
+        pixels = np.full((256, 256, 3), 9, np.uint8)
+        write_picture(tmp_path / "images" / path, pixels, codec, None)
+    found = find_utterances(tmp_path / "images", spec=SPEC, codec=codec)
+    assert [one.name for one in found.utterances] == [unicodedata.normalize("NFC", utterance)]
+    assert found.has_manifest and found.problems == {} and not found.utterances[0].missing
+    assert load_utterance(found.utterances[0], found).problems == {}
 
 
 def test_a_last_tile_need_not_be_filled_up(tmp_path):

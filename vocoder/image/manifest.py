@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -90,6 +91,14 @@ class Tile:
 def tile_stem(utterance: str, number: int, count: int) -> str:
     """Name of one of ``count`` tiles of an utterance: the same number of digits for all."""
     return f"{utterance}__{number:0{max(2, len(str(count - 1)))}d}"
+
+
+def one_spelling(name: str) -> str:
+    """A name in Unicode's form NFC, to compare it by.
+
+    File systems and editors write the same letter as one character, or as a letter and its accent.
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def require_plain_name(name: str, what: str) -> None:
@@ -186,8 +195,8 @@ def _tile(row: dict[str | Any, str | Any], place: str) -> Tile:
         raise BadInput(f"{place}: the number of fields differs from the first line's")
     try:
         return Tile(
-            stem=row["stem"],
-            utterance=row["utterance"],
+            stem=one_spelling(row["stem"]),
+            utterance=one_spelling(row["utterance"]),
             start_frame=_whole(row, "start_frame"),
             frames=_whole(row, "frames"),
             total_frames=_whole(row, "total_frames"),
