@@ -88,6 +88,21 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
 
 
+@contextmanager
+def _files_told() -> Iterator[None]:
+    """Make `BadInput` of what the system says of a file: that may be of any name, anywhere.
+
+    Other errors of the system speak of no file, and are bugs.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise BadInput(f"cannot use {error.filename}: {error.strerror}") from error
+
+
+@_files_told()
 def _launch(command: str, arguments: list[str]) -> int:
     from hydra import compose, initialize_config_dir, main
     from hydra.errors import HydraException
@@ -187,6 +202,7 @@ class _Job:
             raise _Unfinished
 
 
+@_files_told()
 def _call(command: str, config: DictConfig) -> int:
     """Check that nothing is missing, build the objects, run the command."""
     from omegaconf import OmegaConf
