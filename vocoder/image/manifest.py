@@ -300,7 +300,7 @@ def read_sidecar(path: Path) -> Sidecar:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # or a date that is none
         raise BadInput(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}") from error
     values = _exact_keys(content, ("spec", "codec", "tile"), path, "the file")
     tile = _exact_keys(values["tile"], ("frames", "overlap_frames"), path, "tile")
