@@ -100,6 +100,16 @@ def test_what_is_no_sound_is_refused(tmp_path):
             read_audio(path, RATE)
 
 
+def test_names_that_libsndfile_cannot_take_are_refused(tmp_path, speech):
+    path = tmp_path / os.fsdecode(b"gr\xfc\xdfe.wav")
+    with pytest.raises(BadInput, match="its name is not UTF-8; rename it"):
+        write_audio(path, speech, RATE, overwrite=False)
+    path.write_bytes(b"whatever is in it")
+    for read in (read_info, lambda path: read_audio(path, RATE)):
+        with pytest.raises(BadInput, match="its name is not UTF-8; rename it"):
+            read(path)
+
+
 def test_a_file_that_ends_early_is_refused(tmp_path):
     whole = tmp_path / "whole.flac"
     soundfile.write(whole, tone(300, RATE, 3.0), RATE)

@@ -117,6 +117,7 @@ def _open(path: Path) -> soundfile.SoundFile:
         raise BadInput(f"{path} is not a file; expected a sound file")
     if path.stat().st_size == 0:
         raise BadInput(f"{path} is an empty file; expected a sound file")
+    _require_utf8(path)
     try:
         file = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: .raw without a header
@@ -128,6 +129,14 @@ def _open(path: Path) -> soundfile.SoundFile:
         file.close()
         raise BadInput(f"{path} holds no samples; expected a recording")
     return file
+
+
+def _require_utf8(path: Path) -> None:
+    """Refuse names that Python makes do with and libsndfile doesn't."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"{path}: its name is not UTF-8; rename it") from error
 
 
 def _channel_index(path: Path, channel: str | int, n_channels: int) -> int | None:
@@ -179,6 +188,7 @@ class AudioWriter:
             container, subtype
         ):
             raise BadInput(f"{path} cannot hold {subtype}; name it .wav")
+        _require_utf8(path)
         self.n_samples = 0
         self.n_clipped = 0
         self._path, self._overwrite = path, overwrite

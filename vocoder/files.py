@@ -21,9 +21,12 @@ def atomic_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
     Raises
     ------
     BadInput
-        ``path`` exists and ``overwrite`` is false, or its folder cannot be written.
+        ``path`` exists and ``overwrite`` is false, it is a folder, or its own folder cannot be
+        written.
     """
     refuse_existing(path, overwrite=overwrite)
+    if not path.name:
+        raise BadInput(f"cannot write {path}: it is a folder; give the name of a file")
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,10 @@
 """``vocoder encode``: from recordings to a data set and back."""
 
 import inspect
+import os
 import shutil
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -219,6 +222,26 @@ def test_bad_recordings_do_not_stop_the_others(tmp_path, folder, capsys):
     assert "too short" in report["failed"]["short.wav"]
     assert report["ignored"] == [str(folder / "notes.txt")]
     assert "Failed (4):" in capsys.readouterr().out
+
+
+def test_names_that_are_not_utf8_are_told_and_do_not_stop_the_others(tmp_path, folder):
+    name = os.fsdecode(b"gr\xfc\xdfe")
+    shutil.copy(folder / "a.wav", folder / f"{name}.wav")
+    (folder / f"{name}.txt").write_text("words")
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "-m", "vocoder.cli.main", "encode", f"input={folder}", f"output={out}"],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},  # as most terminals have it
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stderr.count("Traceback") == 0
+    assert {t.utterance for t in read_manifest(out / "manifest.csv")} == {"a", "b", "sub__c"}
+    report = report_of(out)
+    assert "its name is not UTF-8; rename it" in report["failed"][f"{name}.wav"]
+    assert report["ignored"] == [str(folder / f"{name}.txt")]
+    assert r"gr\udcfc\udcdfe.txt" in done.stdout and r"gr\udcfc\udcdfe.wav" in done.stdout
 
 
 def test_a_bad_half_of_a_pair_costs_that_pair_only(tmp_path, folder, pairs):

@@ -195,6 +195,22 @@ def test_without_a_reference_sounds_are_rated_alone_and_against_their_pictures(
     assert (output / "spectrograms/inverter.n_iter=20.png").is_file()
 
 
+def test_a_silent_reference_costs_what_is_compared_with_it(
+    painted: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    true = Path(shutil.copytree(painted / "reference", tmp_path / "true"))
+    for name in LINES[1:]:
+        soundfile.write(true / f"{name}.flac", np.zeros(RATE), RATE)
+    output = tmp_path / "out"
+    words = [f"systems=[{painted}/reference]", f"reference={true}", f"pictures={painted}"]
+    assert evaluate(*words, "label=real_B", f"output={output}", "measures=lsd", "workers=1") == 2
+    found = report(output)
+    assert list(found["problems"]) == [f"reference: {name}" for name in LINES[1:]]
+    assert found["systems"]["reference"]["picture_distance_db"]["n"] == 3
+    assert "| `reference` | 3 | " in capsys.readouterr().out
+    assert (output / "spectrograms/reference.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -1,6 +1,7 @@
 """``vocoder invert``: what a pix2pix program painted becomes sound."""
 
 import csv
+import os
 import re
 import shutil
 
@@ -237,6 +238,13 @@ def test_every_tile_that_cannot_be_used_is_named_and_the_rest_is_rendered(copy, 
     for name, words in expected.items():
         assert words in problems[name]
     assert sounds(tmp_path / "out") == [f"{name}.wav" for name in LINES]
+
+
+def test_foreign_pictures_may_be_called_anything(copy, tmp_path):
+    name = os.fsdecode(b"gr\xfc\xdfe.png")
+    shutil.copy(copy / IMAGES / f"{LINES[0]}__00_fake_B.png", copy / IMAGES / name)
+    assert invert(copy, tmp_path / "out") == 2
+    assert list(report(tmp_path / "out")["problems"]) == [name]
 
 
 def test_strict_refuses_before_anything_is_written(copy, tmp_path, capsys):

@@ -182,6 +182,31 @@ def test_a_bug_is_a_traceback_and_1(monkeypatch):
     assert done.returncode == 1 and "Traceback" in done.stderr
 
 
+@pytest.mark.parametrize("key", ["input", "output", "reference", "manifest"])
+def test_what_the_system_says_of_a_file_is_one_line(key, tiles, tmp_path, capsys):
+    long = "x" * 300
+    words = {"input": tiles, "output": tmp_path / "o"} | {key: tmp_path / long}
+    line = refused(capsys, "invert", *(f"{name}={value}" for name, value in words.items()))
+    assert line.startswith("cannot use") and f"{long}: File name too long" in line
+
+
+def test_what_the_system_says_of_no_file_is_a_bug(monkeypatch):
+    def broken(*_):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(main, "_check", broken)
+    with pytest.raises(BrokenPipeError):
+        main.run(["invert", "input=i", "output=o"])
+
+
+def test_a_sweep_goes_on_after_a_file_that_cannot_be(tiles, tmp_path, capsys):
+    (tmp_path / "link").symlink_to("x" * 300)
+    words = [f"input={tmp_path / 'link'},{tiles}", f"output={tmp_path / 'o'}", *CHEAP]
+    assert main.run(["invert", "-m", *words]) == 2
+    assert "link: File name too long" in capsys.readouterr().err
+    assert len(list((tmp_path / "o").rglob("*.wav"))) == 1
+
+
 def test_interruption_is_130(monkeypatch, capsys):
     def interrupted():
         raise KeyboardInterrupt

@@ -41,6 +41,17 @@ def test_a_picture_lost_in_a_kill_is_drawn(invert, tmp_path):
     assert drawing.stat().st_size > 10_000
 
 
+def test_only_what_a_run_left_is_replaced(invert, tmp_path, capsys):
+    mine = tmp_path / "out" / f"{LINES[1]}.wav"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    assert invert("pictures=true", "resume=true") == 2
+    assert "out holds no report.json of an earlier run" in capsys.readouterr().err
+    assert [path.name for path in mine.parent.iterdir()] == [mine.name]
+    assert invert("resume=true") == 0  # without its picture it seems done, and is kept
+    assert mine.read_bytes() == b"mine"
+
+
 def test_an_empty_output_is_refused(painted, capsys):
     assert run(["invert", f"input={painted}", "output="]) == 2
     assert "output= is empty" in capsys.readouterr().err

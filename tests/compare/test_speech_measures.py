@@ -203,6 +203,18 @@ def test_loudness_of_the_calibration_tone() -> None:
     assert loudness_lufs(tone[: 48_000 // 5], 48_000) == pytest.approx(-3.01, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("sample_rate", "lengths"),
+    [(16_000, (2007, 4094)), (22_050, (3328, 6000, 6656, 8186)), (48_000, (6007, 16_370))],
+)
+def test_loudness_of_sounds_whose_length_in_seconds_is_rounded_up(
+    sample_rate: int, lengths: tuple[int, ...], noise: np.ndarray
+) -> None:
+    for n_samples in lengths:
+        almost = loudness_lufs(noise[: n_samples - 10], sample_rate)
+        assert loudness_lufs(noise[:n_samples], sample_rate) == pytest.approx(almost, abs=0.05)
+
+
 def test_loudness_equals_the_recommendations_filters(speech: np.ndarray) -> None:
     """BS.1770-4 with the coefficients of its tables 1 and 2, gates and all, at 48 kHz."""
     sound = soxr.resample(speech.astype(np.float64), SAMPLE_RATE, 48_000)

@@ -175,6 +175,8 @@ def test_settings_that_cannot_be_are_refused(tmp_path):
         ("", "exactly"),
         ("a: [", "not YAML"),
         ("!!python/object:os.x {}", "YAML"),
+        ("spec: 2024-13-45", "not YAML in UTF-8: month must be in 1..12"),
+        ("[" * 5000, "not YAML"),
     ):
         path.write_text(text)
         with pytest.raises(BadInput, match=phrase):

@@ -2,6 +2,7 @@
 
 import shutil
 import tracemalloc
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,6 +165,46 @@ def test_a_manifest_of_something_else_is_no_obstacle(tmp_path, speech):
     assert [one.name for one in found.utterances] == ["mine"] and not found.has_manifest
     with pytest.raises(BadInput, match=r"none of the 1 pictures .*such as 'mine'"):
         find_utterances(tmp_path / "pictures", manifest=tmp_path / "manifest.csv")
+
+
+@pytest.mark.parametrize(("table", "file"), [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("name", ["{}.png", "{}_fake_B.png", "fake_B/{}.png"])
+def test_letters_with_accents_are_the_same_however_they_are_coded(tmp_path, name, table, file):
+    """File systems of macOS take them apart."""
+    codec, utterance = load("codec", "gray8"), unicodedata.normalize(table, "žluťoučký_kůň")
+    stem = f"{utterance}__00"
+    write_manifest(tmp_path / "manifest.csv", [Tile(stem, utterance, 0, 256, 256)], overwrite=False)
+    labels = ("fake_B", "real_A") if "fake_B" in name else ("",)
+    for label in labels:
+        path = unicodedata.normalize(file, name.replace("fake_B", label).format(stem))
+        pixels = np.full((256, 256, 3), 9, np.uint8)
+        write_picture(tmp_path / "images" / path, pixels, codec, None)
+    found = find_utterances(tmp_path / "images", spec=SPEC, codec=codec)
+    assert [one.name for one in found.utterances] == [unicodedata.normalize("NFC", utterance)]
+    assert found.has_manifest and found.problems == {} and not found.utterances[0].missing
+    assert load_utterance(found.utterances[0], found).problems == {}
+
+
+def test_a_last_tile_need_not_be_filled_up(tmp_path):
+    """In data sets made elsewhere, whose tiles are as wide as most of them are."""
+    codec = load("codec", "gray8")
+    levels = np.random.default_rng(0).integers(1, 255, (256, 600), dtype=np.uint8)
+    tiles = [
+        Tile(f"u__{k}", "u", start, min(256, 600 - start), 600)
+        for k, start in enumerate((0, 192, 384))
+    ]
+    for tile in tiles:
+        pixels = levels[:, tile.start_frame :][:, : tile.frames]
+        write_picture(tmp_path / f"{tile.stem}.png", pixels, codec, None)
+    write_manifest(tmp_path / "manifest.csv", tiles, overwrite=False)
+    found = find_utterances(tmp_path, spec=SPEC, codec=codec)
+    assert found.tile_frames == 256
+    loaded = load_utterance(found.utterances[0], found)
+    assert loaded.problems == {}
+    assert (loaded.spectrogram.values > 0).all()
+    write_picture(tmp_path / "u__2.png", levels[:, 384:599], codec, None, overwrite=True)
+    loaded = load_utterance(found.utterances[0], found)
+    assert "215 pixels wide; the data set's tiles are 256" in loaded.problems["u__2.png"]
 
 
 def test_fractions_that_were_cut_off_exist_only_between_the_ends(tmp_path, painted):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.codes import BAD, DONE
-from vocoder.cli.jobs import REPORT_NAME, SHOWN, begin
+from vocoder.cli.jobs import REPORT_NAME, SHOWN, begin, require_report
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing
 
@@ -77,8 +77,8 @@ def run(
             raise BadInput(f"{name} is {value!r}; expected {' or '.join(_CHOICES[name])}")
     root = Path(output)
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
-        if resume and not (root / REPORT_NAME).is_file():
-            raise BadInput(f"resume=true, but {root} holds no {REPORT_NAME} of an earlier run")
+        if resume:
+            require_report(root)
         refuse_existing(root, overwrite=overwrite or resume)
     sidecar = Sidecar(spec, codec, tile["frames"], tile["overlap_frames"])
     require_sides(style, spec.bins, sidecar.tile_frames)
@@ -154,7 +154,9 @@ def run(
         write_sidecar(root / SIDECAR_NAME, sidecar, overwrite=overwrite)
         write_manifest(root / MANIFEST_NAME, tiles, overwrite=overwrite)
     with atomic_path(root / REPORT_NAME, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(report, indent=2, ensure_ascii=False)
+        # What is not UTF-8 in names of files becomes escapes of JSON.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     _print(report, found, root, codec)
     return BAD if plan.failed else DONE
 

@@ -146,7 +146,8 @@ def run(
         (TABLE_NAME, f"{text}\n"),
     ):
         with atomic_path(root / name, overwrite=overwrite) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+            # Names of files may hold what is not UTF-8.
+            temporary.write_text(content, encoding="utf-8", errors="backslashreplace")
     draw_distributions(root / DISTRIBUTIONS_NAME, files, summary, overwrite=overwrite)
     references = {job.utterance: job.reference for job in planned.jobs if job.reference}
     for system, path in drawings.items():

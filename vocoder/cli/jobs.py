@@ -74,32 +74,44 @@ def select(
     Raises
     ------
     BadInput
-        Results exist, and neither ``resume`` nor ``overwrite`` was given; or a result would
-        replace what it is made of, which nothing allows.
+        Results exist, and neither ``resume`` nor ``overwrite`` was given; ``resume`` would replace
+        files that no earlier run left unfinished; or a result would replace what it is made of,
+        which nothing allows.
     """
     if root.exists() and not root.is_dir():
         raise BadInput(f"output={root} is a file; give a folder")
+    ends = (suffix, *extras)
+    places = {one.name: [root / f"{one.name}{end}" for end in ends] for one in utterances}
+    paths = [path for mine in places.values() for path in mine]
     read = {path.resolve() for one in utterances for path in one.paths}
-    for one in utterances:
-        for path in (root / f"{one.name}{end}" for end in (suffix, *extras)):
-            if path.resolve() in read:
-                raise BadInput(f"{path} is read and would be written too; choose another output")
-    there = {
-        one.name
-        for one in utterances
-        if all((root / f"{one.name}{end}").exists() for end in (suffix, *extras))
-    }
+    for path in paths:
+        if path.resolve() in read:
+            raise BadInput(f"{path} is read and would be written too; choose another output")
+    there = {name for name, mine in places.items() if all(path.exists() for path in mine)}
     if there and not (resume or overwrite):
         raise BadInput(
             f"{root} holds {len(there)} of the {len(utterances)} results already, such as "
             f"{min(there)}{suffix}; choose another output, resume=true to go on, or overwrite=true"
         )
-    ends = (suffix, *extras)
-    for name in (REPORT_NAME, *(f"{one.name}{end}" for one in utterances for end in ends)):
-        refuse_existing(root / name, overwrite=resume or overwrite)
+    for path in (root / REPORT_NAME, *paths):
+        refuse_existing(path, overwrite=resume or overwrite)
     if overwrite:
         return utterances, []
-    return [one for one in utterances if one.name not in there], sorted(there)
+    to_do = [one for one in utterances if one.name not in there]
+    if any(path.exists() for one in to_do for path in places[one.name]):
+        require_report(root)  # or else what seems unfinished, and would be replaced, is not ours
+    return to_do, sorted(there)
+
+
+def require_report(root: Path) -> None:
+    """For ``resume=true``: refuse a folder whose files no earlier run can have left there.
+
+    Raises
+    ------
+    BadInput
+    """
+    if not (root / REPORT_NAME).is_file():
+        raise BadInput(f"resume=true, but {root} holds no {REPORT_NAME} of an earlier run")
 
 
 def refuse_problems(found: Found) -> None:
@@ -230,7 +242,9 @@ def report(
         "hints": found.hints,
     }
     with atomic_path(root / REPORT_NAME, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        # What is not UTF-8 in names of files becomes escapes of JSON.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     source = f"{found.program}, label {found.label}" if found.label else found.program
     print(f"{len(found.utterances)} utterances from {source}")
     _print_table(results)

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -45,6 +46,8 @@ class _Unfinished(Exception):
 
 def main() -> None:
     """Entry point: exit with `run`'s code."""
+    if isinstance(sys.stdout, TextIOWrapper):  # as standard error: names of files may be any bytes
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -85,6 +88,21 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
 
 
+@contextmanager
+def _files_told() -> Iterator[None]:
+    """Make `BadInput` of what the system says of a file: that may be of any name, anywhere.
+
+    Other errors of the system speak of no file, and are bugs.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise BadInput(f"cannot use {error.filename}: {error.strerror}") from error
+
+
+@_files_told()
 def _launch(command: str, arguments: list[str]) -> int:
     from hydra import compose, initialize_config_dir, main
     from hydra.errors import HydraException
@@ -184,6 +202,7 @@ class _Job:
             raise _Unfinished
 
 
+@_files_told()
 def _call(command: str, config: DictConfig) -> int:
     """Check that nothing is missing, build the objects, run the command."""
     from omegaconf import OmegaConf

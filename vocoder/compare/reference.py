@@ -8,6 +8,7 @@ from vocoder.audio import read_audio, read_info
 from vocoder.compare.metrics import measure
 from vocoder.errors import BadInput
 from vocoder.image.dataset.recordings import find_recordings
+from vocoder.image.manifest import one_spelling
 
 # Short names for tables: of `vocoder.compare.metrics.Measures`.
 COLUMNS = {
@@ -40,12 +41,14 @@ class References:
             raise BadInput(f"reference={folder} is not a folder; give one of true recordings")
         self._folder = folder
         recordings, _ = find_recordings(folder)
-        stems = {one.path.stem: one.path for one in recordings if one.path.parent == folder}
+        stems = {
+            one_spelling(one.path.stem): one.path for one in recordings if one.path.parent == folder
+        }
         self._paths = stems | {one.name: one.path for one in recordings}
 
     def path(self, name: str) -> Path | None:
         """The recording called ``name``, if there is one."""
-        return self._paths.get(name)
+        return self._paths.get(one_spelling(name))
 
     def measure(self, sound: Path, problems: dict[str, str]) -> dict[str, float]:
         """Measures of a sound file against the recording of the same name.

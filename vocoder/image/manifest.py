@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -90,6 +91,14 @@ class Tile:
 def tile_stem(utterance: str, number: int, count: int) -> str:
     """Name of one of ``count`` tiles of an utterance: the same number of digits for all."""
     return f"{utterance}__{number:0{max(2, len(str(count - 1)))}d}"
+
+
+def one_spelling(name: str) -> str:
+    """A name in Unicode's form NFC, to compare it by.
+
+    File systems and editors write the same letter as one character, or as a letter and its accent.
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def require_plain_name(name: str, what: str) -> None:
@@ -186,8 +195,8 @@ def _tile(row: dict[str | Any, str | Any], place: str) -> Tile:
         raise BadInput(f"{place}: the number of fields differs from the first line's")
     try:
         return Tile(
-            stem=row["stem"],
-            utterance=row["utterance"],
+            stem=one_spelling(row["stem"]),
+            utterance=one_spelling(row["utterance"]),
             start_frame=_whole(row, "start_frame"),
             frames=_whole(row, "frames"),
             total_frames=_whole(row, "total_frames"),
@@ -291,7 +300,7 @@ def read_sidecar(path: Path) -> Sidecar:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # or a date that is none
         raise BadInput(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}") from error
     values = _exact_keys(content, ("spec", "codec", "tile"), path, "the file")
     tile = _exact_keys(values["tile"], ("frames", "overlap_frames"), path, "tile")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vocoder.errors import BadInput
 from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME
+from vocoder.image.manifest import one_spelling
 from vocoder.image.picture import read_picture
 from vocoder.image.pix2pix import PROGRAMS, UNMARKED, Program
 
@@ -192,7 +193,7 @@ def _match(program: Program, folder: Path) -> _Run | None:
         for label in by_length:
             ending = None if program.separator is None else program.separator + label
             if ending and path.stem.endswith(ending) and path.stem != ending:
-                stem = path.stem.removesuffix(ending)
+                stem = one_spelling(path.stem.removesuffix(ending))
                 pictures.setdefault(label, {}).setdefault(stem, []).append(path)
                 break
         else:
@@ -200,7 +201,8 @@ def _match(program: Program, folder: Path) -> _Run | None:
     if program.separator is None:
         for label in program.labels:
             for path in _pictures(folder / label):
-                pictures.setdefault(label, {}).setdefault(path.stem, []).append(path)
+                stem = one_spelling(path.stem)
+                pictures.setdefault(label, {}).setdefault(stem, []).append(path)
     if not pictures or (
         program.needs_input and not {program.output, program.input} <= pictures.keys()
     ):
@@ -227,7 +229,7 @@ def _bare(root: Path) -> Painted:
     folder = with_pictures[0]
     by_stem: dict[str, list[Path]] = {}
     for path in _pictures(folder):
-        by_stem.setdefault(path.stem, []).append(path)
+        by_stem.setdefault(one_spelling(path.stem), []).append(path)
     tiles, duplicates = _best(by_stem)
     if all(tile.stem.isdigit() for tile in tiles) and _is_grid(tiles[0].path):
         raise BadInput(

@@ -315,12 +315,13 @@ def _decoded(utterance: Utterance, found: Found, problems: dict[str, str]) -> It
 
 
 def _check_width(path: Path, width: int, tile: Tile, found: Found) -> None:
-    if found.tile_frames is not None and width == 2 * found.tile_frames:
-        raise BadInput(
-            f"{path}: {width} pixels wide, two tiles: a pair of A and B, which is what a pix2pix "
-            "program is given; invert the folder of what it painted"
-        )
-    if found.tile_frames is not None and width != found.tile_frames:
+    # Those who make a data set elsewhere need not fill an utterance's last tile up.
+    if found.tile_frames is not None and width not in (found.tile_frames, tile.frames):
+        if width == 2 * found.tile_frames:
+            raise BadInput(
+                f"{path}: {width} pixels wide, two tiles: a pair of A and B, which is what a "
+                "pix2pix program is given; invert the folder of what it painted"
+            )
         raise BadInput(
             f"{path}: {width} pixels wide; the data set's tiles are {found.tile_frames}, so it "
             "was resized or cropped"

@@ -165,8 +165,18 @@ def test_a_page_is_not_overwritten_unasked(exported):
     study, folder, _, output = exported("ab")
     with pytest.raises(BadInput, match="exists; choose another output or add overwrite=true"):
         export_page(study, folder, output, overwrite=False)
-    (output / "sounds/stale.js").write_text("")
+    stale, mine = output / f"sounds/{'0' * 20}.js", output / "sounds/birdsong.wav"
+    for path in (stale, mine):
+        path.write_text("")
     export_page(study, folder, output, overwrite=True)
-    assert not (output / "sounds/stale.js").exists()
-    with pytest.raises(BadInput, match="which holds the key; give another"):
-        export_page(study, folder, folder, overwrite=True)
+    assert mine.exists() and not stale.exists()
+
+
+def test_a_page_is_not_written_into_a_study(exported, copy):
+    study, folder, _, _ = exported("ab")
+    other = copy("dcr")
+    before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+    for output in (folder, other):
+        with pytest.raises(BadInput, match="a study's folder, which holds the key; give another"):
+            export_page(study, folder, output, overwrite=True)
+    assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == before

@@ -5,8 +5,10 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import soundfile
 
 from tests.compare.conftest import write_lines
 from vocoder.compare.answers import REFERENCE
@@ -215,6 +217,55 @@ def test_a_study_is_gone_on_with_or_refused(make, tmp_path):
         make(tmp_path, seed=6)
     with pytest.raises(BadInput, match="test=ab, not abx"):
         make(tmp_path, "abx")
+
+
+def test_folders_of_the_same_names_elsewhere_are_another_study(
+    folders, make, tmp_path, monkeypatch
+):
+    for run in ("run1", "run2"):
+        shutil.copytree(folders / "sweep", tmp_path / run / "sweep")
+        shutil.copytree(folders / "ref", tmp_path / run / "ref")
+    study = tmp_path / "study"
+    monkeypatch.chdir(tmp_path / "run1")
+    made = make(study, "mushra", systems="sweep", reference="ref")
+    assert make(study, "mushra", systems="sweep", reference="../run1/ref") == made
+    with pytest.raises(BadInput, match=r"other sounds, such as .*run1/ref.*leave systems= out"):
+        make(study, "mushra", systems="sweep", reference="../run2/ref")
+    monkeypatch.chdir(tmp_path / "run2")
+    with pytest.raises(BadInput, match=r"other sounds, such as .*run1/"):
+        make(study, "mushra", systems="sweep", reference="../run1/ref")
+    (tmp_path / "run1/sweep/plainrender/river.wav").unlink()
+    with pytest.raises(BadInput, match=r"other sounds, such as .* for river of plainrender"):
+        make(study, "mushra", systems="../run1/sweep", reference="../run1/ref")
+    assert read_study(study) == made
+
+
+def test_sounds_of_others_are_never_replaced(lines, make, tmp_path):
+    write_lines(tmp_path / "sounds", {"0000": lines["gate"]})
+    before = (tmp_path / "sounds/0000.wav").read_bytes()
+    with pytest.raises(BadInput, match=r"sounds exists, but no study\.json .* another output"):
+        make(tmp_path)
+    assert (tmp_path / "sounds/0000.wav").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["sounds"]
+
+
+def test_sounds_of_an_interrupted_run_are_made_anew(make, tmp_path, monkeypatch):
+    written: list[Path] = []
+
+    def interrupted(path, *rest, **options):
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        path.parent.mkdir()
+        path.write_bytes(b"of a run with other settings")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vocoder.compare.listening.plan.write_audio", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make(tmp_path)
+    made = make(tmp_path)
+    assert soundfile.info(tmp_path / "sounds/0000.wav").samplerate == made.sample_rate
+    assert {path.name for path in tmp_path.iterdir()} == {"sounds", "study.json"}
 
 
 def test_damaged_studies(make, tmp_path):

@@ -242,6 +242,19 @@ def test_one_listener_is_enough_and_said_to_be_one(tmp_path):
         assert any("There is one listener" in note for note in numbers["notes"])
 
 
+def test_of_one_system_the_headline_tells_its_own_score(tmp_path):
+    others = ("griffin_lim", "hifigan")
+    answers = [
+        replace(one, scores={name: x for name, x in one.scores.items() if name not in others})
+        for one in simulated("mushra")
+    ]
+    assert "reference" in answers[0].scores
+    _, said, _, _, rows = report_of(session(tmp_path / "mushra", "mushra", answers, ("admm",)))
+    scores = {row["subject"]: float(row["value"]) for row in rows if row["measure"] == "score"}
+    assert scores["reference"] > scores["admm"]
+    assert said[0] == f"admm scored {scores['admm']:.1f} on average."
+
+
 def test_one_answer_is_enough(tmp_path):
     for test in ("ab", "abx", "mushra", "dcr"):
         folder = session(tmp_path / test, test, simulated(test, 1)[:1])

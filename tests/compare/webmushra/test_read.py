@@ -156,6 +156,7 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path, change, says):
         ("testname: a\ntestId: b\npages: &all [*all]\n", "not valid YAML|nested more than"),
         ("testname: !!python/object/apply:os.getcwd []\n", "is not valid YAML"),
         ("pages: " + "[" * 500, "not valid YAML"),
+        ("testname: a\ntestId: 2024-13-45\n", "is not valid YAML: month must be in 1..12"),
     ],
 )
 def test_what_is_no_configuration_is_refused(tmp_path, text, says):

@@ -1,5 +1,6 @@
 """Finding, naming, pairing and splitting recordings."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,17 @@ def test_pairs_share_the_path_whatever_the_suffix():
         "twice.flac: several recordings of this name in A (input_a)",
         "b.wav: in B (input), but not in A (input_a)",
     ]
+
+
+def test_accents_pair_and_are_listed_however_they_are_coded():
+    """File systems of macOS take letters apart."""
+    whole, apart = (unicodedata.normalize(form, "sub/kůň.wav") for form in ("NFC", "NFD"))
+    assert whole != apart
+    for one, other in ((whole, apart), (apart, whole)):
+        pairs, problems = pair(recordings(one), recordings(other))
+        assert [(a.relative, b.relative) for a, b in pairs] == [(one, other)] and problems == []
+        for line in (one, one.removesuffix(".wav"), one.removesuffix(".wav").replace("/", "__")):
+            assert assign_splits(recordings(other), 0.0, [line], 0) == {"sub/kůň": "test"}
 
 
 def test_shares_are_drawn_once_for_a_seed():

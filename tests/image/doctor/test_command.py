@@ -28,6 +28,14 @@ class TestCommand:
         assert "nothing to change" in capsys.readouterr().out
         assert json.loads(report.read_text())["findings"] == []
 
+    @pytest.mark.parametrize("folder", [".", "/", "..", "below"])
+    def test_a_folder_is_no_report(self, painted, tmp_path, monkeypatch, folder):
+        (tmp_path / "below").mkdir()
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(BadInput, match=f"cannot write {folder}: .*(folder|directory|busy)"):
+            run(input=str(painted), output=folder, overwrite=True)
+        assert [path.name for path in tmp_path.iterdir()] == ["below"]
+
     def test_nothing_there(self, tmp_path):
         with pytest.raises(BadInput, match="does not exist"):
             run(input=str(tmp_path / "nothing"))

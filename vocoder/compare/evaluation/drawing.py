@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,8 @@ def draw_spectrograms(
     column : Column
         What they were chosen by.
     references : mapping of str to Path
-        By utterance; of an utterance without one the sound alone is drawn.
+        By utterance; of an utterance without one, or with one that the sound cannot be compared
+        with, the sound alone is drawn.
     sample_rate : int or None
         To convert to; ``None`` takes the sound's own.
     overwrite : bool
@@ -125,9 +127,11 @@ def draw_spectrograms(
         sound = read_audio(Path(file.path), rate)
         reference = None
         if file.utterance in references:
-            pair = Pair(read_audio(references[file.utterance], rate), sound, rate)
-            reference, sound = _db(pair.reference, rate), _db(pair.matched, rate)
-        else:
+            # What is wrong with a reference, silence say, was told when it was measured against.
+            with suppress(BadInput):
+                pair = Pair(read_audio(references[file.utterance], rate), sound, rate)
+                reference, sound = _db(pair.reference, rate), _db(pair.matched, rate)
+        if reference is None:
             sound = _db(sound, rate)
         top = float(sound.max() if reference is None else reference.max())
         floor = top - RANGE_DB

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vocoder.errors import BadInput
 from vocoder.image.dataset.recordings import find_recordings
+from vocoder.image.manifest import one_spelling
 from vocoder.image.utterances import Found, Utterance
 
 
@@ -110,7 +111,7 @@ def plan(systems: dict[str, Path], reference: Path | None, pictures: Found | Non
     problems: dict[str, str] = {}
     sounds = {system: _sounds(system, folder, problems) for system, folder in systems.items()}
     true = {} if reference is None else _sounds("reference", reference, problems)
-    shown = {} if pictures is None else {one.name: one for one in pictures.utterances}
+    shown = {} if pictures is None else {one_spelling(one.name): one for one in pictures.utterances}
     jobs = []
     for name in sorted({name for found in sounds.values() for name in found}):
         of_system = {system: found[name] for system, found in sounds.items() if name in found}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,21 @@ from vocoder.compare.listening.page import (
     STUDY_SCRIPT,
     study_script,
 )
-from vocoder.compare.listening.study import ABX, OPEN, Arrangement, Study, Trial, X
+from vocoder.compare.listening.study import (
+    ABX,
+    OPAQUE_NAME,
+    OPEN,
+    STUDY_NAME,
+    Arrangement,
+    Study,
+    Trial,
+    X,
+)
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing
 
 SOUNDS_NAME = "sounds"
+_SOUND_SUFFIX = ".js"
 _OWNER = "exported"  # of the opaque names, in place of a listener
 
 
@@ -40,24 +49,26 @@ def export_page(study: Study, folder: Path, output: Path, *, overwrite: bool) ->
     output : Path
         Folder for ``index.html`` and what it needs.
     overwrite : bool
-        Whether files in ``output`` may be replaced.
+        Whether files in ``output`` may be replaced, and sounds of an earlier page removed.
 
     Raises
     ------
     BadInput
-        ``output`` holds a page already, is the study's own folder, or cannot be written.
+        ``output`` holds a page already, is a study's folder, or cannot be written.
     """
-    if output.resolve() == folder.resolve():
-        raise BadInput(f"export={output} is the study's folder, which holds the key; give another")
+    if (output / STUDY_NAME).exists():
+        raise BadInput(f"export={output} is a study's folder, which holds the key; give another")
     refuse_existing(output / INDEX_NAME, overwrite=overwrite)
-    if overwrite:
-        shutil.rmtree(output / SOUNDS_NAME, ignore_errors=True)
+    for path in (output / SOUNDS_NAME).glob(f"*{_SOUND_SUFFIX}") if overwrite else ():
+        if OPAQUE_NAME.fullmatch(path.stem):  # others are not ours
+            path.unlink()
     shown = []
     for trial in [study.practice_trial, *study.trials]:
         for name, system in _sounds(study, trial).items():
             path = folder / study.sound(trial.item, system)
             data = base64.b64encode(path.read_bytes()).decode()
-            with atomic_path(output / SOUNDS_NAME / f"{name}.js", overwrite=overwrite) as script:
+            target = output / SOUNDS_NAME / f"{name}{_SOUND_SUFFIX}"
+            with atomic_path(target, overwrite=overwrite) as script:
                 script.write_text(f'SOUND("{name}", "{data}");\n', encoding="ascii")
         shown.append(_shown(study, trial))
     public = {**study.public(), "id": study.name(_OWNER, 0, "study"), "trials": shown}

@@ -33,8 +33,11 @@ from vocoder.compare.listening.study import (
     read_study,
 )
 from vocoder.errors import BadInput
+from vocoder.files import atomic_path
 
 SOUNDS_NAME = "sounds"
+# There while sounds are written: those that an interrupted run leaves are ours to replace.
+UNFINISHED_NAME = ".unfinished-study"
 # ITU-R BS.1534-3, 5.2: at most twelve signals a page, of which three are ours.
 MAX_RATED = 12
 
@@ -80,7 +83,8 @@ def make_study(
     Raises
     ------
     BadInput
-        A setting out of range, sounds that cannot be compared, or another study in the folder.
+        A setting out of range, sounds that cannot be compared, or a folder that holds another study
+        or somebody's sounds.
     """
     for name, value, least in (
         ("items", items, 1),
@@ -105,7 +109,13 @@ def make_study(
     # Before the sounds are worked on: what the test cannot do with these systems.
     plan_trials(test, list(sources.systems), [""], 1, seed, has_reference=has_reference)
     if (folder / STUDY_NAME).exists():
-        return _same_study(folder, settings)
+        return _same_study(folder, settings, sources)
+    unfinished = folder / UNFINISHED_NAME
+    if (folder / SOUNDS_NAME).exists() and not unfinished.exists():
+        raise BadInput(
+            f"{folder / SOUNDS_NAME} exists, but no {STUDY_NAME} beside it says that it is a "
+            "study's; give another output"
+        )
     if sources.problems and not skip:
         raise BadInput(f"{summary(sources.problems)}; add the files, or leave these out: skip=true")
     chosen, spare, stimuli, problems = _prepare(sources, settings)
@@ -137,10 +147,12 @@ def make_study(
             "left_out": problems,
         },
     )
+    with atomic_path(unfinished, overwrite=True) as temporary:
+        temporary.touch()
     for one, about in zip(stimuli, study.stimuli, strict=True):
-        # Sounds of a run that was interrupted are made anew: there was no study yet.
         write_audio(folder / about["file"], one.samples, one.sample_rate, overwrite=True)
     study.write(folder)
+    unfinished.unlink()
     return study
 
 
@@ -203,13 +215,22 @@ _QUESTIONS = {
 }
 
 
-def _same_study(folder: Path, settings: Mapping[str, Any]) -> Study:
+def _same_study(folder: Path, settings: Mapping[str, Any], sources: Sources) -> Study:
     study = read_study(folder)
+    hint = "give another output, or leave systems= out to go on with it"
     for key, value in settings.items():
         if study.settings.get(key) != value:
             raise BadInput(
-                f"{folder} holds a study with {key}={study.settings.get(key)}, not {value}; give "
-                "another output, or leave systems= out to go on with it"
+                f"{folder} holds a study with {key}={study.settings.get(key)}, not {value}; {hint}"
+            )
+    for one in study.stimuli:
+        if one["system"] in ANCHORS:
+            continue
+        path = sources.files[one["system"]].get(one["item"])
+        if path is None or path.resolve() != Path(one["source"]).resolve():
+            raise BadInput(
+                f"{folder} holds a study of other sounds, such as {one['source']} for "
+                f"{one['item']} of {one['system']}; {hint}"
             )
     return study
 
@@ -218,8 +239,7 @@ def _prepare(
     sources: Sources, settings: Mapping[str, Any]
 ) -> tuple[list[str], str, list[Stimulus], dict[str, str]]:
     """Items for trials, the one for practice, the sounds of all these, and what was left out."""
-    paths = {REFERENCE: sources.references} if sources.references else {}
-    paths |= sources.systems
+    paths = sources.files
     shuffled = list(sources.items)
     random.Random(f"{settings['seed']}/items").shuffle(shuffled)
     # One more than asked for: practice takes an item of its own where there is one to spare.

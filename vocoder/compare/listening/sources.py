@@ -37,6 +37,11 @@ class Sources:
     items: tuple[str, ...]
     problems: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def files(self) -> dict[str, dict[str, Path]]:
+        """Those of the reference, where there is one, and of each system."""
+        return ({REFERENCE: self.references} if self.references else {}) | self.systems
+
 
 def find_sources(systems: str | Sequence[str], reference: str | None) -> Sources:
     """Find the systems and pair their files, and the references', by name.

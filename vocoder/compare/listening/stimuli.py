@@ -53,7 +53,7 @@ class Treatment:
     ----------
     system, item : str
     source : str
-        The file it came from.
+        The file it came from, as an absolute path: it tells whether a study is of the same sounds.
     source_rate : int
         Its sample rate in Hz.
     delay_samples : int
@@ -173,7 +173,7 @@ def prepare_item(
         treatment = Treatment(
             system=system,
             item=item,
-            source=str(paths[source]),
+            source=str(paths[source].resolve()),
             source_rate=read_info(paths[source]).sample_rate,
             delay_samples=shifts[source][0],
             polarity=shifts[source][1],

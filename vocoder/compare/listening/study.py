@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ X, OPEN = "x", "reference"  # places on the page beside those numbered from 0
 NO_DIFFERENCE = "none"
 _SIDES = {AB: ("left", "right"), ABX: ("a", "b")}
 _NAME_LENGTH = 20
+OPAQUE_NAME = re.compile(f"[0-9a-f]{{{_NAME_LENGTH}}}")  # of a sound; see `Study.name`
 _CLOCK_S = 0.01  # how far the browser's idea of a length may be off
 
 

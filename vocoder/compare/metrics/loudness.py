@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from vocoder.compare.alignment import checked
@@ -25,7 +27,8 @@ def loudness_lufs(samples: np.ndarray, sample_rate: int) -> float:
     """
     pyloudnorm = optional_package("pyloudnorm", "loudness", extra="evaluate")
     samples = checked(samples, "the sound")
-    block_s = min(BLOCK_S, len(samples) / sample_rate)
+    # pyloudnorm refuses a block that rounding makes longer than the sound.
+    block_s = min(BLOCK_S, math.nextafter(len(samples) / sample_rate, 0))
     meter = pyloudnorm.Meter(sample_rate, block_size=block_s)
     value = float(meter.integrated_loudness(samples))
     if not np.isfinite(value):

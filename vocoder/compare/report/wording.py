@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vocoder.compare.answers import ANCHORS, REFERENCE
 from vocoder.compare.report.results import Results
 from vocoder.compare.statistics.abx import CORRECT, CORRECT_ELSEWHERE, CORRECT_OF_LISTENER
 from vocoder.compare.statistics.bradley_terry import STRENGTH, WIN_PROBABILITY
@@ -135,7 +136,9 @@ def _preferred(analysis: Analysis) -> str:
 def _scored(analysis: Analysis) -> str:
     pairs = analysis.of(DIFFERENCE)
     if not pairs:
-        (best,) = sorted(analysis.of(SCORE), key=lambda one: -(one.value or 0))[:1]
+        ours = (REFERENCE, *ANCHORS)  # there to be told apart, not to be judged
+        scores = [one for one in analysis.of(SCORE) if one.subject not in ours]
+        best = max(scores, key=lambda one: one.value or 0)
         return f"{best.subject} scored {number(best.value, SCORE)} on average."
     return _ranked(pairs, pairs, "scored above", "No difference between the systems was found.")
 

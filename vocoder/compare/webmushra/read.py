@@ -57,7 +57,7 @@ def read_plan(path: Path) -> Plan:
         raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not UTF-8 text ({error})") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # or a date that is none
         raise BadInput(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     fields = _Fields(values, path.name)
     entries = fields.take("pages", list)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from vocoder.audio import MIX, read_info
 from vocoder.errors import BadInput
+from vocoder.image.manifest import one_spelling
 
 # What people keep sound in. Some of it libsndfile cannot read: that is then said, not passed over.
 _AUDIO_SUFFIX = re.compile(
@@ -47,7 +47,7 @@ class Recording:
     @property
     def key(self) -> str:
         """Relative path without suffix: what a partner must have in common."""
-        return str(PurePosixPath(self.relative).with_suffix(""))
+        return one_spelling(str(PurePosixPath(self.relative).with_suffix("")))
 
     @property
     def source(self) -> str:
@@ -61,7 +61,7 @@ class Recording:
         name = "__".join(filter(None, ["_".join(folders), last]))
         if self.numbered:
             name += f"_ch{self.channel}"
-        name = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", name)).lstrip(".-")
+        name = re.sub(r"[^\w.-]+", "-", name).lstrip(".-")
         if len(name.encode()) > _NAME_BYTES:
             digest = hashlib.sha256(name.encode()).hexdigest()[:8]
             name = f"{name.encode()[: _NAME_BYTES - 9].decode(errors='ignore')}-{digest}"
@@ -231,8 +231,13 @@ def listed(recordings: Sequence[Recording], lines: Sequence[str]) -> dict[str, s
 
     A line is a relative path, with or without suffix, or the name of an utterance.
     """
-    keys = {alias: one.key for one in recordings for alias in (one.name, one.relative, one.key)}
-    return {line: keys[line] for line in lines if line in keys}
+    keys = {
+        one_spelling(alias): one.key
+        for one in recordings
+        for alias in (one.name, one.relative, one.key)
+    }
+    named = {line: keys.get(one_spelling(line)) for line in lines}
+    return {line: key for line, key in named.items() if key is not None}
 
 
 def read_lines(path: Path) -> list[str]:

@@ -19,7 +19,7 @@ from vocoder.image.doctor.options import (
     find_options,
 )
 from vocoder.image.doctor.symptoms import Symptoms, some
-from vocoder.image.manifest import Tile
+from vocoder.image.manifest import Tile, one_spelling
 from vocoder.image.picture import read_picture
 from vocoder.image.programs import PICTURE_SUFFIXES, Painted, PaintedTile, find_painted
 from vocoder.image.settings import Settings, manifest_above, read_settings
@@ -279,7 +279,7 @@ def _data_set(root: Path) -> list[PaintedTile]:
         if folder.is_dir() and _DATA_FOLDER.fullmatch(folder.name)
     ]
     return [
-        PaintedTile(path.stem, path)
+        PaintedTile(one_spelling(path.stem), path)
         for folder in folders or [root]
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in PICTURE_SUFFIXES
