@@ -76,6 +76,17 @@ def test_every_command_is_called_with_exactly_the_keys_of_its_file(command):
     require_types(run, values, "")  # the file's own values are of the types that run states
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_key_can_be_set_on_the_command_line(command):
+    """One that is called like a group, which this command hasn't, would be taken for an option."""
+    before = composed(command, *[f"{group}={options(group)[0]}" for group in groups_of(command)])
+    for key in before.keys() - set(groups_of(command)):
+        assert key not in GROUPS
+        if not isinstance(before[key], dict):
+            choices = [f"{group}={options(group)[0]}" for group in groups_of(command)]
+            assert composed(command, *choices, f"{key}=7")[key] == 7
+
+
 @pytest.mark.parametrize(
     ("command", "group", "name"),
     [

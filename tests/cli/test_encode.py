@@ -24,6 +24,7 @@ from tests.cli.encoding import (
     to_db,
     utterance,
 )
+from vocoder.cli import main
 from vocoder.cli.encode import run
 from vocoder.errors import BadInput
 from vocoder.image.codec.scalar import Gray8
@@ -79,7 +80,7 @@ def test_a_tone_keeps_its_pitch_and_level_at_any_rate(tmp_path):
     spec = spec_named("linear512")
     for channel, level_db in (("mix", -12.04), (1, -6.02)):
         out = tmp_path / f"out-{channel}"
-        assert encode(tmp_path / "in", out, spec=spec, channel=channel) == 0
+        assert encode(tmp_path / "in", out, spec=spec, audio_channel=channel) == 0
         pixels = read_picture(out / "pictures/tone__00.png").pixels[..., 0]
         assert pixels.shape == (512, 256)
         row = int(pixels[:, 40].argmax())
@@ -92,11 +93,18 @@ def test_a_tone_keeps_its_pitch_and_level_at_any_rate(tmp_path):
         assert read_manifest(out / "manifest.csv")[0].samples == RATE
 
 
+def test_the_command_takes_one_channel(tmp_path, speech):
+    save(tmp_path / "in/duo.wav", np.stack([speech, np.zeros_like(speech)], axis=1))
+    words = [f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", "audio_channel=1"]
+    assert main.run(["encode", *words]) == 0
+    assert_close(utterance(tmp_path / "out", "duo", "pictures"), analysed(speech))
+
+
 def test_each_channel_can_be_an_utterance(tmp_path, speech):
     save(tmp_path / "in/duo.wav", np.stack([speech, speech[::-1]], axis=1))
     save(tmp_path / "in/solo.wav", speech)
     out = tmp_path / "out"
-    assert encode(tmp_path / "in", out, channel="split", split={"val": 0.0, "test": 0.5}) == 0
+    assert encode(tmp_path / "in", out, audio_channel="split", split={"val": 0.0, "test": 0.5}) == 0
     tiles = read_manifest(out / "manifest.csv")
     assert {t.utterance for t in tiles} == {"duo_ch1", "duo_ch2", "solo"}
     assert {t.source for t in tiles} == {"duo.wav, channel 1", "duo.wav, channel 2", "solo.wav"}
@@ -248,7 +256,7 @@ def test_a_bad_half_of_a_pair_costs_that_pair_only(tmp_path, folder, pairs):
     (pairs / "a.wav").write_text("not sound")
     for channel in ("mix", "split"):
         out = tmp_path / f"out-{channel}"
-        assert encode(folder, out, style="aligned", input_a=pairs, channel=channel) == 2
+        assert encode(folder, out, style="aligned", input_a=pairs, audio_channel=channel) == 2
         assert {t.utterance for t in read_manifest(out / "manifest.csv")} == {"b", "sub__c"}
         assert list(report_of(out)["failed"]) == ["a.wav"]
 

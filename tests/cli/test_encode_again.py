@@ -105,7 +105,7 @@ def test_impossible_settings_are_refused_before_anything_is_written(tmp_path, fo
         ("gain is 'loud'", {"gain": "loud"}),
         ("peak_db is 3", {"gain": "peak", "peak_db": 3}),
         ("channels is 2", {"channels": 2}),
-        ("channel is 'left'", {"channel": "left"}),
+        ("audio_channel is 'left'", {"audio_channel": "left"}),
         ("unpaired is 'drop'", {"unpaired": "drop"}),
         ("lengths is 'pad'", {"lengths": "pad"}),
         (r"split\.test is 2", {"split": {"val": 0.0, "test": 2}}),

@@ -72,7 +72,9 @@ def test_taken_names_get_numbers():
 def test_channels_must_be_sensible():
     wrong: str | int
     for wrong in (0, -1, "left"):
-        with pytest.raises(BadInput, match="expected mix, split or a number from 1"):
+        with pytest.raises(
+            BadInput, match=r"audio_channel is .*; expected mix, split or a number from 1"
+        ):
             choose_channels(recordings("x.wav"), wrong)
 
 

@@ -119,7 +119,9 @@ def choose_channels(
     """
     if channel != "split":
         if channel != MIX and (type(channel) is not int or channel < 1):
-            raise BadInput(f"channel is {channel!r}; expected {MIX}, split or a number from 1")
+            raise BadInput(
+                f"audio_channel is {channel!r}; expected {MIX}, split or a number from 1"
+            )
         return [replace(one, channel=channel) for one in recordings], []
     chosen: list[Recording] = []
     failed = []
