@@ -52,15 +52,19 @@ def test_weights_are_inside_with_their_cards_and_small(unpacked):
             for one in archive.infolist()
             if one.filename.startswith("vocoder/model/shipped/")
         }
-    names = {Path(name).stem for name in sizes}
+    names = {Path(name).stem for name in sizes if name.endswith(".safetensors")}
     assert names >= {"istft", "repair", "wavenet"}
-    assert set(sizes) == {f"{name}{end}" for name in names for end in (".safetensors", ".md")}
+    of_each = {f"{name}{end}" for name in names for end in (".safetensors", ".md")}
+    assert set(sizes) == {*of_each, "LICENSE"}
     assert sum(sizes.values()) < 10_000_000
 
 
 def test_license_and_program_are_named(unpacked):
     (info,) = unpacked.glob("vocoder-*.dist-info")
-    assert "License-Expression: Apache-2.0" in (info / "METADATA").read_text(encoding="utf-8")
+    metadata = (info / "METADATA").read_text(encoding="utf-8")
+    assert "License-Expression: Apache-2.0 AND GPL-2.0-only" in metadata
+    weights = info / "licenses/vocoder/model/shipped/LICENSE"
+    assert "GNU GENERAL PUBLIC LICENSE" in weights.read_text(encoding="utf-8")
     assert (info / "licenses/LICENSE").is_file()
     assert "vocoder = vocoder.cli.main:main" in (info / "entry_points.txt").read_text()
 

@@ -16,6 +16,7 @@ from vocoder.compare.metrics import (
     log_spectral_distance_db,
     measure,
     mel_distance_db,
+    perceptual,
     pesq_wb,
     spectral_convergence,
     visqol,
@@ -247,6 +248,7 @@ def test_a_missing_extra_is_named(
     def missing(name: str) -> None:
         raise ImportError(name)
 
+    perceptual._visqol.cache_clear()  # which other tests may have loaded
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(BadInput, match=command):
         function(speech, speech, SAMPLE_RATE)

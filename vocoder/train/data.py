@@ -174,7 +174,7 @@ class Painted(Data):
                     "sha256": _digest(train),
                     "lines": len(train),
                     "minutes": round(sum(p.sound.size for p in train) / spec.sample_rate / 60, 2),
-                    "left_out": problems,
+                    "left_out": len(problems),
                 }
             },
             notes=[f"{len(left_out)} left out: {some_of(left_out)}"] if left_out else [],
