@@ -19,14 +19,17 @@ class Board:
     def add_scalar(self, name: str, value: float, step: int) -> None:
         self.scalars.append((name, value, step))
 
-    def close(self) -> None:
+    def __enter__(self) -> "Board":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.closed = True
 
 
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Board:
     board = Board()
-    monkeypatch.setattr(loop, "open_board", lambda folder, step: board)
+    monkeypatch.setattr(loop, "Board", lambda folder, step: board)
     return board
 
 

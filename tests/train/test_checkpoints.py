@@ -3,7 +3,10 @@
 import os
 import pickle
 import resource
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +16,16 @@ from tests.train.tiny import plan, repair_net, repairing, train, vocoding
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.train import loop, state
+from vocoder.train.board import Board
 from vocoder.train.loop import JUDGES_NAME, LAST_NAME
 from vocoder.train.machines import local_device
 from vocoder.train.state import checkpoints, read_judges, read_state
 
 pytestmark = pytest.mark.usefixtures("board")
+
+
+def last_step(run):
+    return read_state(checkpoints(run)[-1]).step
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
@@ -128,21 +136,47 @@ def test_other_files_among_checkpoints_are_left_alone(tmp_path):
     assert all(path.read_text() == "mine" for path in strange)
 
 
-def test_curves_that_cannot_be_written_do_not_hide_what_went_wrong(tmp_path, board, monkeypatch):
-    """TensorBoard's thread keeps its error, and raises it again when it is closed."""
+@pytest.fixture
+def full(monkeypatch):
+    """A TensorBoard whose disk fills up when its file is closed."""
 
-    def fails(*_):
+    class Writer:
+        def __init__(self, folder, **_):
+            self.folder = folder
+
+        def add_scalar(self, *_):
+            pass
+
+        def close(self):
+            raise OSError(28, "No space left on device")
+
+    tensorboard: Any = ModuleType("torch.utils.tensorboard")
+    tensorboard.SummaryWriter = Writer
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", tensorboard)
+    monkeypatch.setattr(loop, "Board", Board)
+    return tensorboard
+
+
+def test_curves_that_cannot_be_written_are_told_and_hide_nothing(full, tmp_path, monkeypatch):
+    """TensorBoard's thread keeps its error, and raises it again when it is closed."""
+    with pytest.raises(BadInput, match=r"cannot write the curves in .*curves: .*No space"):
+        train(repairing(), tmp_path / "closed", plan(steps=1))
+    assert last_step(tmp_path / "closed") == 1
+    (tmp_path / "file").write_text("a file")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "write_state", lambda *_: state.write_judges({}, tmp_path / "file/b"))
+        with pytest.raises(BadInput, match=r"cannot write .*file/b"):
+            train(repairing(), tmp_path / "state", plan(steps=1))
+
+    def fails(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(board, "close", fails)
-    with pytest.raises(BadInput, match=r"the curves in .*curves cannot be written .*No space"):
-        train(repairing(), tmp_path / "closed", plan(steps=1))
-    monkeypatch.setattr(loop, "write_state", lambda *_: state.write_judges({}, tmp_path / "a/b/c"))
-    (tmp_path / "a").write_text("a file")
-    with pytest.raises(BadInput, match=r"cannot write .*a/b/c"):
-        train(repairing(), tmp_path / "state", plan(steps=1))
-    monkeypatch.setattr(loop, "open_board", fails)
-    with pytest.raises(BadInput, match=r"the curves in .*curves cannot be written .*No space"):
+    objective = repairing()
+    monkeypatch.setattr(objective, "losses", fails)
+    with pytest.raises(OSError, match="No space"):  # which says nothing of curves
+        train(objective, tmp_path / "losses", plan(steps=1))
+    full.SummaryWriter = fails
+    with pytest.raises(BadInput, match=r"cannot write the curves in .*curves: .*No space"):
         train(repairing(), tmp_path / "opened", plan(steps=1))
 
 

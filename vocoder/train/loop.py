@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from vocoder.files import atomic_path
 from vocoder.memory import enough_memory
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.weights import BEST_NAME
+from vocoder.train.board import Board
 from vocoder.train.examples import Example, Mixture
 from vocoder.train.machines import Machines
 from vocoder.train.objective.base import MODEL, Batch, Objective
 from vocoder.train.plan import Plan
 from vocoder.train.state import State, checkpoints, read_state, write_judges, write_state
-from vocoder.train.validation import Validation, open_board
+from vocoder.train.validation import Validation
 
 LAST_NAME = "last.safetensors"
 JUDGES_NAME = "discriminators.pt"
@@ -105,7 +106,7 @@ def fit(
 
     with (
         enough_memory("lower train.plan.batch_size or train.plan.frames"),
-        _curves(run, done, machines) as board,
+        Board(run / "curves", done + 1) if machines.leads else nullcontext() as board,
         tqdm(total=plan.steps, initial=done, unit="step", disable=not machines.leads) as progress,
     ):
 
@@ -158,32 +159,6 @@ def fit(
                 state = _state(done, networks, optimisers, ema, best, since_best)
                 write_state(state, run, plan.keep_checkpoints)
     return Outcome(done, best, stop)
-
-
-@contextmanager
-def _curves(run: Path, done: int, machines: Machines) -> Iterator[Any]:
-    """TensorBoard's writer for the leader, ``None`` for others.
-
-    Its thread keeps an error of the disk, and raises it at any later call.
-    """
-    if not machines.leads:
-        yield None
-        return
-    folder = run / "curves"
-    board = None
-    try:
-        board = open_board(folder, done + 1)
-        yield board
-        board.close()
-    except OSError as error:
-        raise BadInput(
-            f"the curves in {folder} cannot be written ({error}); go on with resume=true once "
-            "they can"
-        ) from error
-    finally:
-        with suppress(OSError):  # it was raised above, or something worse was
-            if board is not None:
-                board.close()
 
 
 def _optimiser(network: nn.Module, plan: Plan) -> AdamW:

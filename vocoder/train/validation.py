@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,11 +14,9 @@ from vocoder.errors import BadInput
 from vocoder.model.features import FLOOR_DB, to_db
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
+from vocoder.train.board import Board
 from vocoder.train.examples import Example, Source
 from vocoder.train.objective.base import Objective
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 SHOWN = 3  # lines whose sound and pictures are written
 
@@ -99,7 +95,7 @@ class Validation:
         model: nn.Module,
         device: torch.device,
         step: int,
-        board: SummaryWriter | None,
+        board: Board | None,
     ) -> Verdict:
         """Render every line with ``model`` and measure it; show the first on the board."""
         scores, distances = [], []
@@ -122,14 +118,14 @@ class Validation:
             board.add_scalar("validation/mel_distance_db", verdict.mel_distance_db, step)
         return verdict
 
-    def _show(self, board: SummaryWriter, line: Line, sound: np.ndarray, step: int) -> None:
+    def _show(self, board: Board, line: Line, sound: np.ndarray, step: int) -> None:
         rate = self._spec.sample_rate
         board.add_audio(f"{line.name}/sound", torch.from_numpy(sound)[None], step, rate)
         after = analyse(torch.from_numpy(sound)[None], self._spec).values[0]
         frames = min(after.shape[1], line.example.true.shape[1])
         rows = [line.example.damaged, after.numpy(), line.example.true]
         picture = np.concatenate([self._grey(row[:, :frames]) for row in rows])
-        board.add_image(f"{line.name}/given_made_true", picture, step, dataformats="HW")
+        board.add_grey(f"{line.name}/given_made_true", picture, step)
         if step == 0:
             board.add_audio(
                 f"{line.name}/true", torch.from_numpy(line.example.sound)[None], step, rate
@@ -138,20 +134,3 @@ class Validation:
     def _grey(self, values: np.ndarray) -> np.ndarray:
         decibels = to_db(torch.from_numpy(values), self._spec).numpy()[::-1]
         return np.asarray((decibels / FLOOR_DB * -255 + 255).clip(0, 255), np.uint8)
-
-
-def open_board(folder: Path, step: int) -> Any:
-    """A TensorBoard writer; what is in the folder of this and later steps is hidden.
-
-    Raises
-    ------
-    BadInput
-        TensorBoard is not installed.
-    """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise BadInput(
-            "training needs the package tensorboard; install it with pip install 'vocoder[train]'"
-        ) from error
-    return SummaryWriter(str(folder), purge_step=step)
