@@ -148,7 +148,11 @@ def test_rttm(tmp_path):
         ("a.srt", SRT.encode("utf-16")[:-1], "is not UTF-16"),
         ("a.vtt", SRT, "line 1: '1'; a WebVTT file begins with WEBVTT"),
         ("a.vtt", "WEBVTT\n\n1 --> 2\n", "line 3: '1 --> 2'; expected times"),
-        ("a.rttm", "SPEAKER a 1 0.0 1.0 x\n", "line 1: 6 fields; expected 8 to 10, SPEAKER file"),
+        (
+            "a.rttm",
+            "SPEAKER a 1 0.0 1.0 x\n",
+            "line 1: 'SPEAKER a 1 0.0 1.0 x'; expected SPEAKER file",
+        ),
         ("a.rttm", RTTM.replace("4.5", "4:5"), "line 3: '4:5' is no number of seconds"),
         ("a.rttm", RTTM.replace("4.5", "-4.5"), "line 3: -4.5 s; expected 0 or more"),
         ("a.rttm", RTTM.replace("4.5", "nan"), "line 3: nan s; expected 0 or more"),
@@ -208,12 +212,17 @@ def test_capitals_and_neighbours(tmp_path):
     assert find_labels(tmp_path / "TALK.WAV") == tmp_path / "TALK.SRT"
     assert find_labels(tmp_path / "talk.2.wav") == tmp_path / "talk.2.srt"
     assert find_labels(tmp_path / "talk.wav") is None
+    for name in ("talk.en.srt", "talk.en.txt", "talk.en.json"):  # as transcribers write them
+        (tmp_path / name).touch()
+    assert find_labels(tmp_path / "talk.wav") == tmp_path / "talk.en.srt"
 
 
 def test_nobodys_speech_and_names_with_spaces(tmp_path):
     nobody = RTTM.replace("anna", "<NA>")
     assert told(read(tmp_path, "talk.rttm", nobody))[0] == (1.0, 3.25, None)
-    for content in (RTTM.replace("talk", "my talk"), RTTM.replace("anna", "anna lee")):
-        for fields in (content, content.replace(" <NA>\r", "\r")):
-            with pytest.raises(BadInput, match=r"line \d: .* without spaces in the names"):
-                read(tmp_path, "talk.rttm", fields)
+    line = "SPEAKER talk 1 4.5 1.5 <NA> <NA> ben"
+    for fields in (line, f"{line} <NA>", f"{line} 0.9", f"{line} 0.9 <NA>"):
+        assert told(read(tmp_path, "talk.rttm", fields)) == [(4.5, 6.0, "ben")]
+        for wrong in (fields.replace("talk", "my talk"), fields.replace("ben", "ben lee")):
+            with pytest.raises(BadInput, match=r"line 1: .* without spaces in the names"):
+                read(tmp_path, "talk.rttm", wrong)

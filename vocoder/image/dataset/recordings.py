@@ -15,7 +15,7 @@ from vocoder.errors import BadInput
 from vocoder.image.manifest import one_spelling
 
 # What people keep sound in. Some of it libsndfile cannot read: that is then said, not passed over.
-_AUDIO_SUFFIX = re.compile(
+AUDIO_SUFFIX = re.compile(
     r"\.(3gp|aac|aif|aifc|aiff|amr|ape|au|caf|flac|m4a|mka|mp2|mp3|mp4|oga|ogg|opus|rf64|snd|voc|w64"
     r"|wav|wave|webm|wma|wv)",
     re.IGNORECASE,
@@ -89,7 +89,7 @@ def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
         relative = path.relative_to(folder)
         if not path.is_file() or any(part.startswith(".") for part in relative.parts):
             continue
-        if _AUDIO_SUFFIX.fullmatch(path.suffix):
+        if AUDIO_SUFFIX.fullmatch(path.suffix):
             found.append(Recording(path, relative.as_posix()))
         else:
             ignored.append(str(path))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vocoder.composition import nearest
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
+from vocoder.image.dataset.recordings import AUDIO_SUFFIX
 from vocoder.train.corpus.spans import Span, merge, total_s
 from vocoder.train.corpus.subtitles import Cue, read_subtitles, read_text
 
@@ -82,7 +83,7 @@ def find_labels(recording: Path) -> Path | None:
         Several of one kind.
     """
     beside = sorted(path for path in recording.parent.iterdir() if path.is_file())
-    recorded = {path.stem for path in beside if path.suffix.lower() not in SUFFIXES}
+    recorded = {path.stem for path in beside if AUDIO_SUFFIX.fullmatch(path.suffix)}
     for suffix in SUFFIXES:
         labels = [path for path in beside if path.suffix.lower() == suffix]
         found = [path for path in labels if path.stem in (recording.stem, recording.name)] or [
@@ -170,11 +171,14 @@ def _read_rttm(path: Path, recording: Path) -> list[Cue]:
         if not words or words[0].startswith(";;") or words[0] != "SPEAKER":
             continue
         place = f"{path}, line {number}"
-        if not _RTTM_FIELDS[0] <= len(words) <= _RTTM_FIELDS[1] or _is_number(words[5]):
+        if (
+            not _RTTM_FIELDS[0] <= len(words) <= _RTTM_FIELDS[1]
+            or _is_number(words[5])
+            or not all(word == _RTTM_NOTHING or _is_number(word) for word in words[8:])
+        ):
             raise BadInput(
-                f"{place}: {len(words)} fields; expected {_RTTM_FIELDS[0]} to {_RTTM_FIELDS[1]}, "
-                "SPEAKER file channel onset duration <NA> <NA> name and more, without spaces in "
-                "the names"
+                f"{place}: {line.strip()[:80]!r}; expected SPEAKER file channel onset duration "
+                "<NA> <NA> name, and at most two numbers or <NA> more, without spaces in the names"
             )
         onset_s, length_s = (_seconds(word, place) for word in words[3:5])
         name = None if words[7] == _RTTM_NOTHING else words[7]
@@ -184,7 +188,7 @@ def _read_rttm(path: Path, recording: Path) -> list[Cue]:
         return next(iter(by_file.values()))
     if by_file and recording.stem not in by_file:
         raise BadInput(
-            f"{path} is about {', '.join(sorted(by_file)[:5])}, but not about {recording.stem}"
+            f"{path} is about {some_of(sorted(by_file), ', ')}, but not about {recording.stem}"
         )
     return by_file[recording.stem]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import write_text
 
 PARTIAL_NAME = ".partial"
 _SETTINGS = "settings.json"
@@ -81,5 +81,4 @@ class Partial:
         return self._folder / f"piece-{name}.json"
 
     def _write(self, path: Path, content: Any) -> None:
-        with atomic_path(path, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        write_text(path, json.dumps(content, ensure_ascii=False), overwrite=True)

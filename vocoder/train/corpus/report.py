@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vocoder.files import atomic_path
+from vocoder.files import atomic_path, write_text
 from vocoder.train.corpus.manifest import SPLITS, Clip, data_digest
 
 JSON_NAME, MARKDOWN_NAME, PICTURE_NAME = "report.json", "report.md", "levels.png"
@@ -84,8 +84,7 @@ class Report:
         }
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         for name, written in ((JSON_NAME, text), (MARKDOWN_NAME, self.markdown())):
-            with atomic_path(folder / name, overwrite=True) as temporary:
-                temporary.write_text(written, encoding="utf-8")
+            write_text(folder / name, written, overwrite=True)
         self._draw(folder / PICTURE_NAME)
 
     def speakers(self) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from vocoder.audio import read_audio, read_info
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import atomic_path, write_text
 from vocoder.train.corpus.levels import levels
 from vocoder.train.corpus.manifest import SILENCE_DBFS, Clip
 
-FORMAT = 1
+FORMAT = 2
 _SAMPLE = np.dtype("<i2")
 FULL_SCALE = 32768.0  # of 16 bits, which are kept whatever the file has
 _NAME_DIGITS = 16
@@ -36,11 +36,15 @@ class Store:
         First sample of each clip in it; -1 for clips that could not be used.
     reasons : tuple of str
         Why, for each clip; empty where all is well.
+    strangers : tuple of str
+        Files that could not be read, or were not those of the table. They may be put right; what
+        is wrong with any other lies in the file itself.
     """
 
     path: Path
     offsets: tuple[int, ...]
     reasons: tuple[str, ...]
+    strangers: tuple[str, ...]
 
     def map(self) -> np.ndarray:
         """All samples, int16, mapped from disk, read-only."""
@@ -67,22 +71,23 @@ def open_store(folder: Path, clips: Sequence[Clip], cache: Path) -> Store:
     data = cache / f"{digest[:_NAME_DIGITS]}.i16"
     index = data.with_suffix(".json")
     known = _read_index(index, data, digest, len(clips))
-    if known is not None and not _mended(folder, clips, known):
-        return known
+    if known is not None:
+        by_path = {clip.path: clip for clip in clips if clip.path in known.strangers}
+        if all(_estrangement(folder / path, clip) for path, clip in by_path.items()):
+            return known
     try:
         with atomic_path(data, overwrite=True) as temporary:
-            offsets, reasons = _decode(folder, clips, temporary)
-        content = {"format": FORMAT, "digest": digest, "offsets": offsets, "reasons": reasons}
+            store = _decode(folder, clips, temporary)
+        content = {"format": FORMAT, "digest": digest, **vars(store), "path": data.name}
         # The index comes last: whoever finds it finds the sound that it speaks of.
         content["bytes"] = data.stat().st_size
-        with atomic_path(index, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        write_text(index, json.dumps(content, ensure_ascii=False), overwrite=True)
     except BadInput as error:
         raise BadInput(
             f"{error}; the decoded sound needs {_megabytes(clips):.0f} MB in a folder that can be "
             "written; give another with data.cache="
         ) from error
-    return Store(data, tuple(offsets), tuple(reasons))
+    return replace(store, path=data)
 
 
 def _digest(clips: Sequence[Clip]) -> str:
@@ -97,7 +102,8 @@ def _digest(clips: Sequence[Clip]) -> str:
 def _read_index(index: Path, data: Path, digest: str, n_clips: int) -> Store | None:
     try:
         content: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))
-        store = Store(data, tuple(content["offsets"]), tuple(content["reasons"]))
+        told = (tuple(content[name]) for name in ("offsets", "reasons", "strangers"))
+        store = Store(data, *told)
         whole = (
             content["digest"] == digest
             and content["bytes"] == data.stat().st_size
@@ -108,16 +114,19 @@ def _read_index(index: Path, data: Path, digest: str, n_clips: int) -> Store | N
     return store if whole else None
 
 
-def _decode(folder: Path, clips: Sequence[Clip], target: Path) -> tuple[list[int], list[str]]:
-    offsets, reasons = [], []
+def _decode(folder: Path, clips: Sequence[Clip], target: Path) -> Store:
+    offsets, reasons, strangers = [], [], []
     position = 0
     path, sound, reason = "", np.empty(0, _SAMPLE), ""
     with target.open("wb") as file:
         for clip in tqdm(clips, desc="decode", unit="clip", disable=None):
             if clip.path != path:  # clips of one file follow each other
                 path = clip.path
-                sound, reason = _read(folder / path, clip)
-            piece = _piece(sound, clip)
+                if reason := _estrangement(folder / path, clip):
+                    strangers.append(path)
+                else:
+                    sound, reason = _read(folder / path, clip)
+            piece = sound[clip.start_sample : clip.start_sample + clip.samples]
             wrong = reason or _fault(piece, folder / path, clip, len(sound))
             offsets.append(-1 if wrong else position)
             reasons.append(wrong)
@@ -126,27 +135,24 @@ def _decode(folder: Path, clips: Sequence[Clip], target: Path) -> tuple[list[int
                 position += clip.samples
         if position == 0:
             file.write(np.zeros(1, _SAMPLE).tobytes())  # an empty file cannot be mapped
-    return offsets, reasons
+    return Store(target, tuple(offsets), tuple(reasons), tuple(strangers))
 
 
-def _mended(folder: Path, clips: Sequence[Clip], store: Store) -> bool:
-    """Whether a clip that could not be used can be now."""
-    for clip, reason in zip(clips, store.reasons, strict=True):
-        if reason:
-            path = folder / clip.path
-            sound, wrong = _read(path, clip)
-            if not (wrong or _fault(_piece(sound, clip), path, clip, len(sound))):
-                return True
-    return False
+def _estrangement(path: Path, clip: Clip) -> str:
+    """Why a file is not the one that the table was made for; empty if it is."""
+    try:
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != clip.sha256:
+                return f"{path} is not the file that the table was made for (sha256)"
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror or error})"
+    return ""
 
 
 def _read(path: Path, clip: Clip) -> tuple[np.ndarray, str]:
     """A whole file as 16 bits, or why it cannot be used."""
     nothing = np.empty(0, _SAMPLE)
     try:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != clip.sha256:
-                return nothing, f"{path} is not the file that the table was made for (sha256)"
         info = read_info(path)
         if info.channels != 1:
             return nothing, f"{path} has {info.channels} channels; expected one"
@@ -159,10 +165,6 @@ def _read(path: Path, clip: Clip) -> tuple[np.ndarray, str]:
         return nothing, str(error)
     # Exact for files of 16 bits.
     return np.rint(sound * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(_SAMPLE), ""
-
-
-def _piece(sound: np.ndarray, clip: Clip) -> np.ndarray:
-    return sound[clip.start_sample : clip.start_sample + clip.samples]
 
 
 def _fault(piece: np.ndarray, path: Path, clip: Clip, length: int) -> str:
