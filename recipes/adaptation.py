@@ -40,7 +40,7 @@ from vocoder.compare.metrics.measure import COLUMNS
 from vocoder.compare.reference import References
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
-from vocoder.image.utterances import find_utterances, load_utterance
+from vocoder.image.utterances import Found, Utterance, find_utterances, load_utterance
 from vocoder.train.loop import LAST_NAME
 
 # What was painted is twice as loud as the recordings of recipes/fillets.
@@ -218,34 +218,34 @@ def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
     BadInput
         A recording is missing, or other lines' are there from before, which would count too.
     """
-    heard = set()
     inverters = {name: load("inverter", "hybrid", repair=str(w)) for name, w in weights.items()}
     sources = [(given.painted, given.output / "rest.csv", given.recordings, given.gain_db)]
     if test := given.test:
         sources.append((test / "results", test / "manifest.csv", test / "reference", 0.0))
     spec, codec = load("spec", "mel256"), load("codec", "gray8", **range_db(given))
+    lines: dict[str, tuple[Utterance, Found, Path, float]] = {}
     for folder, manifest, recordings, gain_db in sources:
         found = find_utterances(folder, manifest=manifest, spec=spec, codec=codec)
         references = References(recordings)
-        own = [one for one in found.utterances if one.name.startswith(f"{given.speaker}__")]
-        for utterance in tqdm(own, unit="line"):
-            path = references.path(utterance.name)
-            if path is None:
-                raise BadInput(f"{recordings} holds no recording of {utterance.name}")
-            true = read_audio(path, spec.sample_rate) * np.float32(10 ** (gain_db / 20))
-            heard.add(utterance.name)
-            spectrogram = load_utterance(utterance, found).spectrogram
-            sounds = {f"sounds/{k}": x(spectrogram)[0].numpy() for k, x in inverters.items()}
-            for system, sound in {"reference": true, **sounds}.items():
-                target = given.output / system / f"{utterance.name}.wav"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                write_audio(target, sound, spec.sample_rate, subtype="FLOAT", overwrite=True)
-    there = {path.stem for path in (given.output / "reference").iterdir()}
-    if others := sorted(there - heard):
+        for utterance in found.utterances:
+            if utterance.name.startswith(f"{given.speaker}__"):
+                if (path := references.path(utterance.name)) is None:
+                    raise BadInput(f"{recordings} holds no recording of {utterance.name}")
+                lines[utterance.name] = utterance, found, path, gain_db
+    there = {path.stem for path in (given.output / "reference").glob("*.wav")}
+    if others := sorted(there - lines.keys()):
         raise BadInput(
             f"{given.output / 'reference'} holds {len(others)} lines of another comparison, such "
             f"as {others[0]}; remove them"
         )
+    for name, (utterance, found, path, gain_db) in tqdm(lines.items(), unit="line"):
+        true = read_audio(path, spec.sample_rate) * np.float32(10 ** (gain_db / 20))
+        spectrogram = load_utterance(utterance, found).spectrogram
+        sounds = {f"sounds/{k}": x(spectrogram)[0].numpy() for k, x in inverters.items()}
+        for system, sound in {"reference": true, **sounds}.items():
+            target = given.output / system / f"{name}.wav"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_audio(target, sound, spec.sample_rate, subtype="FLOAT", overwrite=True)
 
 
 def draw(

@@ -19,7 +19,7 @@ from recipes.quality import Results, add_common_options, chosen_lines, measure_s
 from recipes.systems import CHANNELS, build
 from vocoder.audio import read_audio
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import write_text
 from vocoder.image.dataset.contact_sheet import write_contact_sheet
 from vocoder.image.picture import write_picture
 from vocoder.spectrogram import analyse
@@ -58,8 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     text = tables(roads, results)
-    with atomic_path(given.output / "table.md", overwrite=True) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(given.output / "table.md", text + "\n", overwrite=True)
     print(text)
     return 0
 

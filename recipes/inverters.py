@@ -31,7 +31,7 @@ from vocoder.audio import read_audio
 from vocoder.compare.evaluation.inference import mean_interval
 from vocoder.compare.metrics.measure import COLUMNS, measure_pair, require_measures
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import write_text
 from vocoder.image.utterances import Found, find_utterances, load_utterance
 
 # Conditions: how recordings become pictures (`recipes.systems`), or pictures as they were painted.
@@ -85,8 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
             *tables(results, given.conditions, given.inverters),
         ]
     )
-    with atomic_path(given.output / "table.md", overwrite=True) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(given.output / "table.md", text + "\n", overwrite=True)
     print(text)
     return 0
 

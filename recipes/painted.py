@@ -25,7 +25,7 @@ from vocoder.audio import read_audio
 from vocoder.compare.evaluation.inference import mean_interval
 from vocoder.compare.metrics import measure
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import write_text
 from vocoder.image.utterances import find_utterances, load_utterance
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
@@ -58,8 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     text = table(results)
-    with atomic_path(given.output / "table.md", overwrite=True) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(given.output / "table.md", text + "\n", overwrite=True)
     print(text)
     return 0
 

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from vocoder.compare.evaluation.inference import mean_interval
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import write_text
 
 Results = dict[str, dict[str, dict[str, float]]]  # system to line to measure to value
 
@@ -79,8 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     text = table(results, given.baseline)
-    with atomic_path(given.output / "table.md", overwrite=True) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(given.output / "table.md", text + "\n", overwrite=True)
     print(text)
     return 0
 
@@ -185,8 +184,7 @@ def read_results(path: Path) -> Results:
 
 
 def write_json(path: Path, results: Results) -> None:
-    with atomic_path(path, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    write_text(path, json.dumps(results, indent=1), overwrite=True)
 
 
 def table(results: Results, baseline: str | None) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import write_text
 from vocoder.model.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from vocoder.model.weights import FOLDER, find_weights
 from vocoder.train.loop import LAST_NAME
@@ -84,8 +84,7 @@ def write_card(path: Path, figures: str) -> None:
         "",
         figures,
     ]
-    with atomic_path(path.with_suffix(".md"), overwrite=True) as temporary:
-        temporary.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write_text(path.with_suffix(".md"), "\n".join(lines).rstrip() + "\n", overwrite=True)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from vocoder.compare.statistics.finding import CONFIDENCE, Analysis
 from vocoder.compare.statistics.preference import analyse_preference
 from vocoder.compare.statistics.ratings import Ratings, analyse_ratings
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import atomic_path, write_text
 
 TOLERANCE = 0.02  # how far the share of intervals that hold the truth may be from 95 %
 
@@ -156,8 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
             studies = list(tqdm(pool.imap(work, seeds), total=given.studies, unit="study"))
     found = coverages(studies, truths(WORLD))
     try:
-        with atomic_path(given.output / "table.md", overwrite=True) as temporary:
-            temporary.write_text(table(found) + "\n", encoding="utf-8")
+        write_text(given.output / "table.md", table(found) + "\n", overwrite=True)
         draw(given.output / "intervals.png", studies, found)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)

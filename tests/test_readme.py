@@ -55,8 +55,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sound, rate = soundfile.read(path, dtype="float32")
         # At the level that the manifest's gain brings the pictures to.
         soundfile.write(home / "true_recordings" / path.name, 2 * sound, rate)
-    shutil.copytree(next(painted.glob("results/*")), home / "results/voice_train")
-    for path in (home / "results/voice_train").rglob("nl_v__jes*"):
+    shutil.copytree(next(painted.glob("results/*")), home / "results_train/voice")
+    for path in (home / "results_train/voice").rglob("nl_v__jes*"):
         path.unlink()
 
     samples, sample_rate = soundfile.read(

@@ -144,7 +144,7 @@ def _channel_index(path: Path, channel: str | int, n_channels: int) -> int | Non
         return None
     if type(channel) is not int or not 1 <= channel <= n_channels:
         raise BadInput(
-            f"channel is {channel!r}, but {path} has {n_channels}; give {MIX} or 1 to {n_channels}"
+            f"{path} has no channel {channel!r}, but {n_channels}; give {MIX} or 1 to {n_channels}"
         )
     return channel - 1
 

@@ -39,6 +39,18 @@ def atomic_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str, *, overwrite: bool) -> None:
+    """Write text in UTF-8, whole or not at all; what of a file's name is not UTF-8 is escaped.
+
+    Raises
+    ------
+    BadInput
+        As `atomic_path` does.
+    """
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Raise `BadInput` when ``path`` exists, unless told to overwrite."""
     if not overwrite and path.exists():

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from recipes.my_speaker.prepare import Source, Work
 from vocoder import load
 from vocoder.audio import MIX
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.image.dataset.recordings import Recording, find_recordings, unique_names
 from vocoder.train.corpus.cleaning import Limits
 from vocoder.train.corpus.cues import choose_speaker, find_labels, read_labels
@@ -236,7 +236,7 @@ def require_enough(
     for one in dropped:
         lost[one.reason] = lost.get(one.reason, 0.0) + one.seconds
     where = ", ".join(f"{reason} {seconds:.0f} s" for reason, seconds in lost.items() if seconds)
-    said = "".join(f"; {complaint}" for complaint in complaints[:3])
+    said = f"; {some_of(complaints)}" if complaints else ""
     raise BadInput(
         f"{total_s:.0f} s of usable speech; expected {LEAST_S:.0f} s at least, better "
         f"{ADVISED_MINUTES} minutes (left out: {where or 'nothing'}){said}"

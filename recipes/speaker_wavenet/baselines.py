@@ -21,7 +21,7 @@ import torch
 from recipes.speaker_wavenet.likelihood import BLANK_DB, LINES, as_table, held_out, likelihoods
 from vocoder import load
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import write_text
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.channel.base import Channel
 from vocoder.train.training import Training
@@ -64,8 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     table = as_table(found)
-    with atomic_path(given.output / "table.md", overwrite=True) as temporary:
-        temporary.write_text(table + "\n", encoding="utf-8")
+    write_text(given.output / "table.md", table + "\n", overwrite=True)
     print(table)
     return 0
 

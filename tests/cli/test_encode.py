@@ -93,11 +93,13 @@ def test_a_tone_keeps_its_pitch_and_level_at_any_rate(tmp_path):
         assert read_manifest(out / "manifest.csv")[0].samples == RATE
 
 
-def test_the_command_takes_one_channel(tmp_path, speech):
+def test_the_command_takes_one_channel(tmp_path, speech, capsys):
     save(tmp_path / "in/duo.wav", np.stack([speech, np.zeros_like(speech)], axis=1))
     words = [f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", "audio_channel=1"]
     assert main.run(["encode", *words]) == 0
     assert_close(utterance(tmp_path / "out", "duo", "pictures"), analysed(speech))
+    assert main.run(["encode", *words[:2], "channel=1"]) == 2  # a group, of another command
+    assert "encode has no key channel; did you mean channels" in capsys.readouterr().err
 
 
 def test_each_channel_can_be_an_utterance(tmp_path, speech):

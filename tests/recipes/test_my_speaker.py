@@ -222,7 +222,7 @@ def test_the_output_may_lie_among_the_recordings(tmp_path, voices, monkeypatch):
         (["--speaker", "ana"], "no label names ana; did you mean anna?"),
         (["--speaker", "anna"], "expected 5 s at least, better 10 minutes (left out: other"),
         (["--channel", "left"], "--channel is 'left'; expected mix or a number from 1"),
-        (["--speaker", "anna", "--channel", "3"], "has 2; give mix or 1 to 2"),
+        (["--speaker", "anna", "--channel", "3"], "has no channel 3, but 2; give mix or 1 to 2"),
         (["--speaker", "anna", "--spec", "mel"], "spec=mel does not exist"),
         (["--speaker", "anna", "--margin", "1"], "margin is 1.0 s; expected 0 to 0.25 s"),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 
 from vocoder.cli.codes import DONE
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path, refuse_existing
+from vocoder.files import refuse_existing, write_text
 
 REPORT_NAME, TABLE_NAME = "bench.json", "bench.md"
 
@@ -88,8 +88,7 @@ def run(
         (REPORT_NAME, json.dumps(report, indent=2, ensure_ascii=False)),
         (TABLE_NAME, f"{text}\n"),
     ):
-        with atomic_path(root / name, overwrite=overwrite) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+        write_text(root / name, content, overwrite=overwrite)
     print(text)
     print(f"\n{REPORT_NAME} and {TABLE_NAME} in {root}")
     return DONE

@@ -66,5 +66,5 @@ def run(
         seconds = loaded.spectrogram.length / loaded.spectrogram.spec.sample_rate
         return [Result(utterance.name, path.name, seconds, loaded.problems)]
 
-    results = work_through([[one] for one in to_do], work, workers)
+    results = work_through([[one] for one in to_do], work, workers, "try workers=1")
     return report(root, "decode", found, results, before)

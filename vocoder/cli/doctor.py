@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vocoder.cli.codes import BAD, DONE
-from vocoder.files import atomic_path, refuse_existing
+from vocoder.files import refuse_existing, write_text
 from vocoder.image.codec.base import Codec
 from vocoder.image.doctor.examine import examine
 from vocoder.image.doctor.options import PROBLEM, Finding
@@ -46,10 +46,11 @@ def run(
     print(_listing(findings, input))
     if output is not None:
         report = {"input": input, "findings": [asdict(finding) for finding in findings]}
-        with atomic_path(Path(output), overwrite=overwrite) as temporary:
-            temporary.write_text(
-                json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
+        write_text(
+            Path(output),
+            json.dumps(report, indent=2, ensure_ascii=False) + "\n",
+            overwrite=overwrite,
+        )
     return BAD if any(finding.severity == PROBLEM for finding in findings) else DONE
 
 

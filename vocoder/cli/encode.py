@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vocoder.cli.codes import BAD, DONE
 from vocoder.cli.jobs import REPORT_NAME, SHOWN, begin, require_report
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path, refuse_existing
+from vocoder.files import refuse_existing, write_text
 
 if TYPE_CHECKING:
     from vocoder.image.codec.base import Codec
@@ -153,10 +153,8 @@ def run(
         write_contact_sheet(root / CONTACT_SHEET_NAME, captions, codec, overwrite=overwrite)
         write_sidecar(root / SIDECAR_NAME, sidecar, overwrite=overwrite)
         write_manifest(root / MANIFEST_NAME, tiles, overwrite=overwrite)
-    with atomic_path(root / REPORT_NAME, overwrite=True) as temporary:
-        text = json.dumps(report, indent=2, ensure_ascii=False)
-        # What is not UTF-8 in names of files becomes escapes of JSON.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    write_text(root / REPORT_NAME, text, overwrite=True)
     _print(report, found, root, codec)
     return BAD if plan.failed else DONE
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vocoder.cli.codes import BAD, DONE
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path, refuse_existing
+from vocoder.files import refuse_existing, write_text
 
 if TYPE_CHECKING:
     from vocoder.compare.evaluation.work import Measured, Task
@@ -145,9 +145,7 @@ def run(
         (JSON_NAME, json.dumps(report, indent=2, ensure_ascii=False)),
         (TABLE_NAME, f"{text}\n"),
     ):
-        with atomic_path(root / name, overwrite=overwrite) as temporary:
-            # Names of files may hold what is not UTF-8.
-            temporary.write_text(content, encoding="utf-8", errors="backslashreplace")
+        write_text(root / name, content, overwrite=overwrite)
     draw_distributions(root / DISTRIBUTIONS_NAME, files, summary, overwrite=overwrite)
     references = {job.utterance: job.reference for job in planned.jobs if job.reference}
     for system, path in drawings.items():

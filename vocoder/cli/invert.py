@@ -154,7 +154,7 @@ def run(
     settings = {"inverter": inverter.to_dict(), "subtype": subtype, "seed": seed}
     begin(root, settings, resume=resume)
     started = time.perf_counter()
-    results = work_through(_groups(to_do, batch), work, workers)
+    results = work_through(_groups(to_do, batch), work, workers, "try workers=1 batch=1")
     elapsed_s = time.perf_counter() - started
     return report(
         root,

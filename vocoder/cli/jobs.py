@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.codes import BAD, DONE
 from vocoder.cores import usable_cores
-from vocoder.errors import BadInput
-from vocoder.files import atomic_path, refuse_existing
+from vocoder.errors import BadInput, some_of
+from vocoder.files import refuse_existing, write_text
 
 if TYPE_CHECKING:
     from vocoder.image.utterances import Found, Utterance
@@ -131,20 +131,20 @@ def refuse_problems(found: Found) -> None:
             problems[one.name] = str(error)
     lines = [f"{name}: {reason}" for name, reason in problems.items()]
     if lines:
-        more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-        raise BadInput(f"strict=true, and {'; '.join(lines[:SHOWN])}{more}")
+        raise BadInput(f"strict=true, and {some_of(lines)}")
 
 
 def work_through(
     groups: Sequence[Sequence[Utterance]],
     work: Callable[[Sequence[Utterance], Event], list[Result]],
     workers: int | None,
+    advice: str,
 ) -> list[Result]:
     """Do every group of utterances in threads, with a progress bar; one that fails doesn't stop
     the others.
 
     Torch is told to use one thread for each: two that wait for each other are slower. ``work``
-    gets an event that is set when it should give up.
+    gets an event that is set when it should give up. ``advice`` is for who has too little memory.
     """
     import torch
     from tqdm import tqdm
@@ -167,7 +167,7 @@ def work_through(
             for done in as_completed(pending):
                 names = [one.name for one in pending[done]]
                 try:
-                    with enough_memory("fewer at a time need less: workers=1 batch=1"):
+                    with enough_memory(advice):
                         results += done.result()
                 except BadInput as error:
                     results += [Result(name, problems={name: str(error)}) for name in names]
@@ -204,8 +204,7 @@ def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:
                     f"{value}; give the same settings, or another output"
                 )
         return
-    with atomic_path(path, overwrite=True) as temporary:
-        temporary.write_text(json.dumps({**settings, "utterances": []}, indent=2), "utf-8")
+    write_text(path, json.dumps({**settings, "utterances": []}, indent=2), overwrite=True)
 
 
 def report(
@@ -241,10 +240,8 @@ def report(
         "problems": problems,
         "hints": found.hints,
     }
-    with atomic_path(root / REPORT_NAME, overwrite=True) as temporary:
-        text = json.dumps(content, indent=2, ensure_ascii=False)
-        # What is not UTF-8 in names of files becomes escapes of JSON.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    write_text(root / REPORT_NAME, text, overwrite=True)
     source = f"{found.program}, label {found.label}" if found.label else found.program
     print(f"{len(found.utterances)} utterances from {source}")
     _print_table(results)

@@ -282,9 +282,10 @@ def _check(command: str, overrides: Sequence[Override]) -> None:
     from omegaconf import OmegaConf
 
     groups = []
+    own = _groups(command)
     for override in overrides:
         name = override.key_or_group
-        if (conf_dir() / name).is_dir() and not override.is_delete():
+        if name in own and not override.is_delete():
             value = override.value()
             choices = value.list if override.is_sweep_override() else [value]  # type: ignore[union-attr]
             chosen = [
@@ -301,7 +302,7 @@ def _check(command: str, overrides: Sequence[Override]) -> None:
         name = override.key_or_group
         if override.is_delete() or override.is_add() or override.is_force_add():
             raise BadInput(f"{override.input_line}: keys cannot be added or removed, only set")
-        if name.startswith("hydra") or (conf_dir() / name).is_dir() or name in known:
+        if name.startswith("hydra") or name in own or name in known:
             continue
         parent = name.rpartition(".")[0]
         if parent in EXAMPLES and parent in known:
@@ -312,6 +313,15 @@ def _check(command: str, overrides: Sequence[Override]) -> None:
                 else f"{parent} has no key {name}{nearest(name, known)}"
             )
         raise BadInput(f"{command} has no key {name}{nearest(name, known)}")
+
+
+def _groups(command: str) -> set[str]:
+    """Groups that a command chooses an option of; others would be taken for its own."""
+    import yaml
+
+    content = yaml.safe_load((conf_dir() / f"{command}.yaml").read_text(encoding="utf-8"))
+    entries = content.get("defaults", [])
+    return {group for entry in entries if isinstance(entry, dict) for group in entry}
 
 
 def _paths(values: Any, prefix: str = "") -> list[str]:

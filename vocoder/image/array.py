@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path, refuse_existing
+from vocoder.files import atomic_path, refuse_existing, write_text
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram
 
@@ -46,8 +46,7 @@ def write_array(path: Path, spectrogram: Spectrogram, *, overwrite: bool) -> Non
     info = {"spec": spec.to_dict(), "samples": spectrogram.n_samples}
     refuse_existing(path, overwrite=overwrite)
     # Before the array, whose being there says that all is done.
-    with atomic_path(path.with_suffix(INFO_SUFFIX), overwrite=True) as temporary:
-        temporary.write_text(json.dumps(info, indent=2), encoding="utf-8")
+    write_text(path.with_suffix(INFO_SUFFIX), json.dumps(info, indent=2), overwrite=True)
     with atomic_path(path, overwrite=overwrite) as temporary:
         np.save(temporary, np.ascontiguousarray(values))
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import atomic_path, write_text
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.registry import codec_from_dict
 from vocoder.spec import SpectrogramSpec
@@ -329,8 +329,7 @@ def write_sidecar(path: Path, sidecar: Sidecar, *, overwrite: bool) -> None:
         "codec": sidecar.codec.to_dict(),
         "tile": {"frames": sidecar.tile_frames, "overlap_frames": sidecar.overlap_frames},
     }
-    with atomic_path(path, overwrite=overwrite) as temporary:
-        temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    write_text(path, yaml.safe_dump(content, sort_keys=False), overwrite=overwrite)
 
 
 def _exact_keys(values: Any, keys: tuple[str, ...], path: Path, what: str) -> dict[str, Any]:

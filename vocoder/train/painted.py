@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from vocoder.audio import read_audio
 from vocoder.compare.reference import References
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.image.codec.base import Codec
 from vocoder.image.utterances import Found, Utterance, find_utterances, load_utterance
 from vocoder.model.features import FLOOR_DB, from_db, to_db
@@ -106,7 +106,7 @@ def read_pairs(
         levels_db.append(level_db)
     if not pairs:
         reasons = [f"{name}: {reason}" for name, reason in problems.items()]
-        raise BadInput(f"{folder} holds no pair that can be used ({'; '.join(reasons[:3])})")
+        raise BadInput(f"{folder} holds no pair that can be used ({some_of(reasons)})")
     level_db = float(np.median(levels_db))
     if abs(level_db) > MAX_LEVEL_DB:
         raise BadInput(

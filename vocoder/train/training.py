@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from vocoder.cores import usable_cores
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import write_text
 from vocoder.model.checkpoint import load_weights, read_checkpoint, settings_of
 from vocoder.model.weights import find_weights
 from vocoder.spec import SpectrogramSpec
@@ -257,5 +257,6 @@ def _write_record(
         "processes": world,
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
-    with atomic_path(folder / RECORD_NAME, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+    write_text(
+        folder / RECORD_NAME, json.dumps(content, indent=2, ensure_ascii=False), overwrite=True
+    )

@@ -27,7 +27,7 @@ from vocoder.compare.listening.study import (
     X,
 )
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path, refuse_existing
+from vocoder.files import atomic_path, refuse_existing, write_text
 
 SOUNDS_NAME = "sounds"
 _SOUND_SUFFIX = ".js"
@@ -68,15 +68,13 @@ def export_page(study: Study, folder: Path, output: Path, *, overwrite: bool) ->
             path = folder / study.sound(trial.item, system)
             data = base64.b64encode(path.read_bytes()).decode()
             target = output / SOUNDS_NAME / f"{name}{_SOUND_SUFFIX}"
-            with atomic_path(target, overwrite=overwrite) as script:
-                script.write_text(f'SOUND("{name}", "{data}");\n', encoding="ascii")
+            write_text(target, f'SOUND("{name}", "{data}");\n', overwrite=overwrite)
         shown.append(_shown(study, trial))
     public = {**study.public(), "id": study.name(_OWNER, 0, "study"), "trials": shown}
     for name in ASSETS:
         with atomic_path(output / name, overwrite=overwrite) as asset:
             asset.write_bytes((FOLDER / name).read_bytes())
-    with atomic_path(output / STUDY_SCRIPT, overwrite=overwrite) as script:
-        script.write_text(study_script(public), encoding="utf-8")
+    write_text(output / STUDY_SCRIPT, study_script(public), overwrite=overwrite)
     with atomic_path(output / INDEX_NAME, overwrite=overwrite) as index:
         index.write_bytes((FOLDER / INDEX_NAME).read_bytes())
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from vocoder.compare.answers import ANCHORS, REFERENCE
 from vocoder.compare.evaluation.pairing import find_systems
 from vocoder.compare.reference import References
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.image.dataset.recordings import find_recordings
 
 _RESERVED = (REFERENCE, *ANCHORS)
-_SHOWN = 5  # names in an error
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,7 @@ def find_sources(systems: str | Sequence[str], reference: str | None) -> Sources
 
 def summary(problems: dict[str, str]) -> str:
     """Problems on one line, the first few named."""
-    shown = [f"{item}: {reason}" for item, reason in list(problems.items())[:_SHOWN]]
-    more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    return "; ".join(shown) + more
+    return some_of([f"{item}: {reason}" for item, reason in problems.items()])
 
 
 def _files(folder: Path) -> dict[str, Path]:

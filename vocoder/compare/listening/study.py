@@ -259,7 +259,8 @@ class Study:
         """Write ``study.json``, which makes the folder a study; for its owner's eyes only."""
         with atomic_path(folder / STUDY_NAME, overwrite=False) as temporary:
             temporary.touch(mode=0o600)
-            temporary.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False), "utf-8")
+            text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
     def _arranged(
         self, listener: str, trial: Trial, turned: bool, second: bool, draw: random.Random

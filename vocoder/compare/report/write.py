@@ -15,7 +15,7 @@ from vocoder.compare.report.wording import headline, notes, power
 from vocoder.compare.statistics.finding import Analysis, Finding
 from vocoder.compare.webmushra.tables import write_mushra, write_paired_comparison
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path, refuse_existing
+from vocoder.files import atomic_path, refuse_existing, write_text
 
 PAGE_NAME, TABLE_NAME, NUMBERS_NAME = "report.html", "report.csv", "report.json"
 MUSHRA_NAME, PAIRED_NAME = "mushra.csv", "paired_comparison.csv"
@@ -91,12 +91,10 @@ def write_report(
     for name in (PAGE_NAME, TABLE_NAME, NUMBERS_NAME, MUSHRA_NAME, PAIRED_NAME):
         refuse_existing(output / name, overwrite=overwrite)
     found = read_results(results, seed=seed, n_bootstrap=n_bootstrap)
-    with atomic_path(output / PAGE_NAME, overwrite=overwrite) as temporary:
-        temporary.write_text(page(found), encoding="utf-8")
+    write_text(output / PAGE_NAME, page(found), overwrite=overwrite)
     _write_table(output / TABLE_NAME, found, overwrite=overwrite)
-    with atomic_path(output / NUMBERS_NAME, overwrite=overwrite) as temporary:
-        text = json.dumps(numbers(found, seed, n_bootstrap), indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(numbers(found, seed, n_bootstrap), indent=1, ensure_ascii=False)
+    write_text(output / NUMBERS_NAME, text + "\n", overwrite=overwrite)
     answers = found.answers
     if mushra := answers.of(MushraAnswer):
         write_mushra(output / MUSHRA_NAME, mushra, found.study.title, overwrite=overwrite)

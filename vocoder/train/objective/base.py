@@ -141,8 +141,13 @@ def require_weights(weights: Mapping[str, float], needed: Sequence[str]) -> None
         raise BadInput(f"train.task.weights: one of {', '.join(needed)} must be above 0")
 
 
+def weighing(weights: Mapping[str, float]) -> list[str]:
+    """Names of the losses that weigh anything."""
+    return [name for name, weight in weights.items() if weight > 0]
+
+
 def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> dict[str, Tensor]:
     """Losses with their weighted sum as ``total``; those that weigh nothing are left out."""
-    used = {name: losses[name] for name, weight in weights.items() if weight > 0}
+    used = {name: losses[name] for name in weighing(weights)}
     total = torch.stack([weights[name] * loss for name, loss in used.items()]).sum()
     return {**used, "total": total}

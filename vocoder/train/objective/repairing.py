@@ -20,6 +20,7 @@ from vocoder.train.objective.base import (
     Task,
     require_kind,
     require_weights,
+    weighing,
     weighted,
 )
 from vocoder.train.picture_losses import picture_losses
@@ -79,14 +80,14 @@ class Repairing(Objective):
         super().__init__(model, spec)
         if not 0 < quantile < 1:
             raise BadInput(f"train.task.quantile is {quantile}; expected between 0 and 1")
-        self._weights = {name: weight for name, weight in vars(weights).items() if weight > 0}
-        self._quantile, self._inverter = quantile, inverter
+        self._weights, self._quantile, self._inverter = vars(weights), quantile, inverter
 
     def losses(self, turn: str, batch: Batch, step: int) -> dict[str, Tensor]:
         repaired = _repair_of(self.model)(to_db(batch.damaged, self.spec))
         true = to_db(batch.true, self.spec)
-        found = picture_losses(repaired, true, self.spec, self._quantile, self._weights)
-        return weighted(found, self._weights)
+        wanted = weighing(self._weights)
+        losses = picture_losses(repaired, true, self.spec, self._quantile, wanted)
+        return weighted(losses, self._weights)
 
     def render(self, model: nn.Module, values: Tensor) -> Tensor:
         repaired = _repair_of(model).repair(values)

@@ -1,0 +1,32 @@
+"""Files are whole or not there, and names of files may be anything."""
+
+import json
+import os
+
+import pytest
+
+from vocoder.errors import BadInput, some_of
+from vocoder.files import atomic_path, write_text
+
+
+def test_text_tells_names_that_are_not_utf8(tmp_path):
+    name = os.fsdecode(b"gr\xfc\xdfe \xe2\x82\xac")
+    write_text(tmp_path / "report.json", json.dumps({name: 1}, ensure_ascii=False), overwrite=False)
+    content = (tmp_path / "report.json").read_text(encoding="utf-8")
+    assert content == r'{"gr\udcfc\udcdfe €": 1}' and json.loads(content) == {name: 1}
+    with pytest.raises(BadInput, match=r"report.json exists; choose another output or add overw"):
+        write_text(tmp_path / "report.json", "", overwrite=False)
+
+
+def test_what_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(ZeroDivisionError), atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text("half")
+        assert temporary.suffix == ".txt" and 1 / 0
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["before"]
+
+
+def test_many_faults_are_one_line():
+    assert some_of(["a", "b"]) == "a; b" and some_of([]) == ""
+    assert some_of(list("abcdefg"), ", ") == "a, b, c, d, e, and 2 more"
