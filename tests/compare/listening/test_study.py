@@ -219,25 +219,26 @@ def test_a_study_is_gone_on_with_or_refused(make, tmp_path):
         make(tmp_path, "abx")
 
 
-def test_folders_of_the_same_names_elsewhere_are_another_study(
-    folders, make, tmp_path, monkeypatch
-):
-    for run in ("run1", "run2"):
-        shutil.copytree(folders / "sweep", tmp_path / run / "sweep")
-        shutil.copytree(folders / "ref", tmp_path / run / "ref")
-    study = tmp_path / "study"
-    monkeypatch.chdir(tmp_path / "run1")
-    made = make(study, "mushra", systems="sweep", reference="ref")
-    assert make(study, "mushra", systems="sweep", reference="../run1/ref") == made
-    with pytest.raises(BadInput, match=r"other sounds, such as .*run1/ref.*leave systems= out"):
-        make(study, "mushra", systems="sweep", reference="../run2/ref")
-    monkeypatch.chdir(tmp_path / "run2")
-    with pytest.raises(BadInput, match=r"other sounds, such as .*run1/"):
-        make(study, "mushra", systems="sweep", reference="../run1/ref")
-    (tmp_path / "run1/sweep/plainrender/river.wav").unlink()
+def test_other_sounds_of_the_same_names_are_another_study(folders, lines, make, tmp_path):
+    given = {"systems": str(folders / "sweep"), "reference": str(folders / "ref")}
+    made = make(tmp_path / "study", "mushra", **given)
+    for folder in ("sweep", "ref"):
+        shutil.copytree(folders / folder, tmp_path / "moved" / folder)
+    moved = {
+        key: path.replace(str(folders), str(tmp_path / "moved")) for key, path in given.items()
+    }
+    assert make(tmp_path / "study", "mushra", **moved) == made
+    again = tmp_path / "moved/sweep/plainrender/river.wav"
+    sound, rate = soundfile.read(again)
+    soundfile.write(again, 0.9 * sound, rate)  # made anew, by other settings say
+    with pytest.raises(
+        BadInput, match=r"other sounds, .*plainrender/river.wav.*leave systems= out"
+    ):
+        make(tmp_path / "study", "mushra", **moved)
+    again.unlink()
     with pytest.raises(BadInput, match=r"other sounds, such as .* for river of plainrender"):
-        make(study, "mushra", systems="../run1/sweep", reference="../run1/ref")
-    assert read_study(study) == made
+        make(tmp_path / "study", "mushra", **moved)
+    assert read_study(tmp_path / "study") == made
 
 
 def test_sounds_of_others_are_never_replaced(lines, make, tmp_path):

@@ -19,6 +19,7 @@ from vocoder.compare.listening.stimuli import (
     Stimulus,
     attenuate,
     common_rate,
+    digest,
     prepare_item,
 )
 from vocoder.compare.listening.study import (
@@ -227,7 +228,7 @@ def _same_study(folder: Path, settings: Mapping[str, Any], sources: Sources) -> 
         if one["system"] in ANCHORS:
             continue
         path = sources.files[one["system"]].get(one["item"])
-        if path is None or path.resolve() != Path(one["source"]).resolve():
+        if path is None or digest(path) != one["source_sha256"]:
             raise BadInput(
                 f"{folder} holds a study of other sounds, such as {one['source']} for "
                 f"{one['item']} of {one['system']}; {hint}"

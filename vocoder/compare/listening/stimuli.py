@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -53,7 +54,9 @@ class Treatment:
     ----------
     system, item : str
     source : str
-        The file it came from, as an absolute path: it tells whether a study is of the same sounds.
+        The file it came from.
+    source_sha256 : str
+        Of its bytes: whether a study is of the same sounds, wherever they lie now.
     source_rate : int
         Its sample rate in Hz.
     delay_samples : int
@@ -72,6 +75,7 @@ class Treatment:
     system: str
     item: str
     source: str
+    source_sha256: str
     source_rate: int
     delay_samples: int
     polarity: int
@@ -173,7 +177,8 @@ def prepare_item(
         treatment = Treatment(
             system=system,
             item=item,
-            source=str(paths[source].resolve()),
+            source=str(paths[source]),
+            source_sha256=digest(paths[source]),
             source_rate=read_info(paths[source]).sample_rate,
             delay_samples=shifts[source][0],
             polarity=shifts[source][1],
@@ -184,6 +189,12 @@ def prepare_item(
         )
         made.append(Stimulus(faded * 10 ** (gain_db / 20), sample_rate, treatment))
     return made
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def attenuate(stimuli: list[Stimulus]) -> tuple[list[Stimulus], float]:
