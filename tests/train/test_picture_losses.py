@@ -172,17 +172,20 @@ def test_a_wrong_pitch_costs_and_a_wrong_level_does_not():
     assert float(pitch_loss(picture - 12, picture, SPEC)) < 1e-3
 
 
-def test_frames_without_a_voice_have_no_pitch_to_lose():
-    voice = buzz(150.0, 0.3)
-    hiss = 0.1 * torch.randn(voice.shape, generator=torch.Generator().manual_seed(0))
-    other = 0.1 * torch.randn(voice.shape, generator=torch.Generator().manual_seed(1))
-    alone = float(pitch_loss(decibels(buzz(170.0, 0.3)), decibels(voice), SPEC))
-    both = pitch_loss(
-        decibels(torch.cat([buzz(170.0, 0.3), other], 1)),
-        decibels(torch.cat([voice, hiss], 1)),
-        SPEC,
+def test_a_voice_in_breath_costs_and_other_breath_little():
+    hiss, other = (
+        0.1 * torch.randn(1, 6_615, generator=torch.Generator().manual_seed(seed))
+        for seed in (0, 1)
     )
-    assert float(both) == pytest.approx(alone, rel=0.1)
+    voice, wrong = buzz(150.0, 0.3), buzz(170.0, 0.3)
+
+    def cost(*given):
+        return float(pitch_loss(*(decibels(torch.cat(sounds, 1)) for sounds in given), SPEC))
+
+    alone = cost([wrong], [voice])
+    assert cost([wrong, other], [voice, hiss]) == pytest.approx(alone, rel=0.15)
+    assert cost([voice, other], [voice, hiss]) < 0.05 * alone
+    assert cost([voice, other + wrong], [voice, hiss]) > 3 * cost([voice, other], [voice, hiss])
 
 
 def test_losses_that_are_not_wanted_ask_for_nothing(true):

@@ -145,6 +145,10 @@ STRENGTH_STEP = 0.03
 # The greatest strength of frames with a voice is nearly always above this (0.34 to 0.71 in nine
 # of ten, validation lines of recipes/fillets), that of others half of the time below.
 FAINT_STRENGTH = 0.35
+# What frames without a voice count, where those with one count up to 0.36: without them harmonics
+# in breath and noise cost nothing, and a fine-tuned repair heard twice as many voices there
+# (recipes/adaptation.md).
+VOICELESS_WEIGHT = 0.03
 
 
 def pitch_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> Tensor:
@@ -153,7 +157,7 @@ def pitch_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> T
     For every frame, the strengths of all pitches after SWIPE (Camacho and Harris 2008, "A sawtooth
     waveform inspired pitch estimator for speech and music"), taken from the picture's bins, as a
     softmax; the Kullback-Leibler divergence between the two, each frame as heavy as its
-    true picture's greatest strength is above `FAINT_STRENGTH`.
+    true picture's greatest strength is above `FAINT_STRENGTH`, and `VOICELESS_WEIGHT` more.
 
     Parameters
     ----------
@@ -164,13 +168,13 @@ def pitch_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> T
     Returns
     -------
     Tensor
-        In nats; 0 for equal pictures and where there is no voice.
+        In nats; 0 for equal pictures.
     """
     ours, wanted = (pitch_strengths(db, spec) for db in (repaired_db, true_db))
-    weight = (wanted.amax(1) - FAINT_STRENGTH).clamp(min=0)
+    weight = (wanted.amax(1) - FAINT_STRENGTH).clamp(min=0) + VOICELESS_WEIGHT
     ours, wanted = ((strengths / STRENGTH_STEP).log_softmax(1) for strengths in (ours, wanted))
     divergence = (wanted.exp() * (wanted - ours)).sum(1)
-    missed: Tensor = (divergence * weight).sum(1) / weight.sum(1).clamp(min=1e-6)
+    missed: Tensor = (divergence * weight).sum(1) / weight.sum(1)
     return missed.mean()
 
 
