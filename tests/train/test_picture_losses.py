@@ -179,8 +179,8 @@ def test_a_voice_in_breath_costs_and_other_breath_little():
     )
     voice, wrong = buzz(150.0, 0.3), buzz(170.0, 0.3)
 
-    def cost(*given):
-        return float(pitch_loss(*(decibels(torch.cat(sounds, 1)) for sounds in given), SPEC))
+    def cost(shown, true):
+        return float(pitch_loss(decibels(torch.cat(shown, 1)), decibels(torch.cat(true, 1)), SPEC))
 
     alone = cost([wrong], [voice])
     assert cost([wrong, other], [voice, hiss]) == pytest.approx(alone, rel=0.15)
