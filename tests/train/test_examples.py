@@ -93,6 +93,7 @@ def test_an_example_is_its_number_and_the_seed():
     assert not any(same(first[i], first[j]) for i in range(8) for j in range(i))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more than one core has
 def test_workers_and_machines_see_the_same_examples():
     """Any number of workers, any number of processes, begun anywhere."""
     examples = mixture()
