@@ -265,7 +265,7 @@ def draw(
         training.plot(*validations(runs[name]), marker="o", label=name)
     training.set(xlabel="steps of fine-tuning", title="ESTOI of its own validation lines")
     training.legend()
-    for panel, measure in zip(panels, measures, strict=False):
+    for panel, measure in zip(panels[: len(measures)], measures, strict=True):
         gains = {name: _gain(of, found[measure][BASE]) for name, of in found[measure].items()}
         for ending, label in (("", "best by validation"), ("_last", "after all steps")):
             curve = [gains[f"{name}{ending}"] for name in minutes.values()]
