@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 HYDRA_VERSION = "1.3"
 EXAMPLES = {"spec": "mel256", "codec": "gray8"}  # of groups that have no choice of their own
+_LAUNCHER_EXTRAS = {"joblib": "cluster", "ray": "ray"}
 _SWEEP = {"-m", "--multirun"}
 _MODES = _SWEEP | {"-r", "--run", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
 
@@ -127,7 +128,8 @@ def _launch(command: str, arguments: list[str]) -> int:
                 return _call(command, config)
         # Sweeps and Hydra's own flags need Hydra's own program.
         os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions reach us
-        sys.argv = [f"vocoder {command}", *flags, *lines, *_sweep_settings(parsed)]
+        sys.argv = [f"vocoder {command}", *flags, *lines]
+        sys.argv += [*_sweep_settings(parsed), *_ray_settings(parsed)]
         job = _Job(command, is_sweep=bool(_SWEEP & set(flags)))
         program = main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=command)
         with _without_traces(parsed):
@@ -135,6 +137,11 @@ def _launch(command: str, arguments: list[str]) -> int:
         return DONE
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(" ".join(str(error).split())) from error
+    except ConnectionError as error:
+        if error.errno is not None:
+            raise
+        # Ray's own, of a cluster that is not there.
+        raise BadInput(str(error)) from error
 
 
 @contextmanager
@@ -300,6 +307,10 @@ def _check(command: str, overrides: Sequence[Override]) -> None:
     known = _paths(values)
     for override in overrides:
         name = override.key_or_group
+        if name == "hydra/launcher":
+            _require_launcher(str(override.value()))
+        if name.startswith("hydra.launcher."):  # launchers hand on what others define
+            continue
         if override.is_delete() or override.is_add() or override.is_force_add():
             raise BadInput(f"{override.input_line}: keys cannot be added or removed, only set")
         if name.startswith("hydra") or name in own or name in known:
@@ -313,6 +324,21 @@ def _check(command: str, overrides: Sequence[Override]) -> None:
                 else f"{parent} has no key {name}{nearest(name, known)}"
             )
         raise BadInput(f"{command} has no key {name}{nearest(name, known)}")
+
+
+def _require_launcher(name: str) -> None:
+    """Refuse a launcher that Hydra does not find, naming the extra or the nearest."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    known = GlobalHydra.instance().config_loader().get_group_options("hydra/launcher")
+    if name in known:
+        return
+    if extra := _LAUNCHER_EXTRAS.get(name):
+        raise BadInput(
+            f"hydra/launcher={name} needs more packages; install them with "
+            f"pip install 'vocoder[{extra}]'"
+        )
+    raise BadInput(f"hydra/launcher={name} does not exist{nearest(name, known)}")
 
 
 def _groups(command: str) -> set[str]:
@@ -346,6 +372,19 @@ def _sweep_settings(overrides: Sequence[Override]) -> list[str]:
         "hydra.sweep.subdir=${hydra.job.override_dirname}",
         f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]",
     ]
+
+
+def _ray_settings(overrides: Sequence[Override]) -> list[str]:
+    """What makes Ray's launcher run on this machine and on a cluster alike, and tell nobody."""
+    memory = "hydra.launcher.ray.init.object_store_memory"
+    chosen = {override.key_or_group: override.value() for override in overrides}
+    if chosen.get("hydra/launcher") != "ray":
+        return []
+    # Ray reports its use to its makers, and shows one of several lines that differ in numbers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    # The launcher's own default is refused by a cluster that runs already.
+    return [] if memory in chosen else [f"+{memory}=null"]
 
 
 if __name__ == "__main__":

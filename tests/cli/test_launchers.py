@@ -1,0 +1,124 @@
+"""Who runs the jobs of a sweep: Hydra's launchers."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+from tests.cli.inverting import CHEAP, IMAGES
+from vocoder.cli import main
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(monkeypatch):
+    """What Hydra's own program and we set for the whole process."""
+    monkeypatch.setattr(sys, "argv", ["vocoder"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "")
+    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_DEDUP_LOGS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The environment of a Ray cluster of one machine, which knows no folder of ours."""
+    with tempfile.TemporaryDirectory() as folder:  # short: names of sockets have an end
+        environment = {
+            **os.environ,
+            "RAY_TMPDIR": folder,
+            "RAY_AUTH_MODE": "disabled",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+        }
+        words = ["--head", "--block", "--port=0", "--num-cpus=2", "--include-dashboard=false"]
+        with subprocess.Popen(
+            [BIN / "ray", "start", *words],
+            env=environment,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as ray:
+            assert ray.stdout is not None
+            assert any("--block" in line for line in ray.stdout)
+            yield environment
+            ray.terminate()
+
+
+def sweep(environment, *words):
+    return subprocess.run(
+        [BIN / "vocoder", "invert", "-m", "hydra/launcher=ray", *CHEAP, *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_cluster_makes_the_same_sounds(cluster, painted, tmp_path):
+    words = (f"input={painted / IMAGES}", f"manifest={painted / 'manifest.csv'}")
+    done = sweep(cluster, *words, "inverter=griffin_lim,admm", f"output={tmp_path / 'ray'}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    alone = [*words, "inverter=admm", f"output={tmp_path / 'alone'}", *CHEAP]
+    assert main.run(["invert", *alone]) == 0
+    expected = sorted((tmp_path / "alone").glob("*.wav"))
+    assert len(expected) == 3
+    for path in expected:
+        same = tmp_path / "ray/inverter=admm" / path.name
+        other = tmp_path / "ray/inverter=griffin_lim" / path.name
+        assert same.read_bytes() == path.read_bytes() != other.read_bytes()
+    assert {path.name for path in (tmp_path / "ray").iterdir()} == {
+        "inverter=admm",
+        "inverter=griffin_lim",
+    }
+
+
+def test_what_is_wrong_on_a_cluster_is_said(cluster, painted, tmp_path):
+    gone = tmp_path / "gone"
+    done = sweep(cluster, f"input={gone},{painted / IMAGES}", f"output={tmp_path / 'out'}")
+    assert done.returncode == 2
+    assert f"{gone} does not exist" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert len(list((tmp_path / "out").rglob("*.wav"))) == 3
+
+
+def test_ray_is_asked_for_no_more_than_jobs(tmp_path, monkeypatch, capsys):
+    """Neither to tell its makers of its use, nor for memory, which a running cluster refuses."""
+    seen = []
+
+    def no_cluster(**settings):
+        seen.append((settings, os.environ.get("RAY_USAGE_STATS_ENABLED")))
+        raise ConnectionError("no cluster there")
+
+    monkeypatch.setattr("ray.init", no_cluster)
+    words = ["hydra/launcher=ray", "input=a,b", f"output={tmp_path}"]
+    assert main.run(["invert", "-m", *words]) == 2
+    assert "vocoder: no cluster there" in capsys.readouterr().err
+    words += ["+hydra.launcher.ray.init.object_store_memory=80000000"]
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
+    assert main.run(["invert", "-m", *words, "hydra.launcher.ray.init.address=here"]) == 2
+    assert seen == [
+        ({"address": None, "object_store_memory": None}, "0"),
+        ({"address": "here", "object_store_memory": 80_000_000}, "1"),
+    ]
+
+
+@pytest.mark.parametrize("launcher, extra", [("joblib", "cluster"), ("ray", "ray")])
+def test_the_extra_is_named(launcher, extra, monkeypatch, capsys):
+    monkeypatch.setattr(ConfigLoaderImpl, "get_group_options", lambda *_: ["basic"])
+    words = [f"hydra/launcher={launcher}", "input=a,b", "output=c"]
+    assert main.run(["invert", "-m", *words]) == 2
+    said = capsys.readouterr().err
+    assert f"hydra/launcher={launcher} needs more packages" in said
+    assert f"pip install 'vocoder[{extra}]'" in said
+
+
+def test_the_nearest_launcher_is_named(capsys):
+    assert main.run(["invert", "-m", "hydra/launcher=jobli", "input=a,b", "output=c"]) == 2
+    assert "hydra/launcher=jobli does not exist; did you mean joblib?" in capsys.readouterr().err
