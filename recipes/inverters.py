@@ -25,11 +25,12 @@ import torch
 
 from recipes.painted import DATA, RANGE_DB
 from recipes.quality import Results, chosen_lines, in_processes, read_results, write_json
-from recipes.systems import build, render
+from recipes.systems import render
 from vocoder import load
 from vocoder.audio import read_audio
 from vocoder.compare.evaluation.inference import mean_interval
 from vocoder.compare.metrics.measure import COLUMNS, measure_pair, require_measures
+from vocoder.composition import load_word
 from vocoder.errors import BadInput
 from vocoder.files import write_text
 from vocoder.image.utterances import Found, find_utterances, load_utterance
@@ -136,7 +137,7 @@ def measure_task(task: Task) -> dict[str, float]:
         utterance = next(one for one in found.utterances if one.name == task.line)
         spectrogram = load_utterance(utterance, found).spectrogram
         sample_rate = spectrogram.spec.sample_rate
-        sound = build("inverter", task.inverter)(spectrogram)[0].numpy()
+        sound = load_word("inverter", task.inverter)(spectrogram)[0].numpy()
         true = read_audio(task.folder / "reference" / f"{task.line}.flac", sample_rate)
     else:
         true, sample_rate = soundfile.read(task.folder / f"{task.line}.flac", dtype="float32")

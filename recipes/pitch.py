@@ -21,11 +21,11 @@ from tqdm import tqdm
 
 from recipes.inverters import painted
 from recipes.painted import DATA
-from recipes.systems import build
 from vocoder.audio import read_audio
 from vocoder.compare.evaluation.inference import mean_interval
 from vocoder.compare.metrics.pitch import CENTS_PER_OCTAVE, pitch_track
 from vocoder.compare.metrics.spectral import level_difference_db
+from vocoder.composition import load_word
 from vocoder.errors import BadInput
 from vocoder.image.utterances import load_utterance
 
@@ -66,7 +66,7 @@ def measured(folder: Path, inverters: Sequence[str]) -> Iterator[Cents]:
         spectrogram = load_utterance(utterance, found).spectrogram
         sample_rate = spectrogram.spec.sample_rate
         true = read_audio(folder / "reference" / f"{utterance.name}.flac", sample_rate)
-        sounds = {name: build("inverter", name)(spectrogram)[0].numpy() for name in inverters}
+        sounds = {name: load_word("inverter", name)(spectrogram)[0].numpy() for name in inverters}
         yield {name: cents_off(true, sound, sample_rate) for name, sound in sounds.items()}
 
 

@@ -17,11 +17,11 @@ from typing import Any
 import librosa
 import numpy as np
 import torch
-import yaml
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from vocoder import load, read_spectrogram
+from vocoder import read_spectrogram
+from vocoder.composition import load_word
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec, pixel_mode
 from vocoder.image.picture import PictureInfo, write_picture
@@ -207,6 +207,7 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
     )
 
 
+@lru_cache(maxsize=64)
 def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, Any]:
     """The objects that the name of a road means: spec, codec, channel, inverter.
 
@@ -225,25 +226,11 @@ def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, Any]:
     if words[2] not in channels:
         raise BadInput(f"channel {words[2]!r} is unknown; expected one of {', '.join(channels)}")
     return (
-        build("spec", words[0]),
-        build("codec", words[1]),
+        load_word("spec", words[0]),
+        load_word("codec", words[1]),
         channels[words[2]],
-        build("inverter", words[3]),
+        load_word("inverter", words[3]),
     )
-
-
-@lru_cache(maxsize=64)
-def build(group: str, word: str) -> Any:
-    """The object of ``conf/<group>/<name>.yaml``, from ``name`` or ``name:field=value,...``.
-
-    Raises
-    ------
-    BadInput
-        No such file, an unknown field, or a value out of range.
-    """
-    name, _, overrides = word.partition(":")
-    changes = dict(override.split("=", 1) for override in filter(None, overrides.split(",")))
-    return load(group, name, **{key: yaml.safe_load(value) for key, value in changes.items()})
 
 
 # What follows is the code that pictures found in the wild were made with, librosa's defaults and

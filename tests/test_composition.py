@@ -19,6 +19,7 @@ from vocoder.composition import (
     build,
     conf_dir,
     load,
+    load_word,
     options,
     require_option,
     require_types,
@@ -120,6 +121,15 @@ def test_keys_of_the_root_reach_the_options():
     assert (built.seed, built.device) == (7, "auto")
     alone = load("inverter", "admm")
     assert (alone.seed, alone.device) == (0, "cpu")
+
+
+def test_a_word_holds_a_name_and_fields():
+    assert load_word("inverter", "admm") == load("inverter", "admm")
+    assert load_word("inverter", "admm:n_iter=7,rho=.2") == load(
+        "inverter", "admm", n_iter=7, rho=0.2
+    )
+    with pytest.raises(BadInput, match="n_iter has no value; expected name:field=value"):
+        load_word("inverter", "admm:n_iter")
 
 
 def test_load_changes_fields_and_refuses_what_there_is_not():

@@ -94,6 +94,32 @@ def load(group: str, name: str, **changes: Any) -> Any:
     return build({**fields, **changes}, group)
 
 
+def load_word(group: str, word: str) -> Any:
+    """The object of a name and perhaps some fields, as in ``admm:n_iter=100,rho=0.2``.
+
+    Parameters
+    ----------
+    group : str
+    word : str
+        ``name`` or ``name:field=value,...``, the values as in YAML.
+
+    Raises
+    ------
+    BadInput
+        As `load` does, or a field has no value.
+    """
+    import yaml
+
+    name, _, fields = word.partition(":")
+    changes = {}
+    for field in filter(None, fields.split(",")):
+        key, equals, value = field.partition("=")
+        if not equals:
+            raise BadInput(f"{word}: {field} has no value; expected name:field=value,...")
+        changes[key] = yaml.safe_load(value)
+    return load(group, name, **changes)
+
+
 def build(node: Any, where: str) -> Any:
     """Build the objects that a configuration describes, innermost first.
 

@@ -93,7 +93,7 @@ def test_report_and_table_follow_from_the_times(tmp_path, capsys):
         ({"cases": ["grifin_lim"]}, "did you mean griffin_lim"),
         ({"cases": []}, "cases is 0"),
         ({"repetitions": 0}, "repetitions is 0; expected at least 1"),
-        ({"inverters": ["adm"]}, "did you mean admm"),
+        ({"inverters": ["adm:n_iter=1"]}, "did you mean admm"),
         ({"input": "nowhere.wav", "cases": ["memory"]}, "nowhere.wav"),
     ],
 )

@@ -16,7 +16,7 @@ from vocoder.bench.race import Contestant, race
 from vocoder.bench.result import Settings, Tick, case_dict
 from vocoder.bench.sound import sound
 from vocoder.compare.metrics import spectral_convergence
-from vocoder.composition import load
+from vocoder.composition import load, load_word
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.magnitude import mel_to_linear
@@ -167,7 +167,7 @@ def inverters(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
 
     contestants = [Contestant(name="initial phases", work=phases, sound_s=sound_s)]
     for name in settings.inverters:
-        invert = partial(_invert, load("inverter", name), given)
+        invert = partial(_invert, load_word("inverter", name), given)
         contestants.append(Contestant(name=name, work=invert, judge=judge, sound_s=sound_s))
     return case_dict(
         "inverters",

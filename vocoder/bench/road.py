@@ -27,7 +27,6 @@ from vocoder.image.utterances import find_utterances, load_utterance
 
 # Where pytorch-CycleGAN-and-pix2pix writes, below the folder of the manifest, and its label.
 _IMAGES, _LABEL = Path("results", "bench", "test_latest", "images"), "fake_B"
-_INVERTER = "admm"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +55,7 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
         def arguments(tiles: _TileSet) -> list[str]:
             output = folder / "sound"
             shutil.rmtree(output, ignore_errors=True)
-            keys = (f"output={output}", f"inverter={_INVERTER}", f"workers={threads}")
-            return ["invert", f"input={tiles.root}", *keys]
+            return ["invert", f"input={tiles.root}", f"output={output}", f"workers={threads}"]
 
         def cold(repetition: int) -> None:
             command = [sys.executable, "-m", main.__name__, *arguments(one)]
@@ -88,8 +86,8 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
         "road",
         threads,
         f"{many.n_tiles} tiles ({settings.painted or 'made by encode from the sound'}), "
-        f"{many.sound_s:.0f} s of sound, to WAV files by vocoder invert inverter={_INVERTER} with "
-        "as many workers as threads; start-up is left out, and stated",
+        f"{many.sound_s:.0f} s of sound, to WAV files by vocoder invert with as many workers as "
+        "threads; start-up is left out, and stated",
         rows,
         compare=False,
     )

@@ -45,13 +45,13 @@ def run(
     from vocoder.bench.machine import machine
     from vocoder.bench.result import Settings, table
     from vocoder.bench.worker import CASES, jobs, measure
-    from vocoder.composition import nearest, require_option
+    from vocoder.composition import load_word, nearest
 
     for case in cases:
         if case not in CASES:
             raise BadInput(f"cases has {case}, which does not exist{nearest(case, list(CASES))}")
     for name in inverters:
-        require_option("inverter", name)
+        load_word("inverter", name)
     for key, value, least in (
         ("cases", len(cases), 1),
         ("repetitions", repetitions, 1),
