@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from vocoder import composition
-from vocoder.cli import main
+from vocoder.cli import main, overrides
 from vocoder.cli.help import commands
 from vocoder.composition import (
     TARGET,
@@ -111,9 +111,10 @@ def test_every_key_has_a_word_of_help_and_every_example_is_a_command(command):
     for example in (line[4:] for line in lines if line.startswith("# $ ")):
         program, name, *words = shlex.split(example)
         assert (program, name) == ("vocoder", command)
-        flags, settings = main._split(words)
+        flags, settings = overrides.split(words)
+        texts = [] if flags else overrides.text_keys(main._function(command))
         with initialize_config_dir(str(conf_dir()), version_base=main.HYDRA_VERSION):
-            main._check(command, main._parse(settings, [] if flags else main._text_keys(command)))
+            overrides.check(command, overrides.parse(settings, texts))
 
 
 def test_keys_of_the_root_reach_the_options():
@@ -189,6 +190,19 @@ def test_arguments_that_do_not_fit_are_named():
     values = load("inverter", "admm").to_dict() | {TARGET: target, "class": "louder"}
     with pytest.raises(BadInput, match=r"inverter does not fit .*Admm: .*'class'"):
         build(values, "inverter")
+
+
+def test_fields_of_another_task_are_told_in_our_words():
+    target = "vocoder.train.objective.vocoding.SoundWeights"
+    names = ("convergence", "log", "loudness", "mel", "adversarial", "features")
+    values = {TARGET: target, **dict.fromkeys(names, 1.0)}
+    start = r"^train\.task\.weights does not fit .*\.SoundWeights: "
+    with pytest.raises(BadInput, match=start + "it has no field 'pitch'; there are adversarial, c"):
+        build({**values, "pitch": 1.0}, "train.task.weights")
+    del values["features"], values["log"]
+    message = start + "it has no field 'feature'; did you mean features.; missing 'log', 'features'"
+    with pytest.raises(BadInput, match=message + "$"):
+        build({**values, "feature": 1.0}, "train.task.weights")
 
 
 @pytest.mark.parametrize(

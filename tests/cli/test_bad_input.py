@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.cli.inverting import write_one
 from vocoder import load
 from vocoder.cli import main
 from vocoder.image.picture import PictureInfo, write_picture
@@ -249,6 +250,30 @@ def test_arrays_that_are_no_spectrograms(array, message, tmp_path, capsys):
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
     line = refused(capsys, tmp_path / "a.npy", tmp_path / "out", "spec=mel256")
     assert "a.npy" in line and message in line
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (
+            ["inverter=griffin_lim", "checkpoint=istft"],
+            "GriffinLim has no network; leave it out, o",
+        ),
+        (["checkpoint=istft"], "IstftNet; expected RepairNet. inverter=istft takes them"),
+        (["inverter=istft", "checkpoint=repair"], "RepairNet; expected IstftNet. inverter=hybrid"),
+        (["inverter=wavenet", "checkpoint=repair"], "RepairNet; expected WaveNet. inverter=hybrid"),
+        (["inverter=hifigan", "checkpoint=repair"], "RepairNet; expected Generator."),
+        (["checkpoint=nowhere"], "nowhere is no file, no folder of a training"),
+    ],
+)
+def test_weights_that_an_inverter_would_not_use(words, message, speech, tmp_path, capsys):
+    """Though this picture needs no repair, and Griffin-Lim never looks at weights."""
+    write_one(tmp_path / "one.png", speech, load("spec", "mel256"))
+    output = tmp_path / "out"
+    assert main.run(["invert", f"input={tmp_path / 'one.png'}", f"output={output}", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not output.exists()
 
 
 def test_outputs_that_cannot_be_written(dataset, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Who runs the jobs of a sweep: Hydra's launchers."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -8,9 +9,14 @@ from pathlib import Path
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
-from tests.cli.inverting import CHEAP, IMAGES
+from tests.cli.inverting import CHEAP, IMAGES, RATE
+from tests.corpora import write_clip
 from vocoder.cli import main
+from vocoder.cli.sweep import Job, Unfinished
+from vocoder.train.corpus.manifest import write_corpus
 
 BIN = Path(sys.executable).parent
 
@@ -51,22 +57,25 @@ def cluster():
             ray.terminate()
 
 
-def sweep(environment, *words):
+def run(environment, folder, *words):
     return subprocess.run(
-        [BIN / "vocoder", "invert", "-m", "hydra/launcher=ray", *CHEAP, *words],
+        [BIN / "vocoder", *words],
         env=environment,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def test_a_cluster_makes_the_same_sounds(cluster, painted, tmp_path):
-    words = (f"input={painted / IMAGES}", f"manifest={painted / 'manifest.csv'}")
-    done = sweep(cluster, *words, "inverter=griffin_lim,admm", f"output={tmp_path / 'ray'}")
+def test_a_cluster_makes_the_same_sounds(cluster, painted, tmp_path, monkeypatch):
+    shutil.copytree(painted, tmp_path / "set")
+    words = ["input=set/results", "manifest=set/manifest.csv", *CHEAP]
+    both = ["inverter=griffin_lim,admm", "output=ray"]
+    done = run(cluster, tmp_path, "invert", "-m", "hydra/launcher=ray", *words, *both)
     assert done.returncode == 0, done.stdout + done.stderr
-    alone = [*words, "inverter=admm", f"output={tmp_path / 'alone'}", *CHEAP]
-    assert main.run(["invert", *alone]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main.run(["invert", *words, "inverter=admm", "output=alone"]) == 0
     expected = sorted((tmp_path / "alone").glob("*.wav"))
     assert len(expected) == 3
     for path in expected:
@@ -81,11 +90,52 @@ def test_a_cluster_makes_the_same_sounds(cluster, painted, tmp_path):
 
 def test_what_is_wrong_on_a_cluster_is_said(cluster, painted, tmp_path):
     gone = tmp_path / "gone"
-    done = sweep(cluster, f"input={gone},{painted / IMAGES}", f"output={tmp_path / 'out'}")
+    words = [f"input={gone},{painted / IMAGES}", "output=out", *CHEAP]
+    done = run(cluster, tmp_path, "invert", "-m", "hydra/launcher=ray", *words)
     assert done.returncode == 2
     assert f"{gone} does not exist" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert len(list((tmp_path / "out").rglob("*.wav"))) == 3
+    # A folder a job, though their names are paths.
+    assert all(path.name.startswith("input=") for path in (tmp_path / "out").iterdir())
+    assert len(list((tmp_path / "out").glob("input=*/*.wav"))) == 3
+
+
+def test_a_folder_that_a_machine_does_not_have(monkeypatch, tmp_path, capsys):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    job = Job("invert", lambda *_: 0, is_sweep=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").rmdir()
+    monkeypatch.setattr(
+        HydraConfig, "get", lambda: OmegaConf.create({"job": {"override_dirname": ""}})
+    )
+    with pytest.raises(Unfinished):
+        job(OmegaConf.create())
+    assert f"cannot enter {tmp_path / 'here'}" in capsys.readouterr().err
+
+
+def test_jobs_start_processes_of_their_own(painted, speech, tmp_path):
+    """Which joblib's workers would start as they themselves are."""
+    clips = [
+        write_clip(tmp_path / "corpus", f"{split}.flac", samples, RATE, split)
+        for split, samples in (("train", speech[:RATE]), ("val", speech[-RATE:]))
+    ]
+    write_corpus(tmp_path / "corpus", clips, overwrite=False)
+    words = ["experiment=my_speaker", "data.root=corpus", "seed=0,1", "output=runs"]
+    few = ["train.plan.steps=1", "train.plan.workers=1", "train.validation_lines=1"]
+    many = ["-m", "hydra/launcher=joblib"]
+    done = run(os.environ, tmp_path, "train", *many, *words, *few)
+    assert done.returncode == 0, done.stdout + done.stderr
+    weights = [tmp_path / f"runs/seed={seed}/last.safetensors" for seed in (0, 1)]
+    assert weights[0].read_bytes() != weights[1].read_bytes()
+
+    for name in ("one", "two"):
+        shutil.copytree(painted / "reference", tmp_path / name)
+    words = ["systems=one,two", f"reference={painted / 'reference'}", "measures=[estoi]"]
+    done = run(os.environ, tmp_path, "evaluate", *many, *words, "output=measured", "workers=2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("measured/systems=*/evaluation.json"))) == 2
 
 
 def test_ray_is_asked_for_no_more_than_jobs(tmp_path, monkeypatch, capsys):
@@ -122,3 +172,15 @@ def test_the_extra_is_named(launcher, extra, monkeypatch, capsys):
 def test_the_nearest_launcher_is_named(capsys):
     assert main.run(["invert", "-m", "hydra/launcher=jobli", "input=a,b", "output=c"]) == 2
     assert "hydra/launcher=jobli does not exist; did you mean joblib?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "word, message",
+    [
+        ("hydra/launcher=ray,joblib", "ray,joblib: all jobs have one launcher; give one"),
+        ("hydra.launcher=ray", "a launcher is chosen with a slash: hydra/launcher=ray"),
+    ],
+)
+def test_launchers_misspelt(word, message, capsys):
+    assert main.run(["invert", "-m", word, "input=a,b", "output=c"]) == 2
+    assert message in capsys.readouterr().err

@@ -12,7 +12,7 @@ import soundfile
 import yaml
 
 from vocoder.cli import help as help_texts
-from vocoder.cli import main
+from vocoder.cli import main, overrides
 from vocoder.cli.help import commands
 from vocoder.composition import conf_dir, options
 
@@ -194,7 +194,7 @@ def test_what_the_system_says_of_no_file_is_a_bug(monkeypatch):
     def broken(*_):
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr(main, "_check", broken)
+    monkeypatch.setattr(overrides, "check", broken)
     with pytest.raises(BrokenPipeError):
         main.run(["invert", "input=i", "output=o"])
 

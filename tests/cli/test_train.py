@@ -179,14 +179,15 @@ def test_an_existing_run_is_kept_or_gone_on_with(corpus, run, tmp_path, capsys):
     assert f"{run} holds a run already; choose another" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
-    assert on_corpus(corpus, copy, "channel=painted", "resume=true", "train.plan.steps=3") == 0
+    given = ("channel=painted", "data.speakers=[anna]", "resume=true")
+    assert on_corpus(corpus, copy, *given, "train.plan.steps=3") == 0
     assert checkpoints(copy)[-1].name == "step_00000003.pt"
     for words, message in (
         (("seed=1",), "seed is 1 and was 0"),
         (("spec.fmax=8000",), "spec.fmax is 8000 and was 11025.0"),
         (("model.channels=8",), "model.channels is 8 and was 4"),
     ):
-        assert on_corpus(corpus, copy, "channel=painted", "resume=true", *words) == 2
+        assert on_corpus(corpus, copy, *given, *words) == 2
         assert f"resume=true, but {message} in" in capsys.readouterr().err
     (copy / "run.json").write_text("{}")
     assert on_corpus(corpus, copy, "resume=true") == 2
@@ -199,7 +200,8 @@ def test_an_existing_run_is_kept_or_gone_on_with(corpus, run, tmp_path, capsys):
 def test_a_run_that_came_to_no_checkpoint_begins_anew_when_resumed(corpus, run, tmp_path):
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     shutil.rmtree(copy / "checkpoints")
-    assert on_corpus(corpus, copy, "channel=painted", "resume=true") == 0
+    words = ("channel=painted", "data.speakers=[anna]", "resume=true")
+    assert on_corpus(corpus, copy, *words) == 0
     ours, theirs = (read_state(checkpoints(folder)[-1]) for folder in (copy, run))
     for name, tensor in ours.networks["model"].items():
         assert torch.equal(tensor, theirs.networks["model"][name])

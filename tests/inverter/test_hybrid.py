@@ -289,11 +289,9 @@ def test_a_batch_is_its_members(weights, spectrogram):
 
 
 def test_weights_that_do_not_fit_are_named(weights, spectrogram, tmp_path):
-    with pytest.raises(
-        BadInput, match=r"istft\.safetensors holds a IstftNet; expected a RepairNet"
-    ):
+    with pytest.raises(BadInput, match=r"istft\.safetensors holds .* IstftNet; expected RepairNet"):
         hybrid(repair=weights("istft"))(spectrogram)
-    with pytest.raises(BadInput, match=r"repair\.safetensors holds a RepairNet; expected a Istft"):
+    with pytest.raises(BadInput, match=r"repair\.safetensors holds .* RepairNet; expected Istft"):
         istft(checkpoint=weights("repair"))(spectrogram)
     with pytest.raises(BadInput, match=r"the picture were made with different .*n_mels: 80 != 256"):
         istft(checkpoint=weights("other"))(spectrogram)

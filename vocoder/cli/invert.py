@@ -49,8 +49,8 @@ def run(
 ) -> int:
     """Write a sound for every utterance; the keys are those of ``conf/invert.yaml``.
 
-    ``seed`` and ``checkpoint`` have reached the inverter already, and so has ``device``, which
-    decides here what ``batch`` is where it is not given.
+    ``seed``, ``checkpoint`` and ``device`` have reached the inverter already. Here the second is
+    checked, and the last decides what ``batch`` is where it is not given.
 
     Returns
     -------
@@ -69,6 +69,7 @@ def run(
     from vocoder.compare.view import draw_pictures
     from vocoder.image.utterances import find_utterances, load_utterance
     from vocoder.inverter.base import torch_device
+    from vocoder.inverter.weights import require_weights
 
     if subtype not in SUBTYPE_BITS:
         raise BadInput(f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}")
@@ -76,6 +77,7 @@ def run(
         batch = 1 if torch_device(device).type == "cpu" else _DEVICE_BATCH
     if batch < 1:
         raise BadInput(f"batch is {batch}; expected 1 or more")
+    require_weights(checkpoint, inverter)
     root = Path(output)
     references = None if reference is None else References(Path(reference))
     found = find_utterances(

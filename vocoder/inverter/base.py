@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vocoder.errors import BadInput
 from vocoder.spectrogram import Spectrogram
@@ -18,7 +18,14 @@ class Inverter(ABC):
 
     Subclasses yield the sound in blocks, so that an hour needs no more memory than a minute does;
     calling the inverter joins them.
+
+    Attributes
+    ----------
+    network : type or None
+        The kind of network that its ``checkpoint`` holds weights of; ``None`` if it has none.
     """
+
+    network: ClassVar[type[nn.Module] | None] = None
 
     @abstractmethod
     def blocks(self, spectrogram: Spectrogram) -> Iterator[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -58,6 +59,7 @@ class Hybrid(GriffinLim):
         A parameter is out of range.
     """
 
+    network: ClassVar = RepairNet
     repair: str | None
     jpeg: str | None
     consistent_db: float

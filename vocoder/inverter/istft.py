@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -36,6 +37,7 @@ class IstftInverter(GriffinLim):
         A parameter is out of range.
     """
 
+    network: ClassVar = IstftNet
     checkpoint: str
     positions: int
     contrast: float

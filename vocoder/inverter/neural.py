@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn import functional
@@ -36,6 +37,7 @@ class Neural(Inverter):
         ``block_frames`` is out of range.
     """
 
+    network: ClassVar = Generator
     checkpoint: str
     block_frames: int
     device: str
@@ -55,7 +57,9 @@ class Neural(Inverter):
         device, spec = torch_device(self.device), spectrogram.spec
         network = load_network(self.checkpoint, Generator, spec, device)  # type: ignore[type-abstract]
         if isinstance(network, IstftNet):  # its phases hang together over all chunks
-            raise BadInput(f"{self.checkpoint} holds an IstftNet; use inverter=istft")
+            raise BadInput(
+                f"{self.checkpoint} holds weights of IstftNet; inverter=istft takes them"
+            )
         # What the network gives begins before or after the first sample, and may end too early.
         skip, length = -network.first_sample, spectrogram.length
         missing = skip + length - spectrogram.values.shape[2] * spec.hop_length

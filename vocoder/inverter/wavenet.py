@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -41,6 +42,7 @@ class WaveNetInverter(Inverter):
         A parameter is out of range.
     """
 
+    network: ClassVar = WaveNet
     checkpoint: str
     temperature: float
     n_iter: int

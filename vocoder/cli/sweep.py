@@ -1,0 +1,187 @@
+"""Sweeps: one command line, many jobs, run by Hydra's launchers on this machine or on others.
+
+Imported where there is a sweep only, Hydra being slow to import.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from vocoder.cli.codes import BAD, DONE
+from vocoder.composition import nearest
+from vocoder.errors import BadInput
+
+_EXTRAS = {"joblib": "cluster", "ray": "ray"}  # of ours, that install a launcher
+_FOLDER = "vocoder.folder"
+
+
+class Unfinished(Exception):
+    """A job ended with another exit code than 0; the others go on."""
+
+
+class Job:
+    """One job; a class, since launchers send it to other processes.
+
+    Parameters
+    ----------
+    command : str
+    call : callable
+        Runs a command with its configuration.
+    is_sweep : bool
+        Whether it is one of many, with a folder of its own.
+    """
+
+    def __init__(
+        self, command: str, call: Callable[[str, DictConfig], int], *, is_sweep: bool
+    ) -> None:
+        self._command, self._call, self._is_sweep = command, call, is_sweep
+        self._folder = Path.cwd()
+
+    def __call__(self, config: DictConfig) -> None:
+        job = HydraConfig.get()
+        if self._is_sweep:
+            with open_dict(config):
+                config.output = job.runtime.output_dir
+        _forget_launcher()
+        try:
+            _enter(self._folder)
+            code = self._call(self._command, config)
+        except BadInput as error:  # Hydra would keep it to itself, but for the first job's
+            name = job.job.override_dirname
+            print(f"vocoder: {name + ': ' if name else ''}{error}", file=sys.stderr)
+            code = BAD
+        if code != DONE:
+            raise Unfinished
+
+
+def _forget_launcher() -> None:
+    """Let a job start processes as any program does, not as joblib's workers do.
+
+    Those want a main module that knows joblib, and PyTorch's and our own workers have none.
+    """
+    usual = multiprocessing.get_all_start_methods()
+    if multiprocessing.get_start_method(allow_none=True) not in (None, *usual):
+        multiprocessing.set_start_method(usual[0], force=True)
+
+
+def _enter(folder: Path) -> None:
+    """Go where the sweep was started, since names of files are seen from there.
+
+    Processes of a cluster begin where the cluster was started.
+    """
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise BadInput(
+            f"this machine cannot enter {folder} ({error.strerror}), where the sweep was started; "
+            "start it in a folder that all machines see"
+        ) from error
+
+
+def require_launcher(override: Override) -> None:
+    """Refuse a launcher that Hydra does not find, naming the extra or the nearest.
+
+    Raises
+    ------
+    BadInput
+    """
+    if override.is_sweep_override():
+        raise BadInput(f"{override.input_line}: all jobs have one launcher; give one")
+    name = str(override.value())
+    known = GlobalHydra.instance().config_loader().get_group_options("hydra/launcher")
+    if name in known:
+        return
+    if extra := _EXTRAS.get(name):
+        raise BadInput(
+            f"hydra/launcher={name} needs more packages; install them with "
+            f"pip install 'vocoder[{extra}]'"
+        )
+    raise BadInput(f"hydra/launcher={name} does not exist{nearest(name, known)}")
+
+
+def settings(overrides: Sequence[Override], quoted: Callable[[str], str]) -> list[str]:
+    """Settings of Hydra's: jobs write to ``output/key=value,…``, only the swept keys named.
+
+    Parameters
+    ----------
+    overrides : sequence of Override
+        What the user set.
+    quoted : callable
+        Text as a value in Hydra's grammar.
+    """
+    fixed = {one.key_or_group: one.value() for one in overrides if not one.is_sweep_override()}
+    given = fixed.get("output")
+    # Whole, since a cluster's processes begin elsewhere.
+    output = "${output}" if given in (None, "") else quoted(str(Path.cwd() / str(given)))
+    return [
+        "hydra.run.dir=.",
+        "hydra.output_subdir=null",
+        "hydra/job_logging=disabled",
+        "hydra/hydra_logging=disabled",
+        f"hydra.sweep.dir={output}",
+        f"hydra.sweep.subdir='${{{_FOLDER}:${{hydra.job.override_dirname}}}}'",
+        f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]",
+        *_ray_settings(overrides),
+    ]
+
+
+def _folder_name(swept: str) -> str:
+    """One folder for each job, be its values paths or not."""
+    return re.sub("(?<==)/+", "", swept).replace("/", "_")
+
+
+OmegaConf.register_new_resolver(_FOLDER, _folder_name, replace=True)
+
+
+def _ray_settings(overrides: Sequence[Override]) -> list[str]:
+    """What makes Ray's launcher run on this machine and on a cluster alike, and tell nobody."""
+    memory = "hydra.launcher.ray.init.object_store_memory"
+    chosen: dict[str, Any] = {one.key_or_group: one.value() for one in overrides}
+    if chosen.get("hydra/launcher") != "ray":
+        return []
+    # Ray reports its use to its makers, and shows one of several lines that differ in numbers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    # The launcher's own default is refused by a cluster that runs already.
+    return [] if memory in chosen else [f"+{memory}=null"]
+
+
+@contextmanager
+def without_traces(overrides: Sequence[Override]) -> Iterator[None]:
+    """Keep from users what Hydra leaves behind: a file in a sweep's folder, a line after errors."""
+    output = next((str(one.value()) for one in overrides if one.key_or_group == "output"), ".")
+    record = Path(output) / "multirun.yaml"
+    theirs = record.exists()
+    try:
+        with redirect_stderr(cast(TextIO, _Errors(sys.stderr))):
+            yield
+    finally:
+        if not theirs:
+            record.unlink(missing_ok=True)
+
+
+class _Errors:
+    """Standard error without the line that Hydra adds to a job's own message."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if text.startswith("Error executing job with overrides"):
+            return len(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
