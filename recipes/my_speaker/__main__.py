@@ -27,7 +27,7 @@ from vocoder.errors import BadInput, some_of
 from vocoder.image.dataset.recordings import Recording, find_recordings, unique_names
 from vocoder.train.corpus.cleaning import Limits
 from vocoder.train.corpus.cues import choose_speaker, find_labels, read_labels
-from vocoder.train.corpus.cut import Cut
+from vocoder.train.corpus.cut import OTHERS, Cut
 from vocoder.train.corpus.manifest import Clip, write_corpus
 from vocoder.train.corpus.partial import Partial
 from vocoder.train.corpus.report import Dropped, Report
@@ -37,6 +37,8 @@ from vocoder.train.corpus.splitting import assign, stretches
 LEAST_S = 30.0
 ADVISED_MINUTES = 10
 DONE, BAD = 0, 2
+DOUBLED = "the same as another"
+_ROUNDING_S = 1e-6  # less is what the arithmetic of spans leaves of nothing
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,7 +70,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("recordings", type=Path, help="a folder (sub-folders too), or one sound file")
     made.add_argument("output", type=Path, help="new folder for the corpus")
-    made.add_argument("--speaker", help="whose speech, as the labels name it; or any name")
+    made.add_argument(
+        "--speaker", help="whose speech: a name in the labels; without any labels, any name"
+    )
     made.add_argument("--channel", default=MIX, help="mix, or the channel to take, from 1")
     made.add_argument("--spec", default="mel256", help="option of spec= that gives the sample rate")
     made.add_argument("--val", type=float, default=0.05, help="share of the speech to validate on")
@@ -139,8 +143,16 @@ def build(given: argparse.Namespace) -> Report:
         for reason, seconds in piece["left_out_s"].items():
             left_out_s[reason] = left_out_s.get(reason, 0.0) + seconds
     notes = [note for _, piece in pieces for note in piece["notes"]]
-    require_enough(rows, dropped, left_out_s, [*notes, *failed.values()])
     rows, doubled = without_doubles(rows, speaker)
+    dropped += doubled
+    for name, lost in without_clips(pieces, rows, dropped).items():
+        told = ", ".join(f"{reason} {seconds:.1f} s" for reason, seconds in lost.items())
+        if next(iter(lost)) in (OTHERS, DOUBLED):  # no fault of the recording
+            notes.append(f"{name}: gave no clip: {told}")
+        else:
+            failed[name] = f"gave no clip: {told}"
+    complaints = [*notes, *(f"{name}: {reason}" for name, reason in failed.items())]
+    require_enough(rows, dropped, left_out_s, complaints)
     lengths = [row["seconds"] for _, row in rows]
     groups = stretches([(source.name, row["seconds"]) for source, row in rows])
     splits = assign(groups, lengths, {"test": given.test, "val": given.val}, given.seed)
@@ -159,7 +171,7 @@ def build(given: argparse.Namespace) -> Report:
         settings={**work.settings(), "val": given.val, "test": given.test, "seed": given.seed},
         clips=clips,
         snr_db=[row["snr_db"] for _, row in rows],
-        dropped=[*dropped, *doubled],
+        dropped=dropped,
         left_out_s={speaker: left_out_s},
         failed=failed,
         notes=[*notes, *advice(sources, clips)],
@@ -252,11 +264,38 @@ def without_doubles(
     for source, row in rows:
         if row["sha256"] in seen:
             where = (source.recording.source, speaker, row["start_s"], row["seconds"])
-            doubled.append(Dropped(*where, "the same as another"))
+            doubled.append(Dropped(*where, DOUBLED))
         else:
             kept.append((source, row))
         seen.add(row["sha256"])
     return kept, doubled
+
+
+def without_clips(
+    pieces: Sequence[tuple[Source, dict[str, Any]]],
+    rows: Sequence[tuple[Source, dict[str, Any]]],
+    dropped: Sequence[Dropped],
+) -> dict[str, dict[str, float]]:
+    """Recordings that gave no clip: seconds by reason, the greatest first.
+
+    Where there were clips, the reasons are those that they were dropped for, since silence lies
+    around any speech.
+    """
+    used = {source.name for source, _ in rows}
+    clips_s: dict[str, dict[str, float]] = {}
+    for one in dropped:
+        own = clips_s.setdefault(one.source, {})
+        own[one.reason] = own.get(one.reason, 0.0) + one.seconds
+    found = {}
+    for source, piece in pieces:
+        if source.name not in used:
+            lost = clips_s.get(source.recording.source, piece["left_out_s"])
+            found[source.recording.source] = {
+                reason: lost[reason]
+                for reason in sorted(lost, key=lambda reason: -lost[reason])
+                if lost[reason] > _ROUNDING_S
+            }
+    return found
 
 
 def advice(sources: Sequence[Source], clips: Sequence[Clip]) -> list[str]:

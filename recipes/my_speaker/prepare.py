@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vocoder.audio import read_audio, write_audio
+from vocoder.errors import BadInput
 from vocoder.image.dataset.recordings import Recording
 from vocoder.train.corpus.activity import listen
 from vocoder.train.corpus.cleaning import Clipping, Limits, quality
@@ -79,27 +80,37 @@ class Work:
         Raises
         ------
         BadInput
-            The recording cannot be read, or the labels are not its own.
+            The recording cannot be read or is too short, or the labels are not its own.
         """
         path, channel = source.recording.path, source.recording.channel
         samples = read_audio(path, self.sample_rate, channel)
+        length_s = len(samples) / self.sample_rate
+        if length_s < self.cut.shortest_s:
+            raise BadInput(
+                f"{path} lasts {length_s:.2g} s; clips last {self.cut.shortest_s:g} s at least"
+            )
         clipping = Clipping(path, channel)
         notes = []
         samples -= np.mean(samples, dtype=np.float64).astype(np.float32)  # a cheap card's offset
         if (peak := float(np.abs(samples).max())) > 1:
             samples *= np.float32(_HEADROOM / peak)
             notes.append(f"{source.recording.source}: turned down by {peak / _HEADROOM:.2f}")
-        length_s = len(samples) / self.sample_rate
         activity = listen(samples, self.sample_rate)
         wanted, others = None, []
         if source.labels is not None:
-            source.labels.require_within(path, length_s)
-            wanted, others = source.labels.of(self.label), source.labels.not_of(self.label)
+            labels = source.labels.within(path, length_s)
+            if late := source.labels.cues[len(labels.cues) :]:
+                notes.append(
+                    f"{source.recording.source}: left out {len(late)} of "
+                    f"{len(source.labels.cues)} cues of {labels.path.name}, from line "
+                    f"{late[0].line}, after the recording's end at {length_s:.2f} s"
+                )
+            wanted, others = labels.of(self.label), labels.not_of(self.label)
             agreement = total_s(intersect(wanted, activity.speech)) / max(total_s(wanted), 1e-9)
             if wanted and agreement < LEAST_AGREEMENT:
                 notes.append(
                     f"{source.recording.source}: there is speech in {agreement:.0%} of the time "
-                    f"that {source.labels.path.name} labels; are they shifted, or of another cut?"
+                    f"that {labels.path.name} labels; are they shifted, or of another cut?"
                 )
         cuts = cut(activity, length_s, self.cut, wanted, others)
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -113,13 +114,13 @@ def test_one_speaker_of_a_dialogue(tmp_path, voices, write):
 
 def test_without_labels_all_speech_is_taken(tmp_path, voices, capsys):
     turns = dialogue(tmp_path / "in/talk.wav", voices, 6)
-    soundfile.write(tmp_path / "in/silence.wav", np.zeros(NATIVE), NATIVE)
     assert made(tmp_path / "in", tmp_path / "out", "--speaker", "we") == 0
     clips = read_corpus(tmp_path / "out")
     assert owners(clips, turns) == ["anna", "ben"] * 3
     assert {clip.speaker for clip in clips} == {"we"}
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert report["left_out"]["we"]["silence"]["minutes"] > 0.15
+    assert report["failed"] == {}
     assert "| we | silence |" in capsys.readouterr().out
     # A single file does as well, and names the speaker.
     assert made(tmp_path / "in/talk.wav", tmp_path / "one") == 0
@@ -135,7 +136,7 @@ def test_noisy_clipped_and_doubled_clips_are_left_out(tmp_path, voices):
     noise = 0.02 * np.random.default_rng(0).standard_normal(sound.shape)
     soundfile.write(folder / "noisy.wav", sound + noise, NATIVE)
     soundfile.write(folder / "far.wav", 0.01 * sound, NATIVE)
-    assert made(folder, tmp_path / "out") == 0
+    assert made(folder, tmp_path / "out") == 2
     assert {Path(clip.path).parts[0] for clip in read_corpus(tmp_path / "out")} == {"a"}
     report = json.loads((tmp_path / "out/report.json").read_text())
     reasons = {(one["source"], one["reason"]) for one in report["dropped"]}
@@ -145,6 +146,63 @@ def test_noisy_clipped_and_doubled_clips_are_left_out(tmp_path, voices):
         ("noisy.wav", "noisy"),
         ("far.wav", "too quiet"),
     }
+    # Each is named with its reason; that a recording was given twice is no fault of it.
+    assert {name: reason.rpartition(" 13.")[0] for name, reason in report["failed"].items()} == {
+        "loud.wav": "gave no clip: clipped",
+        "noisy.wav": "gave no clip: noisy",
+        "far.wav": "gave no clip: too quiet",
+    }
+    assert [note for note in report["notes"] if note.startswith("b.wav")] == [
+        "b.wav: gave no clip: the same as another 13.4 s"
+    ]
+
+
+def test_recordings_without_speech_are_named(tmp_path, voices, capsys):
+    folder, output = tmp_path / "in", tmp_path / "out"
+    dialogue(folder / "talk.wav", voices, 6)
+    soundfile.write(folder / "silent.wav", np.zeros(2 * NATIVE), NATIVE)
+    soundfile.write(folder / "tiny.wav", np.zeros(3), NATIVE)
+    assert made(folder, output) == 2
+    assert len(read_corpus(output)) == 6
+    failed = json.loads((output / "report.json").read_text())["failed"]
+    assert set(failed) == {"silent.wav", "tiny.wav"}
+    assert failed["silent.wav"] == "gave no clip: silence 2.0 s"
+    assert failed["tiny.wav"].endswith("s; clips last 1 s at least")
+    said, written = capsys.readouterr().err, (output / "report.md").read_text()
+    for name, reason in failed.items():
+        assert f"not used: {name}: {reason}" in said
+        assert f"* {name}: {reason}" in written
+
+
+def test_recordings_of_others_are_named_but_no_fault(tmp_path, voices, capsys):
+    folder = tmp_path / "in"
+    for name, n_turns in (("talk", 12), ("other", 4)):
+        turns = dialogue(folder / f"{name}.wav", voices, n_turns)
+        labels = turns if name == "talk" else [(t, "ben") for t, _ in turns]
+        (folder / f"{name}.rttm").write_text(rttm(labels))
+    assert made(folder, tmp_path / "out", "--speaker", "Anna") == 0
+    assert "note: other.wav: gave no clip: other speakers 16.0 s\n" in capsys.readouterr().out
+    assert {clip.speaker for clip in read_corpus(tmp_path / "out")} == {"anna"}
+
+
+def test_credits_after_the_end_are_left_out(tmp_path, voices, capsys):
+    turns = dialogue(tmp_path / "in/talk.wav", voices, 12)
+    whisperx = srt(turns).replace("anna:", "[SPEAKER_00]:").replace("ben:", "[SPEAKER_01]:")
+    whisperx += "\n13\n00:00:50,000 --> 00:00:52,000\nSubtitles by Cleo\n"
+    (tmp_path / "in/talk.srt").write_text(whisperx)
+    assert made(tmp_path / "in", tmp_path / "out", "--speaker", "speaker_00") == 0
+    assert owners(read_corpus(tmp_path / "out"), turns) == ["anna"] * 6
+    note = r"talk.wav: left out 1 of 13 cues of talk.srt, from line 50, after .* end at 48.00 s"
+    assert re.search(note, capsys.readouterr().out)
+
+
+def test_a_speaker_of_whom_the_labels_say_nothing_is_refused(tmp_path, voices, capsys):
+    turns = dialogue(tmp_path / "in/talk.wav", voices, 6)
+    (tmp_path / "in/talk.srt").write_text(srt([(t, "") for t, _ in turns]).replace(": words", "hi"))
+    assert made(tmp_path / "in", tmp_path / "out", "--speaker", "anna") == 2
+    assert "error: no label names anna or anybody: " in capsys.readouterr().err
+    assert made(tmp_path / "in", tmp_path / "out") == 0
+    assert owners(read_corpus(tmp_path / "out"), turns) == ["anna", "ben"] * 3
 
 
 def test_bad_recordings_are_named_and_the_others_used(tmp_path, voices, capsys):

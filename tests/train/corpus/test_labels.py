@@ -91,6 +91,98 @@ def test_who_speaks_a_cue(tmp_path, text, speaker):
     assert read(tmp_path, "talk.srt", cue(*text)).cues[-1].speaker == speaker
 
 
+def srt(*cues: str) -> str:
+    """Cues of these lines, a second each."""
+    return "\n\n".join(
+        f"{n}\n00:00:{n:02d},0 --> 00:00:{n:02d},9\n{text}" for n, text in enumerate(cues, start=1)
+    )
+
+
+def names(folder: Path, *cues: str) -> list[str | None]:
+    return [cue.speaker for cue in read(folder, "talk.srt", srt(*cues)).cues]
+
+
+def test_names_in_brackets_before_a_colon(tmp_path):
+    """As WhisperX writes them, even of a speaker who says one thing only."""
+    assert names(
+        tmp_path,
+        "[SPEAKER_00]: Hallo: hier bin ich.",
+        "[SPEAKER_01]: Ja?\n[SPEAKER_00]: Ja!",
+        "- [Anna Lee (off)]: Guten Tag.",
+        "(BEN): once only",
+        "[10]:30 precisely",
+    ) == ["SPEAKER_00", None, "Anna Lee", None, None]
+
+
+@pytest.mark.parametrize(
+    "begin", ["ANNA (off):", "ANNA [on the phone]:", "&gt;&gt; ANNA:", "[ANNA] (off):", "(ANNA):"]
+)
+def test_remarks_and_marks_are_no_part_of_a_name(tmp_path, begin):
+    assert names(tmp_path, f"{begin} hello", f"{begin} hello", "hello") == ["ANNA", "ANNA", None]
+
+
+def test_numbered_people_are_not_made_one(tmp_path):
+    told = names(tmp_path, *["MAN (1): hello", "MAN (2): hello"] * 2)
+    assert told == [None] * 4
+
+
+def test_brackets_without_a_colon_are_names_where_most_cues_have_them(tmp_path):
+    most = ["[ANNA] hello", "(BEN) hello", "[ANNA] well", "(BEN) well"]
+    told = ["ANNA", "BEN", "ANNA", "BEN"]
+    assert names(tmp_path, *most, "[music]", "[laughs] I see", "so be it") == [*told, *[None] * 3]
+    # As many without: nobody can tell [ANNA] from [APPLAUSE].
+    assert names(tmp_path, *most, *["so be it"] * 4) == [None] * 8
+
+
+@pytest.mark.parametrize("sound", ["[laughs] hello", "(door slams) hello", "[MUSIC]", "[Music]\n"])
+def test_sounds_are_nobody(tmp_path, sound):
+    assert names(tmp_path, *[sound] * 5) == [None] * 5
+    assert names(tmp_path, *[sound] * 5, "ANNA: hi", "ANNA: hi") == [None] * 5 + ["ANNA"] * 2
+
+
+def test_capitals_make_no_other_speaker(tmp_path):
+    cues = ["ANNA: hi", "Anna: hi", "Anna: hi\nANNA: hi", "BEN: hi", "Ben: hi"]
+    labels = read(tmp_path, "talk.srt", srt(*cues))
+    assert {name: round(length_s, 3) for name, length_s in labels.speakers.items()} == {
+        "Anna": 2.7,
+        "BEN": 1.8,
+    }
+    assert labels.of("anna") == labels.of("ANNA") == [cue.span for cue in labels.cues[:3]]
+    assert labels.not_of("aNNa") == labels.of("ben") == [cue.span for cue in labels.cues[3:]]
+    other = read(tmp_path, "talk.vtt", "WEBVTT\n\n00:01.000 --> 00:09.000\n<v BEN>a <v Ben>b\n")
+    assert choose_speaker([labels, other], "ben") == "BEN"
+    assert choose_speaker([other], None) == "BEN"
+    with pytest.raises(BadInput, match=r"several speakers: BEN \(0.2 min\), Anna \(0.0 min\);"):
+        choose_speaker([other, labels], None)
+
+
+def test_nobody_can_be_chosen_where_nobody_is_named(tmp_path):
+    labels = read(tmp_path, "talk.srt", srt("hello", "[music]"))
+    assert choose_speaker([labels], None) is None
+    with pytest.raises(
+        BadInput, match=r"no label names anna or anybody: .*talk.srt; expected .*ANNA:"
+    ):
+        choose_speaker([labels], "anna")
+
+
+def test_few_cues_after_the_end_are_left_out(tmp_path):
+    ten = read(tmp_path, "talk.srt", srt(*["ANNA: hi"] * 9, "Subtitles by Cleo"))
+    assert ten.within(Path("talk.wav"), 9.95).cues == ten.cues[:9]
+    with pytest.raises(BadInput, match=r"line 34: begins at 9.00 s, .* before 2 of 10 cues"):
+        ten.within(Path("talk.wav"), 8.95)
+    many = read(
+        tmp_path,
+        "talk.rttm",
+        "".join(f"SPEAKER t 1 {k} 0.5 <NA> <NA> a <NA> <NA>\n" for k in range(100)),
+    )
+    assert many.within(Path("talk.wav"), 97).cues == many.cues[:97]
+    with pytest.raises(BadInput, match=r"before 4 of 100 cues"):
+        many.within(Path("talk.wav"), 96)
+    alone = read(tmp_path, "talk.srt", srt("hello"))
+    with pytest.raises(BadInput, match="another recording"):
+        alone.within(Path("talk.wav"), 1)
+
+
 def test_vtt(tmp_path):
     labels = read(
         tmp_path,
@@ -172,9 +264,9 @@ def test_time_of_a_speaker_and_of_others(tmp_path):
     assert labels.of(None) == [Span(0, 4.5), Span(9, 10)]
     assert labels.not_of(None) == []
     assert labels.speakers == {"a": 4.0, "b": 2.0}
-    labels.require_within(Path("talk.wav"), 9.5)
-    with pytest.raises(BadInput, match=r"line 4: begins at 9.00 s, but talk.wav ends at 8.00 s"):
-        labels.require_within(Path("talk.wav"), 8.0)
+    assert labels.within(Path("talk.wav"), 9.5) == labels
+    with pytest.raises(BadInput, match=r"line 3: begins at 2.50 s, but talk.wav ends at 2.00 s"):
+        labels.within(Path("talk.wav"), 2.0)
 
 
 def test_choosing_a_speaker(tmp_path):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vocoder.composition import nearest
@@ -19,6 +19,9 @@ SUFFIXES = (".rttm", ".vtt", ".srt")
 # Type, file, channel, onset, duration, two unused, name; confidence and lookahead may follow.
 _RTTM_FIELDS = 8, 10
 _RTTM_NOTHING = "<NA>"
+# Of the cues, beside one that always may: credits come after the end, but a greater share means
+# that the labels do not fit.
+_MOST_LATE = 0.03
 
 
 @dataclass(frozen=True)
@@ -38,38 +41,37 @@ class Labels:
 
     @property
     def speakers(self) -> dict[str, float]:
-        """Seconds of every named speaker."""
-        by_name: dict[str, list[Span]] = defaultdict(list)
-        for cue in self.cues:
-            if cue.speaker:
-                by_name[cue.speaker].append(cue.span)
-        return {name: total_s(merge(spans)) for name, spans in sorted(by_name.items())}
+        """Seconds of every named speaker, in the most frequent spelling: case makes no other."""
+        names = sorted(_spellings(self.cues).values())
+        return {name: total_s(self.of(name)) for name in names}
 
     def of(self, speaker: str | None) -> list[Span]:
         """When a speaker speaks; for ``None``, when anybody does. Merged."""
-        return merge(cue.span for cue in self.cues if speaker in (None, cue.speaker))
+        return merge(cue.span for cue in self.cues if speaker is None or _is_of(cue, speaker))
 
     def not_of(self, speaker: str | None) -> list[Span]:
         """When somebody else speaks or may speak: other names, and cues without a name. Merged."""
         if speaker is None:
             return []
-        return merge(cue.span for cue in self.cues if cue.speaker != speaker)
+        return merge(cue.span for cue in self.cues if not _is_of(cue, speaker))
 
-    def require_within(self, recording: Path, total_s: float) -> None:
-        """Refuse cues that begin after the recording's end.
+    def within(self, recording: Path, total_s: float) -> Labels:
+        """Without the cues that begin after the recording's end, such as credits.
 
         Raises
         ------
         BadInput
-            The labels are of another recording, or of one that was cut since.
+            So many that the labels are of another recording, or of one that was cut since.
         """
-        for cue in self.cues:
-            if cue.span.start_s >= total_s:
-                raise BadInput(
-                    f"{self.path}, line {cue.line}: begins at {cue.span.start_s:.2f} s, but "
-                    f"{recording} ends at {total_s:.2f} s; are these the labels of another "
-                    "recording?"
-                )
+        inside = tuple(cue for cue in self.cues if cue.span.start_s < total_s)
+        late = self.cues[len(inside) :]
+        if late and (not inside or len(late) > max(1, _MOST_LATE * len(self.cues))):
+            raise BadInput(
+                f"{self.path}, line {late[0].line}: begins at {late[0].span.start_s:.2f} s, but "
+                f"{recording} ends at {total_s:.2f} s, before {len(late)} of {len(self.cues)} "
+                "cues; are these the labels of another recording?"
+            )
+        return replace(self, cues=inside)
 
 
 def find_labels(recording: Path) -> Path | None:
@@ -123,35 +125,44 @@ def read_labels(path: Path, recording: Path) -> Labels:
     return Labels(path, tuple(sorted(cues, key=lambda cue: (cue.span, cue.line))))
 
 
-def choose_speaker(everything: Iterable[Labels], speaker: str | None) -> str | None:
+def choose_speaker(everything: Sequence[Labels], speaker: str | None) -> str | None:
     """The speaker whose speech is wanted.
 
     Parameters
     ----------
-    everything : iterable of Labels
+    everything : sequence of Labels
         Of all recordings.
     speaker : str or None
-        What the user said.
+        What the user said, in capitals or not.
 
     Returns
     -------
     str or None
-        ``None`` where no label names anybody.
+        The most frequent spelling of the name; ``None`` where there are no labels, or nobody is
+        chosen and they name nobody.
 
     Raises
     ------
     BadInput
-        Several speakers and none chosen, or an unknown one.
+        Several speakers and none chosen, or one that the labels do not name.
     """
+    spellings = _spellings(cue for labels in everything for cue in labels.cues)
     seconds: dict[str, float] = defaultdict(float)
     for labels in everything:
         for name, length_s in labels.speakers.items():
-            seconds[name] += length_s
-    if not seconds:
-        return None
+            seconds[spellings[name.casefold()]] += length_s
     if speaker is None and len(seconds) == 1:
         return next(iter(seconds))
-    if speaker not in seconds:
+    if not seconds:
+        if speaker is None or not everything:
+            return None
+        raise BadInput(
+            f"no label names {speaker} or anybody: "
+            f"{some_of([str(labels.path) for labels in everything], ', ')}; expected names such as "
+            "ANNA: or [ANNA]: before the words, or <v ANNA> in .vtt; write them, or take all "
+            "speech, without --speaker or without the labels"
+        )
+    if speaker is None or speaker.casefold() not in spellings:
         listed = ", ".join(
             f"{name} ({seconds[name] / 60:.1f} min)"
             for name in sorted(seconds, key=lambda name: -seconds[name])
@@ -160,7 +171,17 @@ def choose_speaker(everything: Iterable[Labels], speaker: str | None) -> str | N
             raise BadInput(f"the labels name several speakers: {listed}; choose one with --speaker")
         hint = nearest(speaker, sorted(seconds))
         raise BadInput(f"no label names {speaker}{hint} (the labels have {listed})")
-    return speaker
+    return spellings[speaker.casefold()]
+
+
+def _spellings(cues: Iterable[Cue]) -> dict[str, str]:
+    """How most cues spell every name, by the name in small letters."""
+    names = Counter(cue.speaker for cue in cues if cue.speaker).most_common()
+    return {name.casefold(): name for name, _ in reversed(names)}
+
+
+def _is_of(cue: Cue, speaker: str) -> bool:
+    return cue.speaker is not None and cue.speaker.casefold() == speaker.casefold()
 
 
 def _read_rttm(path: Path, recording: Path) -> list[Cue]:

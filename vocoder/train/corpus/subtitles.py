@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import html
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,8 +18,14 @@ _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,6}))?"
 _TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s+.*)?")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)*\s+([^>]+)>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>|\{\\[^}]*\}")
-# NAME: at the beginning of a line, of one to four words, perhaps after a dash.
-_PREFIX = re.compile(r"[-–—>\s]*((?:[^\W_][\w.'’&-]*)(?: [\w.'’&-]+){0,3})\s*:(?:\s|$)")
+_NAME = r"(?P<name>[^\W_][\w.'’&-]*(?: [\w.'’&-]+){0,3})"  # of one to four words
+# (off), [on the phone]; but MAN (1) and MAN (2) are two.
+_REMARK = r"(?:\s*[\[(][^\d\[\]()][^\[\]()]*[\])])?"
+# ANNA: or ANNA (off): or [ANNA]: at the beginning of a line, perhaps after a dash.
+_PREFIX = re.compile(
+    rf"[-–—>\s]*(?P<bracket>[\[(])?{_NAME}{_REMARK}(?(bracket)[\])]{_REMARK})\s*:(?:\s|$)"
+)
+_BRACKETED = re.compile(rf"[-–—>\s]*[\[(]{_NAME}[\])]\s*[^\s\[(]")  # [ANNA] and words
 _DASH = re.compile(r"\s*[-–—]\s*\S")
 # "Well: I never" is no name. Whoever is named is named more than once.
 _LEAST_CUES = 2
@@ -55,8 +62,10 @@ class _Block:
 def read_subtitles(path: Path) -> list[Cue]:
     """Read ``.srt`` or ``.vtt``.
 
-    Speakers are taken from WebVTT's voice tags (``<v Name>``), or else from names before a colon
-    (``NAME: text``) that at least two cues begin with. A cue of several speakers has none.
+    Speakers are taken from WebVTT's voice tags (``<v Name>``), or else from names before a colon:
+    ``[NAME]: text``, or ``NAME: text`` and ``NAME (remark): text`` if at least two cues have the
+    name. ``[NAME] text`` counts where most cues of the file begin like that; else it may be a
+    sound. A cue of several speakers has none.
 
     Raises
     ------
@@ -69,16 +78,9 @@ def read_subtitles(path: Path) -> list[Cue]:
     if is_vtt and not (lines and re.fullmatch(r"WEBVTT(\s.*)?", lines[0])):
         raise BadInput(f"{path}, line 1: {_shown(lines[:1])}; a WebVTT file begins with WEBVTT")
     blocks = [block for block in _blocks(path, lines, is_vtt=is_vtt) if block.span.length_s > 0]
-    prefixes = [_prefixes(block.text) for block in blocks]
-    counts = Counter(name for names in prefixes for name in {*names} if name)
-    names = {name for name, count in counts.items() if count >= _LEAST_CUES}
     return [
-        Cue(
-            block.span,
-            _speaker(block.text, [name if name in names else "" for name in own]),
-            block.line,
-        )
-        for block, own in zip(blocks, prefixes, strict=True)
+        Cue(block.span, _speaker(block.text, names), block.line)
+        for block, names in zip(blocks, _names([block.text for block in blocks]), strict=True)
     ]
 
 
@@ -163,23 +165,50 @@ def _seconds(parts: Sequence[str | None], place: str) -> float:
     return hours * 3600 + minutes * 60 + seconds + float(f"0.{parts[3] or 0}")
 
 
-def _prefixes(text: Sequence[str]) -> list[str]:
-    """What may be the name before each line's colon; empty where there is none."""
-    found = (_PREFIX.match(_TAG.sub("", line)) for line in text)
-    return [match[1].strip() if match else "" for match in found]
+def _names(texts: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The name that each line of each cue begins with; empty where there is none."""
+    plain = [[_plain(line) for line in text] for text in texts]
+    found = [[_PREFIX.match(line) for line in text] for text in plain]
+    bracketed = [[_bracketed(line) for line in text] for text in plain]
+    if 2 * sum(map(any, bracketed)) > len(texts):
+        found = [
+            [one or other for one, other in zip(*lines, strict=True)]
+            for lines in zip(found, bracketed, strict=True)
+        ]
+    names = [[match["name"] if match else "" for match in own] for own in found]
+    counts = Counter(name for own in names for name in {name.casefold() for name in own})
+    known = {name for name, count in counts.items() if count >= _LEAST_CUES}
+    for match in (match for own in found for match in own if match):
+        if match.re is _PREFIX and match["bracket"] == "[":  # nothing but a name is written so
+            known.add(match["name"].casefold())
+    return [[name if name.casefold() in known else "" for name in own] for own in names]
+
+
+def _bracketed(line: str) -> re.Match[str] | None:
+    """What may be a name in brackets; [laughs] and [door slams] are sounds, in small letters."""
+    match = _BRACKETED.match(line)
+    return match if match and not match["name"][0].islower() else None
 
 
 def _speaker(text: Sequence[str], prefixes: Sequence[str]) -> str | None:
     """Who speaks a cue, if that is one and the same from its first word to its last."""
     whole = "\n".join(text)
     if tags := _VOICE.findall(whole):
-        before = _TAG.sub("", _VOICE.split(whole, maxsplit=1)[0]).strip()
-        names = {tag.strip() for tag in tags}
-        return names.pop() if len(names) == 1 and not before else None
-    spoken = [(line, name) for line, name in zip(text, prefixes, strict=True) if line.strip()]
-    names = {name for _, name in spoken if name}
-    changes = sum(bool(_DASH.match(_TAG.sub("", line))) for line, _ in spoken) > 1
-    return names.pop() if len(names) == 1 and spoken[0][1] and not changes else None
+        names = [tag.strip() for tag in tags]
+        begins = not _plain(_VOICE.split(whole, maxsplit=1)[0]).strip()
+        changes = False
+    else:
+        spoken = [(line, name) for line, name in zip(text, prefixes, strict=True) if line.strip()]
+        names = [name for _, name in spoken if name]
+        begins = bool(names and spoken[0][1])
+        changes = sum(bool(_DASH.match(_plain(line))) for line, _ in spoken) > 1
+    alone = len({name.casefold() for name in names}) == 1
+    return names[0] if alone and begins and not changes else None
+
+
+def _plain(line: str) -> str:
+    """Without markup: YouTube writes ``&gt;&gt; ANNA:``."""
+    return html.unescape(_TAG.sub("", line))
 
 
 def _shown(lines: Sequence[str]) -> str:
