@@ -1,7 +1,7 @@
 """A trained model as one file for other programs: ONNX, or a program of torch.export.
 
 python -m recipes.export_model v1.safetensors v1.onnx
-python -m recipes.export_model v1.safetensors v1.pt2
+python -m recipes.export_model runs/me me.pt2
 """
 
 from __future__ import annotations
@@ -15,16 +15,21 @@ from vocoder.errors import BadInput
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.generator import Generator
 from vocoder.model.interchange.export import export, metadata
+from vocoder.model.weights import find_weights
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("checkpoint", type=Path, help="file of trained weights, .safetensors")
+    parser.add_argument(
+        "checkpoint",
+        help="trained weights: a .safetensors file, a training's folder, or the name of weights "
+        "that come with the package",
+    )
     parser.add_argument("output", type=Path, help="file to write, .onnx or .pt2")
     parser.add_argument("--overwrite", action="store_true")
     given = parser.parse_args(arguments)
     try:
-        model = read_checkpoint(given.checkpoint).build()
+        model = read_checkpoint(find_weights(given.checkpoint)).build()
         if not isinstance(model, Generator):
             raise BadInput(
                 f"{given.checkpoint} holds a {type(model).__name__}; only generators, from "

@@ -1,5 +1,6 @@
 """Real speech and real pix2pix output for the tests, in small pieces."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ import soundfile
 from tests.compare.listening.browser import LACKING
 
 DATA = Path(__file__).parent / "data"
+
+# numba's caches get mixed up, and then crash, when processes fill one at the same time.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    caches = Path(__file__).parents[1] / ".pytest_cache/numba"
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(caches / worker))
 
 
 @pytest.fixture(scope="session")

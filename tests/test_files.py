@@ -5,8 +5,10 @@ import os
 
 import pytest
 
+from vocoder.composition import load
 from vocoder.errors import BadInput, some_of
 from vocoder.files import atomic_path, write_text
+from vocoder.model.checkpoint import Checkpoint, settings_of
 
 
 def test_text_tells_names_that_are_not_utf8(tmp_path):
@@ -25,6 +27,19 @@ def test_what_fails_leaves_what_was_there(tmp_path):
         temporary.write_text("half")
         assert temporary.suffix == ".txt" and 1 / 0
     assert [one.read_text() for one in tmp_path.iterdir()] == ["before"]
+
+
+def test_files_have_the_mode_that_all_others_have(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with atomic_path(tmp_path / "a.bin", overwrite=False) as temporary:
+            temporary.write_bytes(b"a")
+        model = load("model", "repair", spec=load("spec", "mel256"), channels=4)
+        checkpoint = Checkpoint(settings_of(model), model.spec, model.state_dict(), {})
+        checkpoint.write(tmp_path / "a.safetensors", overwrite=False)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
 
 
 def test_many_faults_are_one_line():

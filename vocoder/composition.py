@@ -174,12 +174,22 @@ def require_types(function: Callable[..., Any], values: Mapping[str, Any], prefi
 def _construct(values: dict[str, Any], where: str) -> Any:
     target = values.pop(TARGET)
     kind = _own_class(target, where)
+    signature = inspect.signature(kind)
     try:
-        inspect.signature(kind).bind(**values)
+        signature.bind(**values)
     except TypeError as error:
-        raise BadInput(f"{where} does not fit {target}: {error}") from error
+        wrong = _misfits(values, signature)
+        raise BadInput(f"{where} does not fit {target}: {'; '.join(wrong)}") from error
     require_types(kind, values, f"{where}.")
     return kind(**values)
+
+
+def _misfits(values: dict[str, Any], signature: inspect.Signature) -> list[str]:
+    fields = signature.parameters
+    foreign = [f"it has no field '{n}'{nearest(n, [*fields])}" for n in values if n not in fields]
+    needed = [name for name, field in fields.items() if field.default is field.empty]
+    missing = [f"'{name}'" for name in needed if name not in values]
+    return [*foreign, *([f"missing {', '.join(missing)}"] if missing else [])]
 
 
 def _own_class(target: Any, where: str) -> type:

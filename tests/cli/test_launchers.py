@@ -127,6 +127,9 @@ def test_jobs_start_processes_of_their_own(painted, speech, tmp_path):
     many = ["-m", "hydra/launcher=joblib"]
     done = run(os.environ, tmp_path, "train", *many, *words, *few)
     assert done.returncode == 0, done.stdout + done.stderr
+    shutil.rmtree(tmp_path / "runs/seed=0")  # as if the sweep had been interrupted
+    done = run(os.environ, tmp_path, "train", *many, *words, *few, "resume=true")
+    assert done.returncode == 0, done.stdout + done.stderr
     weights = [tmp_path / f"runs/seed={seed}/last.safetensors" for seed in (0, 1)]
     assert weights[0].read_bytes() != weights[1].read_bytes()
 

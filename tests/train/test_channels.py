@@ -183,6 +183,15 @@ def test_storing_is_what_a_file_does(suffix, codec, picture, tmp_path):
     assert 0.02 < np.abs(shown - picture).mean() < 8
 
 
+def test_a_picture_wider_than_any_jpeg_is_stored_in_parts():
+    rng = np.random.default_rng(0)
+    wide = rng.uniform(-80, -20, (SPEC.bins, 66_000)).astype(np.float32)
+    channel = Stored(codec=GRAY, jpeg_quality_min=90, jpeg_quality_max=90)
+    stored, alone = (channel(x, SPEC, np.random.default_rng(0)) for x in (wide, wide[:, 65_488:]))
+    assert stored.shape == wide.shape
+    assert np.array_equal(stored[:, 65_488:], alone)
+
+
 def test_a_jpeg_of_lower_quality_is_worse(picture):
     def error(quality):
         channel = Stored(codec=GRAY, jpeg_quality_min=quality, jpeg_quality_max=quality)

@@ -4,7 +4,7 @@ import os
 import pickle
 import resource
 import sys
-from pathlib import Path
+import threading
 from types import ModuleType
 from typing import Any
 
@@ -38,13 +38,14 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, limits[1]))
     try:
         with pytest.raises(
-            BadInput, match=r"cannot write .*step_00000003.*step_00000002.pt is int"
+            BadInput,
+            match=r"cannot write .*step_00000003.pt: File too large; step_00000002.pt is int",
         ):
             train(repairing(), tmp_path, plan(), resume=True)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-        with pytest.raises(BadInput, match=r"cannot write .*best\.safetensors"):
+        with pytest.raises(BadInput, match=r"cannot write .*best\.safetensors: File too"):
             train(repairing(), tmp_path / "other", plan())
-        with pytest.raises(BadInput, match=r"cannot write .*discriminators\.pt"):
+        with pytest.raises(BadInput, match=r"cannot write .*discriminators\.pt: File too"):
             state.write_judges({"mpd": {"w": torch.zeros(4000)}}, tmp_path / JUDGES_NAME)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -55,8 +56,8 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("failed")])
 def test_writers_errors_are_told(error, tmp_path, monkeypatch):
-    def save(values, path):
-        Path(path).write_bytes(b"half")
+    def save(values, file):
+        file.write(b"half")
         raise error
 
     monkeypatch.setattr(torch, "save", save)
@@ -92,11 +93,12 @@ def test_a_malicious_pickle_is_refused_before_it_runs(protocol, tmp_path):
             torch.save(content, path)
         else:
             path.write_bytes(pickle.dumps(content, protocol=2))
-        with pytest.raises(BadInput, match="is no checkpoint of a training run"):
+        with pytest.raises(BadInput, match=r"is no checkpoint of a training run \(it holds") as one:
             read_state(path)
-        with pytest.raises(BadInput, match="cannot be read"):
+        with pytest.raises(BadInput, match=r"cannot be read \(it holds other things") as other:
             read_judges(path)
         assert not mark.exists()
+        assert "weights_only" not in str(one.value) + str(other.value)
 
 
 def test_damaged_and_foreign_files_are_refused(tmp_path):
@@ -123,6 +125,25 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
         read_state(tmp_path / "gone.pt")
     with pytest.raises(BadInput, match=r"is missing; fine-tuning needs the discriminators"):
         read_judges(tmp_path / "gone.pt")
+
+
+def test_a_damaged_newest_checkpoint_names_one_that_is_intact(tmp_path):
+    train(repairing(), tmp_path, plan(steps=3, keep_checkpoints=3))
+    one, two, three = checkpoints(tmp_path)
+    three.write_bytes(three.read_bytes()[:-100])
+    message = r"step_00000003.pt is no checkpoint .*; {} is intact: delete {}, and resume=true"
+    with pytest.raises(BadInput, match=message.format(two.name, three.name)):
+        train(repairing(), tmp_path, plan(), resume=True)
+    two.write_bytes(b"")
+    with pytest.raises(BadInput, match=message.format(one.name, f"{two.name}, {three.name}")):
+        train(repairing(), tmp_path, plan(), resume=True)
+    two.unlink()
+    three.unlink()
+    assert train(repairing(), tmp_path, plan(), resume=True).steps == 4
+    for path in checkpoints(tmp_path):
+        path.write_bytes(b"")
+    with pytest.raises(BadInput, match=rf"no other .* is intact; .*train\.init={tmp_path}$"):
+        train(repairing(), tmp_path, plan(), resume=True)
 
 
 def test_other_files_among_checkpoints_are_left_alone(tmp_path):
@@ -178,6 +199,25 @@ def test_curves_that_cannot_be_written_are_told_and_hide_nothing(full, tmp_path,
     full.SummaryWriter = fails
     with pytest.raises(BadInput, match=r"cannot write the curves in .*curves: .*No space"):
         train(repairing(), tmp_path / "opened", plan(steps=1))
+
+
+def test_what_tensorboards_thread_fails_with_is_told_once(tmp_path, monkeypatch):
+    printed: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(BadInput, match="cannot write the curves"), Board(tmp_path, 1) as board:
+        foreign = threading.Thread(target=lambda: 1 / 0)
+        foreign.start()
+        foreign.join()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+        try:
+            for step in range(10_000):
+                board.add_scalar("loss", 1.0, step)
+            board.close()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [failure.exc_type for failure in printed] == [ZeroDivisionError]
+    assert threading.excepthook == printed.append
 
 
 def test_a_run_that_failed_at_its_very_end_is_finished_when_resumed(tmp_path, monkeypatch):

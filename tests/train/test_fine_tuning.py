@@ -9,7 +9,9 @@ import torch
 
 from tests.train.tiny import SPEC, repairing
 from vocoder.errors import BadInput
+from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.discriminator.mpd import MultiPeriod
+from vocoder.model.hifigan import HifiGan
 from vocoder.model.istft import IstftNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.loop import JUDGES_NAME, _write_judges, _write_model
@@ -45,6 +47,39 @@ def test_fine_tuning_begins_with_all_weights_the_discriminators_included(tmp_pat
     for name, network in before.networks().items():
         mine = after.networks()[name].state_dict()
         assert all(torch.equal(mine[key], value) for key, value in network.state_dict().items())
+
+
+def hifigan(rates: int | list[int], kernels: list[int] | None) -> HifiGan:
+    return HifiGan(
+        SPEC,
+        channels=16,
+        upsample_rates=rates,
+        upsample_kernels=kernels,
+        block=1,
+        kernels=[3],
+        dilations=[[1]],
+    )
+
+
+WRITTEN_OUT = ([8, 8, 2, 2], [16, 16, 4, 4])
+DERIVED = (4, None)
+
+
+@pytest.mark.parametrize("ours", [WRITTEN_OUT, DERIVED])
+@pytest.mark.parametrize("theirs", [WRITTEN_OUT, DERIVED])
+def test_one_network_is_the_same_however_its_rates_are_given(ours, theirs, tmp_path):
+    """As an imported HiFi-GAN has them, and as conf/ says."""
+    before = hifigan(*theirs)
+    settings = dict(zip(("upsample_rates", "upsample_kernels"), theirs, strict=True))
+    checkpoint = Checkpoint({**settings_of(before), **settings}, SPEC, before.state_dict(), {})
+    checkpoint.write(tmp_path / "import.safetensors", overwrite=False)
+    weights = replace(WEIGHTS, adversarial=0, features=0)
+    after = Vocoding(hifigan(*ours), SPEC, weights, {}, 0)
+    initialise(after, str(tmp_path / "import.safetensors"))
+    assert all(torch.equal(after.model.state_dict()[k], v) for k, v in checkpoint.tensors.items())
+    other = Vocoding(hifigan([8, 4, 4, 2], None), SPEC, weights, {}, 0)
+    with pytest.raises(BadInput, match=r"upsample_rates: \[8, 4, 4, 2\] != \[8, 8, 2, 2\]"):
+        initialise(other, str(tmp_path / "import.safetensors"))
 
 
 def test_fine_tuning_refuses_what_does_not_fit(tmp_path):

@@ -54,6 +54,9 @@ class Job:
         if self._is_sweep:
             with open_dict(config):
                 config.output = job.runtime.output_dir
+                # Hydra has made the folder of a job that an interrupted sweep did not come to.
+                if config.get("resume") and not any(Path(config.output).iterdir()):
+                    config.resume = False
         _forget_launcher()
         try:
             _enter(self._folder)

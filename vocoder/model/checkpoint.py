@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from vocoder.composition import TARGET, build
@@ -59,11 +59,9 @@ class Checkpoint:
             "card": json.dumps(self.card, ensure_ascii=False),
         }
         metadata["sha256"] = _digest(tensors, metadata)
-        try:
-            with atomic_path(path, overwrite=overwrite) as temporary:
-                save_file(tensors, temporary, metadata)
-        except SafetensorError as error:  # of a full disk too
-            raise BadInput(f"cannot write {path}: {error}") from error
+        with atomic_path(path, overwrite=overwrite) as temporary:
+            # Not save_file, whose files only their owner may read.
+            temporary.write_bytes(save(tensors, metadata))
 
     def build(self) -> nn.Module:
         """The model with these weights, ready for inference.

@@ -70,17 +70,18 @@ class HifiGan(Generator):
         dilations: list[list[int]],
     ) -> None:
         super().__init__(spec)
+        rates = _rates(upsample_rates, spec.hop_length)
+        if upsample_kernels is None:
+            upsample_kernels = [2 * rate + rate % 2 for rate in rates]
+        # The rates themselves, so that a network's settings are the same however it was asked for.
         self.settings = {
             "channels": channels,
-            "upsample_rates": upsample_rates,
+            "upsample_rates": rates,
             "upsample_kernels": upsample_kernels,
             "block": block,
             "kernels": kernels,
             "dilations": dilations,
         }
-        rates = _rates(upsample_rates, spec.hop_length)
-        if upsample_kernels is None:
-            upsample_kernels = [2 * rate + rate % 2 for rate in rates]
         _check(rates, upsample_kernels, channels, block, kernels, dilations)
         self.enter = _normed(_same_conv(spec.bins, channels, OUTER_KERNEL, 1))
         stages = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +16,7 @@ from vocoder.errors import BadInput
 
 
 class Board:
-    """A TensorBoard writer that says in a line when the disk is full.
+    """A TensorBoard writer, open in a ``with`` block, that says in a line when the disk is full.
 
     Its thread keeps an error of the disk and raises it at any later call, closing included; that
     must not hide what ended a training.
@@ -33,6 +34,9 @@ class Board:
     """
 
     def __init__(self, folder: Path, step: int) -> None:
+        self._folder, self._step = folder, step
+
+    def __enter__(self) -> Board:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -40,11 +44,11 @@ class Board:
                 "training needs the package tensorboard; install it with "
                 "pip install 'vocoder[train]'"
             ) from error
-        self._folder = folder
-        with self._told():
-            self._writer: Any = SummaryWriter(str(folder), purge_step=step)
-
-    def __enter__(self) -> Board:
+        with ExitStack() as stack:
+            stack.enter_context(_quiet_thread())
+            with self._told():
+                self._writer: Any = SummaryWriter(str(self._folder), purge_step=self._step)
+            self._open = stack.pop_all()
         return self
 
     def __exit__(
@@ -53,7 +57,7 @@ class Board:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with suppress(BadInput) if error else nullcontext():
+        with self._open, suppress(BadInput) if error else nullcontext():
             self.close()
 
     def add_scalar(self, name: str, value: float, step: int) -> None:
@@ -81,4 +85,28 @@ class Board:
         try:
             yield
         except OSError as error:
-            raise BadInput(f"cannot write the curves in {self._folder}: {error}") from error
+            why = error.strerror or error
+            raise BadInput(f"cannot write the curves in {self._folder}: {why}") from error
+
+
+@contextmanager
+def _quiet_thread() -> Iterator[None]:
+    """Keep errors of TensorBoard's thread off the screen: whoever calls it is told them."""
+    told = threading.excepthook
+
+    def hook(failure: threading.ExceptHookArgs) -> None:
+        if not _is_writer(failure.thread):
+            told(failure)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        for thread in threading.enumerate():
+            if _is_writer(thread) and getattr(thread, "exception", None):
+                thread.join()  # it has failed and is about to say so
+        threading.excepthook = told
+
+
+def _is_writer(thread: threading.Thread | None) -> bool:
+    return type(thread).__module__.startswith("tensorboard.")

@@ -86,6 +86,7 @@ class Recordings(CorpusFolder, Data):
             record={
                 "recordings": {
                     "sha256": train.data_digest,
+                    "validation_sha256": validation.data_digest,
                     "clips": len(train),
                     "minutes": round(train.seconds / 60, 2),
                     "speakers": sorted({clip.speaker for clip in train.clips}),
@@ -172,6 +173,7 @@ class Painted(Data):
             record={
                 "painted": {
                     "sha256": _digest(train),
+                    "validation_sha256": _digest(validation),
                     "lines": len(train),
                     "minutes": round(sum(p.sound.size for p in train) / spec.sample_rate / 60, 2),
                     "left_out": len(problems),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -10,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.utils.data import DataLoader
@@ -27,12 +27,13 @@ from vocoder.train.examples import Example, Mixture
 from vocoder.train.machines import Machines
 from vocoder.train.objective.base import MODEL, Batch, Objective
 from vocoder.train.plan import Plan
-from vocoder.train.state import State, checkpoints, read_state, write_judges, write_state
+from vocoder.train.state import State, checkpoints, newest_state, write_judges, write_state
 from vocoder.train.validation import Validation
 
 LAST_NAME = "last.safetensors"
 JUDGES_NAME = "discriminators.pt"
 SHOW_EVERY = 50  # steps between two points of the curves
+LOG_SECONDS = 60.0  # between two states of the progress bar where nobody watches: in a log
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def fit(
     with (
         enough_memory("lower train.plan.batch_size or train.plan.frames"),
         Board(run / "curves", done + 1) if machines.leads else nullcontext() as board,
-        tqdm(total=plan.steps, initial=done, unit="step", disable=not machines.leads) as progress,
+        _progress(plan.steps, done, machines.leads) as progress,
     ):
 
         def judge() -> None:
@@ -159,6 +160,19 @@ def fit(
                 state = _state(done, networks, optimisers, ema, best, since_best)
                 write_state(state, run, plan.keep_checkpoints)
     return Outcome(done, best, stop)
+
+
+def _progress(steps: int, done: int, leads: bool) -> tqdm:
+    """A bar for whoever watches, and now and then a line for a log."""
+    least, most = (0.1, 10.0) if sys.stderr.isatty() else (LOG_SECONDS, LOG_SECONDS)
+    return tqdm(
+        total=steps,
+        initial=done,
+        unit="step",
+        disable=not leads,
+        mininterval=least,
+        maxinterval=most,
+    )
 
 
 def _optimiser(network: nn.Module, plan: Plan) -> AdamW:
@@ -215,15 +229,18 @@ def _require_numbers(
         share = "" if machines.world == 1 else f"_{machines.rank}"
         path = run / f"bad_batch_{step}{share}.safetensors"
         kept = f"the batch is in {path}"
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in batch.tensors().items()}
         try:
             with atomic_path(path, overwrite=True) as temporary:
-                save_file({k: v.cpu().contiguous() for k, v in batch.tensors().items()}, temporary)
-        except (BadInput, SafetensorError) as error:  # the disk is full
+                temporary.write_bytes(save(tensors))
+        except BadInput as error:  # the disk is full
             kept = f"the batch could not be kept ({error})"
+        there = checkpoints(run)
+        left = f"{there[-1].name} is intact" if there else "there is no checkpoint yet"
         raise BadInput(
-            f"{turn}/{bad[0]} became {figures[bad[0]]} in step {step}; {kept}, "
-            "and the last checkpoint is intact. A lower train.plan.learning_rate helps, "
-            "unless the batch itself holds what it should not"
+            f"{turn}/{bad[0]} became {figures[bad[0]]} in step {step}; {kept}, and {left}. "
+            "A lower train.plan.learning_rate helps, unless the batch itself holds what it "
+            "should not"
         )
 
 
@@ -265,13 +282,11 @@ def _state(
 def _restore(
     run: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, AdamW]
 ) -> State:
-    there = checkpoints(run)
-    if not there:
-        raise BadInput(f"resume=true, but {run} holds no checkpoint; start with resume=false")
-    state = read_state(there[-1])
+    state = newest_state(run)
+    path = checkpoints(run)[-1]
     if state.networks.keys() != networks.keys():
         raise BadInput(
-            f"{there[-1]} was written by a run with {', '.join(state.networks)}; this one has "
+            f"{path} was written by a run with {', '.join(state.networks)}; this one has "
             f"{', '.join(networks)}; resume with the settings that the run was begun with"
         )
     try:
@@ -280,7 +295,7 @@ def _restore(
             optimisers[name].load_state_dict(state.optimisers[name])
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise BadInput(f"{there[-1]} is of another model than this run's ({reason})") from error
+        raise BadInput(f"{path} is of another model than this run's ({reason})") from error
     torch.set_rng_state(state.random)
     return state
 

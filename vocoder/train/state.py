@@ -26,6 +26,7 @@ _UNREADABLE = (
     AttributeError,
 )
 _NAME = re.compile(r"step_(\d{8})\.pt")
+_FOREIGN = "it holds other things than tensors and plain values, or is damaged; it was not read"
 
 
 @dataclass
@@ -97,20 +98,69 @@ def write_judges(judges: dict[str, dict[str, torch.Tensor]], path: Path) -> None
 
 
 def _save(values: dict[str, Any], path: Path) -> None:
-    try:
-        with atomic_path(path, overwrite=True) as temporary:
-            torch.save(values, temporary)
-    except RuntimeError as error:  # of torch's own writer, when the disk is full
-        raise BadInput(f"cannot write {path}: {_first_line(error)}") from error
+    with atomic_path(path, overwrite=True) as temporary:
+        try:
+            with temporary.open("wb") as file:
+                torch.save(values, file)
+        except RuntimeError as error:
+            # That torch's archive is not whole; what the disk said came before.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            first, _, _ = str(error).partition("\n")
+            raise BadInput(f"cannot write {path}: {first}") from error
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+def _reason(error: BaseException) -> str:
+    """Why a file could not be read. Never torch's words, which advise to run what it holds."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, pickle.UnpicklingError):
+        return _FOREIGN
+    return "it is damaged, or something else"
 
 
 def checkpoints(run: Path) -> list[Path]:
     """A run's checkpoints, the newest last."""
     return sorted(path for path in (run / FOLDER).glob("step_*.pt") if _NAME.fullmatch(path.name))
+
+
+def step_of(path: Path) -> int:
+    """Steps done at a checkpoint, as its name says."""
+    return int(path.stem.removeprefix("step_"))
+
+
+def newest_state(run: Path) -> State:
+    """Where a run stands.
+
+    Raises
+    ------
+    BadInput
+        There is no checkpoint, or the newest cannot be read: the message says which one can.
+    """
+    there = checkpoints(run)
+    if not there:
+        raise BadInput(f"resume=true, but {run} holds no checkpoint; start with resume=false")
+    try:
+        return read_state(there[-1])
+    except BadInput as error:
+        intact = next(filter(_is_readable, reversed(there[:-1])), None)
+        if intact is None:
+            raise BadInput(
+                f"{error}; there is no other checkpoint that is intact; begin anew in another "
+                f"output, from the best weights so far with train.init={run}"
+            ) from error
+        newer = ", ".join(path.name for path in there[there.index(intact) + 1 :])
+        raise BadInput(
+            f"{error}; {intact.name} is intact: delete {newer}, and resume=true goes on from it"
+        ) from error
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        read_state(path)
+    except BadInput:
+        return False
+    return True
 
 
 def read_state(path: Path) -> State:
@@ -126,9 +176,7 @@ def read_state(path: Path) -> State:
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist") from error
     except _UNREADABLE as error:
-        raise BadInput(
-            f"{path} is no checkpoint of a training run ({_first_line(error)})"
-        ) from error
+        raise BadInput(f"{path} is no checkpoint of a training run ({_reason(error)})") from error
 
 
 def read_judges(path: Path) -> dict[str, dict[str, torch.Tensor]]:
@@ -150,7 +198,7 @@ def read_judges(path: Path) -> dict[str, dict[str, torch.Tensor]]:
         )
         tensors = [tensor for state in states.values() for tensor in state.values()]
     except _UNREADABLE as error:
-        raise BadInput(f"{path} cannot be read ({_first_line(error)})") from error
+        raise BadInput(f"{path} cannot be read ({_reason(error)})") from error
     if not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
         raise BadInput(f"{path} holds other things than weights of discriminators")
     return states

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.metadata
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +13,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from vocoder.composition import build
 from vocoder.cores import usable_cores
 from vocoder.errors import BadInput
-from vocoder.files import write_text
 from vocoder.model.checkpoint import load_weights, read_checkpoint, settings_of
 from vocoder.model.weights import find_weights
 from vocoder.spec import SpectrogramSpec
@@ -28,17 +26,14 @@ from vocoder.train.loop import JUDGES_NAME, Outcome, fit
 from vocoder.train.machines import joined, local_device
 from vocoder.train.objective.base import MODEL, Objective, Task
 from vocoder.train.plan import Plan
-from vocoder.train.state import checkpoints, read_judges
+from vocoder.train.record import require_same_data, require_same_settings, write_record
+from vocoder.train.state import checkpoints, read_judges, step_of
 from vocoder.train.validation import Validation
 
 RECORD_NAME = "run.json"
 LOCK_NAME = ".lock"
-# What a run that is resumed must agree in with its beginning: the rest may change on the way.
-FIXED = ("spec", "model", "seed")
 # Examples are made louder or quieter by up to this: pictures come at all levels.
 GAIN_DB = 8.0
-# Whose versions decide what a run computes.
-PACKAGES = ("vocoder", "torch", "numpy", "scipy", "numba", "Pillow", "soundfile")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +49,23 @@ class Training:
         Lines that are rendered and measured at every validation.
     plan : Plan
     task : Task
+
+    Raises
+    ------
+    BadInput
+        Nothing to validate on.
     """
 
     init: str | None
     validation_lines: int
     plan: Plan
     task: Task
+
+    def __post_init__(self) -> None:
+        if self.validation_lines < 1:
+            raise BadInput(
+                f"train.validation_lines is {self.validation_lines}; expected at least 1"
+            )
 
     def run(
         self,
@@ -109,10 +115,12 @@ class Training:
         objective = self.task.objective(model, spec)
         with joined(device) as machines, _own_folder(folder, resume, record, machines.leads):
             machines.share(self.plan.batch_size)
-            goes_on = resume and bool(checkpoints(folder))
-            if self.init is not None and not goes_on:
+            there = checkpoints(folder) if resume else []
+            if self.init is not None and not there:
                 initialise(objective, self.init)
             materials = data.materials(spec, channel, seed)
+            if resume and machines.leads:
+                require_same_data(folder / RECORD_NAME, materials.record)
             examples = Mixture(
                 materials.train,
                 materials.weights,
@@ -124,7 +132,14 @@ class Training:
             if machines.leads:
                 for note in materials.notes:
                     tqdm.write(note)
-                _write_record(folder, record, materials.record, seed, machines.world)
+                write_record(
+                    folder / RECORD_NAME,
+                    record,
+                    materials.record,
+                    seed,
+                    machines.world,
+                    step_of(there[-1]) if there else 0,
+                )
             outcome = fit(
                 objective,
                 examples,
@@ -134,7 +149,7 @@ class Training:
                 device=local_device(device),
                 machines=machines,
                 seed=seed,
-                resume=goes_on,
+                resume=bool(there),
                 card={"data": materials.record, "init": self.init, "seed": seed},
             )
             return outcome if machines.leads else None
@@ -156,18 +171,17 @@ def initialise(objective: Objective, source: str) -> None:
         Another model or spec (the fields are named), or no weights for the discriminators:
         fine-tuning against fresh ones makes a vocoder worse.
     """
-    settings = settings_of(objective.model)
     path = find_weights(source)
     checkpoint = read_checkpoint(path)
     objective.spec.require_same(checkpoint.spec, "this training", str(path))
-    if checkpoint.model != settings:
-        differing = sorted(
-            key
-            for key in settings.keys() | checkpoint.model.keys()
-            if settings.get(key) != checkpoint.model.get(key)
-        )
+    # Of a built model: one network's settings can be written in several ways.
+    model = build({**checkpoint.model, "spec": checkpoint.spec}, str(path))
+    ours, theirs = settings_of(objective.model), settings_of(model)
+    if ours != theirs:
         named = "; ".join(
-            f"{key}: {settings.get(key)} != {checkpoint.model.get(key)}" for key in differing
+            f"{key}: {ours.get(key)} != {theirs.get(key)}"
+            for key in sorted(ours.keys() | theirs.keys())
+            if ours.get(key) != theirs.get(key)
         )
         raise BadInput(f"{path} holds another model than model= says ({named})")
     load_weights(objective.model, checkpoint.tensors, str(path))
@@ -194,7 +208,7 @@ def _own_folder(
         return
     begun = (folder / RECORD_NAME).exists() or bool(checkpoints(folder))
     if resume:
-        _require_same_run(folder, record)
+        require_same_settings(folder / RECORD_NAME, record)
     elif begun:
         raise BadInput(
             f"{folder} holds a run already; choose another output, or resume=true to go on with it"
@@ -213,50 +227,3 @@ def _own_folder(
                 f"another training is writing to {folder}; choose another output"
             ) from error
         yield
-
-
-def _require_same_run(folder: Path, record: Mapping[str, Any]) -> None:
-    """Refuse to go on with another spec, model or seed than the run in ``folder`` began with."""
-    path = folder / RECORD_NAME
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))["config"]
-        pairs = [(key, before[key], record[key]) for key in FIXED]
-    except FileNotFoundError as error:
-        raise BadInput(f"resume=true, but {folder} holds no run; leave resume out") from error
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise BadInput(f"{path} is no record of a run; it is damaged") from error
-    differing = [
-        f"{name} is {now!r} and was {then!r}"
-        for key, old, new in pairs
-        for name, then, now in _differences(key, old, new)
-        if not name.startswith("model.spec.")  # the same once more
-    ]
-    if differing:
-        raise BadInput(
-            f"resume=true, but {'; '.join(differing)} in {folder}; give what the run was begun "
-            "with, or another output with train.init="
-        )
-
-
-def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Nested plain values that differ, with their names."""
-    if isinstance(old, dict) and isinstance(new, Mapping):
-        for key in sorted(old.keys() | new.keys()):
-            yield from _differences(f"{name}.{key}", old.get(key), new.get(key))
-    elif old != new:
-        yield name, old, new
-
-
-def _write_record(
-    folder: Path, config: Mapping[str, Any], data: Mapping[str, Any], seed: int, world: int
-) -> None:
-    content = {
-        "config": config,
-        "data": data,
-        "seed": seed,
-        "processes": world,
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-    }
-    write_text(
-        folder / RECORD_NAME, json.dumps(content, indent=2, ensure_ascii=False), overwrite=True
-    )

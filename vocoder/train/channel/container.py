@@ -16,6 +16,9 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.train.channel.base import Channel
 
 SUBSAMPLINGS = ("4:4:4", "4:2:0")
+# No JPEG is wider than 65 500 pixels. Wider pictures are stored in parts, as data sets are: of
+# whole blocks of 16, so that the seams are such as there are between any two blocks.
+MOST_COLUMNS = 65_488
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +65,12 @@ class Stored(Channel):
 
 
 def _through_jpeg(pixels: np.ndarray, quality: int, subsampling: str) -> np.ndarray:
-    file = io.BytesIO()
     options = {"subsampling": subsampling} if pixels.ndim == 3 else {}
-    Image.fromarray(pixels).save(file, format="JPEG", quality=quality, **options)
-    with Image.open(file) as image:
-        return np.asarray(image)
+    parts = []
+    for begin in range(0, pixels.shape[1], MOST_COLUMNS):
+        file = io.BytesIO()
+        part = Image.fromarray(pixels[:, begin : begin + MOST_COLUMNS])
+        part.save(file, format="JPEG", quality=quality, **options)
+        with Image.open(file) as image:
+            parts.append(np.asarray(image))
+    return np.concatenate(parts, axis=1)
