@@ -143,7 +143,7 @@ class Painted(Data):
                 raise BadInput(f"data.{name} is {getattr(self, name)}; expected 0 to below 1")
         if self.codec is None and (self.db_min, self.db_max) != (None, None):
             raise BadInput(
-                "data.db_min and data.db_max are of a codec; say which, as in codec=gray8"
+                "data.db_min and data.db_max are of a codec; say which, as in data.codec=gray8"
             )
 
     def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:

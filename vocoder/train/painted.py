@@ -111,8 +111,8 @@ def read_pairs(
     if abs(level_db) > MAX_LEVEL_DB:
         raise BadInput(
             f"the pictures in {folder} are {level_db:+.1f} dB from the recordings in {reference}; "
-            f"add that to the gain of {reference_gain_db:g} dB (reference_gain_db=), if they were "
-            "made from the same recordings at another level"
+            f"add that to the gain of {reference_gain_db:g} dB (data.reference_gain_db=), if they "
+            "were made from the same recordings at another level"
         )
     return pairs, problems
 
