@@ -33,7 +33,7 @@ from vocoder.train.validation import Validation
 LAST_NAME = "last.safetensors"
 JUDGES_NAME = "discriminators.pt"
 SHOW_EVERY = 50  # steps between two points of the curves
-LOG_SECONDS = 60.0  # between two states of the progress bar where nobody watches: in a log
+LOG_EVERY_S = 60.0  # between two states of the progress bar where nobody watches: in a log
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def fit(
 
 def _progress(steps: int, done: int, leads: bool) -> tqdm:
     """A bar for whoever watches, and now and then a line for a log."""
-    least, most = (0.1, 10.0) if sys.stderr.isatty() else (LOG_SECONDS, LOG_SECONDS)
+    least, most = (0.1, 10.0) if sys.stderr.isatty() else (LOG_EVERY_S, LOG_EVERY_S)
     return tqdm(
         total=steps,
         initial=done,
