@@ -112,9 +112,9 @@ def test_every_key_has_a_word_of_help_and_every_example_is_a_command(command):
         program, name, *words = shlex.split(example)
         assert (program, name) == ("vocoder", command)
         flags, settings = overrides.split(words)
-        texts = [] if flags else overrides.text_keys(main._function(command))
+        texts = overrides.text_keys(main._function(command))
         with initialize_config_dir(str(conf_dir()), version_base=main.HYDRA_VERSION):
-            overrides.check(command, overrides.parse(settings, texts))
+            overrides.check(command, overrides.parse(settings, texts, sweeps=bool(flags)))
 
 
 def test_keys_of_the_root_reach_the_options():

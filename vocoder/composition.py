@@ -116,7 +116,10 @@ def load_word(group: str, word: str) -> Any:
         key, equals, value = field.partition("=")
         if not equals:
             raise BadInput(f"{word}: {field} has no value; expected name:field=value,...")
-        changes[key] = yaml.safe_load(value)
+        try:
+            changes[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise BadInput(f"{word}: {value!r} is no value of {key}") from error
     return load(group, name, **changes)
 
 

@@ -255,25 +255,32 @@ def test_arrays_that_are_no_spectrograms(array, message, tmp_path, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (
-            ["inverter=griffin_lim", "checkpoint=istft"],
-            "GriffinLim has no network; leave it out, o",
-        ),
-        (["checkpoint=istft"], "IstftNet; expected RepairNet. inverter=istft takes them"),
-        (["inverter=istft", "checkpoint=repair"], "RepairNet; expected IstftNet. inverter=hybrid"),
-        (["inverter=wavenet", "checkpoint=repair"], "RepairNet; expected WaveNet. inverter=hybrid"),
-        (["inverter=hifigan", "checkpoint=repair"], "RepairNet; expected Generator."),
+        (["checkpoint=istft"], "holds weights of IstftNet, which inverter=istft takes"),
+        (["inverter=istft", "checkpoint=repair"], "of RepairNet, which inverter=hybrid takes"),
+        (["inverter=wavenet", "checkpoint=repair"], "of RepairNet, which inverter=hybrid takes"),
+        (["inverter=hifigan", "checkpoint=istft"], "of IstftNet, which inverter=istft takes"),
+        (["inverter=griffin_lim", "checkpoint=nowhere"], "nowhere is no file, no folder of a tra"),
         (["checkpoint=nowhere"], "nowhere is no file, no folder of a training"),
     ],
 )
 def test_weights_that_an_inverter_would_not_use(words, message, speech, tmp_path, capsys):
-    """Though this picture needs no repair, and Griffin-Lim never looks at weights."""
+    """Though this picture needs no repair."""
     write_one(tmp_path / "one.png", speech, load("spec", "mel256"))
     output = tmp_path / "out"
     assert main.run(["invert", f"input={tmp_path / 'one.png'}", f"output={output}", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert not output.exists()
+
+
+def test_weights_where_there_is_no_network(speech, tmp_path, capsys):
+    """It is told, so that a sweep may compare a network with Griffin-Lim."""
+    write_one(tmp_path / "one.png", speech, load("spec", "mel256"))
+    words = ["-m", "inverter=griffin_lim,istft", "inverter.n_iter=0", "checkpoint=istft"]
+    where = [f"input={tmp_path / 'one.png'}", f"output={tmp_path / 'out'}"]
+    assert main.run(["invert", *words, *where]) == 0
+    assert "checkpoint=istft is not used: GriffinLim has no network" in capsys.readouterr().err
+    assert len(list((tmp_path / "out").glob("inverter=*/one.wav"))) == 2
 
 
 def test_outputs_that_cannot_be_written(dataset, tmp_path, capsys):

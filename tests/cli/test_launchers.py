@@ -127,7 +127,9 @@ def test_jobs_start_processes_of_their_own(painted, speech, tmp_path):
     many = ["-m", "hydra/launcher=joblib"]
     done = run(os.environ, tmp_path, "train", *many, *words, *few)
     assert done.returncode == 0, done.stdout + done.stderr
-    shutil.rmtree(tmp_path / "runs/seed=0")  # as if the sweep had been interrupted
+    shutil.rmtree(tmp_path / "runs/seed=0")  # as if it had been killed before it began
+    (tmp_path / "runs/seed=0").mkdir()
+    (tmp_path / "runs/seed=0/.lock").touch()
     done = run(os.environ, tmp_path, "train", *many, *words, *few, "resume=true")
     assert done.returncode == 0, done.stdout + done.stderr
     weights = [tmp_path / f"runs/seed={seed}/last.safetensors" for seed in (0, 1)]
@@ -177,13 +179,26 @@ def test_the_nearest_launcher_is_named(capsys):
     assert "hydra/launcher=jobli does not exist; did you mean joblib?" in capsys.readouterr().err
 
 
+def test_jobs_whose_values_are_paths_share_no_folder(painted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a/b", "a_b", "a%2Fb"):
+        shutil.copytree(painted / "results", folder)
+    words = [f"manifest={painted / 'manifest.csv'}", *CHEAP, "input=a/b,a_b,a%2Fb", "output=[x]"]
+    assert main.run(["invert", "-m", *words]) == 0
+    folders = sorted(path.name for path in Path("[x]").iterdir())
+    assert folders == ["input=a%252Fb", "input=a%2Fb", "input=a_b"]
+    assert all(len(list(path.glob("*.wav"))) == 3 for path in Path("[x]").iterdir())
+
+
 @pytest.mark.parametrize(
     "word, message",
     [
+        ("output=", "output= is empty; give a folder, in which every job has one of its own"),
+        ("output=a,b", "output=a,b: jobs have folders of their own in output; give one"),
         ("hydra/launcher=ray,joblib", "ray,joblib: all jobs have one launcher; give one"),
         ("hydra.launcher=ray", "a launcher is chosen with a slash: hydra/launcher=ray"),
     ],
 )
-def test_launchers_misspelt(word, message, capsys):
-    assert main.run(["invert", "-m", word, "input=a,b", "output=c"]) == 2
+def test_what_a_sweep_cannot_be(word, message, capsys):
+    assert main.run(["invert", "-m", "input=a,b", word]) == 2
     assert message in capsys.readouterr().err

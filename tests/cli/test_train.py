@@ -207,6 +207,16 @@ def test_a_run_that_came_to_no_checkpoint_begins_anew_when_resumed(corpus, run, 
         assert torch.equal(tensor, theirs.networks["model"][name])
 
 
+def test_a_run_that_came_to_no_checkpoint_may_begin_with_other_settings(corpus, tmp_path, capsys):
+    """With those that its own error asks for."""
+    output = tmp_path / "run"
+    assert on_corpus(corpus, output, "train.plan.frames=32") == 2
+    assert "the intelligibility loss needs at least" in capsys.readouterr().err
+    words = ("resume=true", "data.speakers=[anna]", "model.channels=8")
+    assert on_corpus(corpus, output, *words) == 0
+    assert read_checkpoint(output / "best.safetensors").model["channels"] == 8
+
+
 def test_two_trainings_do_not_write_to_one_folder(corpus, tmp_path, capsys):
     """The other one has only just begun: no record, no checkpoint."""
     (tmp_path / "run").mkdir()

@@ -289,9 +289,13 @@ def test_a_batch_is_its_members(weights, spectrogram):
 
 
 def test_weights_that_do_not_fit_are_named(weights, spectrogram, tmp_path):
-    with pytest.raises(BadInput, match=r"istft\.safetensors holds .* IstftNet; expected RepairNet"):
+    with pytest.raises(
+        BadInput, match=r"istft\.safetensors holds weights of IstftNet, which inverter=istft"
+    ):
         hybrid(repair=weights("istft"))(spectrogram)
-    with pytest.raises(BadInput, match=r"repair\.safetensors holds .* RepairNet; expected Istft"):
+    with pytest.raises(
+        BadInput, match=r"repair\.safetensors holds .* RepairNet, which inverter=hybrid"
+    ):
         istft(checkpoint=weights("repair"))(spectrogram)
     with pytest.raises(BadInput, match=r"the picture were made with different .*n_mels: 80 != 256"):
         istft(checkpoint=weights("other"))(spectrogram)

@@ -189,7 +189,7 @@ def test_material_is_split_once_and_written_down(given):
     (held,) = materials.validation
     assert sorted([*real.total_frames, *held.total_frames]) == [319, 447, 573]
     record = materials.record["painted"]
-    assert record["lines"] == 2 and record["left_out"] == 0 and len(record["sha256"]) == 64
+    assert record["lines"] == 2 and record["left_out"] == 0 and len(record["files_sha256"]) == 64
     again = data(given).materials(SPEC, NOISE, 1)
     assert again.record == materials.record
     assert materials.notes == []

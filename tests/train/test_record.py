@@ -69,8 +69,6 @@ def path(tmp_path):
         ("train.init", "repair"),
         ("train.validation_lines", 2),
         ("train.task.weights.decibels", 0.5),
-        ("train.plan.batch_size", 4),
-        ("train.plan.frames", 80),
     ],
 )
 def test_what_a_run_is_made_of_stays(name, value, path):
@@ -84,6 +82,8 @@ def test_what_a_run_is_made_of_stays(name, value, path):
         ("train.plan.steps", 20),
         ("train.plan.learning_rate", 1e-4),
         ("train.plan.workers", 2),
+        ("train.plan.batch_size", 4),
+        ("train.plan.frames", 80),
         ("train.task.inverter.device", "cuda"),
         ("device", "cuda"),
         ("resume", True),

@@ -50,6 +50,10 @@ def run(
     for case in cases:
         if case not in CASES:
             raise BadInput(f"cases has {case}, which does not exist{nearest(case, list(CASES))}")
+    if isinstance(inverters, str):
+        raise BadInput(
+            f"inverters is {inverters}; expected a list, such as \"[admm,'istft:n_iter=0']\""
+        )
     for name in inverters:
         load_word("inverter", name)
     for key, value, least in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -69,7 +70,8 @@ def run(
     from vocoder.compare.view import draw_pictures
     from vocoder.image.utterances import find_utterances, load_utterance
     from vocoder.inverter.base import torch_device
-    from vocoder.inverter.weights import require_weights
+    from vocoder.inverter.weights import takes_weights
+    from vocoder.model.weights import AUTO
 
     if subtype not in SUBTYPE_BITS:
         raise BadInput(f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}")
@@ -77,7 +79,9 @@ def run(
         batch = 1 if torch_device(device).type == "cpu" else _DEVICE_BATCH
     if batch < 1:
         raise BadInput(f"batch is {batch}; expected 1 or more")
-    require_weights(checkpoint, inverter)
+    if checkpoint != AUTO and not takes_weights(checkpoint, inverter):
+        name = type(inverter).__name__
+        print(f"checkpoint={checkpoint} is not used: {name} has no network", file=sys.stderr)
     root = Path(output)
     references = None if reference is None else References(Path(reference))
     found = find_utterances(

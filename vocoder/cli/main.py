@@ -104,9 +104,8 @@ def _launch(command: str, arguments: list[str]) -> int:
     is_sweep = bool(overrides.SWEEP & set(flags))
     try:
         with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
-            # In a sweep commas part the values of any key.
-            texts = [] if is_sweep else overrides.text_keys(_function(command))
-            parsed = overrides.parse(words, texts)
+            texts = overrides.text_keys(_function(command))
+            parsed = overrides.parse(words, texts, sweeps=is_sweep)
             overrides.check(command, parsed)
             lines = [str(override.input_line) for override in parsed]
             if not flags:
@@ -115,7 +114,7 @@ def _launch(command: str, arguments: list[str]) -> int:
         # Sweeps and Hydra's own flags need Hydra's own program.
         os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions reach us
         sys.argv = [f"vocoder {command}", *flags, *lines]
-        sys.argv += sweep.settings(parsed, overrides.quoted)
+        sys.argv += sweep.settings(parsed)
         program = main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=command)
         with sweep.without_traces(parsed):
             program(sweep.Job(command, _call, is_sweep=is_sweep))()

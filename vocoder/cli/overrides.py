@@ -11,17 +11,18 @@ from typing import Any
 
 import yaml
 from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from vocoder.cli.sweep import require_launcher
 from vocoder.composition import conf_dir, nearest, plain_types, require_option
 from vocoder.errors import BadInput
 
 SWEEP = {"-m", "--multirun"}
 _MODES = SWEEP | {"-r", "--run", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
+_LAUNCHER_EXTRAS = {"joblib": "cluster", "ray": "ray"}
 _EXAMPLES = {"spec": "mel256", "codec": "gray8"}  # of groups that have no choice of their own
 
 
@@ -55,7 +56,7 @@ def text_keys(function: Callable[..., int]) -> list[str]:
     return [name for name, words in types.items() if "str" in words and {*words} <= {"str", "None"}]
 
 
-def parse(overrides: Sequence[str], texts: Sequence[str]) -> list[Override]:
+def parse(overrides: Sequence[str], texts: Sequence[str], *, sweeps: bool) -> list[Override]:
     """Parse overrides; a value that is not in Hydra's grammar is taken as it stands.
 
     File names hold brackets, commas, spaces and equal signs, or look like numbers, and a shell's
@@ -66,6 +67,8 @@ def parse(overrides: Sequence[str], texts: Sequence[str]) -> list[Override]:
     overrides : sequence of str
     texts : sequence of str
         Keys whose values are text whatever they look like.
+    sweeps : bool
+        Whether commas part values, of these keys too.
 
     Raises
     ------
@@ -80,7 +83,8 @@ def parse(overrides: Sequence[str], texts: Sequence[str]) -> list[Override]:
             raise BadInput(f"{line!r} is no setting; expected key=value")
         try:
             (override,) = parser.parse_overrides([line])
-            literal = key in texts and not isinstance(override.value(), str | None)
+            swept = sweeps and override.is_sweep_override()
+            literal = key in texts and not swept and not isinstance(override.value(), str | None)
         except HydraException:
             literal = True
         if literal:
@@ -129,7 +133,7 @@ def check(command: str, overrides: Sequence[Override]) -> None:
     for override in overrides:
         name = override.key_or_group
         if name == "hydra/launcher":
-            require_launcher(override)
+            _require_launcher(override)
         if name == "hydra.launcher":
             raise BadInput(f"a launcher is chosen with a slash: hydra/launcher={override.value()}")
         if name.startswith("hydra.launcher."):  # launchers hand on what others define
@@ -147,6 +151,22 @@ def check(command: str, overrides: Sequence[Override]) -> None:
                 else f"{parent} has no key {name}{nearest(name, known)}"
             )
         raise BadInput(f"{command} has no key {name}{nearest(name, known)}")
+
+
+def _require_launcher(override: Override) -> None:
+    """Refuse a launcher that Hydra does not find, naming the extra or the nearest."""
+    if override.is_sweep_override():
+        raise BadInput(f"{override.input_line}: all jobs have one launcher; give one")
+    name = str(override.value())
+    known = GlobalHydra.instance().config_loader().get_group_options("hydra/launcher")
+    if name in known:
+        return
+    if extra := _LAUNCHER_EXTRAS.get(name):
+        raise BadInput(
+            f"hydra/launcher={name} needs more packages; install them with "
+            f"pip install 'vocoder[{extra}]'"
+        )
+    raise BadInput(f"hydra/launcher={name} does not exist{nearest(name, known)}")
 
 
 def _groups(command: str) -> set[str]:

@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from vocoder.cli.codes import BAD, DONE
-from vocoder.composition import nearest
+from vocoder.cli.overrides import quoted
 from vocoder.errors import BadInput
 
-_EXTRAS = {"joblib": "cluster", "ray": "ray"}  # of ours, that install a launcher
 _FOLDER = "vocoder.folder"
 
 
@@ -55,7 +52,7 @@ class Job:
             with open_dict(config):
                 config.output = job.runtime.output_dir
                 # Hydra has made the folder of a job that an interrupted sweep did not come to.
-                if config.get("resume") and not any(Path(config.output).iterdir()):
+                if config.get("resume") and not _began(Path(config.output)):
                     config.resume = False
         _forget_launcher()
         try:
@@ -67,6 +64,11 @@ class Job:
             code = BAD
         if code != DONE:
             raise Unfinished
+
+
+def _began(folder: Path) -> bool:
+    """Whether a job has left anything: what is hidden is a lock, or was not finished."""
+    return any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def _forget_launcher() -> None:
@@ -93,56 +95,48 @@ def _enter(folder: Path) -> None:
         ) from error
 
 
-def require_launcher(override: Override) -> None:
-    """Refuse a launcher that Hydra does not find, naming the extra or the nearest.
-
-    Raises
-    ------
-    BadInput
-    """
-    if override.is_sweep_override():
-        raise BadInput(f"{override.input_line}: all jobs have one launcher; give one")
-    name = str(override.value())
-    known = GlobalHydra.instance().config_loader().get_group_options("hydra/launcher")
-    if name in known:
-        return
-    if extra := _EXTRAS.get(name):
-        raise BadInput(
-            f"hydra/launcher={name} needs more packages; install them with "
-            f"pip install 'vocoder[{extra}]'"
-        )
-    raise BadInput(f"hydra/launcher={name} does not exist{nearest(name, known)}")
-
-
-def settings(overrides: Sequence[Override], quoted: Callable[[str], str]) -> list[str]:
+def settings(overrides: Sequence[Override]) -> list[str]:
     """Settings of Hydra's: jobs write to ``output/key=value,…``, only the swept keys named.
 
     Parameters
     ----------
     overrides : sequence of Override
         What the user set.
-    quoted : callable
-        Text as a value in Hydra's grammar.
+
+    Raises
+    ------
+    BadInput
+        Several outputs, or an empty name.
     """
-    fixed = {one.key_or_group: one.value() for one in overrides if not one.is_sweep_override()}
-    given = fixed.get("output")
-    # Whole, since a cluster's processes begin elsewhere.
-    output = "${output}" if given in (None, "") else quoted(str(Path.cwd() / str(given)))
+    fixed = [one.key_or_group for one in overrides if not one.is_sweep_override()]
     return [
         "hydra.run.dir=.",
         "hydra.output_subdir=null",
         "hydra/job_logging=disabled",
         "hydra/hydra_logging=disabled",
-        f"hydra.sweep.dir={output}",
+        f"hydra.sweep.dir={_whole_output(overrides)}",
         f"hydra.sweep.subdir='${{{_FOLDER}:${{hydra.job.override_dirname}}}}'",
         f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]",
         *_ray_settings(overrides),
     ]
 
 
+def _whole_output(overrides: Sequence[Override]) -> str:
+    """The output with all of its path, since a cluster's processes begin elsewhere."""
+    given = next((one for one in overrides if one.key_or_group == "output"), None)
+    if given is None:
+        return "${output}"
+    if given.is_sweep_override():
+        raise BadInput(f"{given.input_line}: jobs have folders of their own in output; give one")
+    if not (name := given.value()):
+        raise BadInput("output= is empty; give a folder, in which every job has one of its own")
+    here = str(Path.cwd()).replace("${", r"\${")  # no interpolation
+    return quoted(str(Path(here) / str(name)))
+
+
 def _folder_name(swept: str) -> str:
-    """One folder for each job, be its values paths or not."""
-    return re.sub("(?<==)/+", "", swept).replace("/", "_")
+    """One folder for each job, be its values paths or not: slashes as in web addresses."""
+    return swept.replace("%", "%25").replace("/", "%2F")
 
 
 OmegaConf.register_new_resolver(_FOLDER, _folder_name, replace=True)

@@ -13,7 +13,6 @@ from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter, torch_device
 from vocoder.inverter.weights import load_network
 from vocoder.model.generator import Generator, generate
-from vocoder.model.istft import IstftNet
 from vocoder.spectrogram import Spectrogram
 
 
@@ -56,10 +55,6 @@ class Neural(Inverter):
         """
         device, spec = torch_device(self.device), spectrogram.spec
         network = load_network(self.checkpoint, Generator, spec, device)  # type: ignore[type-abstract]
-        if isinstance(network, IstftNet):  # its phases hang together over all chunks
-            raise BadInput(
-                f"{self.checkpoint} holds weights of IstftNet; inverter=istft takes them"
-            )
         # What the network gives begins before or after the first sample, and may end too early.
         skip, length = -network.first_sample, spectrogram.length
         missing = skip + length - spectrogram.values.shape[2] * spec.hop_length

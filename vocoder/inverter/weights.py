@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from vocoder.composition import TARGET
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
 from vocoder.model.checkpoint import read_checkpoint
@@ -43,49 +44,45 @@ def load_network(
         No such weights, damaged ones, of another kind, or for another spec (fields are named).
     """
     path = find_weights(_shipped(kind, spec) if source == AUTO else source)
-    network, own = _of_kind(path, kind, device)
+    changed_ns = path.stat().st_mtime_ns if path.is_file() else 0
+    network, own = _read(path, changed_ns, device)
+    name = type(network).__name__
+    if not isinstance(network, kind) or _taker(name) != _taker(kind.__name__):
+        raise _foreign(path, name)
     own.require_same(spec, str(path), "the picture")
     return network
 
 
-def require_weights(source: str, inverter: Inverter) -> None:
-    """Refuse weights that an inverter would not use, before anything is inverted.
+def takes_weights(source: str, inverter: Inverter) -> bool:
+    """Whether an inverter has a network at all, for these weights, before anything is inverted.
 
     Parameters
     ----------
     source : str
-        As for `load_network`; ``auto`` is always right.
+        As for `load_network`.
     inverter : Inverter
 
     Raises
     ------
     BadInput
-        The inverter has no network, or one of another kind; or there are no such weights.
+        Its network is of another kind; or there are no such weights.
     """
-    if source == AUTO:
-        return
     path = find_weights(source)
     if inverter.network is None:
-        raise BadInput(
-            f"checkpoint={source}, but {type(inverter).__name__} has no network; leave it out, or "
-            f"say inverter={_taker(_read_now(path, torch.device('cpu'))[0])}, which takes them"
-        )
-    _of_kind(path, inverter.network, torch.device("cpu"))
+        return False
+    name = read_checkpoint(path).model[TARGET].rpartition(".")[2]
+    if _taker(name) != _taker(inverter.network.__name__):
+        raise _foreign(path, name)
+    return True
 
 
-def _of_kind(path: Path, kind: type[Kind], device: torch.device) -> tuple[Kind, SpectrogramSpec]:
-    network, spec = _read_now(path, device)
-    if not isinstance(network, kind):
-        raise BadInput(
-            f"{path} holds weights of {type(network).__name__}; expected {kind.__name__}. "
-            f"inverter={_taker(network)} takes them"
-        )
-    return network, spec
+def _foreign(path: Path, name: str) -> BadInput:
+    return BadInput(f"{path} holds weights of {name}, which inverter={_taker(name)} takes")
 
 
-def _taker(network: nn.Module) -> str:
-    """The option of ``inverter=`` for a kind of network."""
-    return _TAKERS.get(type(network).__name__, "hifigan")
+def _taker(name: str) -> str:
+    """The option of ``inverter=`` that takes a class of networks."""
+    return _TAKERS.get(name, "hifigan")
 
 
 def _shipped(kind: type[nn.Module], spec: SpectrogramSpec) -> str:
@@ -98,14 +95,10 @@ def _shipped(kind: type[nn.Module], spec: SpectrogramSpec) -> str:
     return name
 
 
-def _read_now(path: Path, device: torch.device) -> tuple[nn.Module, SpectrogramSpec]:
-    """Read once, unless the file has changed."""
-    return _read(path, path.stat().st_mtime_ns if path.is_file() else 0, device)
-
-
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)
 def _read(path: Path, changed_ns: int, device: torch.device) -> tuple[nn.Module, SpectrogramSpec]:
+    """Read once, unless the file has changed."""
     checkpoint = read_checkpoint(path)
     network = checkpoint.build()
     if isinstance(network, Generator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -43,12 +44,15 @@ class Pair:
         ``(bins, frames)``, float16: the painted picture as `vocoder.model.features.to_db`.
     sound : ndarray
         ``(samples,)``, float32.
+    sha256 : str
+        Of the files of both: what is computed from them depends on the machine in its last bits.
     """
 
     name: str
     line: str
     decibels: np.ndarray
     sound: np.ndarray
+    sha256: str
 
 
 def read_pairs(
@@ -149,7 +153,10 @@ def _pair(
     level_db = float((painted[loud] - true[loud]).mean())
     source = utterance.tiles[0][0].source
     line = source.removesuffix(PurePosixPath(source).suffix) or name.replace("__", "/")
-    return Pair(name, line, painted.astype(np.float16), sound), level_db
+    digest = hashlib.sha256()
+    for file in (*utterance.paths, path):
+        digest.update(file.read_bytes())
+    return Pair(name, line, painted.astype(np.float16), sound, digest.hexdigest()), level_db
 
 
 def best_shift(painted: np.ndarray, true: np.ndarray) -> int:

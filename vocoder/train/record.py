@@ -12,8 +12,8 @@ from vocoder.errors import BadInput
 from vocoder.files import write_text
 
 # What a run that is resumed must agree in with its beginning, or else its best validation and its
-# weights would be of two things at once. The rest, such as the steps and the learning rate, may
-# change on the way; the record then keeps what it was before.
+# weights would be of two things at once. The rest, such as the steps, the learning rate and the
+# size of batches, may change on the way; the record then keeps what it was before.
 FIXED = (
     "spec",
     "model",
@@ -23,8 +23,6 @@ FIXED = (
     "train.init",
     "train.task",
     "train.validation_lines",
-    "train.plan.batch_size",
-    "train.plan.frames",
 )
 # Settings within these that only say where something lies or is computed; data have hashes.
 PLACES = ("root", "cache", "input", "reference", "manifest", "device")
@@ -81,7 +79,8 @@ def require_same_data(path: Path, data: Mapping[str, Any]) -> None:
         [
             (f"the data's {name.removeprefix('.')}", then, now)
             for name, then, now in _differences("", _read(path)["data"], data)
-            if name.endswith(DIGEST) and then is not None  # earlier versions noted fewer
+            # Earlier versions noted others.
+            if name.endswith(DIGEST) and None not in (then, now)
         ],
     )
 
@@ -132,9 +131,10 @@ def write_record(
 def _read(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        whole = {"spec", "model", "seed"} <= content["config"].keys() and "data" in content
+        whole = {"spec", "model", "seed"} <= content["config"].keys()
+        whole = whole and {"data", "processes", "versions"} <= content.keys()
     except FileNotFoundError as error:
-        raise BadInput(f"resume=true, but {path.parent} holds no run; leave resume out") from error
+        raise BadInput(f"resume=true, but {path.parent} lost its {path.name}") from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BadInput(f"{path} is no record of a run; it is damaged") from error
     if not whole:

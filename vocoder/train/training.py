@@ -119,7 +119,7 @@ class Training:
             if self.init is not None and not there:
                 initialise(objective, self.init)
             materials = data.materials(spec, channel, seed)
-            if resume and machines.leads:
+            if there and machines.leads:
                 require_same_data(folder / RECORD_NAME, materials.record)
             examples = Mixture(
                 materials.train,
@@ -206,10 +206,12 @@ def _own_folder(
     if not leads:
         yield
         return
-    begun = (folder / RECORD_NAME).exists() or bool(checkpoints(folder))
-    if resume:
-        require_same_settings(folder / RECORD_NAME, record)
-    elif begun:
+    path, there = folder / RECORD_NAME, checkpoints(folder)
+    if resume and there:
+        require_same_settings(path, record)
+    elif resume and not path.exists():
+        raise BadInput(f"resume=true, but {folder} holds no run; leave resume out")
+    elif not resume and (there or path.exists()):
         raise BadInput(
             f"{folder} holds a run already; choose another output, or resume=true to go on with it"
         )

@@ -122,8 +122,11 @@ def test_remarks_and_marks_are_no_part_of_a_name(tmp_path, begin):
 
 
 def test_numbered_people_are_not_made_one(tmp_path):
-    told = names(tmp_path, *["MAN (1): hello", "MAN (2): hello"] * 2)
-    assert told == [None] * 4
+    for one, other in (("1", "2"), ("#1", "#2"), ("no. 1", "no. 2"), ("older", "younger")):
+        told = names(tmp_path, *[f"MAN ({one}): hello", f"MAN ({other}): hello"] * 2)
+        assert told == [None] * 4
+    anna = ["ANNA: hello", "ANNA (off): hello", "ANNA (on the phone): hello"]
+    assert names(tmp_path, *anna) == ["ANNA"] * 3
 
 
 def test_brackets_without_a_colon_are_names_where_most_cues_have_them(tmp_path):

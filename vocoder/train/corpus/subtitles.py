@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import html
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +19,12 @@ _TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s+.*)?")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)*\s+([^>]+)>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>|\{\\[^}]*\}")
 _NAME = r"(?P<name>[^\W_][\w.'’&-]*(?: [\w.'’&-]+){0,3})"  # of one to four words
-# (off), [on the phone]; but MAN (1) and MAN (2) are two.
-_REMARK = r"(?:\s*[\[(][^\d\[\]()][^\[\]()]*[\])])?"
+# (off), [on the phone]; but MAN (1) and MAN (#2) are two.
+_REMARK = r"(?:\s*[\[(](?P<%s>[^\d#\[\]()]+)[\])])?"
 # ANNA: or ANNA (off): or [ANNA]: at the beginning of a line, perhaps after a dash.
 _PREFIX = re.compile(
-    rf"[-–—>\s]*(?P<bracket>[\[(])?{_NAME}{_REMARK}(?(bracket)[\])]{_REMARK})\s*:(?:\s|$)"
+    rf"[-–—>\s]*(?P<bracket>[\[(])?{_NAME}{_REMARK % 'inner'}"
+    rf"(?(bracket)[\])]{_REMARK % 'outer'})\s*:(?:\s|$)"
 )
 _BRACKETED = re.compile(rf"[-–—>\s]*[\[(]{_NAME}[\])]\s*[^\s\[(]")  # [ANNA] and words
 _DASH = re.compile(r"\s*[-–—]\s*\S")
@@ -178,9 +179,14 @@ def _names(texts: Sequence[Sequence[str]]) -> list[list[str]]:
     names = [[match["name"] if match else "" for match in own] for own in found]
     counts = Counter(name for own in names for name in {name.casefold() for name in own})
     known = {name for name, count in counts.items() if count >= _LEAST_CUES}
+    remarks: dict[str, set[str]] = defaultdict(set)
     for match in (match for own in found for match in own if match):
-        if match.re is _PREFIX and match["bracket"] == "[":  # nothing but a name is written so
-            known.add(match["name"].casefold())
+        name, is_prefix = match["name"].casefold(), match.re is _PREFIX
+        if is_prefix and match["bracket"] == "[":  # nothing but a name is written so
+            known.add(name)
+        remarks[name].add((match["inner"] or match["outer"] or "") if is_prefix else "")
+    # WOMAN (older) and WOMAN (younger) are two, unless one is called WOMAN alone.
+    known -= {name for name, said in remarks.items() if len(said) > 1 and "" not in said}
     return [[name if name.casefold() in known else "" for name in own] for own in names]
 
 
