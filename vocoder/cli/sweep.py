@@ -1,6 +1,6 @@
 """Sweeps: one command line, many jobs, run by Hydra's launchers on this machine or on others.
 
-Imported where there is a sweep only, Hydra being slow to import.
+Imported when a command runs, not before: Hydra is slow to import.
 """
 
 from __future__ import annotations
