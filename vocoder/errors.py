@@ -8,9 +8,23 @@ NAMED = 5  # of many faults on one line
 class BadInput(ValueError):
     """Something given from outside cannot be used.
 
-    The message is one sentence or two that state the value found, what was expected and how to
-    mend it. The command line prints it as it is, without a traceback, and exits with code 2.
+    Every public function may raise it for what it is given; only surprising cases are documented.
+    The command line prints the message as it is, without a traceback, and exits with code 2.
+
+    Parameters
+    ----------
+    message : str
+        One sentence or two: the value found, what was expected, how to fix it.
+    key : str
+        What is at fault and how, ``subject.fault``, for callers and tests to tell errors apart:
+        the subject is the setting or the kind of file (``output``, ``inverter.n_iter``,
+        ``manifest``), the fault one word (``missing``, ``exists``, ``unknown``, ``range``,
+        ``type``, ``conflict``, ``damaged``, ``format``, ``extra``, …).
     """
+
+    def __init__(self, message: str, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
 
 
 def some_of(faults: Sequence[str], separator: str = "; ") -> str:
