@@ -35,10 +35,10 @@ from recipes.painted import RANGE_DB
 from vocoder import load
 from vocoder.audio import read_audio, write_audio
 from vocoder.cli.main import run as vocoder
-from vocoder.compare.evaluation.inference import Interval, mean_interval
-from vocoder.compare.metrics.measure import COLUMNS
-from vocoder.compare.reference import References
 from vocoder.errors import BadInput
+from vocoder.evaluate.inference import Interval, mean_interval
+from vocoder.evaluate.metrics.measure import COLUMNS
+from vocoder.evaluate.reference import References
 from vocoder.files import atomic_path
 from vocoder.image.utterances import Found, Utterance, find_utterances, load_utterance
 from vocoder.train.loop import LAST_NAME

@@ -28,10 +28,10 @@ from recipes.quality import Results, chosen_lines, in_processes, read_results, w
 from recipes.systems import render
 from vocoder import load
 from vocoder.audio import read_audio
-from vocoder.compare.evaluation.inference import mean_interval
-from vocoder.compare.metrics.measure import COLUMNS, measure_pair, require_measures
 from vocoder.composition import load_word
 from vocoder.errors import BadInput
+from vocoder.evaluate.inference import mean_interval
+from vocoder.evaluate.metrics.measure import COLUMNS, measure_pair, require_measures
 from vocoder.files import write_text
 from vocoder.image.utterances import Found, find_utterances, load_utterance
 

@@ -22,9 +22,9 @@ from tqdm import tqdm
 from recipes.quality import Results
 from vocoder import load
 from vocoder.audio import read_audio
-from vocoder.compare.evaluation.inference import mean_interval
-from vocoder.compare.metrics import measure
 from vocoder.errors import BadInput
+from vocoder.evaluate.inference import mean_interval
+from vocoder.evaluate.metrics import measure
 from vocoder.files import write_text
 from vocoder.image.utterances import find_utterances, load_utterance
 

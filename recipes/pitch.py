@@ -22,11 +22,11 @@ from tqdm import tqdm
 from recipes.inverters import painted
 from recipes.painted import DATA
 from vocoder.audio import read_audio
-from vocoder.compare.evaluation.inference import mean_interval
-from vocoder.compare.metrics.pitch import CENTS_PER_OCTAVE, pitch_track
-from vocoder.compare.metrics.spectral import level_difference_db
 from vocoder.composition import load_word
 from vocoder.errors import BadInput
+from vocoder.evaluate.inference import mean_interval
+from vocoder.evaluate.metrics.pitch import CENTS_PER_OCTAVE, pitch_track
+from vocoder.evaluate.metrics.spectral import level_difference_db
 from vocoder.image.utterances import load_utterance
 
 INVERTERS = ("admm:n_iter=100", "hybrid")

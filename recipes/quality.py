@@ -26,8 +26,8 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from vocoder.compare.evaluation.inference import mean_interval
 from vocoder.errors import BadInput
+from vocoder.evaluate.inference import mean_interval
 from vocoder.files import write_text
 
 Results = dict[str, dict[str, dict[str, float]]]  # system to line to measure to value
@@ -162,7 +162,7 @@ def measure_line(task: Task) -> dict[str, float]:
     import torch
 
     from recipes.systems import render
-    from vocoder.compare.metrics import measure
+    from vocoder.evaluate.metrics import measure
 
     torch.set_num_threads(1)
     samples, sample_rate = soundfile.read(task.path, dtype="float32")

@@ -20,8 +20,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vocoder import load
-from vocoder.compare.evaluation.inference import mean_interval
 from vocoder.errors import BadInput
+from vocoder.evaluate.inference import mean_interval
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.features import from_db
 from vocoder.model.wavenet.draft import draft_of, rephased

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.cli.inverting import HOP, IMAGES, LINES, RATE, invert, report, sound, sounds, write_one
 from vocoder import load
 from vocoder.cli import main
-from vocoder.compare.metrics import estoi
+from vocoder.evaluate.metrics import estoi
 from vocoder.inverter.griffin_lim import GriffinLim
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.cli.inverting import CHEAP, IMAGES, LINES, RANGE, RATE, invert, report, sound, sounds
 from vocoder.cli import main
-from vocoder.compare.metrics import estoi
+from vocoder.evaluate.metrics import estoi
 
 
 def test_results_that_exist_are_kept_gone_on_with_or_replaced(painted, tmp_path, capsys):

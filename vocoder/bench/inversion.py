@@ -15,8 +15,8 @@ from torch import Tensor
 from vocoder.bench.race import Contestant, race
 from vocoder.bench.result import Settings, Tick, case_dict
 from vocoder.bench.sound import sound
-from vocoder.compare.metrics import spectral_convergence
 from vocoder.composition import load, load_word
+from vocoder.evaluate.metrics import spectral_convergence
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.magnitude import mel_to_linear

@@ -30,8 +30,8 @@ _N_ITER = 9
 _IMPORTS = (
     "vocoder.cli.invert",
     "vocoder.cli.jobs",
-    "vocoder.compare.reference",
-    "vocoder.compare.view",
+    "vocoder.evaluate.reference",
+    "vocoder.evaluate.view",
     "vocoder.image.utterances",
 )
 

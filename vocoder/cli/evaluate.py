@@ -14,7 +14,7 @@ from vocoder.errors import BadInput
 from vocoder.files import refuse_existing, write_text
 
 if TYPE_CHECKING:
-    from vocoder.compare.evaluation.work import Measured, Task
+    from vocoder.evaluate.work import Measured, Task
     from vocoder.image.codec.base import Codec
     from vocoder.spec import SpectrogramSpec
 
@@ -66,17 +66,17 @@ def run(
         Nothing was done: no such folder or measure, nothing in common, a package is missing,
         results that exist.
     """
-    from vocoder.compare.evaluation.drawing import (
+    from vocoder.composition import nearest
+    from vocoder.cores import usable_cores
+    from vocoder.evaluate.drawing import (
         choose,
         draw_distributions,
         draw_spectrograms,
     )
-    from vocoder.compare.evaluation.inference import N_PERMUTATIONS, N_RESAMPLES
-    from vocoder.compare.evaluation.pairing import find_systems, plan
-    from vocoder.compare.evaluation.summary import notes, summarise, table, to_csv, to_json
-    from vocoder.compare.evaluation.work import Task
-    from vocoder.composition import nearest
-    from vocoder.cores import usable_cores
+    from vocoder.evaluate.inference import N_PERMUTATIONS, N_RESAMPLES
+    from vocoder.evaluate.pairing import find_systems, plan
+    from vocoder.evaluate.summary import notes, summarise, table, to_csv, to_json
+    from vocoder.evaluate.work import Task
     from vocoder.image.dataset.recordings import unique_names
     from vocoder.image.utterances import find_utterances
 
@@ -164,7 +164,7 @@ def _chosen(
     measures: str | list[str] | None, reference: str | None, pictures: str | None
 ) -> tuple[tuple[str, ...], bool]:
     """Measures against the reference, and whether sounds are rated alone."""
-    from vocoder.compare.metrics import installed, require_measures
+    from vocoder.evaluate.metrics import installed, require_measures
 
     names = [measures] if isinstance(measures, str) else measures
     if reference is None:
@@ -189,7 +189,7 @@ def _measured(tasks: Sequence[Task], workers: int, systems: Sequence[str]) -> li
     """Measure all, with a progress bar; in order of systems and utterances."""
     from tqdm import tqdm
 
-    from vocoder.compare.evaluation.work import measure_all
+    from vocoder.evaluate.work import measure_all
 
     files: list[Measured] = []
     started, sound_s = time.perf_counter(), 0.0

@@ -66,8 +66,8 @@ def run(
     """
     from vocoder.audio import SUBTYPE_BITS, AudioWriter
     from vocoder.cli.jobs import Result, begin, refuse_problems, report, select, work_through
-    from vocoder.compare.reference import References
-    from vocoder.compare.view import draw_pictures
+    from vocoder.evaluate.reference import References
+    from vocoder.evaluate.view import draw_pictures
     from vocoder.image.utterances import find_utterances, load_utterance
     from vocoder.inverter.base import torch_device
     from vocoder.inverter.weights import takes_weights

@@ -12,8 +12,8 @@ import torch
 from tqdm import tqdm
 
 from vocoder.audio import read_audio
-from vocoder.compare.reference import References
 from vocoder.errors import BadInput, some_of
+from vocoder.evaluate.reference import References
 from vocoder.image.codec.base import Codec
 from vocoder.image.utterances import Found, Utterance, find_utterances, load_utterance
 from vocoder.model.features import FLOOR_DB, from_db, to_db

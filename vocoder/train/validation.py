@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from vocoder.compare.metrics import estoi, mel_distance_db
 from vocoder.errors import BadInput
+from vocoder.evaluate.metrics import estoi, mel_distance_db
 from vocoder.model.features import FLOOR_DB, to_db
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse

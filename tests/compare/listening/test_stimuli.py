@@ -18,8 +18,8 @@ from vocoder.compare.listening.stimuli import (
     low_pass,
     prepare_item,
 )
-from vocoder.compare.metrics.loudness import loudness_lufs
 from vocoder.errors import BadInput
+from vocoder.evaluate.metrics.loudness import loudness_lufs
 
 
 @pytest.fixture

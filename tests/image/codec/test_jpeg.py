@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.fft import dct, idct
 
 from vocoder import load, read_spectrogram
-from vocoder.compare.metrics import estoi, mel_distance_db
+from vocoder.evaluate.metrics import estoi, mel_distance_db
 from vocoder.image.codec.jpeg import REACH, JpegCells, admit_cells
 from vocoder.image.picture import PictureInfo, jpeg_tables, write_picture
 from vocoder.spectrogram import Spectrogram, analyse

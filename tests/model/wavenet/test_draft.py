@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from tests.model.wavenet.networks import MEL, picture_of
 from tests.train.tiny import griffin_lim
-from vocoder.compare.metrics import estoi
+from vocoder.evaluate.metrics import estoi
 from vocoder.model.wavenet.draft import Drafter, draft_of, rephased
 from vocoder.spectrogram import Spectrogram, analyse, stft
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vocoder.compare.answers import ANCHORS, REFERENCE
-from vocoder.compare.evaluation.pairing import find_systems
-from vocoder.compare.reference import References
 from vocoder.errors import BadInput, some_of
+from vocoder.evaluate.pairing import find_systems
+from vocoder.evaluate.reference import References
 from vocoder.image.dataset.recordings import find_recordings
 
 _RESERVED = (REFERENCE, *ANCHORS)
@@ -48,7 +48,7 @@ def find_sources(systems: str | Sequence[str], reference: str | None) -> Sources
     Parameters
     ----------
     systems : str or sequence of str
-        As for `vocoder.compare.evaluation.pairing.find_systems`.
+        As for `vocoder.evaluate.pairing.find_systems`.
     reference : str or None
         Folder of true recordings of the same names.
 

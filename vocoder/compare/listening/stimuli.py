@@ -13,9 +13,9 @@ import torch
 from scipy.signal import fftconvolve, firwin, kaiserord
 
 from vocoder.audio import read_audio, read_info
-from vocoder.compare.alignment import checked, find_delay
-from vocoder.compare.metrics.loudness import BLOCK_S, loudness_lufs
 from vocoder.errors import BadInput
+from vocoder.evaluate.alignment import checked, find_delay
+from vocoder.evaluate.metrics.loudness import BLOCK_S, loudness_lufs
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 

@@ -11,13 +11,13 @@ import pytest
 import scipy.stats
 import soundfile
 
-from vocoder.compare.evaluation.drawing import choose
-from vocoder.compare.evaluation.inference import mean_interval, paired_p
-from vocoder.compare.evaluation.pairing import find_systems, plan
-from vocoder.compare.evaluation.summary import notes, summarise, table, to_csv, to_json
-from vocoder.compare.evaluation.work import Measured
-from vocoder.compare.metrics import COLUMNS
 from vocoder.errors import BadInput
+from vocoder.evaluate.drawing import choose
+from vocoder.evaluate.inference import mean_interval, paired_p
+from vocoder.evaluate.metrics import COLUMNS
+from vocoder.evaluate.pairing import find_systems, plan
+from vocoder.evaluate.summary import notes, summarise, table, to_csv, to_json
+from vocoder.evaluate.work import Measured
 
 
 def folder(root: Path, *names: str) -> Path:

@@ -10,19 +10,19 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from vocoder.compare.alignment import checked, find_delay, undo_delay
-from vocoder.compare.metrics.loudness import loudness_difference_lu
-from vocoder.compare.metrics.optional import optional_package
-from vocoder.compare.metrics.perceptual import dnsmos, estoi, pesq_wb, visqol
-from vocoder.compare.metrics.pitch import pitch_errors
-from vocoder.compare.metrics.spectral import (
+from vocoder.composition import nearest
+from vocoder.errors import BadInput
+from vocoder.evaluate.alignment import checked, find_delay, undo_delay
+from vocoder.evaluate.metrics.loudness import loudness_difference_lu
+from vocoder.evaluate.metrics.optional import optional_package
+from vocoder.evaluate.metrics.perceptual import dnsmos, estoi, pesq_wb, visqol
+from vocoder.evaluate.metrics.pitch import pitch_errors
+from vocoder.evaluate.metrics.spectral import (
     level_difference_db,
     log_spectral_distance_db,
     mel_cepstral_distortion_db,
     mel_distance_db,
 )
-from vocoder.composition import nearest
-from vocoder.errors import BadInput
 
 HIGHER, LOWER, ZERO = "higher", "lower", "zero"
 
@@ -70,7 +70,7 @@ class Pair:
     Raises
     ------
     BadInput
-        As `vocoder.compare.alignment.align` does.
+        As `vocoder.evaluate.alignment.align` does.
     """
 
     def __init__(self, reference: np.ndarray, sound: np.ndarray, sample_rate: int) -> None:

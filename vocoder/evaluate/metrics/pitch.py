@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import soxr
 
-from vocoder.compare.alignment import checked_pair
-from vocoder.compare.metrics.optional import optional_package
+from vocoder.evaluate.alignment import checked_pair
+from vocoder.evaluate.metrics.optional import optional_package
 
 PITCH_SAMPLE_RATE = 16_000
 # Of speaking voices, children's and excited ones included; wider ranges invite octave errors.

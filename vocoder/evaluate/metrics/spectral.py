@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from scipy.fft import dct
 
-from vocoder.compare.alignment import checked, checked_pair
 from vocoder.errors import BadInput
+from vocoder.evaluate.alignment import checked, checked_pair
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, analyse, mel_filters, to_bins
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from vocoder.audio import read_audio, read_info
-from vocoder.compare.evaluation.pairing import Job
-from vocoder.compare.metrics.measure import ALONE, PICTURE, Pair, take
-from vocoder.compare.metrics.perceptual import dnsmos
-from vocoder.compare.metrics.spectral import picture_distance_db
-from vocoder.compare.reference import MEASURED_S
 from vocoder.errors import BadInput
+from vocoder.evaluate.metrics.measure import ALONE, PICTURE, Pair, take
+from vocoder.evaluate.metrics.perceptual import dnsmos
+from vocoder.evaluate.metrics.spectral import picture_distance_db
+from vocoder.evaluate.pairing import Job
+from vocoder.evaluate.reference import MEASURED_S
 from vocoder.image.utterances import load_utterance
 from vocoder.spectrogram import Spectrogram
 
@@ -39,7 +39,7 @@ class Measured:
     seconds : float
         Its length.
     values : dict of str to float
-        By the names of `vocoder.compare.metrics.COLUMNS`; what could not be taken is not there.
+        By the names of `vocoder.evaluate.metrics.COLUMNS`; what could not be taken is not there.
     length_difference_s, delay_s : float or None
         How much longer, and how late, it was than the reference.
     inverted : bool or None
@@ -67,7 +67,7 @@ class Task:
     ----------
     job : Job
     names : tuple of str
-        Keys of `vocoder.compare.metrics.MEASURES`.
+        Keys of `vocoder.evaluate.metrics.MEASURES`.
     alone : bool
         Whether to rate sounds without any reference.
     sample_rate : int or None

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vocoder.compare.evaluation.inference import Interval, mean_interval, paired_p
-from vocoder.compare.evaluation.work import Measured
-from vocoder.compare.metrics.measure import COLUMNS, HIGHER, LOWER, ZERO, Column
 from vocoder.compare.statistics.finding import ALPHA, holm
+from vocoder.evaluate.inference import Interval, mean_interval, paired_p
+from vocoder.evaluate.metrics.measure import COLUMNS, HIGHER, LOWER, ZERO, Column
+from vocoder.evaluate.work import Measured
 
 ARROWS = {HIGHER: "↑", LOWER: "↓", ZERO: "→ 0"}  # where the good end is
 TEST = (

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from vocoder.audio import read_audio, read_info
-from vocoder.compare.evaluation.summary import Summary
-from vocoder.compare.evaluation.work import Measured
-from vocoder.compare.metrics.measure import HIGHER, LOWER, ZERO, Column, Pair
-from vocoder.compare.metrics.spectral import comparison_spec
-from vocoder.compare.view import RANGE_DB
 from vocoder.errors import BadInput
+from vocoder.evaluate.metrics.measure import HIGHER, LOWER, ZERO, Column, Pair
+from vocoder.evaluate.metrics.spectral import comparison_spec
+from vocoder.evaluate.summary import Summary
+from vocoder.evaluate.view import RANGE_DB
+from vocoder.evaluate.work import Measured
 from vocoder.files import atomic_path
 from vocoder.spectrogram import analyse
 

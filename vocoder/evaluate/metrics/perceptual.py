@@ -17,9 +17,9 @@ import soxr
 from pystoi.stoi import FS
 from pystoi.utils import resample_oct
 
-from vocoder.compare.alignment import checked, checked_pair
-from vocoder.compare.metrics.optional import optional_package
 from vocoder.errors import BadInput
+from vocoder.evaluate.alignment import checked, checked_pair
+from vocoder.evaluate.metrics.optional import optional_package
 
 # Of PESQ wide-band, ViSQOL in speech mode and DNSMOS.
 SAMPLE_RATE = 16_000

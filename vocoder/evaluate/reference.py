@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from vocoder.audio import read_audio, read_info
-from vocoder.compare.metrics import measure
 from vocoder.errors import BadInput
+from vocoder.evaluate.metrics import measure
 from vocoder.image.dataset.recordings import find_recordings
 from vocoder.image.manifest import one_spelling
 
-# Short names for tables: of `vocoder.compare.metrics.Measures`.
+# Short names for tables: of `vocoder.evaluate.metrics.Measures`.
 COLUMNS = {
     "estoi": "estoi",
     "lsd_db": "log_spectral_distance_db",

@@ -12,7 +12,8 @@ import soxr
 import torch
 
 from vocoder import load
-from vocoder.compare.metrics import (
+from vocoder.errors import BadInput
+from vocoder.evaluate.metrics import (
     COLUMNS,
     MEASURES,
     dnsmos,
@@ -26,8 +27,7 @@ from vocoder.compare.metrics import (
     require_measures,
     visqol,
 )
-from vocoder.compare.metrics.perceptual import _visqol
-from vocoder.errors import BadInput
+from vocoder.evaluate.metrics.perceptual import _visqol
 from vocoder.spectrogram import Spectrogram, analyse
 
 SAMPLE_RATE = 22_050

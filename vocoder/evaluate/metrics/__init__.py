@@ -5,8 +5,8 @@ sounds and takes all measures at once; the single functions compare what they ar
 sample.
 """
 
-from vocoder.compare.metrics.loudness import loudness_difference_lu, loudness_lufs
-from vocoder.compare.metrics.measure import (
+from vocoder.evaluate.metrics.loudness import loudness_difference_lu, loudness_lufs
+from vocoder.evaluate.metrics.measure import (
     COLUMNS,
     MEASURES,
     Measures,
@@ -17,9 +17,9 @@ from vocoder.compare.metrics.measure import (
     require_measures,
     take,
 )
-from vocoder.compare.metrics.perceptual import dnsmos, estoi, pesq_wb, visqol
-from vocoder.compare.metrics.pitch import pitch_errors
-from vocoder.compare.metrics.spectral import (
+from vocoder.evaluate.metrics.perceptual import dnsmos, estoi, pesq_wb, visqol
+from vocoder.evaluate.metrics.pitch import pitch_errors
+from vocoder.evaluate.metrics.spectral import (
     level_difference_db,
     log_spectral_distance_db,
     mel_cepstral_distortion_db,

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from vocoder import load
-from vocoder.compare.view import SHOWN_S, draw_pictures
+from vocoder.evaluate.view import SHOWN_S, draw_pictures
 from vocoder.spectrogram import Spectrogram, analyse
 
 RATE = 22_050

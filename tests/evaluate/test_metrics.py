@@ -9,8 +9,9 @@ import pytest
 import scipy.signal
 import soxr
 
-from vocoder.compare.alignment import align, find_delay
-from vocoder.compare.metrics import (
+from vocoder.errors import BadInput
+from vocoder.evaluate.alignment import align, find_delay
+from vocoder.evaluate.metrics import (
     estoi,
     level_difference_db,
     log_spectral_distance_db,
@@ -21,7 +22,6 @@ from vocoder.compare.metrics import (
     spectral_convergence,
     visqol,
 )
-from vocoder.errors import BadInput
 
 needs_pesq = pytest.mark.skipif(find_spec("pesq") is None, reason="the extra pesq is opt-in")
 SAMPLE_RATE = 22_050

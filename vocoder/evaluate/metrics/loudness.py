@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from vocoder.compare.alignment import checked
-from vocoder.compare.metrics.optional import optional_package
 from vocoder.errors import BadInput
+from vocoder.evaluate.alignment import checked
+from vocoder.evaluate.metrics.optional import optional_package
 
 # Blocks that BS.1770 gates by; a sound must fill one.
 BLOCK_S = 0.4
