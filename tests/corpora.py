@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from vocoder.train.corpus.levels import levels
-from vocoder.train.corpus.manifest import Clip
+from vocoder.corpus.levels import levels
+from vocoder.corpus.manifest import Clip
 
 
 def write_clip(

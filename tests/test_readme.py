@@ -19,7 +19,7 @@ from PIL import Image
 
 from tests.compare.listening.listener import Listener
 from tests.corpora import write_clip
-from vocoder.train.corpus.manifest import Clip, write_corpus
+from vocoder.corpus.manifest import Clip, write_corpus
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

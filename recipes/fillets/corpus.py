@@ -25,17 +25,17 @@ from tqdm import tqdm
 
 from recipes.fillets.fetch import SAMPLE_RATE, held_out_lines
 from vocoder.audio import read_audio
+from vocoder.corpus.activity import listen
+from vocoder.corpus.cleaning import Limits, quality
+from vocoder.corpus.cut import Cut, cut
+from vocoder.corpus.levels import levels
+from vocoder.corpus.manifest import Clip, write_corpus
+from vocoder.corpus.partial import Partial
+from vocoder.corpus.report import Dropped, Report
+from vocoder.corpus.spans import Span
+from vocoder.corpus.splitting import draw
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
-from vocoder.train.corpus.activity import listen
-from vocoder.train.corpus.cleaning import Limits, quality
-from vocoder.train.corpus.cut import Cut, cut
-from vocoder.train.corpus.levels import levels
-from vocoder.train.corpus.manifest import Clip, write_corpus
-from vocoder.train.corpus.partial import Partial
-from vocoder.train.corpus.report import Dropped, Report
-from vocoder.train.corpus.spans import Span
-from vocoder.train.corpus.splitting import draw
 
 CUT, LIMITS = Cut(), Limits()
 VAL_LINES = 12  # of every speaker, as in the held-out list

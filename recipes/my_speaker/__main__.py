@@ -23,15 +23,15 @@ from tqdm import tqdm
 from recipes.my_speaker.prepare import Source, Work
 from vocoder import load
 from vocoder.audio import MIX
+from vocoder.corpus.cleaning import Limits
+from vocoder.corpus.cues import choose_speaker, find_labels, read_labels
+from vocoder.corpus.cut import OTHERS, Cut
+from vocoder.corpus.manifest import Clip, write_corpus
+from vocoder.corpus.partial import Partial
+from vocoder.corpus.report import Dropped, Report
+from vocoder.corpus.splitting import assign, stretches
 from vocoder.errors import BadInput, some_of
 from vocoder.image.dataset.recordings import Recording, find_recordings, unique_names
-from vocoder.train.corpus.cleaning import Limits
-from vocoder.train.corpus.cues import choose_speaker, find_labels, read_labels
-from vocoder.train.corpus.cut import OTHERS, Cut
-from vocoder.train.corpus.manifest import Clip, write_corpus
-from vocoder.train.corpus.partial import Partial
-from vocoder.train.corpus.report import Dropped, Report
-from vocoder.train.corpus.splitting import assign, stretches
 
 # Less cannot be split into training, validation and test that mean anything.
 LEAST_S = 30.0

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from vocoder.audio import read_audio, write_audio
+from vocoder.corpus.activity import listen
+from vocoder.corpus.cleaning import Clipping, Limits, quality
+from vocoder.corpus.cues import Labels
+from vocoder.corpus.cut import Cut, cut
+from vocoder.corpus.spans import Span, intersect, total_s
 from vocoder.errors import BadInput
 from vocoder.image.dataset.recordings import Recording
-from vocoder.train.corpus.activity import listen
-from vocoder.train.corpus.cleaning import Clipping, Limits, quality
-from vocoder.train.corpus.cues import Labels
-from vocoder.train.corpus.cut import Cut, cut
-from vocoder.train.corpus.spans import Span, intersect, total_s
 
 _HEADROOM = 0.99  # peak of recordings that would go beyond full scale
 # Labels of another recording fit by chance: as much as there is speech. Good subtitles reach 80 %.

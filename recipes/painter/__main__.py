@@ -27,13 +27,13 @@ from tqdm import tqdm
 from recipes.painter.network import L1_WEIGHT, Judge, Painter, initialise
 from vocoder import load
 from vocoder.audio import write_audio
+from vocoder.corpus.corpus import Corpus
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 from vocoder.image.codec.base import Codec
 from vocoder.image.manifest import Sidecar, Tile, write_manifest, write_sidecar
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
-from vocoder.train.corpus.corpus import Corpus
 
 TILE_FRAMES = 256
 STAGES = 3  # stages of the training at which lines are painted, evenly over its second half

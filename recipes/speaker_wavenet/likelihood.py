@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vocoder import load
+from vocoder.corpus.corpus import Corpus
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.model.checkpoint import read_checkpoint
@@ -29,7 +30,6 @@ from vocoder.model.wavenet.network import WaveNet
 from vocoder.model.weights import find_weights
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
-from vocoder.train.corpus.corpus import Corpus
 
 BLANK_DB = -50.0  # what a blind network sees
 LINES = 48  # held out in recipes/fillets

@@ -16,7 +16,7 @@ from tests.cli.inverting import CHEAP, IMAGES, RATE
 from tests.corpora import write_clip
 from vocoder.cli import main
 from vocoder.cli.sweep import Job, Unfinished
-from vocoder.train.corpus.manifest import write_corpus
+from vocoder.corpus.manifest import write_corpus
 
 BIN = Path(sys.executable).parent
 

@@ -20,9 +20,9 @@ from omegaconf import OmegaConf
 from tests.corpora import write_clip
 from vocoder.cli import main
 from vocoder.composition import build, conf_dir, options
+from vocoder.corpus.manifest import write_corpus
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.train.channel.base import Channel
-from vocoder.train.corpus.manifest import write_corpus
 from vocoder.train.data import Data
 from vocoder.train.state import checkpoints, read_state
 from vocoder.train.training import Training

@@ -12,8 +12,8 @@ from recipes.painted import RANGE_DB
 from tests.corpora import write_clip
 from vocoder.audio import read_audio, write_audio
 from vocoder.cli.main import run
+from vocoder.corpus.manifest import write_corpus
 from vocoder.errors import BadInput
-from vocoder.train.corpus.manifest import write_corpus
 
 RATE = 22_050
 SPEAKERS = {"anna": "nl_v__jes-v-kamen", "ben": "nl_m__m-obdivovat"}

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from recipes.fillets import corpus, fetch
+from vocoder.corpus import read_corpus
 from vocoder.errors import BadInput
-from vocoder.train.corpus import read_corpus
 
 SOUND = Path("usr/share/games/fillets-ng/sound")
 

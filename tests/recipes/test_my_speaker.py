@@ -12,7 +12,7 @@ import soundfile
 from recipes.my_speaker import __main__ as my_speaker
 from recipes.my_speaker.prepare import Work
 from vocoder.audio import read_audio
-from vocoder.train.corpus import Clip, Corpus, read_corpus
+from vocoder.corpus import Clip, Corpus, read_corpus
 
 RATE, NATIVE = 22_050, 32_000
 REFERENCE = Path(__file__).parents[1] / "data/pix2pix/reference"

@@ -8,9 +8,9 @@ import torch
 from recipes.speaker_wavenet import baselines, likelihood, safety
 from tests.corpora import write_clip
 from tests.model.wavenet.networks import MEL, small
+from vocoder.corpus.manifest import write_corpus
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.wavenet.generation import Speaker
-from vocoder.train.corpus.manifest import write_corpus
 
 RATE = 22_050
 

@@ -15,8 +15,8 @@ import torch
 from tests.corpora import write_clip
 from tests.train.tiny import NOISE, RATE, REFERENCE, SPEC, plan, repair_net
 from vocoder.composition import load
+from vocoder.corpus.manifest import write_corpus
 from vocoder.errors import BadInput
-from vocoder.train.corpus.manifest import write_corpus
 from vocoder.train.loop import Outcome
 from vocoder.train.record import require_same_data, require_same_settings, write_record
 from vocoder.train.state import checkpoints

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from vocoder.composition import load
+from vocoder.corpus.corpus import CorpusFolder
 from vocoder.errors import BadInput, some_of
 from vocoder.image.codec.base import Codec
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.channel.base import Channel
-from vocoder.train.corpus.corpus import CorpusFolder
 from vocoder.train.examples import Simulated, Source, Subset
 from vocoder.train.painted import PaintedPairs, Pair, PairSounds, read_pairs
 
@@ -71,7 +71,7 @@ class Recordings(CorpusFolder, Data):
     Parameters
     ----------
     root, speakers, cache
-        See `vocoder.train.corpus.corpus.CorpusFolder`.
+        See `vocoder.corpus.corpus.CorpusFolder`.
     """
 
     def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:

@@ -75,7 +75,7 @@ class Source(ABC):
 
 
 class Sounds(Protocol):
-    """Recordings with random access, such as a `vocoder.train.corpus.corpus.Corpus`."""
+    """Recordings with random access, such as a `vocoder.corpus.corpus.Corpus`."""
 
     @property
     def lengths(self) -> Sequence[int]:

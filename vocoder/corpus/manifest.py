@@ -93,7 +93,7 @@ def read_corpus(path: Path) -> list[Clip]:
     """Read and check ``corpus.csv``: UTF-8, comma-separated, one row a clip, in any order.
 
     Other columns are ignored. That the files are what the table says is found out when they are
-    decoded (`vocoder.train.corpus.Corpus`), since one bad file among thousands should not
+    decoded (`vocoder.corpus.Corpus`), since one bad file among thousands should not
     stop a training.
 
     Parameters

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from vocoder.corpus.activity import Activity, listen
+from vocoder.corpus.cleaning import CLIPPED, NOISY, OFFSET, QUIET, Clipping, Limits, quality
+from vocoder.corpus.cut import OTHERS, SHORT, SILENCE, Cut, cut
+from vocoder.corpus.partial import Partial
+from vocoder.corpus.report import Dropped, Report
+from vocoder.corpus.spans import Span, intersect, merge, subtract, total_s
+from vocoder.corpus.splitting import assign, draw, stretches
 from vocoder.errors import BadInput
-from vocoder.train.corpus.activity import Activity, listen
-from vocoder.train.corpus.cleaning import CLIPPED, NOISY, OFFSET, QUIET, Clipping, Limits, quality
-from vocoder.train.corpus.cut import OTHERS, SHORT, SILENCE, Cut, cut
-from vocoder.train.corpus.partial import Partial
-from vocoder.train.corpus.report import Dropped, Report
-from vocoder.train.corpus.spans import Span, intersect, merge, subtract, total_s
-from vocoder.train.corpus.splitting import assign, draw, stretches
 
 RATE = 22_050
 
@@ -76,7 +76,7 @@ def test_what_is_no_speech_is_not_found(noise, what):
 def test_the_rate_matters_little_and_blocks_not_at_all(speech, noise, monkeypatch):
     sound = with_noise(placed(speech, 2.0, 9.0), noise, 40, speech)
     whole = listen(sound, RATE)
-    monkeypatch.setattr("vocoder.train.corpus.activity._BLOCK_FRAMES", 100)
+    monkeypatch.setattr("vocoder.corpus.activity._BLOCK_FRAMES", 100)
     pieces = listen(sound, RATE)
     np.testing.assert_allclose(pieces.level_db, whole.level_db, atol=0.01)
     assert pieces.speech == whole.speech

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vocoder.corpus.activity import Activity
+from vocoder.corpus.spans import Span, intersect, merge, subtract, total_s
 from vocoder.errors import BadInput
-from vocoder.train.corpus.activity import Activity
-from vocoder.train.corpus.spans import Span, intersect, merge, subtract, total_s
 
 SILENCE, OTHERS, SHORT = "silence", "other speakers", "too short"
 # Where labels say that others speak, so much more on both sides is left out: labels are not exact.

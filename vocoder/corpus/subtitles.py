@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vocoder.corpus.spans import Span
 from vocoder.errors import BadInput
-from vocoder.train.corpus.spans import Span
 
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,6}))?"
 # Position and style settings may follow.

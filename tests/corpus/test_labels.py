@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from vocoder.corpus.cues import Labels, choose_speaker, find_labels, read_labels
+from vocoder.corpus.spans import Span
 from vocoder.errors import BadInput
-from vocoder.train.corpus.cues import Labels, choose_speaker, find_labels, read_labels
-from vocoder.train.corpus.spans import Span
 
 
 def read(folder: Path, name: str, content: str | bytes) -> Labels:

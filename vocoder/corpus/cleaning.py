@@ -9,9 +9,9 @@ import numpy as np
 import soundfile
 
 from vocoder.audio import MIX
+from vocoder.corpus.levels import Levels, levels
+from vocoder.corpus.spans import Span
 from vocoder.errors import BadInput
-from vocoder.train.corpus.levels import Levels, levels
-from vocoder.train.corpus.spans import Span
 
 CLIPPED, NOISY, QUIET, OFFSET = "clipped", "noisy", "too quiet", "constant offset"
 # The greatest positive number of 16 bits.

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from vocoder.composition import nearest
+from vocoder.corpus.manifest import CORPUS_NAME, SPLITS, Clip, data_digest, read_corpus
+from vocoder.corpus.store import FULL_SCALE, open_store
 from vocoder.errors import BadInput, some_of
-from vocoder.train.corpus.manifest import CORPUS_NAME, SPLITS, Clip, data_digest, read_corpus
-from vocoder.train.corpus.store import FULL_SCALE, open_store
 
 CACHE_NAME = ".decoded"
 # One damaged file among many is passed over. More than this share means that something is wrong

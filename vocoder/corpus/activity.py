@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from vocoder.corpus.spans import Span, merge
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
-from vocoder.train.corpus.spans import Span, merge
 
 BAND_HZ = (100.0, 7000.0)  # what levels are taken from: without rumble, hum and DC
 PITCH_HZ = (65.0, 400.0)

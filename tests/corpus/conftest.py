@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from vocoder.train.corpus.levels import levels
-from vocoder.train.corpus.manifest import Clip
+from vocoder.corpus.levels import levels
+from vocoder.corpus.manifest import Clip
 
 RATE = 22_050
 Make = Callable[..., Clip]

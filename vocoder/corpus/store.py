@@ -13,10 +13,10 @@ import numpy as np
 from tqdm import tqdm
 
 from vocoder.audio import read_audio, read_info
+from vocoder.corpus.levels import levels
+from vocoder.corpus.manifest import SILENCE_DBFS, Clip
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, write_text
-from vocoder.train.corpus.levels import levels
-from vocoder.train.corpus.manifest import SILENCE_DBFS, Clip
 
 FORMAT = 2
 _SAMPLE = np.dtype("<i2")

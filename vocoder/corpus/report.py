@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from vocoder.corpus.manifest import SPLITS, Clip, data_digest
 from vocoder.files import atomic_path, write_text
-from vocoder.train.corpus.manifest import SPLITS, Clip, data_digest
 
 JSON_NAME, MARKDOWN_NAME, PICTURE_NAME = "report.json", "report.md", "levels.png"
 _BIN_DB = 1.0

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vocoder.corpus import Clip, data_digest, read_corpus, write_corpus
+from vocoder.corpus.levels import levels
+from vocoder.corpus.manifest import COLUMNS
 from vocoder.errors import BadInput
-from vocoder.train.corpus import Clip, data_digest, read_corpus, write_corpus
-from vocoder.train.corpus.levels import levels
-from vocoder.train.corpus.manifest import COLUMNS
 
 
 def edited(folder: Path, old: str, new: str) -> None:

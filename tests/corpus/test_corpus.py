@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from vocoder import load
+from vocoder.corpus import Corpus, CorpusFolder, data_digest, store, write_corpus
 from vocoder.errors import BadInput
-from vocoder.train.corpus import Corpus, CorpusFolder, data_digest, store, write_corpus
 
 RATE = 22_050
 

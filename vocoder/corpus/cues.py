@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vocoder.composition import nearest
+from vocoder.corpus.spans import Span, merge, total_s
+from vocoder.corpus.subtitles import Cue, read_subtitles, read_text
 from vocoder.errors import BadInput, some_of
 from vocoder.image.dataset.recordings import AUDIO_SUFFIX
-from vocoder.train.corpus.spans import Span, merge, total_s
-from vocoder.train.corpus.subtitles import Cue, read_subtitles, read_text
 
 # In order of trust: diarisation times voices, subtitles time reading.
 SUFFIXES = (".rttm", ".vtt", ".srt")
