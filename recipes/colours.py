@@ -18,7 +18,7 @@ import torch
 from recipes.quality import Results, add_common_options, chosen_lines, measure_systems
 from recipes.systems import CHANNELS
 from vocoder.audio import read_audio
-from vocoder.composition import load_word
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.files import write_text
 from vocoder.image.dataset.contact_sheet import write_contact_sheet
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
             (codec, channel): f"{SPEC}/{codec}/{channel}/{given.inverter}"
             for codec in CODECS
             for channel in CHANNELS
-            if CHANNELS[channel].takes(load_word("codec", codec))
+            if CHANNELS[channel].takes(load("codec", codec))
         }
         results = measure_systems(list(roads.values()), given, pesq=False)
         write_tiles(given.output, given.corpus / f"{chosen_lines(given.corpus, 'test', 1)[0]}.flac")
@@ -73,7 +73,7 @@ def tables(roads: dict[tuple[str, str], str], results: Results) -> str:
     ):
         rows = [["codec", "step dB", *CHANNELS], ["---"] * (2 + len(CHANNELS))]
         for codec in CODECS:
-            step_db = load_word("codec", codec).resolution_db()
+            step_db = load("codec", codec).resolution_db()
             cells = [
                 mean_of(results[roads[codec, channel]], measure, digits)
                 if (codec, channel) in roads
@@ -92,16 +92,16 @@ def mean_of(lines: dict[str, dict[str, float]], measure: str, digits: int) -> st
 
 def write_tiles(output: Path, line: Path) -> None:
     """The start of a line as a tile of every codec, and a sheet of them."""
-    spec = load_word("spec", SPEC)
+    spec = load("spec", SPEC)
     samples = read_audio(line, spec.sample_rate)
     values = analyse(torch.from_numpy(samples)[None], spec).values[0, :, :TILE_FRAMES].numpy()
     rows = []
     for name in CODECS:
-        codec = load_word("codec", name)
+        codec = load("codec", name)
         path = output / "tiles" / f"{name.replace(':cmap=', '_')}{codec.suffixes[0]}"
         write_picture(path, codec.encode(values, spec), codec, None, overwrite=True)
         rows.append((name, [path]))
-    write_contact_sheet(output / "tiles.png", rows, load_word("codec", CODECS[0]), overwrite=True)
+    write_contact_sheet(output / "tiles.png", rows, load("codec", CODECS[0]), overwrite=True)
 
 
 if __name__ == "__main__":

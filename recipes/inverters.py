@@ -28,7 +28,6 @@ from recipes.quality import Results, chosen_lines, in_processes, read_results, w
 from recipes.systems import render
 from vocoder import load
 from vocoder.audio import read_audio
-from vocoder.composition import load_word
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.evaluate.metrics.measure import COLUMNS, measure_pair, require_measures
@@ -137,7 +136,7 @@ def measure_task(task: Task) -> dict[str, float]:
         utterance = next(one for one in found.utterances if one.name == task.line)
         spectrogram = load_utterance(utterance, found).spectrogram
         sample_rate = spectrogram.spec.sample_rate
-        sound = load_word("inverter", task.inverter)(spectrogram)[0].numpy()
+        sound = load("inverter", task.inverter)(spectrogram)[0].numpy()
         true = read_audio(task.folder / "reference" / f"{task.line}.flac", sample_rate)
     else:
         true, sample_rate = soundfile.read(task.folder / f"{task.line}.flac", dtype="float32")

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from recipes.inverters import painted
 from recipes.painted import DATA
 from vocoder.audio import read_audio
-from vocoder.composition import load_word
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.evaluate.metrics.pitch import CENTS_PER_OCTAVE, pitch_track
@@ -66,7 +66,7 @@ def measured(folder: Path, inverters: Sequence[str]) -> Iterator[Cents]:
         spectrogram = load_utterance(utterance, found).spectrogram
         sample_rate = spectrogram.spec.sample_rate
         true = read_audio(folder / "reference" / f"{utterance.name}.flac", sample_rate)
-        sounds = {name: load_word("inverter", name)(spectrogram)[0].numpy() for name in inverters}
+        sounds = {name: load("inverter", name)(spectrogram)[0].numpy() for name in inverters}
         yield {name: cents_off(true, sound, sample_rate) for name, sound in sounds.items()}
 
 

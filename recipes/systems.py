@@ -21,7 +21,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from vocoder import read_spectrogram
-from vocoder.composition import load_word
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec, pixel_mode
 from vocoder.image.picture import PictureInfo, write_picture
@@ -226,10 +226,10 @@ def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, Any]:
     if words[2] not in channels:
         raise BadInput(f"channel {words[2]!r} is unknown; expected one of {', '.join(channels)}")
     return (
-        load_word("spec", words[0]),
-        load_word("codec", words[1]),
+        load("spec", words[0]),
+        load("codec", words[1]),
         channels[words[2]],
-        load_word("inverter", words[3]),
+        load("inverter", words[3]),
     )
 
 

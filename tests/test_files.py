@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput, some_of
 from vocoder.files import atomic_path, write_text
 from vocoder.model.checkpoint import Checkpoint, settings_of

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from vocoder.composition import load, options
+from vocoder.config import load, options
 from vocoder.errors import BadInput
 from vocoder.spec import FLOAT_FIELDS, SpectrogramSpec
 from vocoder.spectrogram import analyse, stft

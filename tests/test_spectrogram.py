@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vocoder.composition import load, options
+from vocoder.config import load, options
 from vocoder.errors import BadInput
 from vocoder.spec import window_samples
 from vocoder.spectrogram import (

@@ -70,7 +70,7 @@ def test_license_and_program_are_named(unpacked):
 
 
 def test_the_help_is_printed_from_the_wheels_own_configuration(unpacked):
-    where = run(unpacked, "-c", "import vocoder.composition as c; print(c.conf_dir())")
+    where = run(unpacked, "-c", "import vocoder.config as c; print(c.conf_dir())")
     assert where.stdout.strip() == str(unpacked / "vocoder/conf")
     here = subprocess.run(
         [sys.executable, "-m", "vocoder.cli.main"], cwd=ROOT, capture_output=True, text=True

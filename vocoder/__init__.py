@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 
 if TYPE_CHECKING:

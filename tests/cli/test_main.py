@@ -14,7 +14,7 @@ import yaml
 from vocoder.cli import help as help_texts
 from vocoder.cli import main, overrides
 from vocoder.cli.help import commands
-from vocoder.composition import conf_dir, options
+from vocoder.config import conf_dir, options
 
 SLOW_IMPORTS = {"torch", "librosa", "numpy", "scipy", "hydra", "omegaconf", "yaml", "matplotlib"}
 CHEAP = ("inverter.n_iter=1", "inverter.init=zero")

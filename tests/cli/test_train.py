@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from tests.corpora import write_clip
 from vocoder.cli import main
-from vocoder.composition import build, conf_dir, options
+from vocoder.config import build, conf_dir, options
 from vocoder.corpus.manifest import write_corpus
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.train.channel.base import Channel

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 import torch
 
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.phase import initial_phase
 from vocoder.inverter.retrieval import Block, Pin

@@ -9,7 +9,7 @@ import soundfile
 import torch
 from pystoi import stoi
 
-from vocoder.composition import load, options
+from vocoder.config import load, options
 from vocoder.inverter.retrieval import overlap_frames
 from vocoder.spectrogram import Spectrogram, analyse, stft
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vocoder.composition import load, options
+from vocoder.config import load, options
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter, torch_device
 from vocoder.inverter.phase import INITS

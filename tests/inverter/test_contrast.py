@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import uniform_filter1d
 
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.inverter.contrast import CONTRAST_BINS, with_contrast
 
 LINEAR = load("spec", "linear512")  # bins of 21.5 Hz

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.spectrogram import analyse, stft
 
 # librosa pads anew at every iteration; zeros are what its signal has beyond its ends as well.

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from tests.train.tiny import SPEC, griffin_lim, istft_net, repair_net, shaken
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.inverter.consistency import inconsistency_db
 from vocoder.inverter.contrast import with_contrast

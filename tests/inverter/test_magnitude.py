@@ -7,7 +7,7 @@ import librosa
 import pytest
 import torch
 
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.inverter.magnitude import Target, mel_to_linear
 from vocoder.spectrogram import Spectrogram, analyse, stft, to_bins
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.inverter.phase import (
     DEPTH_NEPER,
     GAUSSIAN_RATIO,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.image.codec.jpeg import JpegCells, admit_cells
 from vocoder.spectrogram import Spectrogram, analyse, istft_to_padded, stft, stft_of_padded
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.model.wavenet.networks import MEL, picture_of, small
-from vocoder.composition import load, options
+from vocoder.config import load, options
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.spectrogram import Spectrogram, analyse

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from vocoder.composition import build, conf_dir, load
+from vocoder.config import build, conf_dir, load
 from vocoder.model.hifigan import HifiGan
 
 MEL = load("spec", "tacotron2")

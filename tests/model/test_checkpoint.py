@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.model.shapes import MEL, fields, hifigan
-from vocoder.composition import TARGET
+from vocoder.config import TARGET
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import FORMAT, Checkpoint, read_checkpoint
 

@@ -14,7 +14,7 @@ from recipes import export_model, import_hifigan
 from tests.model.shapes import MEL, ODD, fields, hifigan
 from tests.model.test_original_hifigan import V3, original_weights
 from tests.train.tiny import istft_net, shaken
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import mel_to_linear
 from vocoder.model.checkpoint import Checkpoint

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.model.features import CENTRE_DB, FLOOR_DB, SCALE_DB, features, from_db, to_db
 from vocoder.spectrogram import analyse
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.model.shapes import MEL, ODD, hifigan
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.model.generator import generate
 from vocoder.model.hifigan import split_hop

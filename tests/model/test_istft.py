@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.train.tiny import griffin_lim, istft_net, shaken
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.model.istft import IstftNet
 from vocoder.spectrogram import Spectrogram, analyse

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.train.tiny import repair_net, shaken
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.model.features import FLOOR_DB, to_db
 from vocoder.model.repair import RepairNet

@@ -6,11 +6,11 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from recipes.systems import PAINTED, render
-from vocoder.composition import load_word
+from vocoder.config import load
 from vocoder.spectrogram import analyse
 
-SPEC = load_word("spec", "mel256")
-GREY, HUE = (load_word("codec", f"{name}:db_min=-92.04,db_max=-12.04") for name in ("gray8", "hue"))
+SPEC = load("spec", "mel256")
+GREY, HUE = (load("codec", f"{name}:db_min=-92.04,db_max=-12.04") for name in ("gray8", "hue"))
 
 
 @pytest.fixture(scope="module")

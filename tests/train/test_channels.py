@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from tests.train.tiny import SPEC
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.image.picture import decode_picture, read_picture, write_picture
 from vocoder.model.features import FLOOR_DB, to_db

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.train.tiny import NOISE, SPEC, Clips, mixture, plan, real_clips
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.model.features import FLOOR_DB, from_db, to_db
 from vocoder.spectrogram import analyse

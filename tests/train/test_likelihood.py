@@ -7,7 +7,7 @@ import torch
 
 from tests.model.wavenet.networks import small
 from tests.train.tiny import SPEC, judged, mixture, plan, repair_net, train
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.model.wavenet.generation import Speaker
 from vocoder.train.objective.base import MODEL, Batch

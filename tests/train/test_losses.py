@@ -9,7 +9,7 @@ import torch
 from scipy.signal import stft as scipy_stft
 
 from tests.train.tiny import SPEC, decibels, istft_net, noisy, shaken, vocoding
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import mel_to_linear
 from vocoder.spectrogram import Spectrogram, analyse, mel_filters, stft

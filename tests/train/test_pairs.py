@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from tests.train.tiny import NOISE, RATE, SPEC
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.image.utterances import load_utterance
 from vocoder.model.features import FLOOR_DB, to_db

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.train.tiny import SPEC, decibels, noisy
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.model.features import to_db
 from vocoder.spectrogram import analyse, mel_filters

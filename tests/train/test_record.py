@@ -14,7 +14,7 @@ import torch
 
 from tests.corpora import write_clip
 from tests.train.tiny import NOISE, RATE, REFERENCE, SPEC, plan, repair_net
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.corpus.manifest import write_corpus
 from vocoder.errors import BadInput
 from vocoder.train.loop import Outcome

@@ -384,7 +384,7 @@ def test_a_process_of_two_saves_its_own_share_of_a_bad_batch(tmp_path):
 
 
 def test_a_plan_is_what_the_configuration_says():
-    from vocoder.composition import load
+    from vocoder.config import load
 
     for name in ("repairing", "vocoding"):
         assert isinstance(load("train", name).plan, Plan)

@@ -9,7 +9,7 @@ import soundfile
 import torch
 from torch import nn
 
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.model.discriminator.mpd import MultiPeriod
 from vocoder.model.features import to_db

@@ -15,7 +15,7 @@ from torch import Tensor
 from vocoder.bench.race import Contestant, race
 from vocoder.bench.result import Settings, Tick, case_dict
 from vocoder.bench.sound import sound
-from vocoder.composition import load, load_word
+from vocoder.config import load
 from vocoder.evaluate.metrics import spectral_convergence
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.griffin_lim import GriffinLim
@@ -167,7 +167,7 @@ def inverters(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
 
     contestants = [Contestant(name="initial phases", work=phases, sound_s=sound_s)]
     for name in settings.inverters:
-        invert = partial(_invert, load_word("inverter", name), given)
+        invert = partial(_invert, load("inverter", name), given)
         contestants.append(Contestant(name=name, work=invert, judge=judge, sound_s=sound_s))
     return case_dict(
         "inverters",

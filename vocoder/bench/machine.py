@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vocoder.cores import usable_cores
+from vocoder.cpu import usable_cores
 
 _PACKAGES = ("vocoder", "torch", "librosa", "numpy", "scipy")
 # Who reads how many threads to start, before they are imported.

@@ -17,7 +17,7 @@ from vocoder.bench.machine import memory_mb
 from vocoder.bench.result import Row, Settings, Tick, case_dict
 from vocoder.bench.road import run_command
 from vocoder.bench.sound import sound
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.image.array import ARRAY_SUFFIX
 from vocoder.image.codec.base import JPEG, PNG
 from vocoder.image.dataset.paint import UNSPLIT

@@ -18,7 +18,7 @@ from vocoder.bench.race import Contestant, race
 from vocoder.bench.result import Settings, Tick, case_dict
 from vocoder.bench.sound import sound
 from vocoder.cli import codes, main
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.image.dataset.paint import UNSPLIT
 from vocoder.image.manifest import MANIFEST_NAME, SIDECAR_NAME, Tile, write_manifest

@@ -45,7 +45,7 @@ def run(
     from vocoder.bench.machine import machine
     from vocoder.bench.result import Settings, table
     from vocoder.bench.worker import CASES, jobs, measure
-    from vocoder.composition import load_word, nearest
+    from vocoder.config import load, nearest
 
     for case in cases:
         if case not in CASES:
@@ -55,7 +55,7 @@ def run(
             f"inverters is {inverters}; expected a list, such as \"[admm,'istft:n_iter=0']\""
         )
     for name in inverters:
-        load_word("inverter", name)
+        load("inverter", name)
     for key, value, least in (
         ("cases", len(cases), 1),
         ("repetitions", repetitions, 1),

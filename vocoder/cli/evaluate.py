@@ -66,8 +66,8 @@ def run(
         Nothing was done: no such folder or measure, nothing in common, a package is missing,
         results that exist.
     """
-    from vocoder.composition import nearest
-    from vocoder.cores import usable_cores
+    from vocoder.config import nearest
+    from vocoder.cpu import usable_cores
     from vocoder.evaluate.drawing import (
         choose,
         draw_distributions,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vocoder.composition import conf_dir, options
+from vocoder.config import conf_dir, options
 
 _KEY = re.compile(r"^( *)([a-z]\w*):(?: +([^#]*?))?(?: +# (.*))?$")
 _EXAMPLE = "# $ "

@@ -14,7 +14,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.codes import BAD, DONE
-from vocoder.cores import usable_cores
+from vocoder.cpu import usable_cores
 from vocoder.errors import BadInput, some_of
 from vocoder.files import refuse_existing, write_text
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.codes import BAD, DONE, INTERRUPTED
 from vocoder.cli.help import command_help, commands, key_help, overview
-from vocoder.composition import (
+from vocoder.config import (
     build,
     conf_dir,
     nearest,

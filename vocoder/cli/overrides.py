@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from vocoder.composition import conf_dir, nearest, plain_types, require_option
+from vocoder.config import conf_dir, nearest, plain_types, require_option
 from vocoder.errors import BadInput
 
 SWEEP = {"-m", "--multirun"}

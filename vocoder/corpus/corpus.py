@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vocoder.composition import nearest
+from vocoder.config import nearest
 from vocoder.corpus.manifest import CORPUS_NAME, SPLITS, Clip, data_digest, read_corpus
 from vocoder.corpus.store import FULL_SCALE, open_store
 from vocoder.errors import BadInput, some_of

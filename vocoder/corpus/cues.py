@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vocoder.composition import nearest
+from vocoder.config import nearest
 from vocoder.corpus.spans import Span, merge, total_s
 from vocoder.corpus.subtitles import Cue, read_subtitles, read_text
 from vocoder.errors import BadInput, some_of

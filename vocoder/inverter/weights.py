@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from vocoder.composition import TARGET
+from vocoder.config import TARGET
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
 from vocoder.model.checkpoint import read_checkpoint

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from vocoder.composition import TARGET, build
+from vocoder.config import TARGET, build
 from vocoder.errors import BadInput, some_of
 from vocoder.files import atomic_path
 from vocoder.spec import SpectrogramSpec

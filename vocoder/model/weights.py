@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from vocoder.composition import TARGET
+from vocoder.config import TARGET
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import SUFFIX, read_checkpoint
 from vocoder.spec import SpectrogramSpec

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vocoder.composition import load
+from vocoder.config import load
 from vocoder.corpus.corpus import CorpusFolder
 from vocoder.errors import BadInput, some_of
 from vocoder.image.codec.base import Codec

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from vocoder.composition import build
-from vocoder.cores import usable_cores
+from vocoder.config import build
+from vocoder.cpu import usable_cores
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import load_weights, read_checkpoint, settings_of
 from vocoder.model.weights import find_weights

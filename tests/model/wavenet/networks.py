@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from vocoder.composition import build, conf_dir, load, options
+from vocoder.config import build, conf_dir, load, options
 from vocoder.model.wavenet.draft import draft_of
 from vocoder.model.wavenet.network import WaveNet
 from vocoder.spectrogram import analyse

@@ -9,7 +9,7 @@ import torch
 from scipy.linalg import solve_toeplitz
 from scipy.signal import lfilter
 
-from vocoder.composition import load, options
+from vocoder.config import load, options
 from vocoder.model.wavenet.pqmf import FilterBank
 from vocoder.model.wavenet.prediction import (
     BLOCKS_PER_FRAME,

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from vocoder.composition import nearest
+from vocoder.config import nearest
 from vocoder.errors import BadInput
 from vocoder.evaluate.alignment import checked, find_delay, undo_delay
 from vocoder.evaluate.metrics.loudness import loudness_difference_lu

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vocoder.audio import read_audio
-from vocoder.cores import usable_cores
+from vocoder.cpu import usable_cores
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
 from vocoder.image.dataset.plan import STYLES, Job

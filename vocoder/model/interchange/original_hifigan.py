@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vocoder.composition import TARGET
+from vocoder.config import TARGET
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import Checkpoint
 from vocoder.spec import SpectrogramSpec

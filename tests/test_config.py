@@ -11,15 +11,14 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from vocoder import composition
+from vocoder import config
 from vocoder.cli import main, overrides
 from vocoder.cli.help import commands
-from vocoder.composition import (
+from vocoder.config import (
     TARGET,
     build,
     conf_dir,
     load,
-    load_word,
     options,
     require_option,
     require_types,
@@ -125,12 +124,10 @@ def test_keys_of_the_root_reach_the_options():
 
 
 def test_a_word_holds_a_name_and_fields():
-    assert load_word("inverter", "admm") == load("inverter", "admm")
-    assert load_word("inverter", "admm:n_iter=7,rho=.2") == load(
-        "inverter", "admm", n_iter=7, rho=0.2
-    )
+    assert load("inverter", "admm") == load("inverter", "admm")
+    assert load("inverter", "admm:n_iter=7,rho=.2") == load("inverter", "admm", n_iter=7, rho=0.2)
     with pytest.raises(BadInput, match="n_iter has no value; expected name:field=value"):
-        load_word("inverter", "admm:n_iter")
+        load("inverter", "admm:n_iter")
 
 
 def test_load_changes_fields_and_refuses_what_there_is_not():
@@ -231,6 +228,6 @@ def test_whole_numbers_serve_as_numbers():
 def test_an_installation_without_its_configuration_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(composition, "__file__", str(tmp_path / "vocoder" / "composition.py"))
+    monkeypatch.setattr(config, "__file__", str(tmp_path / "vocoder" / "config.py"))
     with pytest.raises(BadInput, match=r"lacks its folder conf/ .*install it again"):
-        composition.conf_dir()
+        config.conf_dir()

@@ -70,7 +70,7 @@ def load(group: str, name: str, **changes: Any) -> Any:
     group : str
         ``spec``, ``codec``, ``inverter``, …
     name : str
-        One of `options`.
+        One of `options`, and perhaps fields: ``admm:n_iter=100,rho=0.2``, values as in YAML.
     **changes
         Fields to set otherwise than in the file.
 
@@ -81,6 +81,8 @@ def load(group: str, name: str, **changes: Any) -> Any:
     """
     from omegaconf import OmegaConf
 
+    name, given = _split(name)
+    changes = given | changes
     require_option(group, name)
     node: Any = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
     for field in changes:
@@ -94,20 +96,8 @@ def load(group: str, name: str, **changes: Any) -> Any:
     return build({**fields, **changes}, group)
 
 
-def load_word(group: str, word: str) -> Any:
-    """The object of a name and perhaps some fields, as in ``admm:n_iter=100,rho=0.2``.
-
-    Parameters
-    ----------
-    group : str
-    word : str
-        ``name`` or ``name:field=value,...``, the values as in YAML.
-
-    Raises
-    ------
-    BadInput
-        As `load` does, or a field has no value.
-    """
+def _split(word: str) -> tuple[str, dict[str, Any]]:
+    """``name:field=value,...`` as the name and the fields."""
     import yaml
 
     name, _, fields = word.partition(":")
@@ -120,7 +110,7 @@ def load_word(group: str, word: str) -> Any:
             changes[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise BadInput(f"{word}: {value!r} is no value of {key}") from error
-    return load(group, name, **changes)
+    return name, changes
 
 
 def build(node: Any, where: str) -> Any:
