@@ -94,7 +94,7 @@ def write_tiles(output: Path, line: Path) -> None:
     """The start of a line as a tile of every codec, and a sheet of them."""
     spec = load("spec", SPEC)
     samples = read_audio(line, spec.sample_rate)
-    values = analyse(torch.from_numpy(samples)[None], spec).values[0, :, :TILE_FRAMES].numpy()
+    values = analyse(torch.from_numpy(samples)[None], spec).decibels[0, :, :TILE_FRAMES].numpy()
     rows = []
     for name in CODECS:
         codec = load("codec", name)

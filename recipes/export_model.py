@@ -16,6 +16,7 @@ from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.generator import Generator
 from vocoder.model.interchange.export import export, metadata
 from vocoder.model.weights import find_weights
+from vocoder.repair.network import RepairNet
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,10 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         model = read_checkpoint(find_weights(given.checkpoint)).build()
-        if not isinstance(model, Generator):
+        if not isinstance(model, Generator | RepairNet):
             raise BadInput(
-                f"{given.checkpoint} holds a {type(model).__name__}; only generators, from "
-                "spectrogram to sound, can be exported"
+                f"{given.checkpoint} holds a {type(model).__name__}; only generators and repairs "
+                "can be exported"
             )
         export(model, given.output, overwrite=given.overwrite)
     except BadInput as error:

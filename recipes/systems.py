@@ -190,15 +190,15 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
     spec, codec, channel, inverter = parts(name)
     if spec.sample_rate != sample_rate:
         raise BadInput(f"{name} is for {spec.sample_rate} Hz, the line has {sample_rate} Hz")
-    values = analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
+    true = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
     info = PictureInfo(spec, codec, len(samples))
-    pixels = channel.paint(values, codec, spec)
+    pixels = channel.paint(true, codec, spec)
     path = channel.send(pixels, codec, info, folder)
     spectrogram = read_spectrogram(path, spec, codec)
     sound = inverter(spectrogram)[0].numpy()
-    decoded = spectrogram.values[0].numpy()
     shown_db, true_db = (
-        codec.decibels(one, spec).clip(codec.db_min, codec.db_max) for one in (decoded, values)
+        (decibels - codec.reference_db(spec)).clip(codec.db_min, codec.db_max)
+        for decibels in (spectrogram.decibels[0].numpy(), true)
     )
     return Rendered(
         samples=sound,

@@ -169,7 +169,7 @@ def noise_batch(size: int, frames: int) -> Batch:
     """Noise and its picture: what it is of makes no difference in time."""
     drawn = np.random.default_rng(0).normal(0, 0.1, (size, frames * SPEC.hop_length))
     sound = torch.from_numpy(drawn).float()
-    values = analyse(sound, SPEC).values[:, :, :frames]
+    values = analyse(sound, SPEC).decibels[:, :, :frames]
     return Batch(values, values, sound)
 
 

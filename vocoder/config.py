@@ -166,7 +166,7 @@ def require_types(function: Callable[..., Any], values: Mapping[str, Any], prefi
 
 def _construct(values: dict[str, Any], where: str) -> Any:
     target = values.pop(TARGET)
-    kind = _own_class(target, where)
+    kind = own_class(target, where)
     signature = inspect.signature(kind)
     try:
         signature.bind(**values)
@@ -185,7 +185,8 @@ def _misfits(values: dict[str, Any], signature: inspect.Signature) -> list[str]:
     return [*foreign, *([f"missing {', '.join(missing)}"] if missing else [])]
 
 
-def _own_class(target: Any, where: str) -> type:
+def own_class(target: Any, where: str) -> type:
+    """The class of this package that ``target`` names; no other code is run."""
     module_name, _, class_name = str(target).rpartition(".")
     if module_name.split(".")[0] == PACKAGE:
         try:

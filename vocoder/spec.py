@@ -292,7 +292,8 @@ class SpectrogramSpec:
         if found := self.differences(other):
             raise BadInput(
                 f"{mine} and {theirs} were made with different spectrogram settings "
-                f"({'; '.join(found)}); give one spec that is true of both"
+                f"({'; '.join(found)}); give one spec that is true of both",
+                key="spec.conflict",
             )
 
     @property

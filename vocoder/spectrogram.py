@@ -7,7 +7,7 @@ order that the FFT reads and writes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -16,80 +16,109 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vocoder.decibels import to_decibels, to_linear
 from vocoder.errors import BadInput
 from vocoder.spec import LEAST_COVERAGE, SpectrogramSpec, window_samples
 
-# From values (batch, bins, frames) and the number of their first frame to the nearest admissible.
-Admit = Callable[[Tensor, int], Tensor]
+
+class Constraint(ABC):
+    """What a file leaves open: the decibels that would have given the same file."""
+
+    @abstractmethod
+    def project(self, decibels: Tensor, first_frame: int) -> Tensor:
+        """Move decibels ``(batch, bins, frames)`` to the nearest ones that the file allows.
+
+        Parameters
+        ----------
+        decibels : Tensor
+            Frames of the whole utterance, from ``first_frame`` on.
+        first_frame : int
+        """
+
+
+@dataclass(frozen=True)
+class _Later(Constraint):
+    """A constraint of an utterance, for a piece that begins at ``begin``."""
+
+    whole: Constraint
+    begin: int
+
+    def project(self, decibels: Tensor, first_frame: int) -> Tensor:
+        return self.whole.project(decibels, self.begin + first_frame)
 
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """Values with what they mean and how long the sound was.
+    """Decibels with what they mean and how long the waveform was.
 
     Parameters
     ----------
-    values : Tensor
-        ``(batch, bins, frames)``, float32, not negative: magnitudes or powers as ``spec`` says,
-        never decibels.
+    decibels : Tensor
+        ``(batch, bins, frames)``, float32, relative to a full-scale sine;
+        `vocoder.decibels.SILENCE_DB` and below is silence.
     spec : SpectrogramSpec
     n_samples : int or None
-        Length of the sound; ``None`` where it is not known (then as many samples as frames give).
-    admit : callable or None
-        Where the source left a range of values open (a JPEG's coefficients are only known to lie in
-        a cell), this finds the values in that range that are nearest to given ones.
-
-    Raises
-    ------
-    BadInput
-        Wrong number of dimensions or bins, or a length that cannot give that many frames.
+        Length of the waveform; ``None`` where it is unknown (then as many samples as frames give).
+    constraint : Constraint or None
+        What the file leaves open, where it says so: a JPEG's coefficients are known only to lie in
+        a cell.
+    estimated : float
+        How much of it is a network's estimate instead of what an image shows, 0 to 1.
     """
 
-    values: Tensor
+    decibels: Tensor
     spec: SpectrogramSpec
     n_samples: int | None = None
-    admit: Admit | None = None
+    constraint: Constraint | None = None
+    estimated: float = 0.0
 
     def __post_init__(self) -> None:
-        shape = tuple(self.values.shape)
-        if self.values.ndim != 3 or shape[1] != self.spec.bins or shape[2] < 1:
+        shape = tuple(self.decibels.shape)
+        if self.decibels.ndim != 3 or shape[1] != self.spec.bins or shape[2] < 1:
             raise BadInput(
                 f"spectrogram has shape {shape}; expected (batch, {self.spec.bins}, frames) "
-                f"for {self.spec.describe()}"
+                f"for {self.spec.describe()}",
+                key="spectrogram.shape",
             )
         if self.n_samples is not None and self.spec.n_frames(self.n_samples) != shape[2]:
             raise BadInput(
                 f"{self.n_samples} samples give {self.spec.n_frames(self.n_samples)} frames, "
-                f"but the spectrogram has {shape[2]}"
+                f"but the spectrogram has {shape[2]}",
+                key="spectrogram.length",
             )
 
     @property
+    def n_frames(self) -> int:
+        """Frames of the spectrogram."""
+        return self.decibels.shape[2]
+
+    @property
     def length(self) -> int:
-        """Samples of the sound that this spectrogram becomes."""
-        if self.n_samples is not None:
-            return self.n_samples
-        return self.spec.n_samples(self.values.shape[2])
+        """Samples of the waveform that this spectrogram becomes."""
+        return self.spec.n_samples(self.n_frames) if self.n_samples is None else self.n_samples
+
+    @property
+    def linear(self) -> Tensor:
+        """Magnitudes or powers, as the spec says, ``(batch, bins, frames)``."""
+        return to_linear(self.decibels, self.spec)
 
     def frames(self, begin: int, end: int) -> Spectrogram:
-        """The frames from ``begin`` up to but without ``end``, as a spectrogram of its own."""
-        admit = self.admit
-        later: Admit | None = None
-        if admit is not None:
-
-            def later(values: Tensor, first: int) -> Tensor:
-                return admit(values, begin + first)
-
-        whole = begin == 0 and end == self.values.shape[2]
-        n_samples = self.n_samples if whole else None
-        return Spectrogram(self.values[:, :, begin:end], self.spec, n_samples, later)
+        """Cut out the frames from ``begin`` up to but without ``end``."""
+        whole = begin == 0 and end == self.n_frames
+        return replace(
+            self,
+            decibels=self.decibels[:, :, begin:end],
+            n_samples=self.n_samples if whole else None,
+            constraint=None if self.constraint is None else _Later(self.constraint, begin),
+        )
 
     def to(self, device: torch.device) -> Spectrogram:
         """The same on another device."""
-        return replace(self, values=self.values.to(device))
+        return replace(self, decibels=self.decibels.to(device))
 
 
 def analyse(samples: Tensor, spec: SpectrogramSpec) -> Spectrogram:
-    """Sound to spectrogram.
+    """Analyse waveforms.
 
     Parameters
     ----------
@@ -101,18 +130,20 @@ def analyse(samples: Tensor, spec: SpectrogramSpec) -> Spectrogram:
     -------
     Spectrogram
         On the device of ``samples``.
-
-    Raises
-    ------
-    BadInput
-        Not two-dimensional, or too short for one frame.
     """
+    linear = analyse_linear(samples, spec)
+    return Spectrogram(to_decibels(linear, spec), spec, samples.shape[1])
+
+
+def analyse_linear(samples: Tensor, spec: SpectrogramSpec) -> Tensor:
+    """Magnitudes or powers of ``(batch, samples)``, as the spec says, ``(batch, bins, frames)``."""
     if samples.ndim != 2:
-        raise BadInput(f"sound has shape {tuple(samples.shape)}; expected (batch, samples)")
-    values = stft(samples, spec).abs()
-    if spec.power == 2:
-        values = values.square()
-    return Spectrogram(to_bins(values, spec), spec, samples.shape[1])
+        raise BadInput(
+            f"waveform has shape {tuple(samples.shape)}; expected (batch, samples)",
+            key="waveform.shape",
+        )
+    magnitude = stft(samples, spec).abs()
+    return to_bins(magnitude if spec.power == 1 else magnitude.square(), spec)
 
 
 def to_bins(linear: Tensor, spec: SpectrogramSpec) -> Tensor:
@@ -124,13 +155,7 @@ def to_bins(linear: Tensor, spec: SpectrogramSpec) -> Tensor:
 
 
 def stft(samples: Tensor, spec: SpectrogramSpec) -> Tensor:
-    """Short-time Fourier transform, ``(batch, samples)`` to complex ``(batch, n_freqs, frames)``.
-
-    Raises
-    ------
-    BadInput
-        The signal is too short for the padding that the spec asks for, or for one frame.
-    """
+    """Transform ``(batch, samples)`` to a complex STFT ``(batch, n_freqs, frames)``."""
     if spec.center:
         half = spec.n_fft // 2
         shortest = half + 1 if spec.pad_mode == "reflect" else 1
@@ -138,7 +163,9 @@ def stft(samples: Tensor, spec: SpectrogramSpec) -> Tensor:
         half, shortest = 0, spec.n_fft
     if samples.shape[1] < shortest:
         raise BadInput(
-            f"sound of {samples.shape[1]} samples is too short; this spec needs at least {shortest}"
+            f"waveform of {samples.shape[1]} samples is too short; this spec needs at least "
+            f"{shortest}",
+            key="waveform.short",
         )
     if half:
         samples = functional.pad(samples[:, None], (half, half), mode=spec.pad_mode)[:, 0]

@@ -115,7 +115,7 @@ class Studio:
 
     def tiles(self, sound: np.ndarray) -> Tensor:
         """Sound to tiles; the last one is filled up with black."""
-        values = analyse(torch.from_numpy(sound)[None], self.spec).values[0].numpy()
+        values = analyse(torch.from_numpy(sound)[None], self.spec).decibels[0].numpy()
         pixels = self.codec.encode(values, self.spec)
         pixels = np.pad(pixels, ((0, 0), (0, -pixels.shape[1] % TILE_FRAMES)))
         levels = torch.from_numpy(pixels).float() / 127.5 - 1

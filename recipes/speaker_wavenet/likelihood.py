@@ -24,7 +24,6 @@ from vocoder.corpus.corpus import Corpus
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.model.checkpoint import read_checkpoint
-from vocoder.model.features import from_db
 from vocoder.model.wavenet.draft import draft_of, rephased
 from vocoder.model.wavenet.network import WaveNet
 from vocoder.model.weights import find_weights
@@ -101,9 +100,9 @@ def likelihoods(
     found: dict[str, list[float]] = {name: [] for name in networks}
     for samples in tqdm(sounds, unit="line"):
         sound = torch.from_numpy(samples)[None]
-        values = analyse(sound, spec).values[:, :, : sound.shape[1] // spec.hop_length]
+        values = analyse(sound, spec).decibels[:, :, : sound.shape[1] // spec.hop_length]
         heard = rephased(sound, draft_of(values, spec, iterations), spec)
-        blank = from_db(torch.full_like(values, BLANK_DB), spec)
+        blank = torch.full_like(values, BLANK_DB)
         for name, network in networks.items():
             seen = blank if name in blind else values
             found[name].append(_loss(network, seen, heard, sound))

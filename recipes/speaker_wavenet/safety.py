@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
 def say(speaker: Speaker, recording: np.ndarray, temperature: float) -> Spoken:
     """Speak a recording's picture, and a second of silence, as one stream."""
     spec = speaker.model.spec
-    values = analyse(torch.from_numpy(recording)[None], spec).values
+    values = analyse(torch.from_numpy(recording)[None], spec).decibels
     silent = torch.zeros(1, spec.bins, round(spec.frame_rate_hz))
     values = torch.cat([values, silent], dim=2)
     stream = speaker.stream(1, seed=0, temperature=temperature, n_iter=N_ITER)
@@ -164,7 +164,7 @@ def slower(speaker: Speaker, line: np.ndarray, spec: SpectrogramSpec, steps: int
     """How many times as long a step takes that computes its receptive field anew, in torch."""
     model = speaker.model
     frames = -(-model.receptive_steps // model.steps_per_frame) + 1
-    values = analyse(torch.from_numpy(line)[None], spec).values[:, :, :frames]
+    values = analyse(torch.from_numpy(line)[None], spec).decibels[:, :, :frames]
     draft = model.split(draft_of(values, spec, model.draft_iterations))
     began = time.perf_counter()
     for _ in range(steps):

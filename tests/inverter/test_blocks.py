@@ -11,10 +11,10 @@ from pystoi import stoi
 
 from vocoder.config import load, options
 from vocoder.inverter.retrieval import overlap_frames
-from vocoder.spectrogram import Spectrogram, analyse, stft
+from vocoder.spectrogram import Constraint, Spectrogram, analyse, stft
 
 # Those that need no weights for a spec; networks have contracts of their own.
-INVERTERS = [name for name in options("inverter") if name not in ("hifigan", "istft", "wavenet")]
+INVERTERS = [name for name in options("inverter") if name not in ("hifigan", "wavenet")]
 SPECS = ["mel256", "linear256"]
 BLOCK_FRAMES = 128
 WHOLE = 100_000
@@ -34,7 +34,7 @@ def inverted(request, line):
     spec = load("spec", spec_name)
     spectrogram = analyse(line, spec)
     whole = load("inverter", name, block_frames=WHOLE)(spectrogram)
-    pieces = list(load("inverter", name, block_frames=BLOCK_FRAMES).blocks(spectrogram))
+    pieces = list(load("inverter", name, block_frames=BLOCK_FRAMES).stream(spectrogram))
     seams = np.cumsum([piece.shape[1] for piece in pieces])[:-1].tolist()
     assert len(seams) >= 2
     return spec, whole, torch.cat(pieces, 1), seams
@@ -94,7 +94,7 @@ def test_a_sine_goes_on_unbroken(name, spec_name):
     hz, n_samples = 440.0, 6 * block_frames * spec.hop_length
     seconds = torch.arange(n_samples, dtype=torch.float64) / spec.sample_rate
     sine = (0.5 * torch.sin(2 * math.pi * hz * seconds)).float()[None]
-    pieces = list(load("inverter", name, block_frames=block_frames).blocks(analyse(sine, spec)))
+    pieces = list(load("inverter", name, block_frames=block_frames).stream(analyse(sine, spec)))
     heard = torch.cat(pieces, 1)[0].double().numpy()
     seams = np.cumsum([piece.shape[1] for piece in pieces])[:-1]
     assert len(seams) >= 4
@@ -126,13 +126,15 @@ def test_a_block_is_heard_before_the_next_is_computed(name):
     context, lookahead = overlap_frames(spec)
     used = []
 
-    def admit(values, first):
-        used.append((first, values.shape[2]))
-        return values
+    class Watch(Constraint):
+        def project(self, decibels, first_frame):
+            used.append((first_frame, decibels.shape[2]))
+            return decibels
 
-    hour = Spectrogram(torch.ones(1, spec.bins, 1).expand(-1, -1, 310_000), spec, admit=admit)
+    frame = torch.full((1, spec.bins, 1), -50.0)
+    hour = Spectrogram(frame.expand(-1, -1, 310_000), spec, constraint=Watch())
     inverter = load("inverter", name, block_frames=BLOCK_FRAMES, n_iter=20)
-    blocks = inverter.blocks(hour)
+    blocks = inverter.stream(hour)
     assert used == [], "work before the first block was asked for"
     assert next(blocks).shape[0] == 1
     assert set(used) == {(0, BLOCK_FRAMES)}
@@ -156,10 +158,12 @@ def test_blocks_begin_where_frames_are_settled(n_frames, expected):
     spec = load("spec", "mel256")
     lengths = {}
 
-    def admit(values, first):
-        lengths[first] = values.shape[2]
-        return values
+    class Watch(Constraint):
+        def project(self, decibels, first_frame):
+            lengths[first_frame] = decibels.shape[2]
+            return decibels
 
-    spectrogram = Spectrogram(torch.ones(1, spec.bins, n_frames), spec, admit=admit)
+    flat = torch.full((1, spec.bins, n_frames), -50.0)
+    spectrogram = Spectrogram(flat, spec, constraint=Watch())
     load("inverter", "griffin_lim", block_frames=BLOCK_FRAMES, n_iter=9)(spectrogram)
     assert lengths == expected

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import save_file
 
 from tests.model.shapes import MEL, fields, hifigan
+from tests.refusals import refused
 from vocoder.config import TARGET
 from vocoder.errors import BadInput
-from vocoder.model.checkpoint import FORMAT, Checkpoint, read_checkpoint
+from vocoder.model.checkpoint import Checkpoint, read_checkpoint
 
 SMALL = {"channels": 8, "upsample_rates": [16, 16], "kernels": [3], "dilations": [[1, 3]]}
 CARD = {"steps": 12, "licence": "GPL-2.0", "speech": "čeština"}
@@ -115,13 +116,13 @@ def test_a_flipped_bit_is_found_wherever_it_is(path):
 def test_a_truncated_file_is_refused(path, keep):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(keep * len(whole)) if isinstance(keep, float) else keep])
-    with pytest.raises(BadInput, match="no whole safetensors file"):
+    with refused("weights.damaged"):
         read_checkpoint(path)
 
 
 def test_more_than_the_file_should_hold_is_refused(path):
     path.write_bytes(path.read_bytes() + b"more")
-    with pytest.raises(BadInput, match="no whole safetensors file"):
+    with refused("weights.damaged"):
         read_checkpoint(path)
 
 
@@ -134,37 +135,37 @@ def test_a_pickle_is_refused_before_it_runs(tmp_path):
 
     path = tmp_path / "model.safetensors"
     path.write_bytes(pickle.dumps(Malicious()))
-    with pytest.raises(BadInput, match="pickles, are never opened"):
+    with refused("weights.damaged"):
         read_checkpoint(path)
     torch.save(Malicious(), path)
-    with pytest.raises(BadInput, match="pickles, are never opened"):
+    with refused("weights.damaged"):
         read_checkpoint(path)
     assert not trace.exists()
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(BadInput, match=r"checkpoint=.*nowhere.safetensors does not exist"):
+    with refused("weights.missing"):
         read_checkpoint(tmp_path / "nowhere.safetensors")
 
 
 def test_a_folder_is_no_checkpoint(tmp_path):
-    with pytest.raises(BadInput, match=r"does not exist; give a .safetensors file"):
+    with refused("weights.missing"):
         read_checkpoint(tmp_path)
 
 
 def test_weights_of_another_program_are_refused(path):
     save_file({"weight": torch.zeros(3)}, path)
-    with pytest.raises(BadInput, match=f"has format None; expected '{FORMAT}'"):
+    with refused("weights.format"):
         read_checkpoint(path)
     save_file({"weight": torch.zeros(3)}, path, {"format": "pt"})
-    with pytest.raises(BadInput, match=f"has format 'pt'; expected '{FORMAT}'"):
+    with refused("weights.format"):
         read_checkpoint(path)
 
 
 @pytest.mark.parametrize("key", ["model", "spec", "card", "sha256"])
 def test_every_part_of_the_metadata_is_needed(path, key):
     rewritten(path, drop=key)
-    with pytest.raises(BadInput, match=f"lacks readable metadata .*{key}"):
+    with refused("weights.damaged"):
         read_checkpoint(path)
 
 
@@ -202,18 +203,18 @@ def test_arguments_of_another_version_are_named(path):
 
 def test_weights_of_another_model_are_refused():
     narrower = small_checkpoint(model={**fields("hifigan_v2"), **SMALL, "channels": 4})
-    with pytest.raises(BadInput, match=r"does not fit HifiGan: .* instead of .* and \d+ more"):
+    with refused("weights.shape"):
         narrower.build()
 
 
 def test_missing_and_foreign_weights_are_named():
     tensors = dict(small_checkpoint().tensors)
     tensors["bias_of_leave"] = tensors.pop("leave.bias")
-    with pytest.raises(BadInput, match=r"lacks leave.bias; has bias_of_leave; it was made by"):
+    with refused("weights.shape"):
         small_checkpoint(tensors=tensors).build()
 
 
 def test_weights_for_another_spec_are_refused():
     wider = replace(MEL, n_mels=100)
-    with pytest.raises(BadInput, match=r"enter.* \(8, 80, 7\) instead of \(8, 100, 7\)"):
+    with refused("weights.shape"):
         small_checkpoint(spec=wider).build()

@@ -8,41 +8,16 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from torch import Tensor, nn
 
 from recipes import export_model, import_hifigan
-from tests.model.shapes import MEL, ODD, fields, hifigan
+from tests.model.shapes import MEL, ODD, hifigan
 from tests.model.test_original_hifigan import V3, original_weights
-from tests.train.tiny import istft_net, shaken
-from vocoder.config import load
+from tests.train.tiny import repair_net, shaken
 from vocoder.errors import BadInput
-from vocoder.inverter.magnitude import mel_to_linear
-from vocoder.model.checkpoint import Checkpoint
-from vocoder.model.features import features
-from vocoder.model.generator import Generator
 from vocoder.model.interchange.export import METADATA, export
-from vocoder.model.interchange.real_istft import RealIstft
-from vocoder.spectrogram import Spectrogram, istft_to_padded
 
 SMALL = {"channels": 16, "kernels": [3, 5], "dilations": [[1, 3], [1, 2]]}
 SIZES = [(1, 1), (1, 2), (3, 40), (2, 16)]
-
-
-class Head(Generator):
-    """The least that has an inverse STFT: features turned into real and imaginary parts."""
-
-    reach_frames = 4
-
-    def __init__(self, spec) -> None:
-        super().__init__(spec)
-        self.layer = nn.Conv1d(spec.bins, 2 * spec.n_freqs, 3, padding=1)
-        self.istft = RealIstft(spec)
-
-    def forward(self, values: Tensor) -> Tensor:
-        parts = self.layer(features(values, self.spec)).chunk(2, dim=1)
-        half, hop = self.spec.n_fft // 2, self.spec.hop_length
-        padded: Tensor = self.istft(*parts)
-        return padded[:, half : half + values.shape[2] * hop]
 
 
 def models():
@@ -50,7 +25,6 @@ def models():
     return {
         "hifigan_v2": hifigan("hifigan_v2", **SMALL),
         "hifigan_v3": hifigan("hifigan_v3", ODD, **SMALL),
-        "head": Head(load("spec", "linear256")).eval(),
     }
 
 
@@ -62,10 +36,10 @@ def test_onnxruntime_agrees(name, tmp_path):
     onnx.checker.check_model(str(path), full_check=True)
     session = onnxruntime.InferenceSession(path)
     for batch, frames in SIZES:
-        values = torch.rand(batch, model.spec.bins, frames) * 10
+        decibels = torch.rand(batch, model.spec.bins, frames) * 80 - 90
         with torch.inference_mode():
-            wanted = model(values)
-        (found,) = session.run(["samples"], {"spectrogram": values.numpy()})
+            wanted = model(decibels)
+        (found,) = session.run(["samples"], {"decibels": decibels.numpy()})
         assert found.shape == wanted.shape
         assert abs(found - wanted.numpy()).max() < 1e-5 * float(wanted.abs().max())
     noted = session.get_modelmeta().custom_metadata_map
@@ -73,34 +47,16 @@ def test_onnxruntime_agrees(name, tmp_path):
     assert int(noted["vocoder.first_sample"]) == model.first_sample
 
 
-def test_an_istft_net_is_exported_with_its_phases_as_an_input(tmp_path):
-    """Called once for the magnitudes and again with the phases that they imply.
-
-    To 1e-3: decibels become magnitudes, so that rounding is relative to the loudest, and grows.
-    """
-    model, path = shaken(istft_net()).eval(), tmp_path / "istft.onnx"
+def test_a_repair_network_is_exported_too(tmp_path):
+    model, path = shaken(repair_net()).eval(), tmp_path / "repair.onnx"
     export(model, path, overwrite=False)
     session = onnxruntime.InferenceSession(path)
     for batch, frames in [(1, 16), (3, 48)]:
-        values = torch.rand(batch, 256, frames, generator=torch.Generator().manual_seed(0)) * 10
+        decibels = torch.rand(batch, 256, frames) * 120 - 110
         with torch.inference_mode():
-            magnitude = mel_to_linear(Spectrogram(model.repair.repair(values), model.spec))
-            phases = model.phases(magnitude)
-            wanted = model.sound(magnitude, phases)
-        given = {"spectrogram": values.numpy(), "phase": phases.angle().numpy()}
-        (shown,) = session.run(["magnitude"], {**given, "phase": 0 * given["phase"]})
-        assert abs(shown - magnitude.numpy()).max() < 1e-3 * float(magnitude.max())
-        found, _ = session.run(["samples", "magnitude"], given)
-        assert found.shape == (batch, frames * 256)
-        assert abs(found - wanted.numpy()).max() < 1e-3 * float(wanted.abs().max())
-    exported = torch.export.load(_program(model, tmp_path)).module()
-    again, _ = exported(values, phases.angle())
-    assert (again - wanted).abs().max() < 1e-3 * float(wanted.abs().max())
-
-
-def _program(model, folder):
-    export(model, folder / "istft.pt2", overwrite=False)
-    return folder / "istft.pt2"
+            wanted = model(decibels)
+        (found,) = session.run(["repaired"], {"decibels": decibels.numpy()})
+        assert abs(found - wanted.numpy()).max() < 1e-3
 
 
 def test_a_program_runs_where_this_package_is_not(tmp_path):
@@ -130,16 +86,6 @@ print(extra["{METADATA}"])
     assert noted["spec"] == MEL.to_dict() and noted["first_sample"] == -128
 
 
-@pytest.mark.parametrize("spec", [MEL, ODD, load("spec", "seed")])
-def test_real_inverse_equals_that_of_the_fft(spec):
-    torch.manual_seed(0)
-    # Of no sound, so that the inverse has to find the nearest one.
-    inconsistent = torch.randn(2, spec.n_freqs, 10, dtype=torch.complex64)
-    found = RealIstft(spec)(inconsistent.real, inconsistent.imag)
-    wanted = istft_to_padded(inconsistent, spec)
-    assert torch.allclose(found, wanted, atol=1e-5 * float(wanted.abs().max()))
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [("model.bin", r"ends in '.bin'; expected .onnx or .pt2"), ("there.pt2", "exists")],
@@ -167,9 +113,6 @@ def test_from_the_original_to_a_program_on_the_command_line(tmp_path, capsys):
     assert "config.json holds other things than weights" in capsys.readouterr().err
 
 
-def test_only_generators_are_exported(tmp_path, capsys):
-    target = {"_target_": "vocoder.model.interchange.real_istft.RealIstft"}
-    path = tmp_path / "a.safetensors"
-    Checkpoint(target, MEL, {}, fields("hifigan_v1")).write(path, overwrite=False)
-    assert export_model.main([str(path), str(tmp_path / "a.onnx")]) == 2
-    assert "holds a RealIstft; only generators" in capsys.readouterr().err
+def test_only_generators_and_repairs_are_exported(tmp_path, capsys):
+    assert export_model.main(["wavenet", str(tmp_path / "a.onnx")]) == 2
+    assert "holds a WaveNet" in capsys.readouterr().err

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from vocoder.model.istft import IstftNet
 
 from tests.train.tiny import SPEC, repairing
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.discriminator.mpd import MultiPeriod
 from vocoder.model.hifigan import HifiGan
-from vocoder.model.istft import IstftNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.loop import JUDGES_NAME, _write_judges, _write_model
 from vocoder.train.objective.base import Objective

@@ -12,11 +12,10 @@ from torch import nn
 from vocoder.config import load
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.model.discriminator.mpd import MultiPeriod
-from vocoder.model.features import to_db
+from vocoder.model.features import FLOOR_DB
 from vocoder.model.generator import Generator
 from vocoder.model.hifigan import HifiGan
-from vocoder.model.istft import IstftNet
-from vocoder.model.repair import RepairNet
+from vocoder.repair.network import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 from vocoder.train.channel.base import Channel
@@ -38,9 +37,9 @@ Network = TypeVar("Network", bound=nn.Module)
 REFERENCE = Path(__file__).parents[1] / "data/pix2pix/reference"
 
 
-def decibels(sound: torch.Tensor) -> torch.Tensor:
-    """The picture of ``(batch, samples)``."""
-    return to_db(analyse(sound, SPEC).values, SPEC)
+def decibels(sound: torch.Tensor, spec: SpectrogramSpec = SPEC) -> torch.Tensor:
+    """The picture of ``(batch, samples)``, as networks see it."""
+    return analyse(sound, spec).decibels.clamp(min=FLOOR_DB)
 
 
 def noisy(sound: torch.Tensor, level: float, seed: int = 0) -> torch.Tensor:
@@ -101,11 +100,6 @@ def repair_net(spec: SpectrogramSpec = SPEC, seed: int = 0, channels: int = 4) -
     return RepairNet(spec, channels=channels, context=8, context_blocks=1)
 
 
-def istft_net(spec: SpectrogramSpec = SPEC, seed: int = 0) -> IstftNet:
-    torch.manual_seed(seed)
-    return IstftNet(spec, channels=4, context=8, context_blocks=1)
-
-
 def shaken(network: Network, size: float = 0.05) -> Network:
     """As after a training: no weight is zero."""
     generator = torch.Generator().manual_seed(1)
@@ -126,16 +120,16 @@ def repairing(net: RepairNet | None = None) -> Objective:
     return Repairing(net or repair_net(), SPEC, weights, 0.5, griffin_lim())
 
 
-def hifigan_net() -> HifiGan:
-    torch.manual_seed(0)
+def hifigan_net(spec: SpectrogramSpec = SPEC, seed: int = 0, channels: int = 16) -> HifiGan:
+    torch.manual_seed(seed)
     shape: dict[str, Any] = {"block": 1, "kernels": [3], "dilations": [[1]]}
-    return HifiGan(SPEC, channels=16, upsample_rates=4, upsample_kernels=None, **shape)
+    return HifiGan(spec, channels=channels, upsample_rates=4, upsample_kernels=None, **shape)
 
 
 def vocoding(adversarial_from: int = 1, net: Generator | None = None, **weights: float) -> Vocoding:
     given = {"convergence": 1.0, "log": 1.0, "loudness": 1.0, "mel": 1.0}
     given |= {"adversarial": 1.0, "features": 1.0, **weights}
-    net = net or istft_net()
+    net = net or hifigan_net()
     judges = {"mpd": MultiPeriod(width=0.03, periods=[2, 3])}
     return Vocoding(net, SPEC, SoundWeights(**given), judges, adversarial_from)
 

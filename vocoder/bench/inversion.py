@@ -22,7 +22,7 @@ from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.magnitude import mel_to_linear
 from vocoder.inverter.phase import initial_phase
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import Spectrogram, analyse, to_bins
+from vocoder.spectrogram import Spectrogram, analyse, analyse_linear, to_bins
 
 _N_ITER = 32
 # How librosa names the filter banks of a spec; sum is its L1 norm.
@@ -34,7 +34,7 @@ def griffin_lim(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     # librosa takes all bins, Nyquist's too.
     spec = replace(load("spec", "linear512"), nyquist=True)
     given = _analysed(settings, spec)
-    magnitude = given.values[0].numpy()
+    magnitude = given.linear[0].numpy()
     sound_s = given.length / spec.sample_rate
     plain = load(
         "inverter",
@@ -72,7 +72,7 @@ def griffin_lim(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
             return librosas(repetition)
 
     def judge(samples: Tensor) -> dict[str, float]:
-        made = analyse(samples, spec).values[0].numpy()
+        made = analyse_linear(samples, spec)[0].numpy()
         return {"spectral convergence": spectral_convergence(magnitude, made)}
 
     works = {"vocoder": ours, "librosa": librosas}
@@ -113,7 +113,7 @@ def mel_to_stft(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     """Mel bands to STFT magnitudes, beside librosa's, with what each leaves unexplained."""
     spec = load("spec", "mel256")
     given = _analysed(settings, spec)
-    bands = given.values[0].numpy()
+    bands = given.linear[0].numpy()
 
     def librosas(repetition: int) -> Tensor:
         return torch.from_numpy(
@@ -136,7 +136,10 @@ def mel_to_stft(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     sound_s = given.length / spec.sample_rate
     contestants = [
         Contestant(
-            name="vocoder", work=lambda _: mel_to_linear(given), judge=judge, sound_s=sound_s
+            name="vocoder",
+            work=lambda _: mel_to_linear(given.linear, spec),
+            judge=judge,
+            sound_s=sound_s,
         ),
         Contestant(name="librosa", work=librosas, judge=judge, sound_s=sound_s),
     ]
@@ -155,15 +158,15 @@ def inverters(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     spec = load("spec", "mel256")
     given = _analysed(settings, spec)
     sound_s = given.length / spec.sample_rate
-    linear = mel_to_linear(given)
+    linear = mel_to_linear(given.linear, spec)
 
     def phases(repetition: int) -> Tensor:
         generator = torch.Generator().manual_seed(repetition)
         return initial_phase(linear, spec, "phase_gradient", generator, None)
 
     def judge(samples: Tensor) -> dict[str, float]:
-        made = analyse(samples, spec).values[0].numpy()
-        return {"spectral convergence": spectral_convergence(given.values[0].numpy(), made)}
+        made = analyse_linear(samples, spec)[0].numpy()
+        return {"spectral convergence": spectral_convergence(given.linear[0].numpy(), made)}
 
     contestants = [Contestant(name="initial phases", work=phases, sound_s=sound_s)]
     for name in settings.inverters:
@@ -185,6 +188,6 @@ def _invert(inverter: Inverter, given: Spectrogram, repetition: int) -> Tensor:
 
 def _analysed(settings: Settings, spec: SpectrogramSpec) -> Spectrogram:
     samples = sound(settings.input, settings.seconds, spec.sample_rate, settings.seed)
-    values = analyse(torch.from_numpy(samples)[None], spec)
-    # Bin by bin in memory, as pictures become and librosa is fastest with.
-    return replace(values, values=values.values.contiguous())
+    spectrogram = analyse(torch.from_numpy(samples)[None], spec)
+    # Bin by bin in memory, as images become and librosa is fastest with.
+    return replace(spectrogram, decibels=spectrogram.decibels.contiguous())

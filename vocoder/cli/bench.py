@@ -52,7 +52,7 @@ def run(
             raise BadInput(f"cases has {case}, which does not exist{nearest(case, list(CASES))}")
     if isinstance(inverters, str):
         raise BadInput(
-            f"inverters is {inverters}; expected a list, such as \"[admm,'istft:n_iter=0']\""
+            f"inverters is {inverters}; expected a list, such as \"[admm,'admm:n_iter=100']\""
         )
     for name in inverters:
         load("inverter", name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from vocoder.image.codec.base import Codec
     from vocoder.image.utterances import Loaded, Utterance
     from vocoder.inverter.base import Inverter
+    from vocoder.repair.base import Repair
     from vocoder.spec import SpectrogramSpec
 
 SOUND_SUFFIX = ".wav"
@@ -35,6 +35,7 @@ def run(
     program: str | None,
     spec: SpectrogramSpec | None,
     codec: Codec | None,
+    repair: Repair,
     inverter: Inverter,
     subtype: str,
     pictures: bool,
@@ -44,14 +45,13 @@ def run(
     overwrite: bool,
     workers: int | None,
     batch: int | None,
-    checkpoint: str,
     device: str,
     seed: int,
 ) -> int:
     """Write a sound for every utterance; the keys are those of ``conf/invert.yaml``.
 
-    ``seed``, ``checkpoint`` and ``device`` have reached the inverter already. Here the second is
-    checked, and the last decides what ``batch`` is where it is not given.
+    ``seed`` and ``device`` have reached repair and inverter already. Here the latter decides what
+    ``batch`` is where it is not given.
 
     Returns
     -------
@@ -66,12 +66,10 @@ def run(
     """
     from vocoder.audio import SUBTYPE_BITS, AudioWriter
     from vocoder.cli.jobs import Result, begin, refuse_problems, report, select, work_through
+    from vocoder.device import torch_device
     from vocoder.evaluate.reference import References
     from vocoder.evaluate.view import draw_pictures
     from vocoder.image.utterances import find_utterances, load_utterance
-    from vocoder.inverter.base import torch_device
-    from vocoder.inverter.weights import takes_weights
-    from vocoder.model.weights import AUTO
 
     if subtype not in SUBTYPE_BITS:
         raise BadInput(f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}")
@@ -79,9 +77,6 @@ def run(
         batch = 1 if torch_device(device).type == "cpu" else _DEVICE_BATCH
     if batch < 1:
         raise BadInput(f"batch is {batch}; expected 1 or more")
-    if checkpoint != AUTO and not takes_weights(checkpoint, inverter):
-        name = type(inverter).__name__
-        print(f"checkpoint={checkpoint} is not used: {name} has no network", file=sys.stderr)
     root = Path(output)
     references = None if reference is None else References(Path(reference))
     found = find_utterances(
@@ -120,7 +115,7 @@ def run(
     def render(loaded: dict[str, Loaded], stop: Event) -> list[Result]:
         """Invert utterances of one spec together."""
         paths = [root / f"{name}{SOUND_SUFFIX}" for name in loaded]
-        spectrograms = [one.spectrogram for one in loaded.values()]
+        spectrograms = [repair(one.spectrogram) for one in loaded.values()]
         sample_rate = spectrograms[0].spec.sample_rate
         with ExitStack() as stack:
             # Whatever is there of an utterance that a resumed run does again was not finished.
@@ -130,7 +125,7 @@ def run(
                 )
                 for path in paths
             ]
-            for which, piece in inverter.together(spectrograms):
+            for which, piece in inverter.invert_batch(spectrograms):
                 if stop.is_set():
                     raise BadInput("interrupted")
                 writers[which].write(piece.numpy())
@@ -157,7 +152,12 @@ def run(
             measures=measures,
         )
 
-    settings = {"inverter": inverter.to_dict(), "subtype": subtype, "seed": seed}
+    settings = {
+        "repair": repair.to_dict(),
+        "inverter": inverter.to_dict(),
+        "subtype": subtype,
+        "seed": seed,
+    }
     begin(root, settings, resume=resume)
     started = time.perf_counter()
     results = work_through(_groups(to_do, batch), work, workers, "try workers=1 batch=1")

@@ -36,7 +36,7 @@ def run(
     BadInput
         Anything does not fit, found before the first step; or the training cannot go on.
     """
-    from vocoder.inverter.base import torch_device
+    from vocoder.device import torch_device
 
     outcome = train.run(
         spec=spec,

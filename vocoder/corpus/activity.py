@@ -17,7 +17,7 @@ import torch
 
 from vocoder.corpus.spans import Span, merge
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import analyse
+from vocoder.spectrogram import analyse_linear
 
 BAND_HZ = (100.0, 7000.0)  # what levels are taken from: without rumble, hum and DC
 PITCH_HZ = (65.0, 400.0)
@@ -141,7 +141,7 @@ def _features(samples: np.ndarray, spec: SpectrogramSpec) -> tuple[np.ndarray, n
         piece = np.ascontiguousarray(samples[first : begin + step + half])
         if not len(piece):
             break
-        power = analyse(torch.from_numpy(piece)[None], spec).values[0].T.numpy()
+        power = analyse_linear(torch.from_numpy(piece)[None], spec)[0].T.numpy()
         skip = (begin - first) // spec.hop_length
         power = power[skip : skip + _BLOCK_FRAMES]
         levels.append(power[:, in_band].sum(axis=1) * scale)

@@ -178,8 +178,7 @@ def _db(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     spec = comparison_spec(sample_rate, None)
     shown = np.asarray(samples[: int(SHOWN_S * sample_rate)], np.float32)
     padded = np.pad(shown, (0, max(0, spec.n_fft - len(shown))))
-    values = analyse(torch.from_numpy(padded)[None], spec).values[0].numpy()
-    return np.asarray(20 * np.log10(np.maximum(values, 1e-9)))
+    return analyse(torch.from_numpy(padded)[None], spec).decibels[0].numpy()
 
 
 def _save(figure: Figure, path: Path, *, overwrite: bool) -> None:

@@ -14,7 +14,7 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, analyse
 
 SHOWN_S = 20.0  # longer sounds show their beginning
-RANGE_DB = 80.0  # below the loudest value of what came in
+RANGE_DB = 80.0  # below the loudest of what came in
 _DRAWING = threading.Lock()  # matplotlib is not made for threads
 
 
@@ -33,27 +33,25 @@ def draw_pictures(path: Path, given: Spectrogram, sound: Path, true: Path | None
     from matplotlib.figure import Figure
 
     spec = given.spec
-    panels = [("picture in", given.values[0].numpy()), ("sound out", _values(sound, spec))]
+    panels = [("image in", given.decibels[0].numpy()), ("waveform out", _decibels(sound, spec))]
     if true is not None:
-        panels.append(("true recording", _values(true, spec)))
-    n_frames = int(min(SHOWN_S * spec.frame_rate_hz, given.values.shape[2]))
-    loudest = float(given.values.max()) or spec.full_scale
+        panels.append(("true recording", _decibels(true, spec)))
+    n_frames = int(min(SHOWN_S * spec.frame_rate_hz, given.n_frames))
+    loudest_db = float(given.decibels.max())
     with _DRAWING, atomic_path(path, overwrite=True) as temporary:
         figure = Figure(figsize=(10, 2.4 * len(panels)), layout="constrained")
-        for axes, (title, values) in zip(
+        for axes, (title, decibels) in zip(
             np.ravel(figure.subplots(len(panels), sharex=True)), panels, strict=True
         ):
-            level = np.maximum(values[:, :n_frames] / loudest, 1e-9)
-            db = 20 / spec.power * np.log10(level)
-            seconds = db.shape[1] / spec.frame_rate_hz
+            shown = decibels[:, :n_frames]
             axes.imshow(
-                db,
+                shown,
                 origin="lower",
                 aspect="auto",
                 cmap="magma",
-                vmin=-RANGE_DB,
-                vmax=0,
-                extent=(0, seconds, 0, spec.bins),
+                vmin=loudest_db - RANGE_DB,
+                vmax=loudest_db,
+                extent=(0, shown.shape[1] / spec.frame_rate_hz, 0, spec.bins),
             )
             axes.set_title(title, loc="left", fontsize="medium")
             axes.set_ylabel("mel band" if spec.kind == "mel" else "bin")
@@ -62,8 +60,8 @@ def draw_pictures(path: Path, given: Spectrogram, sound: Path, true: Path | None
         figure.savefig(temporary, dpi=100, format="png")
 
 
-def _values(sound: Path, spec: SpectrogramSpec) -> np.ndarray:
-    """The sound's own spectrogram, ``(bins, frames)``."""
+def _decibels(sound: Path, spec: SpectrogramSpec) -> np.ndarray:
+    """The waveform's own spectrogram, ``(bins, frames)``."""
     samples = read_audio(sound, spec.sample_rate)[: int((SHOWN_S + 1) * spec.sample_rate)]
     padded = np.pad(samples, (0, max(0, spec.n_fft - len(samples))))
-    return np.asarray(analyse(torch.from_numpy(padded)[None], spec).values[0])
+    return analyse(torch.from_numpy(padded)[None], spec).decibels[0].numpy()

@@ -185,7 +185,7 @@ def _shown(path: Path, picture: Spectrogram | BadInput, sample_rate: int | None)
     if sample_rate is None and rate != wanted:
         raise BadInput(f"it has {rate} Hz, its picture {wanted} Hz; give sample_rate= to convert")
     n_frames = picture.spec.n_frames(int(MEASURED_S * wanted))
-    whole = picture.values.shape[2] <= n_frames
+    whole = picture.n_frames <= n_frames
     return picture_distance_db(
         picture if whole else picture.frames(0, n_frames), _read(path, wanted)
     )

@@ -9,6 +9,7 @@ from tokenize import TokenError
 import numpy as np
 import torch
 
+from vocoder.decibels import to_decibels
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing, write_text
 from vocoder.spec import SpectrogramSpec
@@ -40,7 +41,7 @@ def write_array(path: Path, spectrogram: Spectrogram, *, overwrite: bool) -> Non
         A file exists and ``overwrite`` is false.
     """
     spec = spectrogram.spec
-    values = spectrogram.values[0].cpu().numpy()
+    values = spectrogram.linear[0].cpu().numpy()
     if spec.compression == "log":
         values = np.log(np.maximum(values, np.float32(spec.floor)))
     info = {"spec": spec.to_dict(), "samples": spectrogram.n_samples}
@@ -97,7 +98,7 @@ def read_array(path: Path, spec: SpectrogramSpec | None) -> Spectrogram:
             f"{path}: the array holds values down to {float(values.min()):g}; expected "
             "magnitudes, which are not negative (decibels or logarithms?)"
         )
-    return Spectrogram(torch.from_numpy(values)[None], spec, n_samples)
+    return Spectrogram(to_decibels(torch.from_numpy(values)[None], spec), spec, n_samples)
 
 
 def _meaning(path: Path, spec: SpectrogramSpec | None) -> tuple[SpectrogramSpec, int | None]:

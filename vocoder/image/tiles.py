@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.manifest import Tile, require_tiling
 
@@ -31,18 +32,18 @@ def cut(total_frames: int, tile_frames: int, overlap_frames: int) -> list[tuple[
 
 
 @dataclass(frozen=True)
-class StitchedValues:
+class Stitched:
     """An utterance from its tiles.
 
     Parameters
     ----------
-    values : ndarray
-        ``(bins, total_frames)``, float32, in the units of the tiles.
+    decibels : ndarray
+        ``(bins, total_frames)``, float32.
     covered : ndarray
         ``(total_frames,)``, bool: frames that at least one tile holds; the others are silent.
     """
 
-    values: np.ndarray
+    decibels: np.ndarray
     covered: np.ndarray
 
 
@@ -51,7 +52,7 @@ class _Piece:
     """A tile whose frames are not all joined yet; ``weight`` falls when its successor is known."""
 
     tile: Tile
-    values: np.ndarray
+    decibels: np.ndarray
     weight: np.ndarray
 
     @property
@@ -64,8 +65,8 @@ class _Piece:
 
 
 def stitch(
-    pieces: Iterable[tuple[Tile, np.ndarray]], total_frames: int, floor: float
-) -> StitchedValues:
+    pieces: Iterable[tuple[Tile, np.ndarray]], total_frames: int, floor_db: float
+) -> Stitched:
     """Join the tiles of one utterance; overlaps are cross-faded in decibels.
 
     Over an overlap one tile's weight falls linearly while the other's rises; at every frame the
@@ -76,13 +77,13 @@ def stitch(
     Parameters
     ----------
     pieces : iterable of (Tile, ndarray)
-        In the order of their starts: values ``(bins, columns)`` not below 0 (magnitudes or powers,
-        never decibels); only the first ``tile.frames`` columns are used.
+        In the order of their starts: decibels ``(bins, columns)``; only the first ``tile.frames``
+        columns are used.
     total_frames : int
         Frames of the utterance.
-    floor : float
-        Value that silence (exactly 0, which has no decibels) counts as when it is blended with
-        something else; the picture's darkest level. Where all tiles are silent, so is the result.
+    floor_db : float
+        Level that silence counts as when it is blended with something else; the image's darkest.
+        Where all tiles are silent, so is the result.
 
     Raises
     ------
@@ -94,16 +95,16 @@ def stitch(
     joined: np.ndarray | None = None
     covered = np.zeros(total_frames, dtype=bool)
     waiting: list[_Piece] = []
-    for tile, values in pieces:
-        bins = values.shape[0] if joined is None else joined.shape[0]
-        _check_piece(tile, values, bins, total_frames)
+    for tile, decibels in pieces:
+        bins = decibels.shape[0] if joined is None else joined.shape[0]
+        _check_piece(tile, decibels, bins, total_frames)
         if joined is None:
-            joined = np.zeros((bins, total_frames), dtype=np.float32)
+            joined = np.full((bins, total_frames), SILENCE_DB, dtype=np.float32)
             done = 0
         if tile.start_frame < done:
             raise ValueError(f"tile {tile.stem} comes after one that starts later")
-        _join(joined, covered, waiting, slice(done, tile.start_frame), floor)
-        piece = _Piece(tile, values, np.ones(tile.frames, dtype=np.float32))
+        _join(joined, covered, waiting, slice(done, tile.start_frame), floor_db)
+        piece = _Piece(tile, decibels, np.ones(tile.frames, dtype=np.float32))
         if waiting:
             _cross(waiting[-1], piece)
         done = tile.start_frame
@@ -111,8 +112,8 @@ def stitch(
         waiting = [*(one for one in waiting if one.end > done), piece]
     if joined is None:
         raise BadInput("no tiles to stitch; expected at least one")
-    _join(joined, covered, waiting, slice(done, total_frames), floor)
-    return StitchedValues(joined, covered)
+    _join(joined, covered, waiting, slice(done, total_frames), floor_db)
+    return Stitched(joined, covered)
 
 
 def _cross(before: _Piece, after: _Piece) -> None:
@@ -125,30 +126,34 @@ def _cross(before: _Piece, after: _Piece) -> None:
 
 
 def _join(
-    joined: np.ndarray, covered: np.ndarray, pieces: Sequence[_Piece], frames: slice, floor: float
+    joined: np.ndarray,
+    covered: np.ndarray,
+    pieces: Sequence[_Piece],
+    frames: slice,
+    floor_db: float,
 ) -> None:
     """Fill in frames that no later tile reaches; all pieces start before them."""
     ends = {min(piece.end, frames.stop) for piece in pieces if piece.end > frames.start}
     for first, last in pairwise(sorted({frames.start, *ends})):
         here = [piece for piece in pieces if piece.end >= last]
-        parts = [one.values[:, first - one.start : last - one.start] for one in here]
+        parts = [one.decibels[:, first - one.start : last - one.start] for one in here]
         covered[first:last] = True
         if len(parts) == 1:
             joined[:, first:last] = parts[0]
             continue
         weights = np.stack([one.weight[first - one.start : last - one.start] for one in here])
-        logs = sum(
-            share * np.log(np.maximum(part, np.float32(floor)))
+        blended = sum(
+            share * np.maximum(part, np.float32(floor_db))
             for share, part in zip(weights / weights.sum(axis=0), parts, strict=True)
         )
-        sounding = np.logical_or.reduce([part > 0 for part in parts])
-        joined[:, first:last] = np.where(sounding, np.exp(logs), 0)
+        sounding = np.logical_or.reduce([part > SILENCE_DB for part in parts])
+        joined[:, first:last] = np.where(sounding, blended, SILENCE_DB)
 
 
-def _check_piece(tile: Tile, values: np.ndarray, bins: int, total_frames: int) -> None:
-    if values.ndim != 2 or values.shape[0] != bins or values.shape[1] < tile.frames:
+def _check_piece(tile: Tile, decibels: np.ndarray, bins: int, total_frames: int) -> None:
+    if decibels.ndim != 2 or decibels.shape[0] != bins or decibels.shape[1] < tile.frames:
         raise BadInput(
-            f"tile {tile.stem} has shape {values.shape}; expected {bins} bins and at least "
+            f"tile {tile.stem} has shape {decibels.shape}; expected {bins} bins and at least "
             f"{tile.frames} frames"
         )
     if tile.start_frame + tile.frames > total_frames:

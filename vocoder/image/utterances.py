@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vocoder.decibels import amplify
 from vocoder.errors import BadInput
 from vocoder.image.array import ARRAY_SUFFIX, find_arrays, read_array
 from vocoder.image.codec.base import JPEG, Codec, LevelCodec
-from vocoder.image.codec.jpeg import JpegCells, admit_cells
+from vocoder.image.codec.jpeg import JpegCells, JpegConstraint
 from vocoder.image.codec.scalar import Gray8
 from vocoder.image.manifest import MANIFEST_NAME, TILE_STEM, Tile, require_plain_name
 from vocoder.image.picture import Picture, decode_picture, jpeg_tables, read_picture
@@ -22,7 +23,7 @@ from vocoder.image.programs import Painted, find_painted
 from vocoder.image.settings import manifest_above, read_settings, require_same_codec
 from vocoder.image.tiles import stitch
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import Admit, Spectrogram
+from vocoder.spectrogram import Constraint, Spectrogram
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,16 +266,14 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
         for piece in chain([first], pieces):
             if piece.cells is not None:
                 cells.append((piece.tile.start_frame, piece.cells))
-            yield piece.tile, piece.values
+            yield piece.tile, amplify(piece.decibels, -tile.gain_db)
 
-    floor = float(codec.from_decibels(np.array(codec.db_min), spec))
-    values = stitch(one_by_one(), tile.total_frames, floor).values
-    gain = float(10 ** (-tile.gain_db * spec.power / 20))
-    values *= np.float32(gain)
-    admit: Admit | None = None
+    floor_db = codec.db_min + codec.reference_db(spec) - tile.gain_db
+    decibels = stitch(one_by_one(), tile.total_frames, floor_db).decibels
+    constraint: Constraint | None = None
     if cells and isinstance(codec, LevelCodec):
-        admit = admit_cells(cells, values, codec, spec, gain)
-    spectrogram = Spectrogram(torch.from_numpy(values)[None], spec, tile.samples, admit)
+        constraint = JpegConstraint(cells, decibels, codec, -tile.gain_db)
+    spectrogram = Spectrogram(torch.from_numpy(decibels)[None], spec, tile.samples, constraint)
     return Loaded(spectrogram=spectrogram, problems=problems)
 
 
@@ -292,7 +291,7 @@ class _Piece:
     """A tile that could be decoded, with what its picture says or was given of it."""
 
     tile: Tile
-    values: np.ndarray
+    decibels: np.ndarray
     spec: SpectrogramSpec
     codec: Codec
     cells: JpegCells | None
@@ -304,14 +303,15 @@ def _decoded(utterance: Utterance, found: Found, problems: dict[str, str]) -> It
         try:
             picture = read_picture(path)
             spec, codec = _settings_of(picture, found)
-            values = decode_picture(_without_truncation(picture, codec, found), codec, spec).values
-            tile = row if found.has_manifest else _whole_tile(picture, values)
-            _check_width(path, values.shape[1], tile, found)
+            dequantised = _without_truncation(picture, codec, found)
+            decibels = decode_picture(dequantised, codec, spec).decibels
+            tile = row if found.has_manifest else _whole_tile(picture, decibels.shape[1])
+            _check_width(path, decibels.shape[1], tile, found)
             cells = _cells(picture, codec, found)
         except BadInput as error:
             problems[path.name] = str(error).removeprefix(f"{path}: ")
             continue
-        yield _Piece(tile, values, spec, codec, cells)
+        yield _Piece(tile, decibels, spec, codec, cells)
 
 
 def _check_width(path: Path, width: int, tile: Tile, found: Found) -> None:
@@ -357,9 +357,9 @@ def _without_truncation(picture: Picture, codec: Codec, found: Found) -> Picture
     return replace(picture, pixels=middles(found.floor_scale)[picture.pixels])
 
 
-def _whole_tile(picture: Picture, values: np.ndarray) -> Tile:
+def _whole_tile(picture: Picture, n_frames: int) -> Tile:
     """All of a picture as an utterance of its own."""
-    n_frames, info = values.shape[1], picture.info
+    info = picture.info
     return Tile(
         stem="whole",
         utterance="whole",
@@ -372,12 +372,14 @@ def _whole_tile(picture: Picture, values: np.ndarray) -> Tile:
 
 
 def _cells(picture: Picture, codec: Codec, found: Found) -> JpegCells | None:
-    """The constraints of a grey JPEG; other lossy formats do not tell theirs.
+    """The cells of a grey JPEG that `vocoder` itself wrote; other formats do not tell theirs.
 
-    None for what a program painted: that was no spectrogram of a sound before it became a JPEG.
+    A JPEG of another origin may show what a program generated: that was no spectrogram of a
+    waveform before it became a JPEG, and what the file leaves open says nothing about it.
     """
     is_jpeg = picture.lossy and picture.path.suffix.lower() in JPEG
-    if not is_jpeg or found.floor_scale is not None or not isinstance(codec, Gray8):
+    ours = picture.info is not None and found.floor_scale is None
+    if not (is_jpeg and ours and isinstance(codec, Gray8)):
         return None
     pixels = picture.pixels
     grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float32)

@@ -27,7 +27,8 @@ class Admm(PhaseRetrieval):
     ----------
     rho : float
         Weight of the augmented term, above 0; 0.1 as in the paper, larger is more cautious.
-    n_iter, init, refine_from, refine_every, block_frames, seed, device
+    n_iter, n_iter_estimated, init, refine_from, refine_every, block_frames, seed,
+    device
         See `PhaseRetrieval`.
     """
 
@@ -36,7 +37,9 @@ class Admm(PhaseRetrieval):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rho <= 0:
-            raise BadInput(f"inverter.rho is {self.rho}; expected above 0")
+            raise BadInput(
+                f"inverter.rho is {self.rho}; expected above 0", key="inverter.rho.range"
+            )
 
     def iterations(
         self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin

@@ -28,7 +28,8 @@ class GriffinLim(PhaseRetrieval):
     ----------
     momentum : float
         0 for the plain algorithm, to below 1; 0.99 as in the paper.
-    n_iter, init, refine_from, refine_every, block_frames, seed, device
+    n_iter, n_iter_estimated, init, refine_from, refine_every, block_frames, seed,
+    device
         See `PhaseRetrieval`.
     """
 
@@ -37,7 +38,10 @@ class GriffinLim(PhaseRetrieval):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.momentum < 1:
-            raise BadInput(f"inverter.momentum is {self.momentum}; expected 0 to below 1")
+            raise BadInput(
+                f"inverter.momentum is {self.momentum}; expected 0 to below 1",
+                key="inverter.momentum.range",
+            )
 
     def iterations(
         self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin

@@ -1,4 +1,4 @@
-"""From what a picture shows to the magnitudes of the STFT: mel to linear, non-negative."""
+"""From what an image shows to the magnitudes of the STFT: mel to linear, non-negative."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
+from vocoder.decibels import to_decibels, to_linear
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, mel_filters, to_bins
 
@@ -23,7 +24,7 @@ class Target:
 
     A spectrogram rarely fixes them all: mel bands sum many bins at high frequencies, the Nyquist
     bin may have been dropped, and a JPEG only says in which cells its coefficients lie. So there
-    is a best guess to begin with (`start`), and the magnitudes that explain the picture and are
+    is a best guess to begin with (`start`), and the magnitudes that explain the image and are
     nearest to those of a signal at hand (`nearest`), which an iterative inverter can move to.
 
     Parameters
@@ -34,27 +35,32 @@ class Target:
 
     def __init__(self, spectrogram: Spectrogram) -> None:
         self._spectrogram = spectrogram
+        self._wanted = spectrogram.linear
 
     @cached_property
     def start(self) -> Tensor:
         """The best guess, ``(batch, n_freqs, frames)``."""
-        return mel_to_linear(self._spectrogram)
+        return mel_to_linear(self._wanted, self._spectrogram.spec)
 
     @property
     def is_loose(self) -> bool:
-        """Whether other magnitudes than `start` explain the picture as well."""
-        return self._spectrogram.spec.kind == "mel" or self._spectrogram.admit is not None
+        """Whether other magnitudes than `start` explain the image as well."""
+        return self._spectrogram.spec.kind == "mel" or self._spectrogram.constraint is not None
 
     def nearest(self, magnitude: Tensor) -> Tensor:
-        """The admissible magnitudes next to ``magnitude``, both ``(batch, n_freqs, frames)``."""
-        given, spec = self._spectrogram, self._spectrogram.spec
-        values = magnitude if spec.power == 1 else magnitude.square()
-        shown = to_bins(values, spec)
-        wanted = given.values if given.admit is None else given.admit(shown, 0)
-        return _magnitude(_step(values, wanted - shown, spec), spec)
+        """Of the magnitudes that explain the image, the nearest to given ones.
+
+        Both have the shape ``(batch, n_freqs, frames)``.
+        """
+        constraint, spec = self._spectrogram.constraint, self._spectrogram.spec
+        linear = magnitude if spec.power == 1 else magnitude.square()
+        shown, wanted = to_bins(linear, spec), self._wanted
+        if constraint is not None:
+            wanted = to_linear(constraint.project(to_decibels(shown, spec), 0), spec)
+        return _magnitude(_step(linear, wanted - shown, spec), spec)
 
 
-def mel_to_linear(spectrogram: Spectrogram, n_iter: int = SOLVER_STEPS) -> Tensor:
+def mel_to_linear(wanted: Tensor, spec: SpectrogramSpec, n_iter: int = SOLVER_STEPS) -> Tensor:
     """Non-negative least squares, mel bands to STFT bins, on any device.
 
     Projected Landweber iteration preconditioned with the filter bank's regularised
@@ -64,7 +70,9 @@ def mel_to_linear(spectrogram: Spectrogram, n_iter: int = SOLVER_STEPS) -> Tenso
 
     Parameters
     ----------
-    spectrogram : Spectrogram
+    wanted : Tensor
+        Magnitudes or powers, as the spec says, ``(batch, bins, frames)``.
+    spec : SpectrogramSpec
     n_iter : int
         Steps after the clipped pseudo-inverse.
 
@@ -73,7 +81,6 @@ def mel_to_linear(spectrogram: Spectrogram, n_iter: int = SOLVER_STEPS) -> Tenso
     Tensor
         Magnitudes, ``(batch, n_freqs, frames)``, float32.
     """
-    spec, wanted = spectrogram.spec, spectrogram.values
     batch, _, n_frames = wanted.shape
     linear = wanted.new_zeros(batch, n_frames, spec.n_freqs).mT
     linear = _step(linear, wanted, spec)

@@ -6,28 +6,22 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vocoder.decibels import SILENCE_DB
+from vocoder.device import torch_device
 from vocoder.errors import BadInput
-from vocoder.inverter.base import Inverter, torch_device
+from vocoder.inverter.base import Inverter
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.phase import INITS, initial_phase
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import Admit, Spectrogram, istft_to_padded, stft_of_padded
+from vocoder.spectrogram import Constraint, Spectrogram, istft_to_padded, stft_of_padded
 
 # Below this, overlaps are most of the work for any spec with four frames on a sample.
-LEAST_BLOCK_FRAMES = 64
-
-
-class Block(NamedTuple):
-    """Frames to invert at once, and the iterations that they are worth."""
-
-    spectrogram: Spectrogram
-    n_iter: int
+MIN_BLOCK_FRAMES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +32,15 @@ class PhaseRetrieval(Inverter):
     ----------
     n_iter : int
         Iterations of a pair of inverse and forward STFT.
+    n_iter_estimated : int
+        As many where all of the spectrogram is an estimate (`Spectrogram.estimated`), and between
+        the two where it is so partly: iterations that show an estimate more exactly show its
+        errors more exactly.
     init : {"phase_gradient", "random", "zero"}
         First phases; see `vocoder.inverter.phase`.
     refine_from, refine_every : int
         From this iteration on, every so often, the target magnitudes move to those that explain
-        the picture just as well and are nearest to what the signal has
+        the image just as well and are nearest to what the signal has
         (`vocoder.inverter.magnitude.Target`). ``refine_every`` 0 keeps the first guess.
     block_frames : int
         Frames inverted at once; longer spectrograms are cut into blocks, each of which continues
@@ -52,14 +50,10 @@ class PhaseRetrieval(Inverter):
         rounding also in a batch.
     device : str
         A torch device, or ``auto``.
-
-    Raises
-    ------
-    BadInput
-        A parameter is out of range.
     """
 
     n_iter: int
+    n_iter_estimated: int
     init: str
     refine_from: int
     refine_every: int
@@ -68,15 +62,18 @@ class PhaseRetrieval(Inverter):
     device: str
 
     def __post_init__(self) -> None:
-        for name, least in (("n_iter", 0), ("refine_from", 0), ("refine_every", 0), ("seed", 0)):
-            self._require(getattr(self, name) >= least, name, f"at least {least}")
+        for name in ("n_iter", "n_iter_estimated", "refine_from", "refine_every", "seed"):
+            self._require(getattr(self, name) >= 0, name, "at least 0")
         self._require(self.init in INITS, "init", f"one of {INITS}")
-        least = LEAST_BLOCK_FRAMES
+        least = MIN_BLOCK_FRAMES
         self._require(self.block_frames >= least, "block_frames", f"at least {least}")
 
     def _require(self, ok: bool, name: str, expected: str) -> None:
         if not ok:
-            raise BadInput(f"inverter.{name} is {getattr(self, name)!r}; expected {expected}")
+            raise BadInput(
+                f"inverter.{name} is {getattr(self, name)!r}; expected {expected}",
+                key=f"inverter.{name}.range",
+            )
 
     @abstractmethod
     def iterations(
@@ -96,40 +93,27 @@ class PhaseRetrieval(Inverter):
             and (iteration - self.refine_from) % self.refine_every == 0
         )
 
-    def blocks(self, spectrogram: Spectrogram) -> Iterator[Tensor]:
-        """Yield the sound piece by piece; see `Inverter.blocks`.
-
-        Raises
-        ------
-        BadInput
-            ``block_frames`` is too small for the spec's overlap, or the device is not there.
-        """
-        members = [replace(spectrogram, values=values[None]) for values in spectrogram.values]
+    def stream(self, spectrogram: Spectrogram) -> Iterator[Tensor]:
+        """Yield the waveform piece by piece; see `Inverter.stream`."""
+        members = [replace(spectrogram, decibels=one[None]) for one in spectrogram.decibels]
         pieces: list[Tensor] = []
-        for _, piece in self.together(members):  # of equal length, they come in turns
+        for _, piece in self.invert_batch(members):  # of equal length, they alternate
             pieces.append(piece)
             if len(pieces) == len(members):
                 yield torch.stack(pieces)
                 pieces.clear()
 
-    def together(self, spectrograms: Sequence[Spectrogram]) -> Iterator[tuple[int, Tensor]]:
-        """Invert several at once; see `Inverter.together`.
+    def invert_batch(self, spectrograms: Sequence[Spectrogram]) -> Iterator[tuple[int, Tensor]]:
+        """Invert several at once; see `Inverter.invert_batch`.
 
         Shorter ones are filled up with frames that don't count, and every one has its own random
         phases, so that each becomes what it becomes alone, but for rounding.
-
-        Raises
-        ------
-        BadInput
-            As for `blocks`.
-        ValueError
-            Specs differ.
         """
         spec = spectrograms[0].spec
         if any(one.spec != spec for one in spectrograms):
             raise ValueError("spectrograms of different specs cannot be inverted together")
         context, lookahead = overlap_frames(spec)
-        least = least_block_frames(spec)
+        least = min_block_frames(spec)
         self._require(self.block_frames >= least, "block_frames", f"at least {least} for this spec")
         device = torch_device(self.device)
         hop = spec.hop_length
@@ -140,12 +124,12 @@ class PhaseRetrieval(Inverter):
         settled, written = 0, 0  # frames, samples
         while going_on:
             begin = settled - (0 if known is None else known.shape[2])
-            totals = [spectrograms[which].values.shape[2] for which in going_on]
+            totals = [spectrograms[which].n_frames for which in going_on]
             # A rest no longer than the lookahead joins the last block.
             cut = begin + self.block_frames
             ends = [total if total - cut <= lookahead else cut for total in totals]
             blocks = [
-                self._block(spectrograms[which], begin, end, device)
+                spectrograms[which].frames(begin, end).to(device)
                 for which, end in zip(going_on, ends, strict=True)
             ]
             drawn = [generators[which] for which in going_on]
@@ -153,7 +137,7 @@ class PhaseRetrieval(Inverter):
             signal = istft_to_padded(transform, spec, counts)
             # Frames at a cut lack their right neighbours: the next block does them again.
             settled = cut - lookahead
-            origin = begin * hop - padding  # where the block's signal begins in the sound
+            origin = begin * hop - padding  # where the block's signal begins in the waveform
             rows = []
             for row, (which, end, total) in enumerate(zip(going_on, ends, totals, strict=True)):
                 done = end == total
@@ -169,68 +153,77 @@ class PhaseRetrieval(Inverter):
             if going_on:
                 known = stft_of_padded(signal[rows, first * hop : last_sample], spec)
 
-    def _block(self, spectrogram: Spectrogram, begin: int, end: int, device: torch.device) -> Block:
-        """Some frames of a spectrogram, as they are to be inverted."""
-        return Block(spectrogram.frames(begin, end).to(device), self.n_iter)
-
     def transform_of(
         self,
-        blocks: Sequence[Block],
+        blocks: Sequence[Spectrogram],
         generators: Sequence[torch.Generator],
         known: Tensor | None,
     ) -> tuple[Tensor, tuple[int, ...] | None]:
         """The complex STFT of blocks side by side, and their lengths unless all are equal."""
-        batch, counts = _side_by_side([block.spectrogram for block in blocks])
+        batch, counts = _side_by_side(blocks)
         target = Target(batch)
         starts = []
         for row, (block, generator) in enumerate(zip(blocks, generators, strict=True)):
-            spec, n_frames = block.spectrogram.spec, block.spectrogram.values.shape[2]
+            spec, n_frames = block.spec, block.n_frames
             before = None if known is None else known[row : row + 1]
             magnitude = target.start[row : row + 1, :, :n_frames]
             start = initial_phase(magnitude, spec, self.init, generator, before)
-            starts.append(_filled(start, batch.values.shape[2]))
+            starts.append(_filled(start, batch.n_frames))
         transform = starts[0] if len(starts) == 1 else torch.cat([one.mT for one in starts]).mT
         improved = self.iterations(transform, target, batch.spec, Pin(known, counts))
-        most = max(block.n_iter for block in blocks)
+        steps = [self.iterations_for(block) for block in blocks]
+        most = max(steps)
         finished: dict[int, Tensor] = {}  # before the others
         for done in range(most + 1):
             if done:
                 transform = next(improved)
-            for row, block in enumerate(blocks):
-                if done == block.n_iter < most:
+            for row, n_iter in enumerate(steps):
+                if done == n_iter < most:
                     finished[row] = transform[row].clone()
         for row, one in finished.items():
             transform[row] = one
         return transform, counts
 
+    def iterations_for(self, spectrogram: Spectrogram) -> int:
+        """How many iterations a spectrogram is worth."""
+        more = self.n_iter_estimated - self.n_iter
+        return round(self.n_iter + more * spectrogram.estimated)
 
-def _filled(values: Tensor, n_frames: int) -> Tensor:
-    """Zeros behind ``(batch, bins, frames)``, frame by frame in memory as before."""
-    missing = n_frames - values.shape[2]
-    return functional.pad(values.mT, (0, 0, 0, missing)).mT if missing else values
+
+def _filled(frames: Tensor, n_frames: int, value: float = 0.0) -> Tensor:
+    """``(batch, bins, frames)`` filled up at the end, frame by frame in memory as before."""
+    missing = n_frames - frames.shape[2]
+    return functional.pad(frames.mT, (0, 0, 0, missing), value=value).mT if missing else frames
 
 
 def _side_by_side(blocks: Sequence[Spectrogram]) -> tuple[Spectrogram, tuple[int, ...] | None]:
     """One batch of several, filled up with silence; and their lengths unless all are equal."""
     if len(blocks) == 1:
         return blocks[0], None
-    counts = tuple(block.values.shape[2] for block in blocks)
+    counts = tuple(block.n_frames for block in blocks)
     longest = max(counts)
-    values = torch.cat([_filled(block.values, longest) for block in blocks])
-    admits = [block.admit for block in blocks]
-    admit: Admit | None = None
-    if any(admits):
-
-        def admit(candidate: Tensor, first: int) -> Tensor:
-            found = values[:, :, first : first + candidate.shape[2]].clone()
-            for row, (one, count) in enumerate(zip(admits, counts, strict=True)):
-                if one is not None:
-                    here = (slice(row, row + 1), slice(None), slice(max(count - first, 0)))
-                    found[here] = one(candidate[here], first)
-            return found
-
-    batch = Spectrogram(values, blocks[0].spec, admit=admit)
+    decibels = torch.cat([_filled(block.decibels, longest, SILENCE_DB) for block in blocks])
+    constraints = [block.constraint for block in blocks]
+    constraint = _Members(constraints, counts, decibels) if any(constraints) else None
+    batch = Spectrogram(decibels, blocks[0].spec, constraint=constraint)
     return batch, None if min(counts) == longest else counts
+
+
+@dataclass(frozen=True)
+class _Members(Constraint):
+    """The constraints of a batch's members; where there is none, the decibels as they are."""
+
+    constraints: Sequence[Constraint | None]
+    counts: Sequence[int]
+    decibels: Tensor
+
+    def project(self, decibels: Tensor, first_frame: int) -> Tensor:
+        projected = self.decibels[:, :, first_frame : first_frame + decibels.shape[2]].clone()
+        for row, (one, count) in enumerate(zip(self.constraints, self.counts, strict=True)):
+            if one is not None:
+                here = (slice(row, row + 1), slice(None), slice(max(count - first_frame, 0)))
+                projected[here] = one.project(decibels[here], first_frame)
+        return projected
 
 
 def overlap_frames(spec: SpectrogramSpec) -> tuple[int, int]:
@@ -243,9 +236,9 @@ def overlap_frames(spec: SpectrogramSpec) -> tuple[int, int]:
     return 2 * sharing, 6 * sharing
 
 
-def least_block_frames(spec: SpectrogramSpec) -> int:
+def min_block_frames(spec: SpectrogramSpec) -> int:
     """The fewest frames at a time that leave something between the overlaps."""
-    return max(LEAST_BLOCK_FRAMES, 2 * sum(overlap_frames(spec)))
+    return max(MIN_BLOCK_FRAMES, 2 * sum(overlap_frames(spec)))
 
 
 @dataclass(frozen=True)

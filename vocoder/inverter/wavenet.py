@@ -6,16 +6,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
-from vocoder.inverter.weights import load_network
 from vocoder.model.wavenet.generation import Speaker
 from vocoder.model.wavenet.network import WaveNet
+from vocoder.model.weights import load_network, require_kind
 from vocoder.spectrogram import Spectrogram
 
 
@@ -25,7 +24,7 @@ class WaveNetInverter(Inverter):
 
     Parameters
     ----------
-    checkpoint : str
+    weights : str
         Trained weights: a file, a training's folder, or the name of shipped ones.
     temperature : float
         1 draws as trained; less is smoother, 0 always takes the most likely.
@@ -42,8 +41,7 @@ class WaveNetInverter(Inverter):
         A parameter is out of range.
     """
 
-    network: ClassVar = WaveNet
-    checkpoint: str
+    weights: str
     temperature: float
     n_iter: int
     block_frames: int
@@ -53,10 +51,14 @@ class WaveNetInverter(Inverter):
         for name, least in (("temperature", 0), ("n_iter", 0), ("block_frames", 1), ("seed", 0)):
             value = getattr(self, name)
             if not least <= value < math.inf:
-                raise BadInput(f"inverter.{name} is {value}; expected at least {least}")
+                raise BadInput(
+                    f"inverter.{name} is {value}; expected at least {least}",
+                    key=f"inverter.{name}.range",
+                )
+        require_kind(self.weights, WaveNet)
 
-    def blocks(self, spectrogram: Spectrogram) -> Iterator[Tensor]:
-        """Yield the sound piece by piece; see `Inverter.blocks`.
+    def stream(self, spectrogram: Spectrogram) -> Iterator[Tensor]:
+        """Yield the sound piece by piece; see `Inverter.stream`.
 
         Raises
         ------
@@ -64,8 +66,8 @@ class WaveNetInverter(Inverter):
             The weights are missing, damaged, of another kind or for another spec.
         """
         spec = spectrogram.spec
-        speaker = _speaker(load_network(self.checkpoint, WaveNet, spec, torch.device("cpu")))
-        values, hop = spectrogram.values, spec.hop_length
+        speaker = _speaker(load_network(self.weights, WaveNet, spec, torch.device("cpu")))
+        values, hop = spectrogram.decibels, spec.hop_length
         # The network's sound begins at the centre of the first frame.
         missing = 0 if spec.center else spec.n_fft // 2
         before = math.ceil(missing / hop)

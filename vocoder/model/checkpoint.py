@@ -43,11 +43,6 @@ class Checkpoint:
 
     def write(self, path: Path, *, overwrite: bool) -> None:
         """Write all as one safetensors file.
-
-        Raises
-        ------
-        BadInput
-            The file exists and ``overwrite`` is false, or cannot be written.
         """
         tensors = {
             name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()
@@ -65,13 +60,9 @@ class Checkpoint:
 
     def build(self) -> nn.Module:
         """The model with these weights, ready for inference.
-
-        Raises
-        ------
-        BadInput
-            The weights do not fit the model that the file names.
         """
-        model: nn.Module = build({**self.model, "spec": self.spec}, "checkpoint")
+        with torch.random.fork_rng(devices=[]):  # first weights that nobody will see
+            model: nn.Module = build({**self.model, "spec": self.spec}, "checkpoint")
         load_weights(model, self.tensors, "checkpoint")
         return model.eval()
 
@@ -85,11 +76,6 @@ def settings_of(model: nn.Module) -> dict[str, Any]:
 
 def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
     """Give a model exactly these weights.
-
-    Raises
-    ------
-    BadInput
-        A weight is missing, foreign or of another shape.
     """
     own = model.state_dict()
     missing = sorted(own.keys() - tensors.keys())
@@ -102,43 +88,48 @@ def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str) -> N
     if wrong := [*(f"lacks {n}" for n in missing), *(f"has {n}" for n in foreign), *sorted(shapes)]:
         raise BadInput(
             f"{source} does not fit {type(model).__name__}: {some_of(wrong)}; "
-            "it was made by another model or version"
+            "it was made by another model or version",
+            key="weights.shape",
         )
     model.load_state_dict(tensors)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read and verify a file that `Checkpoint.write` wrote.
-
-    Raises
-    ------
-    BadInput
-        No such file, not safetensors, truncated or altered, or not one of ours.
     """
     if not path.is_file():
-        raise BadInput(f"checkpoint={path} does not exist; give a {SUFFIX} file of trained weights")
+        raise BadInput(
+            f"weights={path} does not exist; give a {SUFFIX} file of trained weights",
+            key="weights.missing",
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise BadInput(
-            f"{path} is no whole safetensors file ({error}); other formats, such as pickles, are "
-            "never opened"
+            f"{path} is not a whole safetensors file ({error}); other formats, such as pickles, are "
+            "never opened",
+            key="weights.damaged",
         ) from error
     if metadata.get("format") != FORMAT:
         raise BadInput(
-            f"{path} has format {metadata.get('format')!r}; expected {FORMAT!r}, as vocoder writes"
+            f"{path} has format {metadata.get('format')!r}; expected {FORMAT!r}, as vocoder writes",
+            key="weights.format",
         )
     try:
         model, spec, card = (json.loads(metadata[key]) for key in ("model", "spec", "card"))
         digest = metadata["sha256"]
     except (KeyError, ValueError) as error:
-        raise BadInput(f"{path} lacks readable metadata ({error}); it is damaged") from error
+        raise BadInput(
+            f"{path} lacks readable metadata ({error}); it is damaged", key="weights.damaged"
+        ) from error
     if not isinstance(model, dict) or TARGET not in model or not isinstance(card, dict):
-        raise BadInput(f"{path} does not name its model; it is damaged")
+        raise BadInput(f"{path} does not name its model; it is damaged", key="weights.damaged")
     if _digest(tensors, metadata) != digest:
-        raise BadInput(f"{path} holds other things than were written; it is damaged")
+        raise BadInput(
+            f"{path} holds other things than were written; it is damaged", key="weights.damaged"
+        )
     return Checkpoint(model, SpectrogramSpec.from_dict(spec, str(path)), tensors, card)
 
 

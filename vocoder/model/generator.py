@@ -1,4 +1,4 @@
-"""The one interface of all neural vocoders: a spectrogram's values in, samples out."""
+"""The one interface of all neural vocoders: decibels in, samples out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vocoder.spec import SpectrogramSpec
 
 
 class Generator(nn.Module, ABC):
-    """A network that turns spectrograms into sound, ``hop_length`` samples a frame.
+    """A network that turns spectrograms into waveforms, ``hop_length`` samples a frame.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Generator(nn.Module, ABC):
         Names of what an exported model takes and gives.
     first_sample : int
         Where the first sample of the output lies, counted from the centre of the first frame.
-    reach_frames : int
+    context_frames : int
         Frames on either side of its own that a sample depends on. Chunks with that many frames
         around them give what the whole spectrogram gives.
     stride_frames : int
@@ -36,10 +36,10 @@ class Generator(nn.Module, ABC):
         The constructor's other arguments, for checkpoints.
     """
 
-    inputs: Sequence[str] = ("spectrogram",)
+    inputs: Sequence[str] = ("decibels",)
     outputs: Sequence[str] = ("samples",)
     first_sample: int = 0
-    reach_frames: int
+    context_frames: int
     stride_frames: int = 1
     settings: dict[str, Any]
 
@@ -48,45 +48,43 @@ class Generator(nn.Module, ABC):
         self.spec = spec
 
     @abstractmethod
-    def forward(self, values: Tensor) -> Tensor:
-        """Values in the spec's units, ``(batch, bins, frames)``, to ``(batch, frames * hop)``."""
-
-    def portable(self) -> nn.Module:
-        """What is exported for other programs; with ``inputs`` and ``outputs``, their names."""
-        return self
+    def forward(self, decibels: Tensor) -> Tensor:
+        """Decibels ``(batch, bins, frames)`` to samples ``(batch, frames * hop_length)``."""
 
     def fold(self) -> None:
         """Replace what only training needs (weight norm) by plain weights, in place."""
 
 
 def require_sizes(sizes: Mapping[str, int]) -> None:
-    """Raise `BadInput` unless all sizes of a model's layers are at least 1."""
+    """Refuse sizes of a model's layers below 1."""
     for name, size in sizes.items():
         if size < 1:
-            raise BadInput(f"model.{name} is {size}; expected at least 1")
+            raise BadInput(
+                f"model.{name} is {size}; expected at least 1", key=f"model.{name}.range"
+            )
 
 
 @torch.inference_mode()
-def generate(generator: Generator, values: Tensor, chunk_frames: int) -> Iterator[Tensor]:
+def generate(generator: Generator, decibels: Tensor, chunk_frames: int) -> Iterator[Tensor]:
     """Run a generator piece by piece, in bounded memory; the pieces join to the whole.
 
     Parameters
     ----------
     generator : Generator
-    values : Tensor
+    decibels : Tensor
         ``(batch, bins, frames)``.
     chunk_frames : int
-        Frames of each piece, without the `Generator.reach_frames` around it.
+        Frames of each piece, without the `Generator.context_frames` around it.
 
     Yields
     ------
     Tensor
         ``(batch, samples)``; all together ``frames * hop_length`` samples.
     """
-    total, hop = values.shape[2], generator.spec.hop_length
+    total, hop = decibels.shape[2], generator.spec.hop_length
     for begin in range(0, total, chunk_frames):
         end = min(begin + chunk_frames, total)
-        first = max(begin - generator.reach_frames, 0)
-        last = min(end + generator.reach_frames, total)
-        sound = generator(values[:, :, first:last])
-        yield sound[:, (begin - first) * hop : (end - first) * hop]
+        first = max(begin - generator.context_frames, 0)
+        last = min(end + generator.context_frames, total)
+        samples = generator(decibels[:, :, first:last])
+        yield samples[:, (begin - first) * hop : (end - first) * hop]

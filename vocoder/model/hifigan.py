@@ -91,11 +91,11 @@ class HifiGan(Generator):
         self.stages = nn.ModuleList(stages)
         self.leave = _normed(_same_conv(channels, 1, OUTER_KERNEL, 1))
         self.first_sample = -(spec.hop_length // 2)
-        self.reach_frames = _reach(stages, spec.hop_length)
+        self.context_frames = _reach(stages, spec.hop_length)
 
-    def forward(self, values: Tensor) -> Tensor:
-        """Values in the spec's units, ``(batch, bins, frames)``, to ``(batch, frames * hop)``."""
-        x = self.enter(features(values, self.spec))
+    def forward(self, decibels: Tensor) -> Tensor:
+        """Decibels ``(batch, bins, frames)`` to samples ``(batch, frames * hop_length)``."""
+        x = self.enter(features(decibels, self.spec))
         for stage in self.stages:
             x = stage(x)
         # Samples are whole numbers of bits: half precision has 8 of them, losses hear the rest.

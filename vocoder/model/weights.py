@@ -1,60 +1,112 @@
-"""Where weights lie: in a file, in a training's folder, or in the package."""
+"""Weights where they lie: in a file, in a training's folder, or in the package."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
-from vocoder.config import TARGET
+import torch
+from torch import nn
+
+from vocoder.config import TARGET, own_class
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import SUFFIX, read_checkpoint
+from vocoder.model.generator import Generator
 from vocoder.spec import SpectrogramSpec
 
-AUTO = "auto"  # the shipped weights for the picture's spec
 FOLDER = Path(__file__).parent / "shipped"
 BEST_NAME = "best.safetensors"  # in the folder of a training
+Kind = TypeVar("Kind", bound=nn.Module)
 
 
 def find_weights(source: str) -> Path:
-    """The file that ``source`` stands for.
+    """Find the file that ``source`` stands for.
 
     Parameters
     ----------
     source : str
         A file, a training's folder (its best weights), or the name of weights that come with the
-        package, such as ``repair``.
-
-    Raises
-    ------
-    BadInput
-        None of these.
+        package, such as ``generated``.
     """
     path = Path(source)
     if path.is_dir():
         if not (path / BEST_NAME).is_file():
-            raise BadInput(f"{path} holds no {BEST_NAME}; give the folder of a training, or a file")
+            raise BadInput(
+                f"{path} holds no {BEST_NAME}; give the folder of a training, or a file",
+                key="weights.missing",
+            )
         return path / BEST_NAME
     if path.exists():
         return path
-    shipped = FOLDER / f"{source}{SUFFIX}"
-    if shipped.is_file():
-        return shipped
-    there = sorted(file.stem for file in FOLDER.glob(f"*{SUFFIX}"))
+    if is_shipped(source):
+        return FOLDER / f"{source}{SUFFIX}"
+    there = ", ".join(sorted(file.stem for file in FOLDER.glob(f"*{SUFFIX}")))
     raise BadInput(
-        f"{source} is no file, no folder of a training, and no name of weights that come with "
-        f"the package ({', '.join(there) or 'none do'})"
+        f"weights={source} is unknown: expected a file, the folder of a training, or the name of "
+        f"weights that come with the package ({there})",
+        key="weights.unknown",
     )
 
 
-@lru_cache(maxsize=32)
-def shipped_for(kind: str, spec: SpectrogramSpec) -> str | None:
-    """The name of shipped weights of a class of model for a spec; ``None`` if there are none.
+def is_shipped(source: str) -> bool:
+    """Whether ``source`` names weights that come with the package."""
+    return (FOLDER / f"{source}{SUFFIX}").is_file()
 
-    Those of several speakers come before what was made from them for a single one, whose name adds
-    the speaker's to theirs.
+
+def fits(source: str, spec: SpectrogramSpec) -> bool:
+    """Whether weights are meant for a spec: shipped ones for their own, a user's for any.
+
+    A user's weights for another spec are an error where they are loaded, not a reason to go on
+    without them.
     """
-    for path in sorted(FOLDER.glob(f"*{SUFFIX}"), key=lambda path: path.stem):
-        checkpoint = read_checkpoint(path)
-        if checkpoint.model[TARGET].rpartition(".")[2] == kind and checkpoint.spec == spec:
-            return path.stem
-    return None
+    return not is_shipped(source) or _read(find_weights(source), 0, torch.device("cpu"))[1] == spec
+
+
+def require_kind(source: str, kind: type[nn.Module]) -> None:
+    """Refuse weights that are missing or of another kind of network, before any work is done."""
+    path = find_weights(source)
+    found = own_class(read_checkpoint(path).model[TARGET], str(path))
+    if not issubclass(found, kind):
+        raise _wrong_kind(found, kind, path)
+
+
+def load_network(
+    source: str, kind: type[Kind], spec: SpectrogramSpec, device: torch.device
+) -> Kind:
+    """Load a trained network, ready for inference; it is kept for the next call.
+
+    Parameters
+    ----------
+    source : str
+        As for `find_weights`.
+    kind : type
+        Of network.
+    spec : SpectrogramSpec
+        That it has to be trained for; fields that differ are named.
+    device : torch.device
+    """
+    path = find_weights(source)
+    changed_ns = path.stat().st_mtime_ns if path.is_file() else 0
+    network, own = _read(path, 0 if is_shipped(source) else changed_ns, device)
+    if not isinstance(network, kind):
+        raise _wrong_kind(type(network), kind, path)
+    own.require_same(spec, str(path), "the image")
+    return network
+
+
+def _wrong_kind(found: type, kind: type[nn.Module], path: Path) -> BadInput:
+    return BadInput(
+        f"{path} holds weights of {found.__name__}; expected {kind.__name__}", key="weights.kind"
+    )
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _read(path: Path, changed_ns: int, device: torch.device) -> tuple[nn.Module, SpectrogramSpec]:
+    """Read once, unless the file has changed."""
+    checkpoint = read_checkpoint(path)
+    network = checkpoint.build()
+    if isinstance(network, Generator):
+        network.fold()
+    return network.to(device), checkpoint.spec

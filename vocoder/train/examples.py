@@ -6,6 +6,7 @@ resumes where it stopped, and any number of workers or machines see the same exa
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from vocoder.decibels import SILENCE_DB, amplify
 from vocoder.errors import BadInput
-from vocoder.model.features import from_db, to_db
+from vocoder.model.features import FLOOR_DB
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 from vocoder.train.channel.base import Channel
@@ -29,8 +31,7 @@ class Example:
     Parameters
     ----------
     damaged, true : ndarray
-        ``(bins, frames)``, float32, in the spec's units: what the picture shows, and what it
-        should show.
+        ``(bins, frames)``, float32, in decibels: what the image shows, and what it should show.
     sound : ndarray
         ``(frames * hop_length,)``, float32; it begins at the centre of the first frame (with its
         first sample, where the spec isn't centred).
@@ -40,10 +41,14 @@ class Example:
     true: np.ndarray
     sound: np.ndarray
 
-    def scaled(self, gain: float, spec: SpectrogramSpec) -> Example:
+    def scaled(self, gain: float) -> Example:
         """The same, louder by a factor."""
-        factor = np.float32(gain**spec.power)
-        return Example(self.damaged * factor, self.true * factor, self.sound * np.float32(gain))
+        gain_db = 20 * math.log10(gain)
+        return Example(
+            amplify(self.damaged, gain_db),
+            amplify(self.true, gain_db),
+            self.sound * np.float32(gain),
+        )
 
 
 class Source(ABC):
@@ -116,9 +121,8 @@ class Simulated(Source):
             return sounds.read(utterance, start, samples)
 
         true, sound = sound_and_picture(read, sounds.lengths[utterance], begin, frames, spec)
-        decibels = to_db(torch.from_numpy(true), spec).numpy()
-        damaged = from_db(torch.from_numpy(self._channel(decibels, spec, rng)), spec).numpy()
-        return Example(damaged, true, sound)
+        damaged = self._channel(np.maximum(true, np.float32(FLOOR_DB)), spec, rng)
+        return Example(silenced(damaged), true, sound)
 
 
 class Subset(Source):
@@ -166,7 +170,7 @@ def sound_and_picture(
     Returns
     -------
     ndarray
-        Values, ``(bins, frames)``.
+        Decibels, ``(bins, frames)``.
     ndarray
         Samples from the centre of the first frame on, ``(frames * hop_length,)``.
     """
@@ -176,9 +180,9 @@ def sound_and_picture(
     first, last = max(begin - margin, 0), min(begin + frames + margin, total)
     stop = n_samples if last == total else last * hop
     samples = read(first * hop, stop - first * hop)
-    values = analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
-    sound = _filled(samples[None, (begin - first) * hop :], frames * hop)[0]
-    return _filled(values[:, begin - first :], frames), sound
+    decibels = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
+    sound = _filled(samples[None, (begin - first) * hop :], frames * hop, 0.0)[0]
+    return _filled(decibels[:, begin - first :], frames, SILENCE_DB), sound
 
 
 class Mixture(Dataset[Example]):
@@ -232,10 +236,16 @@ class Mixture(Dataset[Example]):
         begin = int(rng.integers(0, max(slack, 0) + 1))
         example = source.piece(utterance, begin, self._frames, rng)
         gain_db = rng.uniform(-self._gain_db, self._gain_db)
-        return example.scaled(10 ** (gain_db / 20), source.spec)
+        return example.scaled(10 ** (gain_db / 20))
 
 
-def _filled(values: np.ndarray, length: int) -> np.ndarray:
-    """Cut or filled up with zeros at the end to ``(rows, length)``."""
-    cut = values[:, :length]
-    return np.ascontiguousarray(np.pad(cut, ((0, 0), (0, length - cut.shape[1]))))
+def silenced(decibels: np.ndarray) -> np.ndarray:
+    """What lies at the networks' floor, as silence."""
+    return np.asarray(np.where(decibels > FLOOR_DB, decibels, SILENCE_DB), np.float32)
+
+
+def _filled(rows: np.ndarray, length: int, value: float) -> np.ndarray:
+    """Cut or filled up at the end to ``(rows, length)``."""
+    cut = rows[:, :length]
+    missing = ((0, 0), (0, length - cut.shape[1]))
+    return np.ascontiguousarray(np.pad(cut, missing, constant_values=value))

@@ -16,10 +16,10 @@ from vocoder.errors import BadInput, some_of
 from vocoder.evaluate.reference import References
 from vocoder.image.codec.base import Codec
 from vocoder.image.utterances import Found, Utterance, find_utterances, load_utterance
-from vocoder.model.features import FLOOR_DB, from_db, to_db
+from vocoder.model.features import FLOOR_DB
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
-from vocoder.train.examples import Example, Source, sound_and_picture
+from vocoder.train.examples import Example, Source, silenced, sound_and_picture
 
 HELD_OUT_SPLIT = "test"  # in a manifest
 # Pictures are compared where the truth is within this of its loudest pixel.
@@ -41,7 +41,7 @@ class Pair:
         The recording, as `vocoder.train.examples.Source.lines`: what the manifest says it was made
         of, or the name.
     decibels : ndarray
-        ``(bins, frames)``, float16: the painted picture as `vocoder.model.features.to_db`.
+        ``(bins, frames)``, float16: the generated image, not below `FLOOR_DB`.
     sound : ndarray
         ``(samples,)``, float32.
     sha256 : str
@@ -136,8 +136,8 @@ def _pair(
     if path is None:
         raise BadInput("no recording of this name")
     sound = read_audio(path, spec.sample_rate) * np.float32(10 ** (reference_gain_db / 20))
-    painted = to_db(loaded.spectrogram.values, spec)[0].numpy()
-    true = to_db(analyse(torch.from_numpy(sound)[None], spec).values, spec)[0].numpy()
+    painted = loaded.spectrogram.decibels[0].clamp(min=FLOOR_DB).numpy()
+    true = analyse(torch.from_numpy(sound)[None], spec).decibels[0].clamp(min=FLOOR_DB).numpy()
     if abs(painted.shape[1] - true.shape[1]) > 1:
         raise BadInput(
             f"the picture has {painted.shape[1]} frames and the recording {true.shape[1]}"
@@ -226,4 +226,4 @@ class PaintedPairs(Source):
         filled = np.full((spec.bins, frames), FLOOR_DB, np.float32)
         decibels = pair.decibels[:, begin : begin + frames].astype(np.float32)
         filled[:, : decibels.shape[1]] = decibels
-        return Example(from_db(torch.from_numpy(filled), spec).numpy(), true, sound)
+        return Example(silenced(filled), true, sound)

@@ -11,7 +11,7 @@ from torch import nn
 
 from vocoder.errors import BadInput
 from vocoder.evaluate.metrics import estoi, mel_distance_db
-from vocoder.model.features import FLOOR_DB, to_db
+from vocoder.model.features import FLOOR_DB
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 from vocoder.train.board import Board
@@ -121,7 +121,7 @@ class Validation:
     def _show(self, board: Board, line: Line, sound: np.ndarray, step: int) -> None:
         rate = self._spec.sample_rate
         board.add_audio(f"{line.name}/sound", torch.from_numpy(sound)[None], step, rate)
-        after = analyse(torch.from_numpy(sound)[None], self._spec).values[0]
+        after = analyse(torch.from_numpy(sound)[None], self._spec).decibels[0]
         frames = min(after.shape[1], line.example.true.shape[1])
         rows = [line.example.damaged, after.numpy(), line.example.true]
         picture = np.concatenate([self._grey(row[:, :frames]) for row in rows])
@@ -131,6 +131,5 @@ class Validation:
                 f"{line.name}/true", torch.from_numpy(line.example.sound)[None], step, rate
             )
 
-    def _grey(self, values: np.ndarray) -> np.ndarray:
-        decibels = to_db(torch.from_numpy(values), self._spec).numpy()[::-1]
-        return np.asarray((decibels / FLOOR_DB * -255 + 255).clip(0, 255), np.uint8)
+    def _grey(self, decibels: np.ndarray) -> np.ndarray:
+        return np.asarray((decibels[::-1] / FLOOR_DB * -255 + 255).clip(0, 255), np.uint8)

@@ -58,4 +58,4 @@ def drafted(model, values):
 def picture_of(samples, n_frames, spec=MEL):
     """Values and sound of so many frames."""
     sound = torch.from_numpy(samples[: n_frames * spec.hop_length])[None]
-    return analyse(sound, spec).values[:, :, :n_frames], sound
+    return analyse(sound, spec).decibels[:, :, :n_frames], sound

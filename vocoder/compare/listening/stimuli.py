@@ -17,7 +17,7 @@ from vocoder.errors import BadInput
 from vocoder.evaluate.alignment import checked, find_delay
 from vocoder.evaluate.metrics.loudness import BLOCK_S, loudness_lufs
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import analyse
+from vocoder.spectrogram import analyse_linear
 
 # EBU R 128: the loudness of programmes.
 LOUDNESS_LUFS = -23.0
@@ -337,4 +337,4 @@ def _band_powers(samples: np.ndarray, sample_rate: int) -> np.ndarray:
         compression="none",
         floor=0.0,
     )
-    return analyse(torch.from_numpy(samples.astype(np.float32))[None], spec).values[0].numpy()
+    return analyse_linear(torch.from_numpy(samples.astype(np.float32))[None], spec)[0].numpy()

@@ -13,7 +13,7 @@ from scipy.fft import dct
 from vocoder.errors import BadInput
 from vocoder.evaluate.alignment import checked, checked_pair
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import Spectrogram, analyse, mel_filters, to_bins
+from vocoder.spectrogram import Spectrogram, analyse_linear, mel_filters, to_bins
 
 # Frames this far below the loudest are silence to STOI (Taal et al. 2011, section II), and here.
 ACTIVE_RANGE_DB = 40.0
@@ -137,7 +137,7 @@ def picture_distance_db(picture: Spectrogram, samples: np.ndarray) -> float:
         Picture or sound is silent, or the sound too short.
     """
     sound = torch.from_numpy(checked(samples, "the sound to compare").astype(np.float32))
-    target, shown = picture.values, analyse(sound[None], picture.spec).values
+    target, shown = picture.linear, analyse_linear(sound[None], picture.spec)
     n_frames = min(target.shape[2], shown.shape[2])
     true, found = (_mel(values[:, :, :n_frames], picture.spec) for values in (target, shown))
     if not true.any():
@@ -241,7 +241,7 @@ def _values(
 @lru_cache(maxsize=8)  # several systems have the same reference, and several measures one picture
 def _magnitudes(content: bytes, spec: SpectrogramSpec) -> np.ndarray:
     samples = torch.from_numpy(np.frombuffer(content).astype(np.float32))
-    return np.asarray(analyse(samples[None], spec).values[0].numpy())
+    return np.asarray(analyse_linear(samples[None], spec)[0].numpy())
 
 
 def _active(target: np.ndarray) -> np.ndarray:

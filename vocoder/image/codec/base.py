@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.spec import SpectrogramSpec
 
@@ -27,15 +28,15 @@ class Decoded:
 
     Parameters
     ----------
-    values : ndarray
-        ``(bins, frames)``, float32, magnitudes or powers as the spec says; 0 where the picture
-        stands at its floor.
+    decibels : ndarray
+        ``(bins, frames)``, float32, relative to a full-scale sine; `vocoder.decibels.SILENCE_DB`
+        where the image stands at its floor.
     distance : ndarray or None
         ``(bins, frames)``, float32: how far each pixel's colour lies from the codec's path, in
         8-bit steps (Euclidean). ``None`` for codecs in which every pixel is a valid one.
     """
 
-    values: np.ndarray
+    decibels: np.ndarray
     distance: np.ndarray | None = None
 
 
@@ -49,7 +50,7 @@ class Codec(ABC):
     Parameters
     ----------
     db_min, db_max : float
-        What the darkest and the brightest pixel mean, in dB above `reference`.
+        What the darkest and the brightest pixel mean, in dB above `reference_db`.
 
     Raises
     ------
@@ -79,9 +80,9 @@ class Codec(ABC):
     def resolution_db(self) -> float:
         """The exact step between neighbouring levels, in dB."""
 
-    def reference(self, spec: SpectrogramSpec) -> float:
-        """The value that counts as 0 dB: a full-scale sine, unless a codec says otherwise."""
-        return spec.full_scale
+    def reference_db(self, spec: SpectrogramSpec) -> float:
+        """What the codec counts as 0 dB, in dB of a full-scale sine."""
+        return 0.0
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -94,78 +95,59 @@ class Codec(ABC):
         """Whether pix2pix programs can read its pictures, and paint such: 8 bits, none sacred."""
         return self.mode in ("L", "RGB") and not self.exact
 
-    def encode(self, values: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-        """Spectrogram to pixels.
+    def encode(self, decibels: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+        """Write a spectrogram into pixels.
 
         Parameters
         ----------
-        values : ndarray
-            ``(bins, frames)``, magnitudes or powers as ``spec`` says, not negative.
+        decibels : ndarray
+            ``(bins, frames)``, relative to a full-scale sine.
         spec : SpectrogramSpec
 
         Returns
         -------
         ndarray
             ``(rows, columns)``, or ``(rows, columns, 3)`` for mode RGB, as Pillow wants it for
-            `mode`; row 0 is the highest band.
-
-        Raises
-        ------
-        BadInput
-            Wrong shape, or a value that is negative, infinite or not a number.
+            `mode`; row 0 is the highest band unless the codec says otherwise.
         """
-        if values.ndim != 2 or values.shape[0] != spec.bins or not values.size:
+        if decibels.ndim != 2 or decibels.shape[0] != spec.bins or not decibels.size:
             raise BadInput(
-                f"spectrogram has shape {values.shape}; expected ({spec.bins}, frames) "
-                f"for {spec.describe()}"
+                f"spectrogram has shape {decibels.shape}; expected ({spec.bins}, frames) "
+                f"for {spec.describe()}",
+                key="spectrogram.shape",
             )
-        if not (np.isfinite(values) & (values >= 0)).all():
-            raise BadInput("spectrogram holds negative or infinite values or NaN")
-        pixels = self._paint(self.decibels(values, spec))
+        if not np.isfinite(decibels).all():
+            raise BadInput("spectrogram holds infinite values or NaN", key="spectrogram.finite")
+        pixels = self._paint(decibels - np.float64(self.reference_db(spec)))
         return np.ascontiguousarray(pixels[::-1] if self.top_down else pixels)
 
     def decode(self, pixels: np.ndarray, spec: SpectrogramSpec) -> Decoded:
-        """Pixels to spectrogram.
+        """Read a spectrogram from pixels.
 
         Parameters
         ----------
         pixels : ndarray
-            As `encode` returns them; of 8-bit codecs also float32 from 0 to 255, rounding undone.
+            As `encode` returns them; of 8-bit codecs also float32 from 0 to 255, dequantised.
         spec : SpectrogramSpec
-
-        Raises
-        ------
-        BadInput
-            The pixels are not of this codec's kind, or the rows are not the spec's bins.
         """
         self._check_kind(pixels)
         if pixels.shape[0] != spec.bins:
             raise BadInput(
-                f"picture is {pixels.shape[1]} wide and {pixels.shape[0]} high; expected "
-                f"{spec.bins} rows for {spec.describe()}"
+                f"image is {pixels.shape[1]} wide and {pixels.shape[0]} high; expected "
+                f"{spec.bins} rows for {spec.describe()}",
+                key="image.size",
             )
         db, distance = self._read(pixels[::-1] if self.top_down else pixels)
-        return Decoded(self.from_decibels(db, spec), distance)
-
-    def decibels(self, values: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-        """Magnitudes or powers, as ``spec`` says, in dB above `reference`; -inf for silence."""
-        with np.errstate(divide="ignore"):
-            return np.asarray(
-                (20 / spec.power) * np.log10(values / np.float64(self.reference(spec)))
-            )
-
-    def from_decibels(self, db: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-        """Back from `decibels`, float32."""
-        values = self.reference(spec) * 10 ** (db * (spec.power / 20))
-        return np.asarray(values, np.float32)
+        decibels = np.maximum(db + self.reference_db(spec), SILENCE_DB)
+        return Decoded(np.asarray(decibels, np.float32), distance)
 
     @abstractmethod
     def _paint(self, db: np.ndarray) -> np.ndarray:
-        """dB above `reference`, -inf for silence, to pixels without turning them upside down."""
+        """dB above `reference_db` to pixels, without turning them upside down."""
 
     @abstractmethod
     def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Pixels to dB above `reference`, -inf for silence, and the distance of `Decoded`."""
+        """Pixels to dB above `reference_db`, -inf for silence, and the distance of `Decoded`."""
 
     def _check_kind(self, pixels: np.ndarray) -> None:
         """Refuse pixels of another kind than the codec's."""
@@ -221,13 +203,13 @@ class LevelCodec(Codec):
     def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Pixels to levels, which may lie between whole ones, and the distance of `Decoded`."""
 
-    def levels(self, values: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-        """Values, as `encode` takes them, to levels between whole ones; nothing is turned."""
-        return self._place(self.decibels(values, spec))
+    def levels(self, decibels: np.ndarray) -> np.ndarray:
+        """Decibels, as `encode` takes them, to levels between whole ones; nothing is turned."""
+        return self._place(decibels)
 
-    def values(self, levels: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-        """Back from `levels`, float32; level 0 and below is silence."""
-        return self.from_decibels(self._loudness(levels), spec)
+    def decibels(self, levels: np.ndarray) -> np.ndarray:
+        """Back from `levels`; level 0 and below is silence."""
+        return np.asarray(np.maximum(self._loudness(levels), SILENCE_DB))
 
     def _place(self, db: np.ndarray) -> np.ndarray:
         return np.asarray((np.clip(db, self.db_min, self.db_max) - self.db_min) / self.step_db)

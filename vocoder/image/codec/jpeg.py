@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.fft import dctn, idctn
 from torch import Tensor
 
+from vocoder.decibels import amplify
 from vocoder.image.codec.base import LevelCodec
-from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import Admit
+from vocoder.spectrogram import Constraint
 
 BLOCK = 8  # JPEG transforms blocks of 8 x 8 pixels (ITU-T T.81, A.3.3)
 MIDDLE = 128  # the level shift before it (A.3.1)
@@ -53,44 +53,44 @@ class JpegCells:
         return np.asarray(joined[:rows, :columns])
 
 
-def admit_cells(
-    tiles: Sequence[tuple[int, JpegCells]],
-    values: np.ndarray,
-    codec: LevelCodec,
-    spec: SpectrogramSpec,
-    gain: float,
-) -> Admit:
-    """The values that an utterance painted in JPEG tiles may have.
+@dataclass(frozen=True)
+class JpegConstraint(Constraint):
+    """The decibels that an utterance in JPEG tiles may have.
 
     Parameters
     ----------
-    tiles : sequence of (int, JpegCells)
+    tiles : list of (int, JpegCells)
         First frame and cells of each tile; where tiles overlap, the later one counts.
-    values : ndarray
-        ``(bins, frames)``: what the tiles decode to, times ``gain``; kept outside of whole blocks.
-    codec, spec
+    decibels : ndarray
+        ``(bins, frames)``: what the tiles decode to, at the recording's level; kept outside of
+        whole blocks.
+    codec : LevelCodec
         Of the tiles.
-    gain : float
-        What decoded values are multiplied by to have the recording's own level.
+    gain_db : float
+        From the tiles' level to the recording's.
     """
 
-    def admit(candidate: Tensor, first: int) -> Tensor:
-        last = first + candidate.shape[2]
-        wanted = torch.from_numpy(values[:, first:last]).to(candidate)
-        result = wanted.expand(candidate.shape).clone()
-        for start, cells in tiles:
-            begin = start + -(-max(0, first - start) // BLOCK) * BLOCK
+    tiles: list[tuple[int, JpegCells]]
+    decibels: np.ndarray
+    codec: LevelCodec
+    gain_db: float
+
+    def project(self, decibels: Tensor, first_frame: int) -> Tensor:
+        last = first_frame + decibels.shape[2]
+        known = torch.from_numpy(self.decibels[:, first_frame:last]).to(decibels)
+        result = known.expand(decibels.shape).clone()
+        for start, cells in self.tiles:
+            begin = start + -(-max(0, first_frame - start) // BLOCK) * BLOCK
             end = start + max(0, min(cells.columns, last - start)) // BLOCK * BLOCK
             if begin >= end:
                 continue
-            here = slice(begin - first, end - first)
-            for item, painted in zip(candidate[:, :, here], result[:, :, here], strict=True):
-                levels = codec.levels(item.cpu().numpy() / gain, spec)[::-1]
+            here = slice(begin - first_frame, end - first_frame)
+            for item, projected in zip(decibels[:, :, here], result[:, :, here], strict=True):
+                levels = self.codec.levels(item.cpu().numpy() - self.gain_db)[::-1]
                 moved = cells.nearest(levels, begin - start)[::-1]
-                painted.copy_(torch.from_numpy(codec.values(moved, spec) * gain))
+                inside = amplify(self.codec.decibels(moved), self.gain_db)
+                projected.copy_(torch.from_numpy(inside))
         return result
-
-    return admit
 
 
 def _transform(pixels: np.ndarray) -> np.ndarray:

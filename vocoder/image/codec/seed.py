@@ -47,9 +47,9 @@ class SeedTiff(Codec):
         """The spacing of float32 numbers at the far end of the range."""
         return float(np.spacing(np.float32(abs(self.db_min))))
 
-    def reference(self, spec: SpectrogramSpec) -> float:
+    def reference_db(self, spec: SpectrogramSpec) -> float:
         """A magnitude of 1."""
-        return 1.0
+        return magnitude_of_1_db(spec)
 
     def _paint(self, db: np.ndarray) -> np.ndarray:
         return np.asarray(_as_librosa(db, AMIN_DB), np.float32)
@@ -100,9 +100,9 @@ class SeedJpeg(Codec):
         """One decibel a level."""
         return 1.0
 
-    def reference(self, spec: SpectrogramSpec) -> float:
+    def reference_db(self, spec: SpectrogramSpec) -> float:
         """The median magnitude."""
-        return float(10 ** (self.median_db * spec.power / 20))
+        return self.median_db + magnitude_of_1_db(spec)
 
     def _paint(self, db: np.ndarray) -> np.ndarray:
         return np.asarray(_as_librosa(db, AMIN_DB - self.median_db).clip(0, 255), np.uint8)
@@ -113,16 +113,20 @@ class SeedJpeg(Codec):
         return np.where(grey > floor, grey + 0.5, -np.inf), None
 
 
-def median_db_of(values: np.ndarray, spec: SpectrogramSpec) -> float:
+def magnitude_of_1_db(spec: SpectrogramSpec) -> float:
+    """A magnitude of 1, in dB of a full-scale sine."""
+    return -20 / spec.power * math.log10(spec.full_scale)
+
+
+def median_db_of(decibels: np.ndarray, spec: SpectrogramSpec) -> float:
     """What ``ref=np.median`` was for a spectrogram, in dB above 1: `SeedJpeg.median_db`.
 
     Parameters
     ----------
-    values : ndarray
-        ``(bins, frames)``, magnitudes or powers as ``spec`` says.
+    decibels : ndarray
+        ``(bins, frames)``, relative to a full-scale sine.
     """
-    magnitude = float(np.median(values)) ** (1 / spec.power)
-    return max(AMIN_DB, 20 * math.log10(magnitude)) if magnitude > 0 else AMIN_DB
+    return max(AMIN_DB, float(np.median(decibels)) - magnitude_of_1_db(spec))
 
 
 def _as_librosa(db: np.ndarray, amin_db: float) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 
 from vocoder.audio import read_audio
 from vocoder.cpu import usable_cores
+from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
 from vocoder.image.dataset.plan import STYLES, Job
@@ -67,7 +68,7 @@ class Written:
 def analyse_blocks(
     samples: np.ndarray, spec: SpectrogramSpec, block_frames: int = _BLOCK_FRAMES
 ) -> Iterator[np.ndarray]:
-    """The values of `vocoder.spectrogram.analyse`, block by block, in bounded memory.
+    """The decibels of `vocoder.spectrogram.analyse`, block by block, in bounded memory.
 
     Parameters
     ----------
@@ -92,8 +93,8 @@ def analyse_blocks(
         last = min(first + block_frames, total)
         begin = max(0, first - margin)
         excerpt = samples[begin * spec.hop_length : last * spec.hop_length + reach]
-        values = analyse(torch.from_numpy(excerpt)[None], spec).values[0]
-        yield values[:, first - begin : last - begin].numpy()
+        decibels = analyse(torch.from_numpy(excerpt)[None], spec).decibels[0]
+        yield decibels[:, first - begin : last - begin].numpy()
 
 
 def paint_strip(
@@ -108,16 +109,17 @@ def paint_strip(
     """
     if gain_db:
         samples = samples * np.float32(10 ** (gain_db / 20))
-    ceiling = float(codec.from_decibels(np.array(codec.db_max), spec))
-    pixels, peak, n_clipped, n_values = [], 0.0, 0, 0
-    for values in analyse_blocks(samples, spec):
-        pixels.append(codec.encode(values, spec))
-        peak = max(peak, float(values.max()))
-        n_clipped += int(np.count_nonzero(values > ceiling))
-        n_values += values.size
-    peak_db = float(codec.decibels(np.array(peak), spec))
+    offset_db = codec.reference_db(spec)
+    pixels, peak_db, n_clipped, n_pixels = [], -np.inf, 0, 0
+    for decibels in analyse_blocks(samples, spec):
+        pixels.append(codec.encode(decibels, spec))
+        loudest_db = float(decibels.max())
+        if loudest_db > SILENCE_DB:
+            peak_db = max(peak_db, loudest_db - offset_db)
+        n_clipped += int(np.count_nonzero(decibels > codec.db_max + offset_db))
+        n_pixels += decibels.size
     return Strip(
-        np.concatenate(pixels, axis=1), len(samples), gain_db, peak_db, n_clipped / n_values
+        np.concatenate(pixels, axis=1), len(samples), gain_db, peak_db, n_clipped / n_pixels
     )
 
 

@@ -177,8 +177,7 @@ class Symptoms:
             return None
         if picture.mode in DEEP_MODES and picture.mode != codec.mode:
             return None
-        values = decode_picture(picture, codec, spec).values
-        db = codec.decibels(values, spec)
+        db = decode_picture(picture, codec, spec).decibels - codec.reference_db(spec)
         return np.asarray(np.clip((db - codec.db_min) / (codec.db_max - codec.db_min), 0, 1))
 
     def _vote(self, view: np.ndarray, tile: Tile, place: tuple[Path, int], name: str) -> None:

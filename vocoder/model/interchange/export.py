@@ -1,4 +1,4 @@
-"""Trained generators for programs without this package: ONNX, or a PyTorch program."""
+"""Trained networks for programs without this package: ONNX, or a PyTorch program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -16,75 +16,82 @@ from torch.export import Dim, ExportedProgram
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 from vocoder.model.generator import Generator
+from vocoder.spec import SpectrogramSpec
 
 ONNX, PROGRAM = ".onnx", ".pt2"
 METADATA = "vocoder.json"
 _EXAMPLE_SIZE = 2, 16  # of the input that is traced: both sizes stay free
 
 
-def export(generator: Generator, output: Path, *, overwrite: bool) -> None:
-    """Write a generator as one file that holds its weights, too.
+class Portable(Protocol):
+    """A network of decibels ``(batch, bins, frames)`` that can be exported."""
+
+    spec: SpectrogramSpec
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    context_frames: int
+    stride_frames: int
+
+
+def export(network: Portable, output: Path, *, overwrite: bool) -> None:
+    """Write a network as one file that holds its weights, too.
 
     Parameters
     ----------
-    generator : Generator
-        Left as it is; what is written has its weight norm folded.
+    network : Portable
+        A generator or a repair network. Left as it is; what is written has its weight norm folded.
     output : Path
         ``.onnx`` for ONNX, whose metadata hold the spec; ``.pt2`` for `torch.export.load`, with an
-        extra file ``vocoder.json``. The input ``spectrogram`` has the shape
-        ``(batch, bins, frames)`` with any batch and any multiple of ``stride_frames``, in the
-        spec's units (never decibels or logarithms); the output ``samples`` has
-        ``(batch, frames * hop_length)``. An `vocoder.model.istft.IstftNet` has more of both: see
-        `vocoder.model.istft.PhasesGiven`.
+        extra file ``vocoder.json``. The input ``decibels``, relative to a full-scale sine, has the
+        shape ``(batch, bins, frames)`` with any batch and any multiple of ``stride_frames``; the
+        output is ``samples``, ``(batch, frames * hop_length)``, of a generator, and ``repaired``,
+        decibels as they came, of a repair network.
     overwrite : bool
 
-    Raises
-    ------
-    BadInput
-        Another suffix, the file exists or cannot be written, or a package is missing.
     """
     if output.suffix not in (ONNX, PROGRAM):
-        raise BadInput(f"{output} ends in {output.suffix!r}; expected {ONNX} or {PROGRAM}")
+        raise BadInput(
+            f"{output} ends in {output.suffix!r}; expected {ONNX} or {PROGRAM}", key="output.format"
+        )
     with atomic_path(output, overwrite=overwrite) as temporary:
         if output.suffix == ONNX:
-            _write_onnx(generator, temporary)
+            _write_onnx(network, temporary)
         else:
-            extra = {METADATA: json.dumps(metadata(generator))}
-            torch.export.save(program(generator), temporary, extra_files=extra)
+            extra = {METADATA: json.dumps(metadata(network))}
+            torch.export.save(program(network), temporary, extra_files=extra)
 
 
-def metadata(generator: Generator) -> dict[str, Any]:
+def metadata(network: Portable) -> dict[str, Any]:
     """What a user of the exported file has to know: what it reads, and where its sound lies."""
+    first = {"first_sample": network.first_sample} if isinstance(network, Generator) else {}
     return {
-        "model": type(generator).__name__,
-        "spec": generator.spec.to_dict(),
-        "first_sample": generator.first_sample,
-        "reach_frames": generator.reach_frames,
-        "stride_frames": generator.stride_frames,
+        "model": type(network).__name__,
+        "input": "decibels relative to a full-scale sine",
+        "spec": network.spec.to_dict(),
+        **first,
+        "context_frames": network.context_frames,
+        "stride_frames": network.stride_frames,
     }
 
 
-def program(generator: Generator) -> ExportedProgram:
-    """The computation of a generator with folded weights, for any batch and number of frames."""
-    own = copy.deepcopy(generator).cpu().eval()
-    own.fold()
+def program(network: Portable) -> ExportedProgram:
+    """The computation of a network with folded weights, for any batch and number of frames."""
+    own = copy.deepcopy(network)
+    if not isinstance(own, nn.Module):
+        raise TypeError(f"{type(own).__name__} is not a network")
+    own = own.cpu().eval()
+    if isinstance(own, Generator):
+        own.fold()
     batch, strides = _EXAMPLE_SIZE
     stride = own.stride_frames
-    rows = {"spectrogram": own.spec.bins, "phase": own.spec.n_freqs}
-    portable = own.portable()
-    example = tuple(torch.ones(batch, rows[name], strides * stride) for name in _names(portable)[0])
+    example = torch.zeros(batch, own.spec.bins, strides * stride)
     with torch.no_grad():
-        portable(*example)  # fills caches, whose making would be traced, too
+        own(example)  # fills caches, whose making would be traced, too
         sizes = {0: Dim("batch"), 2: Dim("frames") if stride == 1 else stride * Dim("strides")}
-        return torch.export.export(portable, example, dynamic_shapes=(sizes,) * len(example))
+        return torch.export.export(own, (example,), dynamic_shapes=(sizes,))
 
 
-def _names(portable: nn.Module) -> tuple[list[str], list[str]]:
-    inputs, outputs = portable.inputs, portable.outputs
-    return list(cast(Sequence[str], inputs)), list(cast(Sequence[str], outputs))
-
-
-def _write_onnx(generator: Generator, path: Path) -> None:
+def _write_onnx(network: Portable, path: Path) -> None:
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
@@ -94,13 +101,15 @@ def _write_onnx(generator: Generator, path: Path) -> None:
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PyTorch's about itself
-        inputs, outputs = _names(generator.portable())
         written = torch.onnx.export(
-            program(generator), input_names=inputs, output_names=outputs, verbose=False
+            program(network),
+            input_names=list(network.inputs),
+            output_names=list(network.outputs),
+            verbose=False,
         )
     if written is None:
         raise RuntimeError("torch.onnx.export gave nothing back")
-    for name, value in metadata(generator).items():
+    for name, value in metadata(network).items():
         text = value if isinstance(value, str) else json.dumps(value)
         written.model.metadata_props[f"vocoder.{name}"] = text
     written.save(path, external_data=False)

@@ -31,7 +31,7 @@ class FrameNet(nn.Module):
     def __init__(self, bins: int, channels: int, blocks: int, outputs: int) -> None:
         super().__init__()
         size = 2 * SIDE_FRAMES + 1
-        self.reach_frames = SIDE_FRAMES * (1 + blocks)
+        self.context_frames = SIDE_FRAMES * (1 + blocks)
         self.first = nn.Conv1d(bins, channels, size, padding=SIDE_FRAMES)
         self.blocks = nn.ModuleList(
             nn.Sequential(

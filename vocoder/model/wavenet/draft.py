@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.projection import impose_magnitude
-from vocoder.inverter.retrieval import Block, overlap_frames
+from vocoder.inverter.retrieval import overlap_frames
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, istft_to_padded, stft_of_padded
 
@@ -73,10 +73,7 @@ class Drafter:
         if self._solver is None:
             raise TypeError("a drafter without iterations drafts silence")
         spec, known, n_known = self._spec, self._known, self._n_known
-        n_iter = self._solver.n_iter
-        members = [
-            Block(Spectrogram(values[None], spec), n_iter) for values in self._frames[:, :, :stop]
-        ]
+        members = [Spectrogram(one[None], spec) for one in self._frames[:, :, :stop]]
         transform, counts = self._solver.transform_of(members, self._noise, known)
         padded = istft_to_padded(transform, spec, counts)
         first = max(settled - self._context, 0)
@@ -127,6 +124,7 @@ def rephased(samples: Tensor, draft: Tensor, spec: SpectrogramSpec) -> Tensor:
 def _solver(n_iter: int) -> GriffinLim:
     return GriffinLim(
         n_iter=n_iter,
+        n_iter_estimated=n_iter,
         momentum=0.99,
         init="phase_gradient",
         refine_from=0,

@@ -108,7 +108,7 @@ class Stream:
     def latency_samples(self) -> int:
         """Samples, at most, that the sound lags behind the centre of the newest frame."""
         model = self._model
-        frames = self._drafter.latency_frames + model.reach_frames
+        frames = self._drafter.latency_frames + model.context_frames
         lag: int = frames * model.spec.hop_length + model.bank.reach
         return lag + sum(hold.latency_samples for hold in self._holds)
 
@@ -131,7 +131,7 @@ class Stream:
         self._frames = torch.cat([self._frames, values], dim=2)
         self._draft = torch.cat([self._draft, self._drafter.push(values)], dim=1)
         drafted = self._draft.shape[1] // self._model.spec.hop_length
-        sound = self._advance(self._first + drafted - self._model.reach_frames, progress)
+        sound = self._advance(self._first + drafted - self._model.context_frames, progress)
         for hold in self._holds:
             sound = hold.push(values, sound)
         return sound
@@ -154,7 +154,7 @@ class Stream:
                 progress(piece_end - self._done)
             self._done = piece_end
             pieces.append(self._deemphasise(self._joiner.push(subbands)))
-            kept = max(self._done - self._model.reach_frames, self._first)
+            kept = max(self._done - self._model.context_frames, self._first)
             self._frames = self._frames[:, :, kept - self._first :].clone()
             hop = self._model.spec.hop_length
             self._draft = self._draft[:, (kept - self._first) * hop :].clone()
@@ -206,8 +206,8 @@ def guide_from(model: WaveNet, values: Tensor, draft: Tensor, begin: int, end: i
     begin, end : int
         The frames to come; around them as many as are there and the network reaches are read.
     """
-    first = max(begin - model.reach_frames, 0)
-    last = min(end + model.reach_frames, values.shape[2])
+    first = max(begin - model.context_frames, 0)
+    last = min(end + model.context_frames, values.shape[2])
     near, hop = values[:, :, first:last], model.spec.hop_length
     prediction = model.predict(near)
     bands, told = model.tell(prediction, model.split(draft[:, first * hop : last * hop]))

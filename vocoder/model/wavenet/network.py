@@ -71,7 +71,7 @@ class WaveNet(nn.Module):
     settings : dict of str to Any
         The arguments but for the spec.
     steps_per_frame : int
-    reach_frames : int
+    context_frames : int
         Frames on either side of its own, and of the draft, that a step is conditioned on.
     receptive_steps : int
         Steps before it that a step is conditioned on through the stack.
@@ -163,7 +163,7 @@ class WaveNet(nn.Module):
         reach_samples = self.bank.reach + bands * self.draft_net.reach_steps + 1  # emphasis: one
         drafted_frames = -(-reach_samples // spec.hop_length)
         # One more: the upsampling's next frame.
-        self.reach_frames = max(self.frame_net.reach_frames, drafted_frames) + 1
+        self.context_frames = max(self.frame_net.context_frames, drafted_frames) + 1
         self.gates = nn.ModuleList(
             weight_norm(nn.Linear(2 * residual_channels, 2 * gate_channels, bias=False))
             for _ in self.dilations

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vocoder.decibels import to_linear
 from vocoder.inverter.magnitude import mel_to_linear
 from vocoder.model.wavenet.pqmf import FilterBank
 from vocoder.spec import SpectrogramSpec, window_samples
-from vocoder.spectrogram import Spectrogram, mel_filters
+from vocoder.spectrogram import mel_filters
 
 # Predictors a frame. Four are worth 0.02 nats a sample on speech against one; more, nothing.
 BLOCKS_PER_FRAME = 4
@@ -93,7 +94,7 @@ def predict_from(
     preemphasis : float
         The signal is ``x[n] - preemphasis * x[n - 1]``.
     """
-    magnitude = mel_to_linear(Spectrogram(values, spec), n_iter=0).double()
+    magnitude = mel_to_linear(to_linear(values, spec), spec, n_iter=0).double()
     power = magnitude[:, _nearest_shown(spec).to(values.device)].square()
     lags = _autocorrelation(spec, bank.bands, order, preemphasis).to(values.device)
     at_frames = (power.mT @ lags).reshape(*values.mT.shape[:2], bank.bands, order + 1)

@@ -25,7 +25,7 @@ class Channel(ABC):
         ----------
         decibels : ndarray
             ``(bins, frames)``, float32, relative to a full-scale sine, as
-            `vocoder.model.features.to_db` gives them. Not changed.
+            a network sees them: `vocoder.model.features.FLOOR_DB` or more. Not changed.
         spec : SpectrogramSpec
         rng : Generator
             All that is drawn comes from it.

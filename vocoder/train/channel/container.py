@@ -6,12 +6,12 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from PIL import Image
 
+from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
-from vocoder.model.features import from_db, to_db
+from vocoder.model.features import FLOOR_DB
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.channel.base import Channel
 
@@ -56,12 +56,13 @@ class Stored(Channel):
     def __call__(
         self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
     ) -> np.ndarray:
-        values = from_db(torch.from_numpy(decibels), spec).numpy()
-        pixels = self.codec.encode(values, spec)
+        audible = np.where(decibels > FLOOR_DB, decibels, SILENCE_DB)
+        pixels = self.codec.encode(audible, spec)
         if self.jpeg_quality_min is not None and self.jpeg_quality_max is not None:
             quality = int(rng.integers(self.jpeg_quality_min, self.jpeg_quality_max + 1))
             pixels = _through_jpeg(pixels, quality, str(rng.choice(SUBSAMPLINGS)))
-        return to_db(torch.from_numpy(self.codec.decode(pixels, spec).values), spec).numpy()
+        decoded = self.codec.decode(pixels, spec).decibels
+        return np.asarray(np.maximum(decoded, np.float32(FLOOR_DB)))
 
 
 def _through_jpeg(pixels: np.ndarray, quality: int, subsampling: str) -> np.ndarray:

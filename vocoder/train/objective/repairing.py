@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
+from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
-from vocoder.model.features import to_db
-from vocoder.model.istft import IstftNet
-from vocoder.model.repair import RepairNet
+from vocoder.model.features import FLOOR_DB
+from vocoder.repair.network import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram
 from vocoder.train.objective.base import (
@@ -55,7 +56,7 @@ class Repairing(Objective):
 
     Parameters
     ----------
-    model : RepairNet or IstftNet
+    model : RepairNet
     spec : SpectrogramSpec
     weights : PictureWeights
     quantile : float
@@ -71,7 +72,7 @@ class Repairing(Objective):
 
     def __init__(
         self,
-        model: RepairNet | IstftNet,
+        model: RepairNet,
         spec: SpectrogramSpec,
         weights: PictureWeights,
         quantile: float,
@@ -83,23 +84,16 @@ class Repairing(Objective):
         self._weights, self._quantile, self._inverter = vars(weights), quantile, inverter
 
     def losses(self, turn: str, batch: Batch, step: int) -> dict[str, Tensor]:
-        repaired = _repair_of(self.model)(to_db(batch.damaged, self.spec))
-        true = to_db(batch.true, self.spec)
+        repaired = self.model(batch.damaged)
+        true = batch.true.clamp(min=FLOOR_DB)
         wanted = weighing(self._weights)
         losses = picture_losses(repaired, true, self.spec, self._quantile, wanted)
         return weighted(losses, self._weights)
 
     def render(self, model: nn.Module, values: Tensor) -> Tensor:
-        repaired = _repair_of(model).repair(values)
-        return self._inverter(Spectrogram(repaired.cpu(), self.spec))
-
-
-def _repair_of(model: nn.Module) -> RepairNet:
-    if isinstance(model, IstftNet):
-        return model.repair
-    if not isinstance(model, RepairNet):
-        raise TypeError(f"{type(model).__name__} repairs no pictures")
-    return model
+        repaired = model(values)
+        audible = torch.where(repaired > FLOOR_DB, repaired, SILENCE_DB)
+        return self._inverter(Spectrogram(audible.cpu(), self.spec))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +105,5 @@ class RepairingTask(Task):
     inverter: Inverter
 
     def objective(self, model: nn.Module, spec: SpectrogramSpec) -> Objective:
-        require_kind(model, (RepairNet, IstftNet), "repairing")
-        return Repairing(
-            cast(RepairNet | IstftNet, model), spec, self.weights, self.quantile, self.inverter
-        )
+        require_kind(model, RepairNet, "repairing")
+        return Repairing(cast(RepairNet, model), spec, self.weights, self.quantile, self.inverter)

@@ -1,4 +1,4 @@
-"""A network that repairs the picture: damaged decibels in, what they should have been out."""
+"""A network that repairs images: degraded decibels in, what they should have been out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vocoder.errors import BadInput
-from vocoder.model.features import CENTRE_DB, FLOOR_DB, SCALE_DB, from_db, to_db
+from vocoder.model.features import CENTRE_DB, FLOOR_DB, SCALE_DB
 from vocoder.model.generator import require_sizes
 from vocoder.spec import SpectrogramSpec
 
@@ -17,9 +17,9 @@ LEVELS = 4  # resolutions, each half of the one before in bins and in frames
 
 
 class RepairNet(nn.Module):
-    """U-Net over the picture with a full-band bottleneck; begins as the identity.
+    """U-Net over the image with a full-band bottleneck; begins as the identity.
 
-    A painted picture is wrong locally (blur, checkerboard, speckle) and globally (a voice where
+    A generated image is wrong locally (blur, checkerboard, speckle) and globally (a voice where
     there is none, harmonics that don't belong together). The convolutions of the U-Net
     (Ronneberger, Fischer, Brox 2015) see the first, and one block per frame over all bins at the
     coarsest resolution, with dilated convolutions along time, the second. The last layer is zero
@@ -38,16 +38,13 @@ class RepairNet(nn.Module):
 
     Attributes
     ----------
-    reach_frames : int
+    context_frames : int
         Frames on either side of its own that a pixel depends on.
     stride_frames : int
-        Pieces of a picture that begin at a multiple of this are repaired as the whole is.
-
-    Raises
-    ------
-    BadInput
-        The spec's bins are not divisible by 16, or a size is below 1.
+        Pieces of an image that begin at a multiple of this are repaired as the whole is.
     """
+
+    inputs, outputs = ("decibels",), ("repaired",)
 
     stride_frames = 2**LEVELS
 
@@ -58,7 +55,8 @@ class RepairNet(nn.Module):
         if spec.bins % self.stride_frames:
             raise BadInput(
                 f"the repair net needs a multiple of {self.stride_frames} bins, and this spec has "
-                f"{spec.bins}; use one such as mel256"
+                f"{spec.bins}; use one such as mel256",
+                key="model.spec",
             )
         self.spec = spec
         self.settings = {
@@ -70,7 +68,7 @@ class RepairNet(nn.Module):
         # Convolutions reach a bin further each, of their level's size; strides as far as one cell.
         dilated = self.stride_frames * (2**context_blocks - 1)
         per_level = [2 * 6, 4 * 4, 8 * 4, 16 * 2]
-        self.reach_frames = sum(per_level) + dilated + self.stride_frames
+        self.context_frames = sum(per_level) + dilated + self.stride_frames
         widths = [channels * factor for factor in (1, 2, 3, 4)]
         # The bins are not alike: a plane for each channel says which is which.
         self.bin_bias = nn.Parameter(torch.zeros(1, channels, spec.bins // 2, 1))
@@ -85,7 +83,8 @@ class RepairNet(nn.Module):
         _zero(self.leave)
 
     def forward(self, decibels: Tensor) -> Tensor:
-        """Repair ``(batch, bins, frames)`` in dB as `vocoder.model.features.to_db` gives them."""
+        """Repair decibels ``(batch, bins, frames)``; what lies below the floor is raised to it."""
+        decibels = decibels.clamp(min=FLOOR_DB)
         frames = decibels.shape[2]
         padded = functional.pad(decibels, (0, -frames % self.stride_frames), value=FLOOR_DB)
         x = functional.pixel_unshuffle((padded[:, None] - CENTRE_DB) / SCALE_DB, 2)
@@ -103,23 +102,19 @@ class RepairNet(nn.Module):
         change: Tensor = functional.pixel_shuffle(self.leave(x), 2)[:, 0, :, :frames]
         return torch.where(decibels > FLOOR_DB, decibels + change * SCALE_DB, decibels)
 
-    def repair(self, values: Tensor) -> Tensor:
-        """The same in the spec's units, ``(batch, bins, frames)`` not negative."""
-        return from_db(self(to_db(values, self.spec)), self.spec)
+    def averaged(self, decibels: Tensor, n_shifts: int) -> Tensor:
+        """Average repairs with the grid of the strides at several places.
 
-    def averaged(self, decibels: Tensor, positions: int) -> Tensor:
-        """The mean of repairs with the grid of the strides at several positions.
-
-        What depends on where the grid lies is the network's own, and no part of the picture.
+        What depends on where the grid lies is the network's own, and no part of the image.
 
         Parameters
         ----------
         decibels : Tensor
             As for `forward`.
-        positions : int
+        n_shifts : int
             1 to `stride_frames`, evenly spread.
         """
-        shifts = [self.stride_frames * k // positions for k in range(positions)]
+        shifts = [self.stride_frames * k // n_shifts for k in range(n_shifts)]
         repairs = [
             self(functional.pad(decibels, (shift, 0), value=FLOOR_DB))[:, :, shift:]
             for shift in shifts

@@ -1,4 +1,4 @@
-"""Giving back the contrast that a regression loses."""
+"""A post-filter that gives back the contrast that a regression loses."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import bin_centres_hz
 
 # Bins that are averaged to tell ridges from what they stand on; 5 and 17 did worse.
-CONTRAST_BINS = 9
-# Full contrast from the second frequency on, none up to the first. The lowest harmonics are painted
-# well, and raising the wrong one of them moves the pitch by an octave.
+NEIGHBOURS = 9
+# Full strength from the second frequency on, none up to the first. The lowest harmonics are
+# generated well, and raising the wrong one of them moves the pitch by an octave.
 NONE_TO_HZ, FULL_FROM_HZ = 250.0, 1000.0
 
 
-def with_contrast(decibels: Tensor, contrast: float, spec: SpectrogramSpec) -> Tensor:
+def postfilter(decibels: Tensor, strength: float, spec: SpectrogramSpec) -> Tensor:
     """Raise what stands out of its neighbours along frequency, and deepen the valleys.
 
-    A network that is trained to err little paints the mean of what may be: its harmonics are
+    A network that is trained to err little gives the mean of what may be: its harmonics are
     flatter than true ones, and the valleys between them are filled with noise. Speech synthesis
     has the same trouble, and such filters against it (Toda and Tokuda, "A speech parameter
     generation algorithm considering global variance", IEICE Trans. 2007).
@@ -30,25 +30,25 @@ def with_contrast(decibels: Tensor, contrast: float, spec: SpectrogramSpec) -> T
     ----------
     decibels : Tensor
         ``(batch, bins, frames)``.
-    contrast : float
+    strength : float
         What is added of the difference from the neighbours' mean; 0 changes nothing.
     spec : SpectrogramSpec
 
     Returns
     -------
     Tensor
-        Likewise.
+        Of the same shape.
     """
-    half = CONTRAST_BINS // 2
+    half = NEIGHBOURS // 2
     padded = functional.pad(decibels.mT, (half, half), mode="replicate")
-    mean = functional.avg_pool1d(padded, CONTRAST_BINS, stride=1).mT
-    return decibels + contrast * _rise(spec, decibels.device) * (decibels - mean)
+    mean = functional.avg_pool1d(padded, NEIGHBOURS, stride=1).mT
+    return decibels + strength * _rise(spec, decibels.device) * (decibels - mean)
 
 
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)
 def _rise(spec: SpectrogramSpec, device: torch.device) -> Tensor:
-    """How much of the contrast each bin gets, ``(bins, 1)``."""
+    """How much of the strength each bin gets, ``(bins, 1)``."""
     hz = bin_centres_hz(spec)
     rise = (hz - NONE_TO_HZ) / (FULL_FROM_HZ - NONE_TO_HZ)
     return torch.from_numpy(rise).clamp(0, 1)[:, None].to(device, torch.float32)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vocoder.config import load
-from vocoder.image.codec.jpeg import JpegCells, admit_cells
+from vocoder.image.codec.jpeg import JpegCells, JpegConstraint
 from vocoder.spectrogram import Spectrogram, analyse, istft_to_padded, stft, stft_of_padded
 
 INVERTERS = ["griffin_lim", "admm"]
@@ -25,7 +25,7 @@ def lines(speech):
 
 def joined(inverter, spectrograms):
     pieces: list[list[torch.Tensor]] = [[] for _ in spectrograms]
-    for which, piece in inverter.together(spectrograms):
+    for which, piece in inverter.invert_batch(spectrograms):
         assert piece.ndim == 1 and piece.device.type == "cpu"
         pieces[which].append(piece)
     return [torch.cat(some) for some in pieces]
@@ -56,15 +56,14 @@ def test_a_batch_sounds_as_its_members_alone(lines):
         assert (both - alone).abs().max() <= TOLERANCE * alone.abs().max()
 
 
-def test_what_a_picture_leaves_open_is_each_ones_own(lines):
+def test_what_an_image_leaves_open_is_each_ones_own(lines):
     """One line comes from a JPEG, the other does not."""
     spec, codec = load("spec", "mel256"), load("codec", "gray8")
     spectrograms = [analyse(line, spec) for line in lines]
-    values = spectrograms[0].values[0].numpy()
-    table = torch.full((8, 8), 20).numpy()
-    cells = JpegCells(codec.encode(values, spec), table)
-    admit = admit_cells([(0, cells)], values, codec, spec, 1.0)
-    spectrograms[0] = replace(spectrograms[0], admit=admit)
+    decibels = spectrograms[0].decibels[0].numpy()
+    cells = JpegCells(codec.encode(decibels, spec), torch.full((8, 8), 20).numpy())
+    constraint = JpegConstraint([(0, cells)], decibels, codec, 0.0)
+    spectrograms[0] = replace(spectrograms[0], constraint=constraint)
     inverter = load("inverter", "griffin_lim", n_iter=9, block_frames=64)
     for together, one in zip(joined(inverter, spectrograms), spectrograms, strict=True):
         alone = inverter(one)[0]
@@ -93,4 +92,4 @@ def test_of_one_spec_only():
         Spectrogram(torch.ones(1, load("spec", name).bins, 9), load("spec", name)) for name in SPECS
     ]
     with pytest.raises(ValueError, match="different specs"):
-        next(load("inverter", "griffin_lim").together(spectrograms))
+        next(load("inverter", "griffin_lim").invert_batch(spectrograms))

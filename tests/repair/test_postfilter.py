@@ -1,4 +1,4 @@
-"""Contrast along frequency, given back to blurred pictures."""
+"""Contrast along frequency, given back to blurred images."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import uniform_filter1d
 
 from vocoder.config import load
-from vocoder.inverter.contrast import CONTRAST_BINS, with_contrast
+from vocoder.repair.postfilter import NEIGHBOURS, postfilter
 
 LINEAR = load("spec", "linear512")  # bins of 21.5 Hz
 FULL = 48  # from this bin on, 1 kHz
@@ -14,21 +14,21 @@ BINS = torch.arange(float(LINEAR.bins))
 
 
 def test_it_adds_what_differs_from_the_mean_of_the_neighbours():
-    picture = 20 * torch.randn(2, LINEAR.bins, 7, generator=torch.Generator().manual_seed(0)) - 50
-    mean = uniform_filter1d(picture.double().numpy(), CONTRAST_BINS, axis=1, mode="nearest")
+    image = 20 * torch.randn(2, LINEAR.bins, 7, generator=torch.Generator().manual_seed(0)) - 50
+    mean = uniform_filter1d(image.double().numpy(), NEIGHBOURS, axis=1, mode="nearest")
     weight = np.clip((np.arange(LINEAR.bins) * 22_050 / 1024 - 250) / 750, 0, 1)[:, None]
-    expected = picture.numpy() + 0.4 * weight * (picture.numpy() - mean)
-    assert np.abs(with_contrast(picture, 0.4, LINEAR).numpy() - expected).max() < 1e-4
-    assert torch.equal(with_contrast(picture, 0.0, LINEAR), picture)
+    expected = image.numpy() + 0.4 * weight * (image.numpy() - mean)
+    assert np.abs(postfilter(image, 0.4, LINEAR).numpy() - expected).max() < 1e-4
+    assert torch.equal(postfilter(image, 0.0, LINEAR), image)
 
 
 def test_levels_and_slopes_stay_and_ripples_grow():
     for smooth in (torch.full_like(BINS, -40.0), -0.1 * BINS):
-        after = with_contrast(smooth[None, :, None], 1.0, LINEAR)[0, 4:-4, 0]
+        after = postfilter(smooth[None, :, None], 1.0, LINEAR)[0, 4:-4, 0]
         assert torch.allclose(after, smooth[4:-4], atol=1e-3)
     # Harmonics of six bins, 3 dB high: the neighbours' mean hardly knows of them.
     ripple = 3 * torch.cos(2 * torch.pi * BINS / 6)
-    after = with_contrast(ripple[None, :, None] - 40, 0.5, LINEAR)[0, :, 0] + 40
+    after = postfilter(ripple[None, :, None] - 40, 0.5, LINEAR)[0, :, 0] + 40
     assert 1.4 < after[FULL:-8].abs().max() / 3 < 1.7
     assert torch.allclose(after[:11], ripple[:11], atol=1e-3)  # up to 250 Hz
 
@@ -41,5 +41,5 @@ def test_every_spec_has_its_frequencies(name):
     low = round(spec.bins * 0.02) if spec.kind == "mel" else 2
     high = spec.bins * 2 // 3
     waves[:, [low, high]] = -40.0
-    after = with_contrast(waves, 0.5, spec)
+    after = postfilter(waves, 0.5, spec)
     assert abs(after[0, low, 0] + 40) < 0.1 < after[0, high, 0] + 40 - 5

@@ -1,0 +1,80 @@
+"""As much repair as an image needs, and of the kind that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from vocoder.errors import BadInput
+from vocoder.model.weights import fits
+from vocoder.repair.consistency import inconsistency_db
+from vocoder.repair.neural import NetworkRepair
+from vocoder.spectrogram import Spectrogram
+
+# Of long utterances so many pieces of so many frames are looked at, evenly spread: 30 s in all at
+# the default hop.
+PIECES, PIECE_FRAMES = 4, 640
+TINY_DB = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoRepair(NetworkRepair):
+    """Repairs what no waveform can show, and leaves true images alone.
+
+    How far an image is from the spectrogram of a quick inversion (`inconsistency_db`) says how
+    much of the repair it gets. A JPEG that `vocoder` wrote, whose file says what it leaves open,
+    is a true image, too; another network finds what lies in its cells. Weights that come with the
+    package are used where they fit the spec; one's own have to fit.
+
+    Parameters
+    ----------
+    consistent_db, inconsistent_db : float
+        Images are not repaired up to the first inconsistency, wholly from the second on, and
+        partly between.
+    trial : callable
+        The quick inverter, spectrogram to waveforms ``(batch, samples)``.
+    jpeg : NetworkRepair
+        The repair of such JPEGs.
+    weights, strength, n_shifts, postfilter, chunk_frames, device
+        The repair of generated images; see `NetworkRepair`.
+    """
+
+    consistent_db: float
+    inconsistent_db: float
+    trial: Callable[[Spectrogram], Tensor]
+    jpeg: NetworkRepair
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.consistent_db <= self.inconsistent_db:
+            raise BadInput(
+                f"repair.consistent_db is {self.consistent_db} and inconsistent_db "
+                f"{self.inconsistent_db}; expected 0 or more, and the second not below the first",
+                key="repair.consistent_db.range",
+            )
+
+    def __call__(self, spectrogram: Spectrogram) -> Spectrogram:
+        if spectrogram.constraint is not None:
+            usable = fits(self.jpeg.weights, spectrogram.spec)
+            return self.jpeg(spectrogram) if usable else spectrogram
+        if self.strength == 0 or not fits(self.weights, spectrogram.spec):
+            return spectrogram
+        return self.repair(spectrogram, self.strength * self.need(spectrogram))
+
+    def need(self, spectrogram: Spectrogram) -> float:
+        """How much of the repair an image needs, 0 to 1."""
+        found = [inconsistency_db(piece, self.trial) for piece in _pieces(spectrogram)]
+        excess_db = float(np.mean(found)) - self.consistent_db
+        return min(max(excess_db / max(self.inconsistent_db - self.consistent_db, TINY_DB), 0), 1)
+
+
+def _pieces(spectrogram: Spectrogram) -> list[Spectrogram]:
+    """All of a short utterance, or pieces of a long one."""
+    total = spectrogram.n_frames
+    if total <= PIECES * PIECE_FRAMES:
+        return [spectrogram]
+    begins = np.linspace(0, total - PIECE_FRAMES, PIECES).astype(int)
+    return [spectrogram.frames(int(begin), int(begin) + PIECE_FRAMES) for begin in begins]

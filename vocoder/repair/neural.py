@@ -1,0 +1,106 @@
+"""A repair by a trained network, in chunks that join without a seam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from vocoder.decibels import SILENCE_DB
+from vocoder.device import torch_device
+from vocoder.errors import BadInput
+from vocoder.model.features import FLOOR_DB
+from vocoder.model.weights import load_network, require_kind
+from vocoder.repair.base import Repair
+from vocoder.repair.network import RepairNet
+from vocoder.repair.postfilter import postfilter
+from vocoder.spectrogram import Spectrogram
+
+MAX_POSTFILTER = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRepair(Repair):
+    """Runs a `vocoder.repair.network.RepairNet` over the image.
+
+    Where the file says what it leaves open (`Spectrogram.constraint`), the result is moved into
+    that once and then is as good as an image: it lies nearer to the truth than what iterations
+    find in the same cells. Everywhere else it is an estimate.
+
+    Parameters
+    ----------
+    weights : str
+        A file, a training's folder, or the name of weights that come with the package.
+    strength : float
+        0 leaves the image as it is, 1 takes the network's.
+    n_shifts : int
+        Repairs that are averaged, with the network's grid at as many places
+        (`RepairNet.averaged`).
+    postfilter : float
+        Strength of `vocoder.repair.postfilter.postfilter`, 0 to 2.
+    chunk_frames : int
+        Frames that are repaired at once, beside the network's context; bounds the memory.
+    device : str
+        A torch device, or ``auto``.
+    """
+
+    weights: str
+    strength: float
+    n_shifts: int
+    postfilter: float
+    chunk_frames: int
+    device: str
+
+    def __post_init__(self) -> None:
+        bounds = (
+            ("strength", 0, 1),
+            ("n_shifts", 1, RepairNet.stride_frames),
+            ("postfilter", 0, MAX_POSTFILTER),
+            ("chunk_frames", RepairNet.stride_frames, 10**6),
+        )
+        for name, low, high in bounds:
+            if not low <= getattr(self, name) <= high:
+                raise BadInput(
+                    f"repair.{name} is {getattr(self, name)}; expected {low} to {high:g}",
+                    key=f"repair.{name}.range",
+                )
+        require_kind(self.weights, RepairNet)
+
+    def __call__(self, spectrogram: Spectrogram) -> Spectrogram:
+        return self.repair(spectrogram, self.strength)
+
+    def repair(self, spectrogram: Spectrogram, strength: float) -> Spectrogram:
+        """Repair with another strength than the parameter's."""
+        if strength == 0:
+            return spectrogram
+        device, spec = torch_device(self.device), spectrogram.spec
+        network = load_network(self.weights, RepairNet, spec, device)
+        given = spectrogram.decibels
+        repaired = torch.empty_like(given, device="cpu")
+        for begin, end, piece in self._chunks(network, given, device):
+            before = given[:, :, begin:end].to(device).clamp(min=FLOOR_DB)
+            after = torch.lerp(before, piece, strength)
+            repaired[:, :, begin:end] = torch.where(after > FLOOR_DB, after, SILENCE_DB)
+        if spectrogram.constraint is None:
+            estimated = max(spectrogram.estimated, strength)
+            return replace(spectrogram, decibels=repaired, estimated=estimated)
+        inside = spectrogram.constraint.project(repaired, 0)
+        return replace(spectrogram, decibels=inside, constraint=None)
+
+    @torch.inference_mode()
+    def _chunks(
+        self, network: RepairNet, decibels: Tensor, device: torch.device
+    ) -> Iterator[tuple[int, int, Tensor]]:
+        """Begin, end and repair of consecutive pieces, as in the repair of the whole."""
+        # Whole strides, so that the network's grid stays the same.
+        stride, total = network.stride_frames, decibels.shape[2]
+        size = self.chunk_frames // stride * stride
+        for begin in range(0, total, size):
+            end = min(begin + size, total)
+            first = max(begin - network.context_frames, 0) // stride * stride
+            last = min(end + network.context_frames, total)
+            around = network.averaged(decibels[:, :, first:last].to(device), self.n_shifts)
+            sharp = postfilter(around, self.postfilter, network.spec)
+            yield begin, end, sharp[:, :, begin - first : end - first]
