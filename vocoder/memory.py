@@ -21,11 +21,6 @@ def enough_memory(advice: str) -> Iterator[None]:
     ----------
     advice : str
         Settings that need less.
-
-    Raises
-    ------
-    BadInput
-        It did.
     """
     try:
         yield

@@ -51,11 +51,6 @@ class Tile:
         Where the recording came from, and ``train``, ``val`` or ``test``; may be empty.
     samples : int or None
         Length of the utterance at the spec's sample rate.
-
-    Raises
-    ------
-    BadInput
-        A name that could leave its folder, or numbers that cannot be.
     """
 
     stem: str
@@ -102,12 +97,7 @@ def one_spelling(name: str) -> str:
 
 
 def require_plain_name(name: str, what: str) -> None:
-    """Refuse a name that is empty, unprintable or would lead into another folder.
-
-    Raises
-    ------
-    BadInput
-    """
+    """Refuse a name that is empty, unprintable or would lead into another folder."""
     plain = (
         name not in ("", ".", "..")
         and name.isprintable()
@@ -122,14 +112,7 @@ def require_plain_name(name: str, what: str) -> None:
 
 
 def read_manifest(path: Path) -> list[Tile]:
-    """Read ``manifest.csv``: UTF-8, comma-separated, one row a tile, other columns ignored.
-
-    Raises
-    ------
-    BadInput
-        Missing columns, duplicate stems, impossible frames, names that are paths, or rows of one
-        utterance that contradict each other; the message names file and line.
-    """
+    """Read ``manifest.csv``: UTF-8, comma-separated, one row a tile, other columns ignored."""
     tiles: list[Tile] = []
     places: list[str] = []
     try:
@@ -161,13 +144,7 @@ def is_manifest(path: Path) -> bool:
 
 
 def write_manifest(path: Path, tiles: Sequence[Tile], *, overwrite: bool) -> None:
-    """Write ``manifest.csv``; refuses what `read_manifest` would refuse.
-
-    Raises
-    ------
-    BadInput
-        Tiles contradict each other, or ``path`` exists and ``overwrite`` is false.
-    """
+    """Write ``manifest.csv``; refuses what `read_manifest` would refuse."""
     _check_agreement(tiles, [f"{path}, tile {tile.stem}" for tile in tiles])
     columns = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
     with (
@@ -256,11 +233,6 @@ class Sidecar:
     codec : Codec
     tile_frames, overlap_frames : int
         Width of a tile, and how many frames two neighbours share.
-
-    Raises
-    ------
-    BadInput
-        The tiling is impossible.
     """
 
     spec: SpectrogramSpec
@@ -273,12 +245,7 @@ class Sidecar:
 
 
 def require_tiling(tile_frames: int, overlap_frames: int) -> None:
-    """Refuse tiles without width, or an overlap that leaves no step from tile to tile.
-
-    Raises
-    ------
-    BadInput
-    """
+    """Refuse tiles without width, or an overlap that leaves no step from tile to tile."""
     if type(tile_frames) is not int or not 0 < tile_frames <= MAX_FRAMES:
         raise BadInput(f"tile.frames is {tile_frames!r}; expected a whole number above 0")
     if type(overlap_frames) is not int or not 0 <= overlap_frames < tile_frames:
@@ -289,13 +256,7 @@ def require_tiling(tile_frames: int, overlap_frames: int) -> None:
 
 
 def read_sidecar(path: Path) -> Sidecar:
-    """Read ``spec.yaml``.
-
-    Raises
-    ------
-    BadInput
-        Not YAML, or a field is missing, unknown or out of range; the message names the file.
-    """
+    """Read ``spec.yaml``."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -317,13 +278,7 @@ def read_sidecar(path: Path) -> Sidecar:
 
 
 def write_sidecar(path: Path, sidecar: Sidecar, *, overwrite: bool) -> None:
-    """Write ``spec.yaml``.
-
-    Raises
-    ------
-    BadInput
-        ``path`` exists and ``overwrite`` is false.
-    """
+    """Write ``spec.yaml``."""
     content = {
         "spec": sidecar.spec.to_dict(),
         "codec": sidecar.codec.to_dict(),

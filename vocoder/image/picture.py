@@ -77,13 +77,7 @@ class PictureInfo:
 
     @classmethod
     def from_json(cls, text: str, source: str) -> PictureInfo:
-        """Back from `to_json`; ``source`` names where the text came from in errors.
-
-        Raises
-        ------
-        BadInput
-            Not JSON, or a field is missing or out of range.
-        """
+        """Back from `to_json`; ``source`` names where the text came from in errors."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -136,14 +130,7 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """Read a PNG, JPEG, TIFF or WebP picture.
-
-    Raises
-    ------
-    BadInput
-        The file is missing, empty, damaged, too large (Pillow's limit against decompression
-        bombs), of a mode that no codec writes, or holds NaN or infinity.
-    """
+    """Read a PNG, JPEG, TIFF or WebP picture."""
     if not path.is_file():
         raise BadInput(f"{path}: no such picture")
     if not path.stat().st_size:
@@ -170,14 +157,7 @@ def read_picture(path: Path) -> Picture:
 
 
 def decode_picture(picture: Picture, codec: Codec, spec: SpectrogramSpec) -> Decoded:
-    """Decode a picture; errors name its file.
-
-    Raises
-    ------
-    BadInput
-        The picture does not fit the codec or the spec, or was stored with loss where the codec
-        needs every bit.
-    """
+    """Decode a picture; errors name its file."""
     if picture.lossy and codec.exact:
         raise BadInput(
             f"{picture.path}: stored with loss, but codec {codec.name} needs every bit; "
@@ -214,12 +194,6 @@ def write_picture(
     subsampling : {"4:4:4", "4:2:2", "4:2:0"}
         How JPEG stores the colour of colour pictures; the default is Pillow's.
     overwrite : bool
-
-    Raises
-    ------
-    BadInput
-        The codec cannot live in that container, a quality where there is none or out of range,
-        pixels of another mode, or a path that exists or cannot be written.
     """
     suffix = path.suffix.lower()
     if suffix not in codec.suffixes:
@@ -337,11 +311,6 @@ def jpeg_tables(path: Path) -> np.ndarray:
     -------
     ndarray
         ``(8, 8)``, int64: the step of each DCT coefficient, vertical frequency first.
-
-    Raises
-    ------
-    BadInput
-        Not a JPEG picture.
     """
     try:
         with Image.open(path, formats=["JPEG"]) as image:

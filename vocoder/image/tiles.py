@@ -18,11 +18,6 @@ def cut(total_frames: int, tile_frames: int, overlap_frames: int) -> list[tuple[
 
     Tiles start at regular steps of ``tile_frames - overlap_frames``; the last holds what is left
     and is filled up with silence by whoever makes pictures of it.
-
-    Raises
-    ------
-    BadInput
-        The tiling is impossible.
     """
     require_tiling(tile_frames, overlap_frames)
     step = tile_frames - overlap_frames
@@ -87,8 +82,6 @@ def stitch(
 
     Raises
     ------
-    BadInput
-        No tiles, a tile outside the utterance, or one with too few columns or other bins.
     ValueError
         Tiles out of order.
     """

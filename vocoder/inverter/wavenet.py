@@ -34,11 +34,6 @@ class WaveNetInverter(Inverter):
         Frames of a block of sound.
     seed : int
         Of what is drawn; the same seed gives the same sound.
-
-    Raises
-    ------
-    BadInput
-        A parameter is out of range.
     """
 
     weights: str
@@ -58,13 +53,7 @@ class WaveNetInverter(Inverter):
         require_kind(self.weights, WaveNet)
 
     def stream(self, spectrogram: Spectrogram) -> Iterator[Tensor]:
-        """Yield the sound piece by piece; see `Inverter.stream`.
-
-        Raises
-        ------
-        BadInput
-            The weights are missing, damaged, of another kind or for another spec.
-        """
+        """Yield the sound piece by piece; see `Inverter.stream`."""
         spec = spectrogram.spec
         speaker = _speaker(load_network(self.weights, WaveNet, spec, torch.device("cpu")))
         values, hop = spectrogram.decibels, spec.hop_length

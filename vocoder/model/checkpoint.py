@@ -42,8 +42,7 @@ class Checkpoint:
     card: dict[str, Any]
 
     def write(self, path: Path, *, overwrite: bool) -> None:
-        """Write all as one safetensors file.
-        """
+        """Write all as one safetensors file."""
         tensors = {
             name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()
         }
@@ -59,8 +58,7 @@ class Checkpoint:
             temporary.write_bytes(save(tensors, metadata))
 
     def build(self) -> nn.Module:
-        """The model with these weights, ready for inference.
-        """
+        """The model with these weights, ready for inference."""
         with torch.random.fork_rng(devices=[]):  # first weights that nobody will see
             model: nn.Module = build({**self.model, "spec": self.spec}, "checkpoint")
         load_weights(model, self.tensors, "checkpoint")
@@ -75,8 +73,7 @@ def settings_of(model: nn.Module) -> dict[str, Any]:
 
 
 def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
-    """Give a model exactly these weights.
-    """
+    """Give a model exactly these weights."""
     own = model.state_dict()
     missing = sorted(own.keys() - tensors.keys())
     foreign = sorted(tensors.keys() - own.keys())
@@ -95,8 +92,7 @@ def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str) -> N
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read and verify a file that `Checkpoint.write` wrote.
-    """
+    """Read and verify a file that `Checkpoint.write` wrote."""
     if not path.is_file():
         raise BadInput(
             f"weights={path} does not exist; give a {SUFFIX} file of trained weights",
@@ -108,8 +104,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise BadInput(
-            f"{path} is not a whole safetensors file ({error}); other formats, such as pickles, are "
-            "never opened",
+            f"{path} is not a whole safetensors file ({error}); other formats, such as pickles, "
+            "are never opened",
             key="weights.damaged",
         ) from error
     if metadata.get("format") != FORMAT:

@@ -51,11 +51,6 @@ class HifiGan(Generator):
         Odd; one parallel residual block each.
     dilations : list of list of int
         Of each of these blocks.
-
-    Raises
-    ------
-    BadInput
-        The rates do not multiply to the hop length, or an argument does not fit.
     """
 
     def __init__(

@@ -51,11 +51,6 @@ class Codec(ABC):
     ----------
     db_min, db_max : float
         What the darkest and the brightest pixel mean, in dB above `reference_db`.
-
-    Raises
-    ------
-    BadInput
-        The range is empty or not finite.
     """
 
     name: ClassVar[str]  # in conf/codec and in a picture's metadata
@@ -228,11 +223,6 @@ class LevelCodec(Codec):
 def pixel_mode(pixels: np.ndarray) -> str:
     """The Pillow mode of an array: ``L``, ``RGB``, ``I;16`` or ``F``. Three channels of float32
     are RGB whose rounding was undone.
-
-    Raises
-    ------
-    BadInput
-        Another shape or type.
     """
     grey = {np.dtype(np.uint8): "L", np.dtype(np.uint16): "I;16", np.dtype(np.float32): "F"}
     if pixels.size and pixels.ndim == 2 and pixels.dtype in grey:

@@ -199,12 +199,6 @@ class Colormap(PathCodec):
     ----------
     cmap : str
         The map's name.
-
-    Raises
-    ------
-    BadInput
-        matplotlib does not know the map, or it cannot be decoded: it repeats a colour, comes
-        back near an earlier part of itself, or leaps from one colour to the next.
     """
 
     name: ClassVar[str] = "colormap"

@@ -25,13 +25,7 @@ CODECS = {codec.name: codec for codec in _CLASSES}
 
 
 def codec_from_dict(values: dict[str, Any], source: str) -> Codec:
-    """Back from `Codec.to_dict`; ``source`` names where the values came from in errors.
-
-    Raises
-    ------
-    BadInput
-        An unknown name, or a field that is missing, unknown or out of range.
-    """
+    """Back from `Codec.to_dict`; ``source`` names where the values came from in errors."""
     if not isinstance(values, dict):
         raise BadInput(f"{source}: the codec is {type(values).__name__}, expected named fields")
     name, known = values.get("name"), CODECS

@@ -36,12 +36,7 @@ class Commands:
 
 
 def require_sides(style: str, rows: int, columns: int) -> None:
-    """Refuse tiles that the programs for this style would resample.
-
-    Raises
-    ------
-    BadInput
-    """
+    """Refuse tiles that the programs for this style would resample."""
     multiple = SIDE_MULTIPLES.get(style, 1)
     if rows % multiple or columns % multiple:
         raise BadInput(

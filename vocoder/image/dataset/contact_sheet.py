@@ -32,11 +32,6 @@ def write_contact_sheet(
     codec : Codec
         What the pictures were painted with.
     overwrite : bool
-
-    Raises
-    ------
-    BadInput
-        A picture cannot be read, or ``path`` exists and ``overwrite`` is false.
     """
     from matplotlib import get_data_path
 

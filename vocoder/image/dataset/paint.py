@@ -79,11 +79,6 @@ def analyse_blocks(
     ------
     ndarray
         ``(bins, block_frames or less)``, float32.
-
-    Raises
-    ------
-    BadInput
-        The sound is too short for one frame.
     """
     total = spec.n_frames(len(samples))
     # Frames at either end of an excerpt that see its padding; they are analysed and left out.
@@ -100,13 +95,7 @@ def analyse_blocks(
 def paint_strip(
     samples: np.ndarray, spec: SpectrogramSpec, codec: Codec, gain_db: float = 0.0
 ) -> Strip:
-    """Analyse a sound ``(samples,)``, float32, amplified by ``gain_db``, and encode it.
-
-    Raises
-    ------
-    BadInput
-        The sound is too short for one frame.
-    """
+    """Analyse a sound ``(samples,)``, float32, amplified by ``gain_db``, and encode it."""
     if gain_db:
         samples = samples * np.float32(10 ** (gain_db / 20))
     offset_db = codec.reference_db(spec)
@@ -156,11 +145,6 @@ class DataSet:
     overwrite : bool
     keep : bool
         Leave pictures that are there as they are: an earlier run wrote them.
-
-    Raises
-    ------
-    BadInput
-        Settings that do not go together.
     """
 
     root: Path
@@ -194,7 +178,7 @@ class DataSet:
                 f"suffix is {self.suffix!r}; codec {codec.name} can be stored as "
                 f"{', '.join(codec.suffixes)}"
             )
-        silence = codec.encode(np.zeros((spec.bins, 1), dtype=np.float32), spec)
+        silence = codec.encode(np.full((spec.bins, 1), SILENCE_DB, np.float32), spec)
         object.__setattr__(self, "_silence", silence)
 
     def folders(self, job: Job) -> tuple[str, ...]:
@@ -210,13 +194,7 @@ class DataSet:
         return self.root / folder / f"{tile.stem}{self.suffix}"
 
     def paint(self, job: Job) -> list[Strip]:
-        """Read and analyse what a job speaks of: A first, where there are two. Writes nothing.
-
-        Raises
-        ------
-        BadInput
-            A recording cannot be used, or a pair does not match.
-        """
+        """Read and analyse what a job speaks of: A first, where there are two. Writes nothing."""
         recordings = [one for one in (job.given, job.target) if one is not None]
         rate = self.sidecar.spec.sample_rate
         sounds = [read_audio(one.path, rate, one.channel) for one in recordings]
@@ -230,13 +208,7 @@ class DataSet:
         return strips
 
     def write(self, job: Job, strips: Sequence[Strip]) -> Written:
-        """Cut into tiles and write them.
-
-        Raises
-        ------
-        BadInput
-            A picture exists and ``overwrite`` is false, or cannot be written.
-        """
+        """Cut into tiles and write them."""
         target = strips[-1]
         folders = self.folders(job)
         info = PictureInfo(self.sidecar.spec, self.sidecar.codec, None, target.gain_db)

@@ -108,11 +108,6 @@ def make_plan(
     trim : bool
         Accept pairs of different lengths.
     spec : SpectrogramSpec
-
-    Raises
-    ------
-    BadInput
-        No recordings, pairs that do not match (all are named), or impossible settings.
     """
     if style not in STYLES:
         raise BadInput(f"style is {style!r}; expected one of {', '.join(STYLES)}")

@@ -76,11 +76,6 @@ def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
     recordings : list of Recording
     ignored : list of str
         Paths of other files; hidden ones are passed over.
-
-    Raises
-    ------
-    BadInput
-        No such folder, or no sound file in it.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder; expected a folder of recordings")
@@ -111,11 +106,6 @@ def choose_channels(
     recordings : list of Recording
     failed : list of (Recording, str)
         Files that could not be split, and why.
-
-    Raises
-    ------
-    BadInput
-        ``channel`` is none of ``mix``, ``split`` and a number from 1.
     """
     if channel != "split":
         if channel != MIX and (type(channel) is not int or channel < 1):
@@ -200,11 +190,6 @@ def assign_splits(
     -------
     dict
         ``train``, ``val`` or ``test`` by the recording's key.
-
-    Raises
-    ------
-    BadInput
-        A share out of range, or a recording named both for val and for test.
     """
     keys = sorted({one.key for one in recordings})
     splits: dict[str, str] = {}
@@ -243,13 +228,7 @@ def listed(recordings: Sequence[Recording], lines: Sequence[str]) -> dict[str, s
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a text file, without empty ones and those that begin with ``#``.
-
-    Raises
-    ------
-    BadInput
-        Not a text file in UTF-8.
-    """
+    """Lines of a text file, without empty ones and those that begin with ``#``."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -63,11 +63,6 @@ def examine(
     -------
     list of Finding
         Empty if all is well.
-
-    Raises
-    ------
-    BadInput
-        ``path`` is nothing of that kind, or ``spec`` or ``codec`` contradict ``spec.yaml``.
     """
     if not path.exists():
         raise BadInput(f"{path} does not exist; give a data set, a program's output or its options")

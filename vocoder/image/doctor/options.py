@@ -56,13 +56,7 @@ def find_options(path: Path) -> list[Path]:
 
 
 def read_options(path: Path) -> dict[str, str]:
-    """Read an options file: ``key: value`` a line, with ``[default: ...]`` behind changed values.
-
-    Raises
-    ------
-    BadInput
-        Unreadable, or not such a file.
-    """
+    """Read an options file: ``key: value`` a line, with ``[default: ...]`` behind changed values."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -99,11 +93,6 @@ def examine_options(
         Rows and columns of a tile.
     codec : Codec, optional
         How the tiles were painted.
-
-    Raises
-    ------
-    BadInput
-        Not an options file, or a value in it that should be a number is not.
     """
     return _Reader(path, n_tiles or {}, tile_size, codec).findings()
 
