@@ -218,7 +218,8 @@ def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
     BadInput
         A recording is missing, or other lines' are there from before, which would count too.
     """
-    inverters = {name: load("inverter", "hybrid", repair=str(w)) for name, w in weights.items()}
+    repairs = {name: load("repair", "auto", weights=str(w)) for name, w in weights.items()}
+    inverter = load("inverter", "griffin_lim")
     sources = [(given.painted, given.output / "rest.csv", given.recordings, given.gain_db)]
     if test := given.test:
         sources.append((test / "results", test / "manifest.csv", test / "reference", 0.0))
@@ -241,7 +242,9 @@ def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
     for name, (utterance, found, path, gain_db) in tqdm(lines.items(), unit="line"):
         true = read_audio(path, spec.sample_rate) * np.float32(10 ** (gain_db / 20))
         spectrogram = load_utterance(utterance, found).spectrogram
-        sounds = {f"sounds/{k}": x(spectrogram)[0].numpy() for k, x in inverters.items()}
+        sounds = {
+            f"sounds/{k}": inverter(repair(spectrogram))[0].numpy() for k, repair in repairs.items()
+        }
         for system, sound in {"reference": true, **sounds}.items():
             target = given.output / system / f"{name}.wav"
             target.parent.mkdir(parents=True, exist_ok=True)

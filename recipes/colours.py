@@ -1,6 +1,6 @@
 """Which colours carry a spectrogram best: every codec through every channel.
 
-    python -m recipes.colours outputs/fillets outputs/colours --inverter griffin_lim --lines 12
+    python -m recipes.colours outputs/fillets outputs/colours --lines 12
 
 Writes ``table.md`` (error of the decoded picture in dB, and ESTOI of the sound) and ``tiles.png``,
 one tile of every codec. Needs what ``recipes/quality.py`` needs, and goes on where it stopped.
@@ -44,11 +44,13 @@ TILE_FRAMES = 256
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     add_common_options(parser)
-    parser.add_argument("--inverter", default="griffin_lim", help="name or name:field=value,...")
+    parser.add_argument(
+        "--inversion", default="none+griffin_lim", help="[REPAIR+]INVERTER, name:field=value,..."
+    )
     given = parser.parse_args(arguments)
     try:
         roads = {
-            (codec, channel): f"{SPEC}/{codec}/{channel}/{given.inverter}"
+            (codec, channel): f"{SPEC}/{codec}/{channel}/{given.inversion}"
             for codec in CODECS
             for channel in CHANNELS
             if CHANNELS[channel].takes(load("codec", codec))
@@ -94,12 +96,12 @@ def write_tiles(output: Path, line: Path) -> None:
     """The start of a line as a tile of every codec, and a sheet of them."""
     spec = load("spec", SPEC)
     samples = read_audio(line, spec.sample_rate)
-    values = analyse(torch.from_numpy(samples)[None], spec).decibels[0, :, :TILE_FRAMES].numpy()
+    decibels = analyse(torch.from_numpy(samples)[None], spec).decibels[0, :, :TILE_FRAMES].numpy()
     rows = []
     for name in CODECS:
         codec = load("codec", name)
         path = output / "tiles" / f"{name.replace(':cmap=', '_')}{codec.suffixes[0]}"
-        write_picture(path, codec.encode(values, spec), codec, None, overwrite=True)
+        write_picture(path, codec.encode(decibels, spec), codec, None, overwrite=True)
         rows.append((name, [path]))
     write_contact_sheet(output / "tiles.png", rows, load("codec", CODECS[0]), overwrite=True)
 

@@ -1,10 +1,14 @@
-"""All inverters on the same held-out lines: clean pictures, JPEGs, 80 mel bands, painted pictures.
+"""All inverters, each with and without repair, on the same held-out lines: clean, JPEG, generated.
 
     python -m recipes.inverters outputs/fillets outputs/inverters
 
+compares every inverter with ``repair=none`` and ``repair=auto``. Others are named after the two
+folders, a repair and a plus before the inverter unless the repair is ``auto``:
+``none+admm:n_iter=100 generated:postfilter=0+griffin_lim wavenet:temperature=0.3``.
+
 Needs the recordings that ``recipes/fillets/fetch.py`` fetches and the extras ``evaluate`` and
-``pesq``. The painted pictures are the three lines that ship in ``tests/data``; others of the same
-layout are given with ``--painted``, a folder with ``results/``, ``reference/`` and
+``pesq``. The generated images are the three lines that ship in ``tests/data``; others of the same
+layout are given with ``--generated``, a folder with ``results/``, ``reference/`` and
 ``manifest.csv``. What ``results.json`` in the output holds already is not measured again. Writes
 ``table.md`` and prints it.
 """
@@ -25,7 +29,7 @@ import torch
 
 from recipes.painted import DATA, RANGE_DB
 from recipes.quality import Results, chosen_lines, in_processes, read_results, write_json
-from recipes.systems import render
+from recipes.systems import in_full, inversion, render
 from vocoder import load
 from vocoder.audio import read_audio
 from vocoder.errors import BadInput
@@ -34,45 +38,55 @@ from vocoder.evaluate.metrics.measure import COLUMNS, measure_pair, require_meas
 from vocoder.files import write_text
 from vocoder.image.utterances import Found, find_utterances, load_utterance
 
-# Conditions: how recordings become pictures (`recipes.systems`), or pictures as they were painted.
-PAINTED = "painted"
+# Conditions: how recordings become images (`recipes.systems`), or images as a pix2pix made them.
+GENERATED = "generated"
 ROADS = {
     "clean": "mel256/gray8/lossless",
     "JPEG q75": "mel256/gray8/jpg75",
     "80 mels": "tacotron2/gray8/lossless",
 }
-CONDITIONS = (*ROADS, PAINTED)
+CONDITIONS = (*ROADS, GENERATED)
 PLAIN = "griffin_lim:init=random,refine_every=0,n_iter=32"  # what most people use
-INVERTERS = (PLAIN, "griffin_lim", "admm", "admm:n_iter=100", "wavenet", "istft", "hybrid")
-TRAINED = ("wavenet", "istft")  # for the spec of all conditions but one
+INVERSIONS = (
+    f"none+{PLAIN}",
+    *(
+        f"{repair}+{inverter}"
+        for inverter in ("griffin_lim", "admm", "admm:n_iter=100", "wavenet")
+        for repair in ("none", "auto")
+    ),
+)
+TRAINED = ("wavenet", "generated", "jpeg")  # for the spec of all conditions but one
 OVERVIEW = ("estoi", "pesq_wb", "visqol")
 MEASURES = ("estoi", "pesq", "visqol", "dnsmos", "f0", "mel")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One line, one condition, one inverter."""
+    """One line, one condition, one inversion."""
 
     condition: str
-    inverter: str
+    inversion: str
     line: str
-    folder: Path  # of the recordings, or of the painted pictures
+    folder: Path  # of the recordings, or of the generated images
 
     @property
     def system(self) -> str:
-        return f"{self.condition} | {self.inverter}"
+        return f"{self.condition} | {self.inversion}"
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/fetch.py wrote")
     parser.add_argument("output", type=Path, help="folder for results.json and the table")
-    parser.add_argument("inverters", nargs="*", default=INVERTERS, help="such as admm:n_iter=100")
-    parser.add_argument("--painted", type=Path, default=DATA / "pix2pix")
+    parser.add_argument(
+        "inversions", nargs="*", default=INVERSIONS, help="such as none+admm:n_iter=100"
+    )
+    parser.add_argument("--generated", type=Path, default=DATA / "pix2pix")
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS)
     parser.add_argument("--lines", type=int, help="so many, evenly spread (default: all)")
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args(arguments)
+    given.inversions = [in_full(word) for word in given.inversions]
     try:
         require_measures(MEASURES)
         results = measure_all(given)
@@ -81,8 +95,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     text = "\n\n".join(
         [
-            overview(results, given.conditions, given.inverters),
-            *tables(results, given.conditions, given.inverters),
+            overview(results, given.conditions, given.inversions),
+            *tables(results, given.conditions, given.inversions),
         ]
     )
     write_text(given.output / "table.md", text + "\n", overwrite=True)
@@ -97,13 +111,13 @@ def measure_all(given: argparse.Namespace) -> Results:
     results = read_results(path)
     lines = chosen_lines(given.corpus, "test", given.lines)
     for condition in given.conditions:
-        if condition == PAINTED:
-            folder = given.painted
-            names = [one.name for one in painted(folder).utterances]
+        if condition == GENERATED:
+            folder = given.generated
+            names = [one.name for one in generated(folder).utterances]
         else:
             folder, names = given.corpus, lines
-        for inverter in fitting(condition, given.inverters):
-            tasks = [Task(condition, inverter, name, folder) for name in names]
+        for word in fitting(condition, given.inversions):
+            tasks = [Task(condition, word, name, folder) for name in names]
             done = results.setdefault(tasks[0].system, {})
             to_do = [task for task in tasks if task.line not in done]
             for task, found in in_processes(measure_task, to_do, given.processes):
@@ -113,15 +127,19 @@ def measure_all(given: argparse.Namespace) -> Results:
     return asked
 
 
-def fitting(condition: str, inverters: Sequence[str]) -> list[str]:
-    """Those that can invert a condition's pictures with what comes with the package."""
+def fitting(condition: str, inversions: Sequence[str]) -> list[str]:
+    """Those that can invert a condition's images with what comes with the package."""
     untrained = TRAINED if condition == "80 mels" else ()
-    return [name for name in inverters if name.partition(":")[0] not in untrained]
+    return [
+        word
+        for word in inversions
+        if not any(part.partition(":")[0] in untrained for part in word.split("+"))
+    ]
 
 
 @lru_cache(maxsize=1)
-def painted(folder: Path) -> Found:
-    """The painted lines of a folder."""
+def generated(folder: Path) -> Found:
+    """The generated lines of a folder."""
     codec = load("codec", "gray8", **RANGE_DB)
     spec = load("spec", "mel256")
     manifest = folder / "manifest.csv"
@@ -131,31 +149,32 @@ def painted(folder: Path) -> Found:
 def measure_task(task: Task) -> dict[str, float]:
     """Invert one line and compare it with its recording."""
     torch.set_num_threads(1)
-    if task.condition == PAINTED:
-        found = painted(task.folder)
+    if task.condition == GENERATED:
+        found = generated(task.folder)
         utterance = next(one for one in found.utterances if one.name == task.line)
         spectrogram = load_utterance(utterance, found).spectrogram
         sample_rate = spectrogram.spec.sample_rate
-        sound = load("inverter", task.inverter)(spectrogram)[0].numpy()
+        repair, inverter = inversion(task.inversion)
+        sound = inverter(repair(spectrogram))[0].numpy()
         true = read_audio(task.folder / "reference" / f"{task.line}.flac", sample_rate)
     else:
         true, sample_rate = soundfile.read(task.folder / f"{task.line}.flac", dtype="float32")
         with tempfile.TemporaryDirectory() as folder:
-            road = f"{ROADS[task.condition]}/{task.inverter}"
+            road = f"{ROADS[task.condition]}/{task.inversion}"
             sound = render(road, true, sample_rate, Path(folder)).samples
     # Some lines are too short for one measure or another; the others count.
     return measure_pair(true, sound, sample_rate, MEASURES, problems={})
 
 
-def overview(results: Results, conditions: Sequence[str], inverters: Sequence[str]) -> str:
-    """One Markdown table: the means of `OVERVIEW` for every inverter and condition."""
+def overview(results: Results, conditions: Sequence[str], inversions: Sequence[str]) -> str:
+    """One Markdown table: the means of `OVERVIEW` for every inversion and condition."""
     columns = [COLUMNS[name] for name in OVERVIEW]
     rows = [[" / ".join(column.title for column in columns), *conditions]]
     rows.append(["---"] * len(rows[0]))
-    for inverter in inverters:
-        cells = [f"`{inverter}`"]
+    for word in inversions:
+        cells = [f"`{word}`"]
         for condition in conditions:
-            lines = results.get(f"{condition} | {inverter}", {}).values()
+            lines = results.get(f"{condition} | {word}", {}).values()
             found = [[line[c.name] for line in lines if c.name in line] for c in columns]
             means = [
                 f"{np.mean(values):.{column.digits}f}" if values else "-"
@@ -166,10 +185,10 @@ def overview(results: Results, conditions: Sequence[str], inverters: Sequence[st
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def tables(results: Results, conditions: Sequence[str], inverters: Sequence[str]) -> Iterator[str]:
+def tables(results: Results, conditions: Sequence[str], inversions: Sequence[str]) -> Iterator[str]:
     """For every condition a Markdown table: means and 95 % bootstrap intervals over lines."""
     for condition in conditions:
-        rows = {name: results[f"{condition} | {name}"] for name in fitting(condition, inverters)}
+        rows = {name: results[f"{condition} | {name}"] for name in fitting(condition, inversions)}
         measured = [
             column
             for name, column in COLUMNS.items()
@@ -177,8 +196,8 @@ def tables(results: Results, conditions: Sequence[str], inverters: Sequence[str]
         ]
         titles = [condition, *(column.title for column in measured)]
         body = [titles, ["---"] * len(titles)]
-        for inverter, lines in rows.items():
-            cells = [f"`{inverter}`"]
+        for word, lines in rows.items():
+            cells = [f"`{word}`"]
             for column in measured:
                 values = [line[column.name] for line in lines.values() if column.name in line]
                 cells.append(mean_interval(values).text(column.digits) if values else "")

@@ -14,12 +14,12 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from recipes.quality import Results
+from recipes.systems import inversion
 from vocoder import load
 from vocoder.audio import read_audio
 from vocoder.errors import BadInput
@@ -30,15 +30,16 @@ from vocoder.image.utterances import find_utterances, load_utterance
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 RANGE_DB = {"db_min": -92.04, "db_max": -12.04}
-PLAIN: dict[str, Any] = {"init": "random", "refine_every": 0, "n_iter": 32}
-# Name of a row: which pictures, codec, label, inverter and what is changed in it.
-ROWS: dict[str, tuple[str, str, dict[str, str], str, dict[str, Any]]] = {
-    "grey, Griffin-Lim 32 from random phases": ("grey", "gray8", {}, "griffin_lim", PLAIN),
-    "grey, griffin_lim": ("grey", "gray8", {}, "griffin_lim", {}),
-    "grey, admm": ("grey", "gray8", {}, "admm", {}),
-    "grey, admm 100": ("grey", "gray8", {}, "admm", {"n_iter": 100}),
-    "hue nearest, griffin_lim": ("hue", "hue", {"decoder": "nearest"}, "griffin_lim", {}),
-    "hue neighbours, griffin_lim": ("hue", "hue", {"decoder": "neighbours"}, "griffin_lim", {}),
+PLAIN = "none+griffin_lim:init=random,refine_every=0,n_iter=32"
+# Name of a row: which pictures, codec, and inversion as `recipes.systems.inversion` reads it.
+ROWS = {
+    "grey, Griffin-Lim 32 from random phases": ("grey", "gray8", PLAIN),
+    "grey, griffin_lim": ("grey", "gray8", "none+griffin_lim"),
+    "grey, admm": ("grey", "gray8", "none+admm"),
+    "grey, admm 100": ("grey", "gray8", "none+admm:n_iter=100"),
+    "grey repaired, griffin_lim": ("grey", "gray8", "auto+griffin_lim"),
+    "hue nearest, griffin_lim": ("hue", "hue:decoder=nearest", "none+griffin_lim"),
+    "hue neighbours, griffin_lim": ("hue", "hue:decoder=neighbours", "none+griffin_lim"),
 }
 COLUMNS = {"estoi": ("ESTOI", 3), "pesq_wb": ("PESQ-WB", 2), "mel_distance_db": ("mel dB", 2)}
 
@@ -65,18 +66,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measured(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
     """Every row, line by line."""
-    for row, (pictures, codec, fields, inverter, changes) in tqdm(ROWS.items(), unit="row"):
+    for row, (pictures, codec, word) in tqdm(ROWS.items(), unit="row"):
         found = find_utterances(
             getattr(given, pictures) / "results",
             manifest=given.manifest,
             spec=load("spec", "mel256"),
-            codec=load("codec", codec, **RANGE_DB, **fields),
+            codec=load("codec", codec, **RANGE_DB),
         )
-        invert = load("inverter", inverter, **changes)
+        repair, inverter = inversion(word)
         lines = {}
         for utterance in found.utterances:
             spectrogram = load_utterance(utterance, found).spectrogram
-            sound = invert(spectrogram)[0].numpy()
+            sound = inverter(repair(spectrogram))[0].numpy()
             sample_rate = spectrogram.spec.sample_rate
             true = read_audio(given.reference / f"{utterance.name}.flac", sample_rate)
             lines[utterance.name] = measure(true, sound, sample_rate, pesq=True).to_dict()

@@ -1,4 +1,4 @@
-"""The pitch of painted lines by several inverters, on the frames that all of them voice.
+"""The pitch of generated lines by several inversions, on the frames that all of them voice.
 
     python -m recipes.pitch PAINTED
 
@@ -19,39 +19,39 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from recipes.inverters import painted
+from recipes.inverters import generated
 from recipes.painted import DATA
+from recipes.systems import in_full, inversion
 from vocoder.audio import read_audio
-from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.evaluate.metrics.pitch import CENTS_PER_OCTAVE, pitch_track
 from vocoder.evaluate.metrics.spectral import level_difference_db
 from vocoder.image.utterances import load_utterance
 
-INVERTERS = ("admm:n_iter=100", "hybrid")
+INVERSIONS = ("none+admm:n_iter=100", "auto+griffin_lim")
 # Farther off is another note.
 SEMITONE_CENTS = 100
 TITLES = (
-    "inverter",
+    "inversion",
     "voiced frames",
     "F0 RMSE cents, own frames",
     "same frames",
     "same frames, median line",
     "a semitone off, same frames",
 )
-# Of every line: cents off in each frame of the recording, by inverter, and NaN without a voice.
+# Of every line: cents off in each frame of the recording, by inversion, and NaN without a voice.
 Cents = dict[str, np.ndarray]
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("painted", type=Path, nargs="?", default=DATA / "pix2pix")
-    parser.add_argument("--inverters", nargs="+", default=INVERTERS)
+    parser.add_argument("--inversions", nargs="+", default=INVERSIONS)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
-        lines = list(measured(given.painted, given.inverters))
+        lines = list(measured(given.painted, [in_full(word) for word in given.inversions]))
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -59,15 +59,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def measured(folder: Path, inverters: Sequence[str]) -> Iterator[Cents]:
-    """Invert every painted line by every inverter."""
-    found = painted(folder)
+def measured(folder: Path, inversions: Sequence[str]) -> Iterator[Cents]:
+    """Invert every generated line in every way."""
+    found = generated(folder)
     for utterance in tqdm(found.utterances, desc="pitch", unit="line"):
         spectrogram = load_utterance(utterance, found).spectrogram
         sample_rate = spectrogram.spec.sample_rate
         true = read_audio(folder / "reference" / f"{utterance.name}.flac", sample_rate)
-        sounds = {name: load("inverter", name)(spectrogram)[0].numpy() for name in inverters}
-        yield {name: cents_off(true, sound, sample_rate) for name, sound in sounds.items()}
+        found_cents = {}
+        for word in inversions:
+            repair, inverter = inversion(word)
+            waveform = inverter(repair(spectrogram))[0].numpy()
+            found_cents[word] = cents_off(true, waveform, sample_rate)
+        yield found_cents
 
 
 def cents_off(true: np.ndarray, sound: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Measure how good speech is after a picture: many roads, on held-out lines.
 
     python -m recipes.quality outputs/fillets outputs/quality seed_tiff seed_jpeg \
-        mel256/gray8/lossless/griffin_lim mel256/gray8/jpg75/admm:n_iter=100 --pesq
+        mel256/gray8/lossless/griffin_lim mel256/gray8/jpg75/none+admm:n_iter=100 --pesq
 
 Needs the recordings that ``recipes/fillets/fetch.py`` fetches and the extra ``evaluate`` (with
 ``--pesq`` also ``pesq``). What is in the output's ``results.json`` already is not measured again,
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     add_common_options(parser)
     parser.add_argument(
-        "systems", nargs="+", help="seed_tiff, seed_jpeg, spec/codec/channel/inverter"
+        "systems", nargs="+", help="seed_tiff, seed_jpeg, spec/codec/channel/inversion"
     )
     parser.add_argument("--pesq", action="store_true", help="measure PESQ too")
     parser.add_argument("--baseline", help="a system that the others are compared with, in pairs")

@@ -1,6 +1,6 @@
 """Make the weights of a training the ones that come with the package.
 
-    python -m recipes.ship outputs/runs/repair repair --licence GPL-2.0-only --note "..."
+    python -m recipes.ship outputs/runs/repair generated --licence GPL-2.0-only --note "..."
 
 Writes ``vocoder/model/shipped/<name>.safetensors``, in 16-bit floating point, and the model card
 beside it. Weights are compared in the same precision before they are shipped: see the recipes that
@@ -26,7 +26,7 @@ from vocoder.train.training import RECORD_NAME
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("run", type=Path, help="folder of a training")
-    parser.add_argument("name", help="such as repair")
+    parser.add_argument("name", help="such as generated")
     parser.add_argument("--licence", required=True, help="of the data, which binds the weights")
     parser.add_argument("--note", required=True, help="what it was made from, for people")
     parser.add_argument("--last", action="store_true", help="the last weights, not the best")

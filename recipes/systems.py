@@ -1,9 +1,10 @@
 """Roads from a line through a picture back to sound, each named by one word, to be measured.
 
-A road is ``spec/codec/channel/inverter``, for example ``mel256/gray8/jpg75/griffin_lim``: the
-options of the same names in ``conf/``, fields overridden after a colon
-(``mel256/gray8:db_min=-90.0/lossless/admm:n_iter=100,rho=0.2``), and one of `CHANNELS` or
-`PAINTED`. Two more,
+A road is ``spec/codec/channel/inversion``, for example ``mel256/gray8/jpg75/griffin_lim``: the
+options of ``spec`` and ``codec`` in ``conf/``, fields overridden after a colon
+(``mel256/gray8:db_min=-90.0/lossless/admm:n_iter=100,rho=0.2``), one of `CHANNELS` or `PAINTED`,
+and an inversion as `inversion` reads it: an inverter, with a repair and a plus before it unless
+the repair is ``auto`` (``none+admm:n_iter=100``, ``generated:postfilter=0+wavenet``). Two more,
 ``seed_tiff`` and ``seed_jpeg``, are what people paste from librosa's documentation.
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import librosa
 import numpy as np
@@ -21,12 +21,16 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from vocoder import read_spectrogram
-from vocoder.config import load
+from vocoder.config import load, options
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec, pixel_mode
 from vocoder.image.picture import PictureInfo, write_picture
+from vocoder.inverter.base import Inverter
+from vocoder.repair.base import Repair
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
+
+DEFAULT_REPAIR = "auto"  # as on the command line
 
 
 @dataclass(frozen=True)
@@ -71,17 +75,18 @@ class Channel:
         suffix = self.suffix or codec.suffixes[0]
         return suffix in codec.suffixes and (not self.noise or codec.mode in ("L", "RGB"))
 
-    def paint(self, values: np.ndarray, codec: Codec, spec: SpectrogramSpec) -> np.ndarray:
+    def paint(self, decibels: np.ndarray, codec: Codec, spec: SpectrogramSpec) -> np.ndarray:
         """A spectrogram ``(bins, frames)`` as pixels, as they leave the painter."""
         if not self.detail_pixels:
-            return codec.encode(values, spec)
-        db = codec.decibels(values, spec).clip(codec.db_min, codec.db_max)
-        coarse = gaussian_filter(db, self.detail_pixels)
-        step = db.shape[1] / (self.alternatives + 1)
+            return codec.encode(decibels, spec)
+        offset_db = codec.reference_db(spec)
+        decibels = decibels.clip(codec.db_min + offset_db, codec.db_max + offset_db)
+        coarse = gaussian_filter(decibels, self.detail_pixels)
+        step = decibels.shape[1] / (self.alternatives + 1)
         painted = [
-            codec.encode(codec.from_decibels(coarse + moved, spec), spec).astype(np.float32)
+            codec.encode(coarse + moved, spec).astype(np.float32)
             for k in range(self.alternatives)
-            for moved in [np.roll(db - coarse, round((k + 1) * step), axis=1)]
+            for moved in [np.roll(decibels - coarse, round((k + 1) * step), axis=1)]
         ]
         return np.asarray(np.rint(np.mean(painted, axis=0)), np.uint8)
 
@@ -187,7 +192,7 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
     """
     if name in SEED_ROADS:
         return SEED_ROADS[name](samples, folder)
-    spec, codec, channel, inverter = parts(name)
+    spec, codec, channel, (repair, inverter) = parts(name)
     if spec.sample_rate != sample_rate:
         raise BadInput(f"{name} is for {spec.sample_rate} Hz, the line has {sample_rate} Hz")
     true = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
@@ -195,7 +200,7 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
     pixels = channel.paint(true, codec, spec)
     path = channel.send(pixels, codec, info, folder)
     spectrogram = read_spectrogram(path, spec, codec)
-    sound = inverter(spectrogram)[0].numpy()
+    sound = inverter(repair(spectrogram))[0].numpy()
     shown_db, true_db = (
         (decibels - codec.reference_db(spec)).clip(codec.db_min, codec.db_max)
         for decibels in (spectrogram.decibels[0].numpy(), true)
@@ -208,8 +213,8 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
 
 
 @lru_cache(maxsize=64)
-def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, Any]:
-    """The objects that the name of a road means: spec, codec, channel, inverter.
+def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, tuple[Repair, Inverter]]:
+    """The objects that the name of a road means: spec, codec, channel, repair and inverter.
 
     Raises
     ------
@@ -219,7 +224,7 @@ def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, Any]:
     words = name.split("/", 3)  # weights may be a path
     if len(words) != 4:
         raise BadInput(
-            f"system {name!r} is not of the form spec/codec/channel/inverter, nor one of "
+            f"system {name!r} is not of the form spec/codec/channel/inversion, nor one of "
             f"{', '.join(SEED_ROADS)}"
         )
     channels = CHANNELS | PAINTED
@@ -229,8 +234,26 @@ def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, Any]:
         load("spec", words[0]),
         load("codec", words[1]),
         channels[words[2]],
-        load("inverter", words[3]),
+        inversion(words[3]),
     )
+
+
+@lru_cache(maxsize=64)
+def inversion(word: str) -> tuple[Repair, Inverter]:
+    """The repair and the inverter that ``REPAIR+INVERTER`` or ``INVERTER`` means; see `in_full`."""
+    repair, _, inverter = in_full(word).partition("+")
+    return load("repair", repair), load("inverter", inverter)
+
+
+def in_full(word: str) -> str:
+    """``REPAIR+INVERTER`` for a word that may leave the default repair out.
+
+    >>> in_full("admm:n_iter=100"), in_full("none+admm")
+    ('auto+admm:n_iter=100', 'none+admm')
+    """
+    first, plus, _ = word.partition("+")
+    is_inverter = first.partition(":")[0] in options("inverter")  # a plus may be in its fields
+    return word if plus and not is_inverter else f"{DEFAULT_REPAIR}+{word}"
 
 
 # What follows is the code that pictures found in the wild were made with, librosa's defaults and

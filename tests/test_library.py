@@ -12,8 +12,9 @@ import torch
 
 import vocoder
 from vocoder.cli import main
+from vocoder.decibels import SILENCE_DB
 from vocoder.image.picture import PictureInfo, write_picture
-from vocoder.spectrogram import Spectrogram, analyse
+from vocoder.spectrogram import Spectrogram, analyse, analyse_linear
 
 CHEAP = {"n_iter": 2, "init": "zero"}
 
@@ -22,10 +23,10 @@ CHEAP = {"n_iter": 2, "init": "zero"}
 def picture(tmp_path_factory: pytest.TempPathFactory, speech: np.ndarray) -> Path:
     """A picture that says how it was made, of 12 dB less than the recording."""
     spec, codec = vocoder.load("spec", "mel256"), vocoder.load("codec", "gray8")
-    values = analyse(torch.from_numpy(speech)[None] * 10 ** (-12 / 20), spec).values[0].numpy()
+    quiet = analyse(torch.from_numpy(speech)[None] * 10 ** (-12 / 20), spec).decibels[0].numpy()
     path = tmp_path_factory.mktemp("library") / "picture.png"
     info = PictureInfo(spec, codec, len(speech), gain_db=-12.0)
-    write_picture(path, codec.encode(values, spec), codec, info)
+    write_picture(path, codec.encode(quiet, spec), codec, info)
     return path
 
 
@@ -37,8 +38,8 @@ def test_three_lines(picture, speech, monkeypatch):
     assert waveform.shape == (1, len(speech)) and waveform.dtype == torch.float32
     # Level restored, and it is the recording: the spectrograms agree.
     assert waveform.std() == pytest.approx(speech.std(), rel=0.03)
-    shown = analyse(waveform, spectrogram.spec).values
-    true = analyse(torch.from_numpy(speech)[None], spectrogram.spec).values
+    shown = analyse_linear(waveform, spectrogram.spec)
+    true = analyse_linear(torch.from_numpy(speech)[None], spectrogram.spec)
     assert (shown - true).norm() / true.norm() < 0.1
 
 
@@ -63,11 +64,11 @@ def test_settings_by_name_or_as_objects_for_files_that_do_not_say_them(painted, 
     tile = Path(shutil.copy(tiles / "nl_v__jes-v-kamen__00_real_B.png", tmp_path))
     codec = vocoder.load("codec", "gray8", db_min=-92.04, db_max=-12.04)
     by_object = vocoder.read_spectrogram(tile, vocoder.load("spec", "mel256"), codec)
-    assert by_object.values.shape == (1, 256, 256)
+    assert by_object.decibels.shape == (1, 256, 256)
     by_name = vocoder.read_spectrogram(tile, "mel256", "gray8")
     # Another range reads other values: 8 dB lower at the dark end, 12 dB higher at the bright one.
-    both = (by_object.values > 0) & (by_name.values > 0)
-    apart_db = 20 * (by_name.values[both] / by_object.values[both]).log10()
+    both = (by_object.decibels > SILENCE_DB) & (by_name.decibels > SILENCE_DB)
+    apart_db = by_name.decibels[both] - by_object.decibels[both]
     assert both.float().mean() > 0 and -8 < apart_db.min() < apart_db.max() < 12.1
     with pytest.raises(vocoder.BadInput, match=r"does not say how it was made; give spec= and"):
         vocoder.read_spectrogram(tile)
@@ -75,10 +76,10 @@ def test_settings_by_name_or_as_objects_for_files_that_do_not_say_them(painted, 
 
 def test_arrays_and_what_is_no_single_picture(tmp_path, painted, speech):
     spec = vocoder.load("spec", "linear256")
-    values = analyse(torch.from_numpy(speech)[None], spec).values[0].numpy()
-    np.save(tmp_path / "sound.npy", values)
+    true = analyse(torch.from_numpy(speech)[None], spec)
+    np.save(tmp_path / "sound.npy", true.linear[0].numpy())
     found = vocoder.read_spectrogram(str(tmp_path / "sound.npy"), "linear256")
-    np.testing.assert_array_equal(found.values[0].numpy(), values)
+    np.testing.assert_allclose(found.decibels, true.decibels, atol=3e-5)
     with pytest.raises(vocoder.BadInput, match="holds 3 pictures; give one file"):
         vocoder.read_spectrogram(painted)
     with pytest.raises(vocoder.BadInput, match=r"nowhere\.png does not exist"):

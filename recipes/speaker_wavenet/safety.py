@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from recipes.speaker_wavenet.likelihood import LINES, held_out
 from vocoder import load
+from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.wavenet.draft import draft_of
@@ -109,7 +110,7 @@ def say(speaker: Speaker, recording: np.ndarray, temperature: float) -> Spoken:
     """Speak a recording's picture, and a second of silence, as one stream."""
     spec = speaker.model.spec
     values = analyse(torch.from_numpy(recording)[None], spec).decibels
-    silent = torch.zeros(1, spec.bins, round(spec.frame_rate_hz))
+    silent = torch.full((1, spec.bins, round(spec.frame_rate_hz)), SILENCE_DB)
     values = torch.cat([values, silent], dim=2)
     stream = speaker.stream(1, seed=0, temperature=temperature, n_iter=N_ITER)
     began = time.perf_counter()

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from vocoder.cli.encode import run
+from vocoder.decibels import SILENCE_DB
 from vocoder.image.codec.scalar import Gray8
 from vocoder.image.manifest import read_manifest, read_sidecar
 from vocoder.image.picture import decode_picture, read_picture
@@ -46,13 +47,8 @@ def report_of(output):
     return json.loads((output / "report.json").read_text(encoding="utf-8"))
 
 
-def to_db(values, spec=MEL):
-    with np.errstate(divide="ignore"):
-        return 20 / spec.power * np.log10(values / spec.full_scale)
-
-
 def analysed(samples, spec=MEL):
-    return analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
+    return analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
 
 
 def save(path, samples, rate=RATE, subtype="FLOAT"):
@@ -67,19 +63,17 @@ def utterance(output, name, folder, half=slice(None)):
     for tile in read_manifest(output / "manifest.csv"):
         if tile.utterance == name:
             picture = read_picture(output / folder / f"{tile.stem}.png")
-            values = decode_picture(picture, sidecar.codec, sidecar.spec).values[:, half]
-            pieces.append((tile, values))
-    floor = sidecar.spec.full_scale * 10 ** (sidecar.codec.db_min / 20)
-    joined = stitch(pieces, pieces[0][0].total_frames, floor)
+            decibels = decode_picture(picture, sidecar.codec, sidecar.spec).decibels[:, half]
+            pieces.append((tile, decibels))
+    joined = stitch(pieces, pieces[0][0].total_frames, sidecar.codec.db_min)
     assert joined.covered.all()
-    return joined.values
+    return joined.decibels
 
 
-def assert_close(values, expected, codec=GRAY):
+def assert_close(decibels, expected, codec=GRAY):
     """Within half a level, and silent where the picture's range ends."""
-    db, expected_db = to_db(values), to_db(expected)
-    inside = expected_db > codec.db_min + codec.resolution_db()
+    inside = expected > codec.db_min + codec.resolution_db()
     assert inside.mean() > 0.3
     half_level_db = codec.resolution_db() / 2
-    assert np.abs(db - expected_db)[inside].max() <= half_level_db + 1e-3
-    assert (values[expected_db < codec.db_min] == 0).all()
+    assert np.abs(decibels - expected)[inside].max() <= half_level_db + 1e-3
+    assert (decibels[expected < codec.db_min] == SILENCE_DB).all()

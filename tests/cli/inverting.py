@@ -14,7 +14,7 @@ from vocoder.spectrogram import analyse
 IMAGES = Path("results/tel/test_latest/images")
 LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
 RATE, HOP = 22_050, 256
-CHEAP = ("inverter.n_iter=1", "inverter.init=zero")
+CHEAP = ("inverter.n_iter=1", "inverter.n_iter_estimated=1", "inverter.init=zero")
 RANGE = ("codec=gray8", "codec.db_min=-92.04", "codec.db_max=-12.04")
 
 
@@ -44,6 +44,6 @@ def sounds(output):
 def write_one(path, samples, spec):
     """A bare picture that says itself how it was made."""
     codec = load("codec", "gray8")
-    values = analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
+    decibels = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
     info = PictureInfo(spec, codec, len(samples))
-    write_picture(path, codec.encode(values, spec), codec, info)
+    write_picture(path, codec.encode(decibels, spec), codec, info)

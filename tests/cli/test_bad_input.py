@@ -15,7 +15,7 @@ from vocoder import load
 from vocoder.cli import main
 from vocoder.image.picture import PictureInfo, write_picture
 
-CHEAP = ("inverter.n_iter=0", "inverter.init=zero")
+CHEAP = ("inverter.n_iter=0", "inverter.n_iter_estimated=0", "inverter.init=zero")
 BARE = ("spec=mel256", "codec=gray8")
 GREY = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
 LINE = "nl_v__jes-v-kamen"
@@ -255,15 +255,16 @@ def test_arrays_that_are_no_spectrograms(array, message, tmp_path, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["checkpoint=istft"], "holds weights of IstftNet, which inverter=istft takes"),
-        (["inverter=istft", "checkpoint=repair"], "of RepairNet, which inverter=hybrid takes"),
-        (["inverter=wavenet", "checkpoint=repair"], "of RepairNet, which inverter=hybrid takes"),
-        (["inverter=hifigan", "checkpoint=istft"], "of IstftNet, which inverter=istft takes"),
-        (["inverter=griffin_lim", "checkpoint=nowhere"], "nowhere is no file, no folder of a tra"),
-        (["checkpoint=nowhere"], "nowhere is no file, no folder of a training"),
+        (["repair.weights=wavenet"], "holds weights of WaveNet; expected RepairNet"),
+        (["repair.jpeg.weights=wavenet"], "holds weights of WaveNet; expected RepairNet"),
+        (["repair=jpeg", "repair.weights=wavenet"], "holds weights of WaveNet; expected RepairNet"),
+        (["inverter=wavenet", "inverter.weights=jpeg"], "of RepairNet; expected WaveNet"),
+        (["inverter=hifigan", "inverter.weights=jpeg"], "of RepairNet; expected Generator"),
+        (["inverter=hifigan", "inverter.weights=nowhere"], "weights=nowhere is unknown"),
+        (["repair.weights=nowhere"], "weights=nowhere is unknown"),
     ],
 )
-def test_weights_that_an_inverter_would_not_use(words, message, speech, tmp_path, capsys):
+def test_weights_that_cannot_be_used(words, message, speech, tmp_path, capsys):
     """Though this picture needs no repair."""
     write_one(tmp_path / "one.png", speech, load("spec", "mel256"))
     output = tmp_path / "out"
@@ -273,14 +274,14 @@ def test_weights_that_an_inverter_would_not_use(words, message, speech, tmp_path
     assert not output.exists()
 
 
-def test_weights_where_there_is_no_network(speech, tmp_path, capsys):
-    """It is told, so that a sweep may compare a network with Griffin-Lim."""
+def test_every_repair_goes_with_every_inverter(speech, tmp_path):
+    """So that a sweep may compare networks with none."""
     write_one(tmp_path / "one.png", speech, load("spec", "mel256"))
-    words = ["-m", "inverter=griffin_lim,istft", "inverter.n_iter=0", "checkpoint=istft"]
+    words = ["-m", "repair=none,jpeg", "inverter=griffin_lim,admm", *CHEAP]
     where = [f"input={tmp_path / 'one.png'}", f"output={tmp_path / 'out'}"]
     assert main.run(["invert", *words, *where]) == 0
-    assert "checkpoint=istft is not used: GriffinLim has no network" in capsys.readouterr().err
-    assert len(list((tmp_path / "out").glob("inverter=*/one.wav"))) == 2
+    sounds = {path.read_bytes() for path in (tmp_path / "out").glob("*repair=*/one.wav")}
+    assert len(list((tmp_path / "out").glob("*/one.wav"))) == 4 and len(sounds) == 2
 
 
 def test_outputs_that_cannot_be_written(dataset, tmp_path, capsys):

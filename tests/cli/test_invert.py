@@ -24,7 +24,7 @@ def whole(painted, tmp_path_factory):
     output = tmp_path_factory.mktemp("whole") / "out"
     words = [f"input={painted}", f"output={output}", "label=real_B", "subtype=FLOAT", "seed=5"]
     words += [
-        "inverter=griffin_lim",
+        "repair=none",
         "inverter.n_iter=8",
         f"reference={painted / 'reference'}",
         "pictures=true",
@@ -94,7 +94,7 @@ def test_a_label_is_another_picture(whole, painted, tmp_path):
 
 def test_subtypes_hold_what_they_can(painted, tmp_path, capsys):
     for subtype in ("FLOAT", "PCM_24", "PCM_16"):
-        words = (f"subtype={subtype}", "inverter=griffin_lim", "inverter.init=phase_gradient")
+        words = (f"subtype={subtype}", "repair=none", "inverter.init=phase_gradient")
         assert invert(painted, tmp_path / subtype, *words) == 0
         path = tmp_path / subtype / f"{LINES[1]}.wav"
         assert soundfile.info(path).subtype == subtype
@@ -119,17 +119,17 @@ def test_the_same_seed_gives_the_same_sound_however_many_at_once(painted, tmp_pa
 
 def test_an_utterance_is_inverted_once_with_all_its_tiles(painted, tmp_path, monkeypatch):
     seen = []
-    together = GriffinLim.together
+    invert_batch = GriffinLim.invert_batch
 
     def counted(self, spectrograms):
-        seen.append([one.values.shape[2] for one in spectrograms])
-        return together(self, spectrograms)
+        seen.append([one.n_frames for one in spectrograms])
+        return invert_batch(self, spectrograms)
 
-    monkeypatch.setattr(GriffinLim, "together", counted)
-    assert invert(painted, tmp_path / "apart", "inverter=griffin_lim") == 0
+    monkeypatch.setattr(GriffinLim, "invert_batch", counted)
+    assert invert(painted, tmp_path / "apart", "repair=none") == 0
     assert sorted(seen) == [[319], [447], [573]]  # total_frames of the manifest
     seen.clear()
-    assert invert(painted, tmp_path / "together", "inverter=griffin_lim", "batch=2") == 0
+    assert invert(painted, tmp_path / "together", "repair=none", "batch=2") == 0
     assert sorted(seen) == [[319, 447], [573]]  # similar lengths
     for path in (tmp_path / "apart").glob("*.wav"):
         assert path.read_bytes() == (tmp_path / "together" / path.name).read_bytes()
@@ -146,15 +146,15 @@ def test_one_of_a_batch_that_cannot_be_read_does_not_stop_the_others(copy, tmp_p
 def test_one_that_is_too_large_for_the_memory_does_not_stop_the_others(
     painted, tmp_path, monkeypatch
 ):
-    together = GriffinLim.together
+    invert_batch = GriffinLim.invert_batch
 
     def limited(self, spectrograms):
-        if spectrograms[0].values.shape[2] > 500:
+        if spectrograms[0].n_frames > 500:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
-        return together(self, spectrograms)
+        return invert_batch(self, spectrograms)
 
-    monkeypatch.setattr(GriffinLim, "together", limited)
-    assert invert(painted, tmp_path, "inverter=griffin_lim") == 2
+    monkeypatch.setattr(GriffinLim, "invert_batch", limited)
+    assert invert(painted, tmp_path, "repair=none") == 2
     assert len(sounds(tmp_path)) == 2
     assert re.search(r"not enough memory .*batch=1", str(report(tmp_path)["problems"]))
 
@@ -191,7 +191,7 @@ def test_pairs_of_a_data_set_are_not_what_was_painted(tmp_path, painted, capsys)
 @pytest.mark.parametrize("inverter", ["griffin_lim", "admm"])
 def test_a_missing_tile_is_silence_in_its_place(inverter, copy, tmp_path, capsys):
     whole, partly = tmp_path / "whole", tmp_path / "partly"
-    words = (f"inverter={inverter}", "inverter.n_iter=12", "subtype=FLOAT")
+    words = (f"inverter={inverter}", "repair=none", "inverter.n_iter=12", "subtype=FLOAT")
     assert invert(copy, whole, *words) == 0
     (copy / IMAGES / f"{LINES[2]}__01_fake_B.png").unlink()
     assert invert(copy, partly, *words) == 2

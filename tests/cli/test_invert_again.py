@@ -51,19 +51,19 @@ def test_killed_half_way_nothing_half_written_has_a_final_name(painted, tmp_path
 import pathlib, sys, time
 from vocoder.cli.main import run
 from vocoder.inverter.griffin_lim import GriffinLim
-together, calls = GriffinLim.together, []
+invert_batch, calls = GriffinLim.invert_batch, []
 def slow(self, spectrograms):
     calls.append(None)
-    for which, piece in together(self, spectrograms):
+    for which, piece in invert_batch(self, spectrograms):
         yield which, piece[:1000]
         if len(calls) == 2:
             pathlib.Path({str(mark)!r}).touch()
             time.sleep(60)
         yield which, piece[1000:]
-GriffinLim.together = slow
+GriffinLim.invert_batch = slow
 run(["invert", *sys.argv[1:]])
 """
-    words = [f"input={painted}", f"output={output}", "workers=1", "inverter=griffin_lim", *CHEAP]
+    words = [f"input={painted}", f"output={output}", "workers=1", "repair=none", *CHEAP]
     process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while not mark.exists():
@@ -78,7 +78,7 @@ run(["invert", *sys.argv[1:]])
     assert report(output)["utterances"] == []  # the settings that resume=true compares
     stamp = finished.stat().st_mtime_ns
 
-    assert invert(painted, output, "inverter=griffin_lim", "resume=true") == 0
+    assert invert(painted, output, "repair=none", "resume=true") == 0
     assert finished.stat().st_mtime_ns == stamp
     assert sounds(output) == [f"{name}.wav" for name in LINES]
     assert report(output)["done_before"] == [finished.stem]

@@ -32,8 +32,6 @@ LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
 TINY = {
     "repair": ("model=repair", "model.channels=4", "model.context=8", "model.context_blocks=1",
                "train=repairing", "train.task.inverter.n_iter=1", "train.plan.frames=40"),
-    "istft": ("model=istft", "model.channels=4", "model.context=8", "model.context_blocks=1",
-              "train=vocoding", "train.plan.frames=12"),
     "hifigan": ("model=hifigan_v2", "model.channels=16", "model.kernels=[3]",
                 "model.dilations=[[1]]", "train=adversarial", "train.plan.frames=32",
                 "train.task.adversarial_from=1", "train.task.discriminators.mpd.width=0.03",
@@ -122,7 +120,9 @@ def test_a_run_writes_down_what_it_was_made_of(run, corpus):
     assert data["minutes"] == pytest.approx(2 / 60, abs=0.02)
     best = read_checkpoint(run / "best.safetensors")
     assert best.card["data"] == record["data"] and best.card["seed"] == 0
-    assert best.model["_target_"] == "vocoder.model.repair.RepairNet" and best.card["init"] is None
+    assert (
+        best.model["_target_"] == "vocoder.repair.network.RepairNet" and best.card["init"] is None
+    )
     assert [path.name for path in checkpoints(run)] == ["step_00000001.pt", "step_00000002.pt"]
     assert list((run / "curves").glob("events.*"))
 
@@ -143,8 +143,8 @@ def test_curves_hold_losses_sounds_and_pictures(run):
 
 
 def test_what_was_trained_inverts_pictures(run, painted, tmp_path):
-    words = ["invert", f"input={painted}", "inverter=hybrid", f"inverter.repair={run}",
-             "inverter.n_iter=1", "inverter.init=zero"]  # fmt: skip
+    words = ["invert", f"input={painted}", f"repair.weights={run}",
+             "inverter.n_iter_estimated=1", "inverter.init=zero"]  # fmt: skip
     assert main.run([*words, f"output={tmp_path}"]) == 0
     for name in LINES:
         sound, rate = soundfile.read(tmp_path / f"{name}.wav")
@@ -153,11 +153,11 @@ def test_what_was_trained_inverts_pictures(run, painted, tmp_path):
     assert str(run) in json.dumps(report)
 
 
-@pytest.mark.parametrize("model", ["istft", "hifigan", "wavenet"])
+@pytest.mark.parametrize("model", ["hifigan", "wavenet"])
 def test_a_vocoder_is_trained_and_inverts_pictures(model, corpus, painted, tmp_path):
     assert on_corpus(corpus, tmp_path / "run", "channel=stored", model=model) == 0
     words = ["invert", f"input={painted}", f"inverter={model}", f"output={tmp_path / 'sound'}"]
-    assert main.run([*words, f"checkpoint={tmp_path / 'run'}"]) == 0
+    assert main.run([*words, f"inverter.weights={tmp_path / 'run'}"]) == 0
     assert len(list((tmp_path / "sound").glob("*.wav"))) == 3
 
 
@@ -277,16 +277,13 @@ def composed(*words: str) -> dict[str, Any]:
         ("experiment=painted train.intit=x", "no key train.intit; did you mean train.init?"),
         ("experiment=repair_simulated train.task.weights.mel=1", "has no key train.task.weights.m"),
         ("model=repair train=vocoding", "trains a Generator, and the model is a RepairNet"),
-        (
-            "model=wavenet",
-            "train=repairing trains a RepairNet or IstftNet, and the model is a Wave",
-        ),
+        ("model=wavenet", "train=repairing trains a RepairNet, and the model is a WaveNet"),
         ("train.plan.steps=many", "train.plan.steps is 'many'; expected a whole number"),
         ("train.plan.steps=0", "train.plan.steps is 0; expected at least 1"),
         ("train.plan.workers=1000", "train.plan.workers is 1000; expected at most the"),
         ("seed=-1", "seed is -1; expected at least 0"),
         ("resume=maybe", "resume is 'maybe'; expected true or false"),
-        ("train.init=nothing train.plan.workers=0", "nothing is no file, no folder of a training"),
+        ("train.init=nothing train.plan.workers=0", "weights=nothing is unknown"),
         ("train.plan.workers=0", "corpus.csv does not exist"),
         ("data.speakers=anna", "data.speakers is 'anna'; expected a list, such as [anna,ben]"),
         ("channel=painted channel.weights=[1]", "channel.weights is [1]; expected 3 numbers"),
@@ -355,7 +352,7 @@ def test_every_experiment_is_composed_and_its_parts_fit(name):
 def test_words_of_the_command_line_win_over_an_experiment():
     made = composed("experiment=painted", "train.plan.steps=7", "channel=clean")
     assert made["train"].plan.steps == 7 and made["train"].plan.learning_rate == 5e-4
-    assert type(made["channel"]).__name__ == "Clean" and made["train"].init == "repair"
+    assert type(made["channel"]).__name__ == "Clean" and made["train"].init == "generated"
 
 
 def test_the_help_says_what_experiments_are_for(capsys):

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from vocoder import load
+from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.array import find_arrays, read_array, write_array
-from vocoder.spectrogram import Spectrogram, analyse
+from vocoder.spectrogram import Spectrogram, analyse, analyse_linear
 
 MEL = load("spec", "mel256")
 LOG = load("spec", "tacotron2")
@@ -21,12 +22,17 @@ def sound(speech):
     return torch.from_numpy(speech)[None]
 
 
+def assert_same(found, expected):
+    """Decibels, but for rounding: the file is linear."""
+    torch.testing.assert_close(found, expected, rtol=0, atol=3e-5)
+
+
 @pytest.mark.parametrize("name", ["mel256", "linear512", "linear256", "seed"])
 def test_what_is_written_is_read(name, sound, tmp_path):
     given = analyse(sound, load("spec", name))
     write_array(tmp_path / "a.npy", given, overwrite=False)
     found = read_array(tmp_path / "a.npy", None)
-    assert torch.equal(found.values, given.values)
+    assert_same(found.decibels, given.decibels)
     assert (found.spec, found.n_samples) == (given.spec, given.n_samples)
 
 
@@ -35,23 +41,24 @@ def test_natural_logarithms_above_a_floor(sound, tmp_path):
     write_array(tmp_path / "a.npy", given, overwrite=False)
     stored = np.load(tmp_path / "a.npy")
     # What a neural vocoder is trained on: log(clamp(x, 1e-5)).
-    expected = np.log(np.maximum(given.values[0].numpy(), np.float32(1e-5)))
+    expected = np.log(np.maximum(given.linear[0].numpy(), np.float32(1e-5)))
     np.testing.assert_allclose(stored, expected, rtol=1e-6)
-    found = read_array(tmp_path / "a.npy", None).values
-    audible = given.values > 1.001e-5
-    torch.testing.assert_close(found[audible], given.values[audible], rtol=1e-5, atol=0)
-    assert (found[given.values <= 1e-5] == 0).all()  # silence again, not a carpet of noise
-    assert (given.values <= 1e-5).any()
+    found = read_array(tmp_path / "a.npy", None).linear
+    audible = given.linear > 1.001e-5
+    torch.testing.assert_close(found[audible], given.linear[audible], rtol=1e-5, atol=0)
+    assert (found[given.linear <= 1e-5] == 0).all()  # silence again, not a carpet of noise
+    assert (given.linear <= 1e-5).any()
 
 
 def test_arrays_of_other_programs_need_a_spec(sound, tmp_path):
-    values = analyse(sound, MEL).values
-    np.save(tmp_path / "a.npy", values.numpy())  # (1, bins, frames), as models give them
+    linear = analyse_linear(sound, MEL)
+    decibels = analyse(sound, MEL).decibels
+    np.save(tmp_path / "a.npy", linear.numpy())  # (1, bins, frames), as models give them
     found = read_array(tmp_path / "a.npy", MEL)
-    assert torch.equal(found.values, values) and found.n_samples is None
-    assert found.length == (values.shape[2] - 1) * MEL.hop_length
-    np.save(tmp_path / "b.npy", values[0].double().numpy())
-    assert torch.equal(read_array(tmp_path / "b.npy", MEL).values, values)
+    assert torch.equal(found.decibels, decibels) and found.n_samples is None
+    assert found.length == (decibels.shape[2] - 1) * MEL.hop_length
+    np.save(tmp_path / "b.npy", linear[0].double().numpy())
+    assert torch.equal(read_array(tmp_path / "b.npy", MEL).decibels, decibels)
     with pytest.raises(BadInput, match=r"a\.npy does not say how it was made; give spec=, such"):
         read_array(tmp_path / "a.npy", None)
 
@@ -166,13 +173,14 @@ def test_what_exists_is_kept_unless_told_otherwise(sound, tmp_path):
     given = analyse(sound, MEL)
     write_array(tmp_path / "a.npy", given, overwrite=False)
     stamps = [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())]
-    half = Spectrogram(given.values / 2, MEL)
+    quieter = Spectrogram(given.decibels - 6, MEL)
     with pytest.raises(BadInput, match=r"a\.npy exists"):
-        write_array(tmp_path / "a.npy", half, overwrite=False)
+        write_array(tmp_path / "a.npy", quieter, overwrite=False)
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())] == stamps
-    write_array(tmp_path / "a.npy", half, overwrite=True)
+    write_array(tmp_path / "a.npy", quieter, overwrite=True)
     found = read_array(tmp_path / "a.npy", None)
-    assert torch.equal(found.values, half.values) and found.n_samples is None
+    assert_same(found.decibels, quieter.decibels.clamp(min=SILENCE_DB))
+    assert found.n_samples is None
     # A run that was killed between the two files left the meaning alone: it is written again.
     (tmp_path / "a.npy").unlink()
     write_array(tmp_path / "a.npy", given, overwrite=False)

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from vocoder import load
+from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.manifest import Tile, write_manifest
 from vocoder.image.picture import PictureInfo, write_picture
@@ -22,25 +23,25 @@ from vocoder.spectrogram import analyse
 IMAGES = Path("results/tel/test_latest/images")
 LINES = ["nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma"]
 SPEC = load("spec", "mel256")
-GAIN = 10 ** (-6.021 / 20)
+GAIN_DB = -6.021
 RANGE = {"db_min": -92.04, "db_max": -12.04}
 
 
-def true_values(painted, name):
+def true_decibels(painted, name):
     """What the recording gives, at the level that the pictures were made with."""
     sound, _ = soundfile.read(painted / f"reference/{name}.flac", dtype="float32")
-    return analyse(torch.from_numpy(sound)[None], SPEC).values[0].numpy()
+    return analyse(torch.from_numpy(sound)[None], SPEC).decibels[0].numpy()
 
 
 def errors_db(painted, found, frames=slice(None)):
     """Decoded against true, in dB, where neither end of the range is near."""
     errors = []
     for utterance in found.utterances:
-        true = true_values(painted, utterance.name)[:, frames]
-        values = load_utterance(utterance, found).spectrogram.values[0].numpy()[:, frames] * GAIN
-        level_db = 20 * np.log10(np.maximum(true, 1e-9) / SPEC.full_scale)
-        inside = (level_db > -85) & (level_db < -14)
-        errors.append(20 * np.log10(np.maximum(values[inside], 1e-9) / true[inside]))
+        true = true_decibels(painted, utterance.name)[:, frames]
+        spectrogram = load_utterance(utterance, found).spectrogram
+        shown = spectrogram.decibels[0].numpy()[:, frames] + GAIN_DB
+        inside = (true > -85) & (true < -14)
+        errors.append(shown[inside] - true[inside])
     return np.concatenate(errors)
 
 
@@ -70,7 +71,7 @@ def test_what_a_network_paints_is_right_on_average(painted, tmp_path):
     shutil.copytree(painted, tmp_path / "copy")
     codec = load("codec", "gray8", **RANGE)
     for name in LINES:
-        levels = codec.levels(true_values(painted, name), SPEC)[::-1]
+        levels = codec.levels(true_decibels(painted, name))[::-1]
         for k, path in enumerate(sorted((tmp_path / "copy" / IMAGES).glob(f"{name}*_fake_B.png"))):
             tile = levels[:, 192 * k :][:, :256]
             tile = np.pad(tile, ((0, 0), (0, 256 - tile.shape[1])))
@@ -92,13 +93,12 @@ def test_overlaps_fade_from_one_tile_to_the_next(painted, tmp_path):
     shutil.copytree(painted, tmp_path / "copy")
     tile = tmp_path / "copy" / IMAGES / f"{name}__01_fake_B.png"
     found = find_utterances(tmp_path / "copy")
-    before = load_utterance(found.utterances[1], found).spectrogram.values[0].numpy()
+    before = load_utterance(found.utterances[1], found).spectrogram.decibels[0].numpy()
     pixels = np.asarray(Image.open(tile)).astype(int)
     Image.fromarray((pixels + 20).clip(1, 254).astype(np.uint8)).save(tile)
-    after = load_utterance(found.utterances[1], found).spectrogram.values[0].numpy()
-    silent = (before == 0) | (after == 0)
-    ratio = np.where(silent, 1, after) / np.where(silent, 1, before)
-    change_db = np.ma.masked_array(20 * np.log10(ratio), silent)
+    after = load_utterance(found.utterances[1], found).spectrogram.decibels[0].numpy()
+    silent = (before == SILENCE_DB) | (after == SILENCE_DB)
+    change_db = np.ma.masked_array(after - before, silent)
     by_frame = np.ma.median(change_db, axis=0)
     louder_db = 20 * 80 / 255
     assert abs(by_frame[:192]).max() < 1e-3
@@ -114,8 +114,8 @@ def test_a_single_tile_of_a_data_set_is_known_by_its_manifest(painted):
     assert (utterance.name, found.label) == ("nl_v__jes-v-kamen", "real_B")
     assert found.problems == {}
     loaded = load_utterance(utterance, found)
-    assert loaded.spectrogram.values.shape == (1, 256, 319)
-    assert (loaded.spectrogram.values[:, :, :192] == 0).all()
+    assert loaded.spectrogram.decibels.shape == (1, 256, 319)
+    assert (loaded.spectrogram.decibels[:, :, :192] == SILENCE_DB).all()
 
 
 def test_other_splits_are_none_of_this_run(painted, tmp_path):
@@ -133,9 +133,9 @@ def test_other_splits_are_none_of_this_run(painted, tmp_path):
 def picture(folder, name, samples, gain_db=0.0, spec=SPEC, codec=None, suffix=".png"):
     codec = codec or load("codec", "gray8")
     sound = torch.from_numpy(samples)[None] * 10 ** (gain_db / 20)
-    values = analyse(sound, spec).values[0].numpy()
+    decibels = analyse(sound, spec).decibels[0].numpy()
     info = PictureInfo(spec, codec, len(samples), gain_db)
-    write_picture(folder / f"{name}{suffix}", codec.encode(values, spec), codec, info)
+    write_picture(folder / f"{name}{suffix}", codec.encode(decibels, spec), codec, info)
 
 
 def test_bare_pictures_say_themselves_what_they_are_each_for_itself(tmp_path, speech):
@@ -151,10 +151,10 @@ def test_bare_pictures_say_themselves_what_they_are_each_for_itself(tmp_path, sp
         length = 30_000 if utterance.name == "linear" else len(speech)
         assert spectrogram.n_samples == spectrogram.length == length
         sound = torch.from_numpy(speech[:length])[None]
-        true = analyse(sound, spectrogram.spec).values
-        loud = true > true.max() * 10 ** (-40 * spectrogram.spec.power / 20)
-        ratio = (spectrogram.values[loud] / true[loud]).log10() * 20 / spectrogram.spec.power
-        assert ratio.abs().max() < 0.25, utterance.name
+        true = analyse(sound, spectrogram.spec).decibels
+        loud = true > true.max() - 40
+        error_db = (spectrogram.decibels[loud] - true[loud]).abs()
+        assert error_db.max() < 0.25, utterance.name
 
 
 def test_a_manifest_of_something_else_is_no_obstacle(tmp_path, speech):
@@ -201,7 +201,7 @@ def test_a_last_tile_need_not_be_filled_up(tmp_path):
     assert found.tile_frames == 256
     loaded = load_utterance(found.utterances[0], found)
     assert loaded.problems == {}
-    assert (loaded.spectrogram.values > 0).all()
+    assert (loaded.spectrogram.decibels > SILENCE_DB).all()
     write_picture(tmp_path / "u__2.png", levels[:, 384:599], codec, None, overwrite=True)
     loaded = load_utterance(found.utterances[0], found)
     assert "215 pixels wide; the data set's tiles are 256" in loaded.problems["u__2.png"]
@@ -213,9 +213,8 @@ def test_fractions_that_were_cut_off_exist_only_between_the_ends(tmp_path, paint
     Image.fromarray(pixels).save(tmp_path / f"{tile}.png")
     settings = {"spec": SPEC, "codec": load("codec", "gray8", **RANGE)}
     found = find_utterances(tmp_path, **settings)
-    values = load_utterance(found.utterances[0], found).spectrogram.values[0, 0].numpy()
-    db = 20 * np.log10(values[1:] / SPEC.full_scale)
-    assert values[0] == 0  # black stays silence
+    black, *db = load_utterance(found.utterances[0], found).spectrogram.decibels[0, 0].numpy()
+    assert black == SILENCE_DB  # black stays silence
     assert db[-1] == pytest.approx(-12.04, abs=1e-3)  # white stays the top
     middle = -92.04 + (np.arange(1, 255) + 0.5) * 80 / 255
     np.testing.assert_allclose(db[:-1], middle, atol=1e-3)
@@ -229,7 +228,7 @@ def test_grey_jpegs_bring_what_they_leave_open_and_others_do_not(tmp_path, speec
     found = find_utterances(tmp_path)
     for utterance in found.utterances:
         loaded = load_utterance(utterance, found)
-        assert (loaded.spectrogram.admit is not None) == (utterance.name == "jpeg")
+        assert (loaded.spectrogram.constraint is not None) == (utterance.name == "jpeg")
         assert loaded.problems == {}
 
 
@@ -248,8 +247,8 @@ def test_what_img2img_turbo_painted_needs_its_name(tmp_path):
     levels = []
     for program in (None, "img2img-turbo"):
         found = find_utterances(tmp_path, program=program, **settings)
-        values = load_utterance(found.utterances[0], found).spectrogram.values[0, 0, 1:255]
-        levels.append(20 * np.log10(values.numpy() / SPEC.full_scale))
+        decibels = load_utterance(found.utterances[0], found).spectrogram.decibels
+        levels.append(decibels[0, 0, 1:255].numpy())
     np.testing.assert_allclose(levels[1] - levels[0], 40 / 255, atol=1e-3)
     np.save(tmp_path / "array.npy", np.ones((256, 9), np.float32))
     with pytest.raises(BadInput, match="program= is about pictures"):
@@ -271,6 +270,6 @@ def test_a_long_utterance_is_never_in_memory_twice(tmp_path, suffix):
     loaded = load_utterance(found.utterances[0], found)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    itself = loaded.spectrogram.values.nbytes
+    itself = loaded.spectrogram.decibels.nbytes
     assert itself == 4 * 256 * total
     assert peak < 1.6 * itself  # half of it is what a tile or two take on their way

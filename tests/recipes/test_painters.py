@@ -14,18 +14,18 @@ GREY, HUE = (load("codec", f"{name}:db_min=-92.04,db_max=-12.04") for name in ("
 
 
 @pytest.fixture(scope="module")
-def values(speech):
-    return analyse(torch.from_numpy(speech)[None], SPEC).values[0].numpy()
+def decibels(speech):
+    return analyse(torch.from_numpy(speech)[None], SPEC).decibels[0].numpy()
 
 
-def painted(name, codec, values):
+def painted(name, codec, decibels):
     channel = PAINTED[name]
-    return channel._noisy(channel.paint(values, codec, SPEC)).astype(float)
+    return channel._noisy(channel.paint(decibels, codec, SPEC)).astype(float)
 
 
-def test_one_guess_keeps_what_is_coarse_and_has_the_power_of_the_truth(values):
-    true = GREY.encode(values, SPEC).astype(float)
-    made = painted("painted1", GREY, values)
+def test_one_guess_keeps_what_is_coarse_and_has_the_power_of_the_truth(decibels):
+    true = GREY.encode(decibels, SPEC).astype(float)
+    made = painted("painted1", GREY, decibels)
     channels = made - made.mean(axis=2, keepdims=True)
     assert channels.std() == pytest.approx(2.6, abs=0.4)
     grey = made.mean(axis=2)
@@ -37,15 +37,15 @@ def test_one_guess_keeps_what_is_coarse_and_has_the_power_of_the_truth(values):
     assert grey.var() / true.var() == pytest.approx(1, abs=0.1)
 
 
-def test_channels_that_err_alone_err_by_as_much_as_in_grey(values):
-    error = painted("painted0", HUE, values) - HUE.encode(values, SPEC)
-    inside = error[(HUE.encode(values, SPEC) > 80) & (HUE.encode(values, SPEC) < 175)]
+def test_channels_that_err_alone_err_by_as_much_as_in_grey(decibels):
+    error = painted("painted0", HUE, decibels) - HUE.encode(decibels, SPEC)
+    inside = error[(HUE.encode(decibels, SPEC) > 80) & (HUE.encode(decibels, SPEC) < 175)]
     assert inside.std() == pytest.approx(24, rel=0.1)
 
 
-def test_blends_of_several_guesses_lie_off_the_path(values):
+def test_blends_of_several_guesses_lie_off_the_path(decibels):
     distances = [
-        np.median(HUE.path().nearest(painted(f"painted{n}", HUE, values))[1]) for n in (1, 2, 3)
+        np.median(HUE.path().nearest(painted(f"painted{n}", HUE, decibels))[1]) for n in (1, 2, 3)
     ]
     assert distances == sorted(distances)
 
@@ -53,7 +53,7 @@ def test_blends_of_several_guesses_lie_off_the_path(values):
 @pytest.mark.parametrize("name", PAINTED)
 @pytest.mark.parametrize("codec", ["gray8", "hue:trust_steps=30"])
 def test_they_are_roads_like_others(name, codec, speech, tmp_path):
-    road = f"mel256/{codec}/{name}/griffin_lim:n_iter=1,init=zero"
+    road = f"mel256/{codec}/{name}/none+griffin_lim:n_iter=1,init=zero"
     rendered = render(road, speech, SPEC.sample_rate, tmp_path)
     assert rendered.samples.shape == speech.shape
     assert rendered.picture_rms_db is not None and rendered.picture_rms_db > 1

@@ -10,10 +10,14 @@ import pytest
 import soundfile
 
 from recipes import colours, quality, systems
+from vocoder import load
 from vocoder.errors import BadInput
 from vocoder.image.codec.palette import Colormap
+from vocoder.inverter.admm import Admm
+from vocoder.repair.base import NoRepair
+from vocoder.repair.neural import NetworkRepair
 
-ZERO_PHASE = "griffin_lim:n_iter=0,init=zero"  # sounds like it, too
+ZERO_PHASE = "none+griffin_lim:n_iter=0,init=zero"  # sounds like it, too
 GRAY8 = f"linear512/gray8/lossless/{ZERO_PHASE}"
 
 
@@ -56,12 +60,22 @@ def test_overrides_reach_the_objects(tmp_path: Path, speech: np.ndarray) -> None
     plain = systems.render(GRAY8, speech, 22_050, tmp_path)
     fine = systems.render(GRAY8.replace("gray8", "gray8:db_min=-50.0"), speech, 22_050, tmp_path)
     assert (fine.picture_rms_db or 0) < (plain.picture_rms_db or 0)
-    spec, codec, channel, inverter = systems.parts(
-        "tacotron2:fmax=7600/colormap:cmap=magma,db_min=-70/noise6/admm:init=random,rho=0.5"
+    spec, codec, channel, (repair, inverter) = systems.parts(
+        "tacotron2:fmax=7600/colormap:cmap=magma,db_min=-70/noise6/"
+        "generated:postfilter=0.1+admm:init=random,rho=0.5"
     )
     assert isinstance(codec, Colormap)
     assert (spec.fmax, codec.cmap, codec.db_min, channel.noise) == (7600, "magma", -70, 6)
+    assert isinstance(repair, NetworkRepair) and repair.postfilter == 0.1
+    assert isinstance(inverter, Admm)
     assert (inverter.init, inverter.rho, inverter.n_iter) == ("random", 0.5, 32)
+
+
+def test_an_inversion_without_a_repair_has_the_command_lines_default() -> None:
+    repair, inverter = systems.inversion("admm:rho=2.0e+0")
+    assert repair == systems.inversion("auto+griffin_lim")[0] == load("repair", "auto")
+    assert isinstance(inverter, Admm) and inverter.rho == 2
+    assert isinstance(systems.inversion("none+admm")[0], NoRepair)
 
 
 def test_the_seeds_roads_are_librosas(tmp_path: Path, speech: np.ndarray) -> None:
@@ -75,9 +89,10 @@ def test_the_seeds_roads_are_librosas(tmp_path: Path, speech: np.ndarray) -> Non
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gray8", "not of the form spec/codec/channel/inverter"),
+        ("gray8", "not of the form spec/codec/channel/inversion"),
         (GRAY8.replace("lossless", "fax"), "channel 'fax' is unknown; expected one of lossless"),
         (GRAY8.replace("gray8", "grey"), "codec=grey does not exist; did you mean gray8"),
+        (GRAY8.replace("none", "nothing"), "repair=nothing does not exist"),
         (f"{GRAY8},volume=2", "inverter griffin_lim has no field volume; there are"),
         (f"{GRAY8},seed=-1", r"inverter.seed is -1; expected at least 0"),
         (GRAY8.replace("gray8/lossless", "rgb24/jpg75"), "rgb24 cannot be stored as .jpg"),
@@ -151,7 +166,7 @@ def test_colours_shows_every_codec_and_says_what_is_refused(
     monkeypatch.setattr(colours, "SPEC", "linear512")
     monkeypatch.setattr(colours, "CODECS", ("gray8", "rgb24", "float32"))
     output = tmp_path / "out"
-    assert colours.main([str(corpus), str(output), "--inverter", ZERO_PHASE]) == 0
+    assert colours.main([str(corpus), str(output), "--inversion", ZERO_PHASE]) == 0
     table = (output / "table.md").read_text()
     assert "| `gray8` | 0.39 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 |" in table
     assert "| `rgb24` | 6e-06 | 0.500 | refused | refused | 0.500 | 0.500 |" in table

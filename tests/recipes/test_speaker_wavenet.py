@@ -103,7 +103,7 @@ def test_likelihoods_are_compared_line_by_line(corpus, tmp_path, capsys):
     assert [one, other] == list(weights.values())
     difference = float(more.partition(" ")[0])
     assert difference != 0 and float(second) - float(first) == pytest.approx(difference, abs=2e-3)
-    assert likelihood.main([str(corpus), "repair"]) == 2
+    assert likelihood.main([str(corpus), "generated"]) == 2
     assert "holds a RepairNet; expected a WaveNet" in capsys.readouterr().err
     assert likelihood.main([str(corpus), weights["one"], "--speaker", "carl"]) == 2
     assert "carl" in capsys.readouterr().err
@@ -111,6 +111,6 @@ def test_likelihoods_are_compared_line_by_line(corpus, tmp_path, capsys):
 
 def test_safety_refuses_what_is_no_wavenet(corpus, capsys):
     torch_threads = torch.get_num_threads()
-    assert safety.main([str(corpus), "--weights", "repair"]) == 2
+    assert safety.main([str(corpus), "--weights", "generated"]) == 2
     assert "expected a WaveNet" in capsys.readouterr().err
     torch.set_num_threads(torch_threads)

@@ -5,12 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.train.tiny import SPEC
+from tests.train.tiny import SPEC, decibels
 from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.image.picture import decode_picture, read_picture, write_picture
-from vocoder.model.features import FLOOR_DB, to_db
-from vocoder.spectrogram import analyse
+from vocoder.model.features import FLOOR_DB
 from vocoder.train.channel.base import Chain, Choice, Clean, Sometimes
 from vocoder.train.channel.container import Stored
 from vocoder.train.channel.damage import (
@@ -22,6 +21,7 @@ from vocoder.train.channel.damage import (
     Resize,
     Truncation,
 )
+from vocoder.train.examples import silenced
 
 GRAY = load("codec", "gray8", db_min=-100.0, db_max=0.0)
 LOST = {"max_share": 0.7, "max_mix": 0.9, "envelope_bins": 4.0, "envelope_frames": 2.0}
@@ -42,8 +42,7 @@ DAMAGES = {
 
 @pytest.fixture(scope="module")
 def picture(speech):
-    values = analyse(torch.from_numpy(speech[:25_000])[None], SPEC).values
-    return to_db(values, SPEC)[0].numpy()
+    return decibels(torch.from_numpy(speech[:25_000])[None])[0].numpy()
 
 
 def rng(seed=0):
@@ -166,9 +165,7 @@ def test_storing_is_what_a_file_does(suffix, codec, picture, tmp_path):
     quality = None if suffix == ".png" else 60
     channel = Stored(codec=codec, jpeg_quality_min=quality, jpeg_quality_max=quality)
     shown = channel(picture, SPEC, rng(5))
-    values = SPEC.full_scale * 10 ** (picture / 20)
-    values[picture <= FLOOR_DB] = 0
-    pixels = codec.encode(values.astype(np.float32), SPEC)
+    pixels = codec.encode(silenced(picture), SPEC)
     path = tmp_path / f"picture{suffix}"
     if suffix == ".png":
         write_picture(path, pixels, codec, None, quality=None, overwrite=False)
@@ -177,8 +174,8 @@ def test_storing_is_what_a_file_does(suffix, codec, picture, tmp_path):
         draw.integers(60, 61)
         options = {"subsampling": str(draw.choice(["4:4:4", "4:2:0"]))} if pixels.ndim == 3 else {}
         Image.fromarray(pixels).save(path, quality=60, **options)
-    decoded = decode_picture(read_picture(path), codec, SPEC).values
-    expected = to_db(torch.from_numpy(decoded), SPEC).numpy()
+    decoded = decode_picture(read_picture(path), codec, SPEC).decibels
+    expected = np.maximum(decoded, FLOOR_DB)
     assert np.abs(shown - expected).max() < 1e-3
     assert 0.02 < np.abs(shown - picture).mean() < 8
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from vocoder.model.istft import IstftNet
 
-from tests.train.tiny import SPEC, repairing
+from tests.train.tiny import SPEC, hifigan_net, repairing
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.discriminator.mpd import MultiPeriod
@@ -22,9 +21,8 @@ from vocoder.train.training import initialise
 WEIGHTS = SoundWeights(convergence=1, log=1, loudness=1, mel=1, adversarial=1, features=1)
 
 
-def adversarial(spec: SpectrogramSpec = SPEC, seed: int = 0, channels: int = 4) -> Objective:
-    torch.manual_seed(seed)
-    model = IstftNet(spec, channels=channels, context=8, context_blocks=1)
+def adversarial(spec: SpectrogramSpec = SPEC, seed: int = 0, channels: int = 16) -> Objective:
+    model = hifigan_net(spec, seed, channels)
     judges = {"mpd": MultiPeriod(width=0.03, periods=[2])}
     objective = Vocoding(model, spec, WEIGHTS, judges, 0)
     for network in objective.networks().values():
@@ -84,13 +82,11 @@ def test_one_network_is_the_same_however_its_rates_are_given(ours, theirs, tmp_p
 
 def test_fine_tuning_refuses_what_does_not_fit(tmp_path):
     source = written(adversarial(), tmp_path)
-    with pytest.raises(BadInput, match=r"another model than model= says \(channels: 5 != 4\)"):
-        initialise(adversarial(channels=5), source)
+    with pytest.raises(BadInput, match=r"another model than model= says \(channels: 32 != 16\)"):
+        initialise(adversarial(channels=32), source)
     with pytest.raises(BadInput, match=r"this training and .*\(hop_length: 128 != 256; fmax: 8000"):
         initialise(adversarial(replace(SPEC, hop_length=128, fmax=8000.0)), source)
-    with pytest.raises(
-        BadInput, match=r"_target_: vocoder.model.istft.IstftNet != vocoder.model.r"
-    ):
+    with pytest.raises(BadInput, match=r"_target_: vocoder.model.hifigan.HifiGan != vocoder.r"):
         initialise(adversarial(), written(repairing(), tmp_path / "repair"))
     judges = tmp_path / "discriminators.pt"
     torch.save({"other": {}}, judges)
@@ -112,5 +108,5 @@ def test_fine_tuning_refuses_what_does_not_fit(tmp_path):
     judges.unlink()
     with pytest.raises(BadInput, match=r"is missing; fine-tuning needs the discriminators"):
         initialise(adversarial(), source)
-    with pytest.raises(BadInput, match="is no file, no folder of a training, and no name"):
+    with pytest.raises(BadInput, match="weights=nothing is unknown"):
         initialise(adversarial(), "nothing")

@@ -63,11 +63,11 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):
 
 def test_what_is_validated_is_what_the_inverter_would_say():
     objective = likelihood()
-    values = torch.from_numpy(mixture()[0].true)[None]
+    decibels = torch.from_numpy(mixture()[0].true)[None]
     with torch.inference_mode():
-        sound = objective.render(objective.model, values)
+        sound = objective.render(objective.model, decibels)
     stream = Speaker(objective.model).stream(1, seed=0, temperature=0.7, n_iter=1)
-    assert torch.equal(sound, torch.cat([stream.push(values), stream.finish()], 1))
+    assert torch.equal(sound, torch.cat([stream.push(decibels), stream.finish()], 1))
     assert sound.shape == (1, 40 * SPEC.hop_length)
 
 

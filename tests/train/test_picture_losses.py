@@ -10,8 +10,7 @@ import torch
 from tests.train.tiny import SPEC, decibels, noisy
 from vocoder.config import load
 from vocoder.errors import BadInput
-from vocoder.model.features import to_db
-from vocoder.spectrogram import analyse, mel_filters
+from vocoder.spectrogram import mel_filters
 from vocoder.train.picture_losses import (
     LOWEST_PITCH_HZ,
     PITCHES_PER_OCTAVE,
@@ -52,10 +51,10 @@ def test_the_intelligibility_loss_follows_estoi(spec, speech):
     """One minus it, on real speech in noise that grows: in order, and about as high."""
     spec, ours, theirs = load("spec", spec), [], []
     sound = torch.from_numpy(speech)[None]
-    clean = to_db(analyse(sound, spec).values, spec)
+    clean = decibels(sound, spec)
     for level in (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 4.0):
         worse = noisy(sound, level)
-        shown = to_db(analyse(worse, spec).values, spec)
+        shown = decibels(worse, spec)
         ours.append(1 - float(band_correlation_loss(shown, clean, spec)))
         theirs.append(pystoi.stoi(speech, worse[0].numpy(), 22_050, extended=True))
     assert ours == sorted(ours, reverse=True)
@@ -127,7 +126,7 @@ def buzz(hz, seconds=0.5, rate=22_050):
 @pytest.mark.parametrize("hz", [90.0, 123.4, 200.0, 310.0, 450.0])
 def test_the_strongest_pitch_is_the_fundamental(spec, hz):
     spec = load("spec", spec)
-    picture = to_db(analyse(buzz(hz), spec).values, spec)
+    picture = decibels(buzz(hz), spec)
     found = pitches_hz(pitch_strengths(picture, spec))[0, 5:-5]
     assert (1200 * torch.log2(found / hz)).abs().max() < 50
 

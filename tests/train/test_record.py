@@ -66,7 +66,7 @@ def path(tmp_path):
         ("data.speakers", ["anna"]),
         ("channel.max_db", 3.0),
         ("channel", {"_target_": "Clean"}),
-        ("train.init", "repair"),
+        ("train.init", "generated"),
         ("train.validation_lines", 2),
         ("train.task.weights.decibels", 0.5),
     ],

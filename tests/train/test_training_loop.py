@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.train import tiny
-from tests.train.tiny import SPEC, hifigan_net, judged, plan, repair_net, repairing, train, vocoding
+from tests.train.tiny import SPEC, judged, plan, repair_net, repairing, train, vocoding
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.weights import find_weights
@@ -322,8 +322,7 @@ run = pathlib.Path(sys.argv[1])
 with joined(torch.device("cpu")) as machines:
     if machines.rank:  # what it begins with is the leader's
         torch.manual_seed(99)
-    vocoding = tiny.vocoding(net=tiny.hifigan_net())
-    for name, objective in (("repairing", tiny.repairing()), ("vocoding", vocoding)):
+    for name, objective in (("repairing", tiny.repairing()), ("vocoding", tiny.vocoding())):
         if machines.rank:
             tiny.shaken(objective.model)
         tiny.train(objective, run / name, tiny.plan(**json.loads(sys.argv[2])), machines=machines)
@@ -348,9 +347,7 @@ def test_two_processes_do_what_one_does(tmp_path, board, monkeypatch):
     assert done.returncode == 0, done.stderr
     world, seen = json.loads((tmp_path / "two/seen.json").read_text())
     monkeypatch.setattr(loop, "SHOW_EVERY", 1)
-    # Integrated phases, as of the istft net, jump where two bins are as loud but for rounding.
-    smooth = vocoding(net=hifigan_net())
-    for name, objective in (("repairing", repairing()), ("vocoding", smooth)):
+    for name, objective in (("repairing", repairing()), ("vocoding", vocoding())):
         train(objective, tmp_path / "one" / name, plan(**numbers))
     assert world == 2 and len(seen) == len(board.scalars) > 20
     for (ours, value, step), (theirs, expected, when) in zip(seen, board.scalars, strict=True):

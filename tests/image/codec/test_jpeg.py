@@ -9,8 +9,9 @@ from PIL import Image
 from scipy.fft import dct, idct
 
 from vocoder import load, read_spectrogram
+from vocoder.decibels import SILENCE_DB, amplify
 from vocoder.evaluate.metrics import estoi, mel_distance_db
-from vocoder.image.codec.jpeg import REACH, JpegCells, admit_cells
+from vocoder.image.codec.jpeg import REACH, JpegCells, JpegConstraint
 from vocoder.image.picture import PictureInfo, jpeg_tables, write_picture
 from vocoder.spectrogram import Spectrogram, analyse
 
@@ -21,8 +22,8 @@ SPEC, CODEC = load("spec", "mel256"), load("codec", "gray8")
 @pytest.fixture(scope="module")
 def levels(speech):
     """The picture of a real line, ``(256, frames)``, between whole levels."""
-    values = analyse(torch.from_numpy(speech)[None], SPEC).values[0].numpy()
-    return CODEC.levels(values, SPEC)[::-1]
+    decibels = analyse(torch.from_numpy(speech)[None], SPEC).decibels[0].numpy()
+    return CODEC.levels(decibels)[::-1]
 
 
 def stored(levels, path, quality):
@@ -91,72 +92,77 @@ def test_rows_beyond_whole_blocks_are_moved_with_the_last_one(levels, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-def as_values(levels):
-    """Levels as pictures have them, top row first, to values."""
-    return CODEC.values(levels[::-1], SPEC)
+def as_decibels(levels, gain_db=0.0):
+    """Levels as pictures have them, top row first, to decibels."""
+    return amplify(CODEC.decibels(levels[::-1]), gain_db)
 
 
 def test_whole_blocks_of_tiles_are_moved_and_all_else_is_kept(levels, tmp_path):
-    """Two tiles from frames 5 and 69 of an utterance that begins with silence; gain 2."""
-    starts, width, gain = (5, 69), 83, 2.0
+    """Two tiles from frames 5 and 69 of an utterance that begins with silence; gain 6 dB."""
+    starts, width, gain_db = (5, 69), 83, 6.0
     stored_tiles = [
         stored(levels[:, start : start + width], tmp_path / "a.jpg", 75) for start in starts
     ]
     n_frames, first = 160, 3
-    values = np.zeros((256, n_frames), np.float32)
+    decibels = np.full((256, n_frames), SILENCE_DB, np.float32)
     for start, (decoded, _) in zip(starts, stored_tiles, strict=True):
-        values[:, start : start + width] = as_values(decoded) * np.float32(gain)
+        decibels[:, start : start + width] = as_decibels(decoded, gain_db)
     tiles = [(start, JpegCells(*tile)) for start, tile in zip(starts, stored_tiles, strict=True)]
-    admit = admit_cells(tiles, values, CODEC, SPEC, gain)
+    constraint = JpegConstraint(tiles, decibels, CODEC, gain_db)
 
     rng = np.random.default_rng(1)
     wanted = (levels[:, first : n_frames - 1] + rng.normal(0, 15, (256, 156))).clip(0, 255)
-    candidate = torch.from_numpy(as_values(wanted) * np.float32(gain))[None]
-    found = admit(candidate.expand(2, -1, -1), first).numpy()
+    candidate = torch.from_numpy(as_decibels(wanted, gain_db))[None]
+    found = constraint.project(candidate.expand(2, -1, -1), first).numpy()
     np.testing.assert_array_equal(found[0], found[1])
 
-    expected = values[:, first : n_frames - 1].copy()
-    asked = CODEC.levels(candidate[0].numpy() / gain, SPEC)[::-1]
+    expected = decibels[:, first : n_frames - 1].copy()
+    asked = CODEC.levels(candidate[0].numpy() - gain_db)[::-1]
     for start, (decoded, table) in zip(starts, stored_tiles, strict=True):  # the later one counts
         here = slice(start - first, start - first + width // 8 * 8)
         blocks = decoded[:, : width // 8 * 8]
-        expected[:, here] = as_values(moved(asked[:, here], blocks, table)) * gain
-    floor = SPEC.full_scale * 1e-5
-    np.testing.assert_allclose(found[0], expected, rtol=2e-3, atol=2 * floor)
+        expected[:, here] = as_decibels(moved(asked[:, here], blocks, table), gain_db)
+    # The floor divides silence from sound, and rounding decides on which side a pixel there falls.
+    floor_db = CODEC.db_min + gain_db
+    raised = [np.maximum(one, floor_db) for one in (found[0], expected)]
+    np.testing.assert_allclose(*raised, atol=0.02)
     outside = [*range(2), *range(69 + 80 - first, n_frames - 1 - first)]
-    np.testing.assert_array_equal(found[0][:, outside], values[:, first:][:, outside])
+    np.testing.assert_array_equal(found[0][:, outside], decibels[:, first:][:, outside])
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 5), (6, 12), (84, 100)])
 def test_where_no_whole_block_is_asked_about_nothing_moves(levels, tmp_path, first, last):
     decoded, table = stored(levels[:, :83], tmp_path / "a.jpg", 75)
-    values = np.pad(as_values(decoded), ((0, 0), (0, 17)))
-    admit = admit_cells([(0, JpegCells(decoded, table))], values, CODEC, SPEC, 1.0)
-    candidate = torch.rand(1, 256, last - first)
-    np.testing.assert_array_equal(admit(candidate, first)[0].numpy(), values[:, first:last])
+    decibels = np.pad(as_decibels(decoded), ((0, 0), (0, 17)), constant_values=SILENCE_DB)
+    constraint = JpegConstraint([(0, JpegCells(decoded, table))], decibels, CODEC, 0.0)
+    candidate = -100 * torch.rand(1, 256, last - first)
+    found = constraint.project(candidate, first)[0].numpy()
+    np.testing.assert_array_equal(found, decibels[:, first:last])
 
 
 def test_blocks_of_an_inverter_are_asked_about_at_their_own_frames(levels, tmp_path):
     decoded, table = stored(levels[:, :200], tmp_path / "a.jpg", 75)
-    values = as_values(decoded)
-    admit = admit_cells([(0, JpegCells(decoded, table))], values, CODEC, SPEC, 1.0)
-    whole = Spectrogram(torch.from_numpy(values)[None], SPEC, None, admit)
-    candidate = torch.from_numpy(as_values(levels[:, :200] * 0.9))[None]
-    of_all = admit(candidate, 0)
+    decibels = as_decibels(decoded)
+    constraint = JpegConstraint([(0, JpegCells(decoded, table))], decibels, CODEC, 0.0)
+    whole = Spectrogram(torch.from_numpy(decibels)[None], SPEC, None, constraint)
+    candidate = torch.from_numpy(as_decibels(levels[:, :200] * 0.9))[None]
+    of_all = constraint.project(candidate, 0)
     part = whole.frames(40, 120).frames(8, 72)
-    assert part.admit is not None
-    torch.testing.assert_close(part.admit(candidate[:, :, 48:112], 0), of_all[:, :, 48:112])
+    assert part.constraint is not None
+    of_part = part.constraint.project(candidate[:, :, 48:112], 0)
+    torch.testing.assert_close(of_part, of_all[:, :, 48:112])
 
 
 def test_inverting_within_the_cells_is_nearer_to_the_truth(speech, tmp_path):
-    true = analyse(torch.from_numpy(speech)[None], SPEC).values
+    true = analyse(torch.from_numpy(speech)[None], SPEC).decibels
     path = tmp_path / "a.jpg"
     info = PictureInfo(SPEC, CODEC, len(speech))
     write_picture(path, CODEC.encode(true[0].numpy(), SPEC), CODEC, info, quality=75)
     given = read_spectrogram(path)
     inverter = load("inverter", "griffin_lim", n_iter=40)
 
-    within, as_decoded = (inverter(one)[0].numpy() for one in (given, replace(given, admit=None)))
+    freed = replace(given, constraint=None)
+    within, as_decoded = (inverter(one)[0].numpy() for one in (given, freed))
     errors_db = [mel_distance_db(speech, sound, RATE) for sound in (within, as_decoded)]
     assert errors_db[0] < errors_db[1] - 0.03  # 1.17 and 1.22 dB
     assert estoi(speech, within, RATE) > estoi(speech, as_decoded, RATE) + 0.004  # .950, .942

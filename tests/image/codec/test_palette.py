@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 
+from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.palette import Colormap, Hue
 from vocoder.spectrogram import analyse
@@ -26,16 +27,16 @@ def mel256():
 
 
 @pytest.fixture(scope="module")
-def values(speech, mel256):
-    return analyse(torch.from_numpy(speech)[None], mel256).values[0].numpy()
+def decibels(speech, mel256):
+    return analyse(torch.from_numpy(speech)[None], mel256).decibels[0].numpy()
 
 
 def ladder(codec, spec):
     """Every level once, from the floor up, in every row."""
     db = codec.db_min + np.arange(codec.top + 1) * codec.step_db
-    values = np.tile(spec.full_scale * 10 ** (db / 20), (spec.bins, 1))
-    values[:, 0] = 0
-    return values
+    decibels = np.tile(db, (spec.bins, 1))
+    decibels[:, 0] = SILENCE_DB
+    return decibels
 
 
 def levels_of(codec, colours, spec):
@@ -43,9 +44,7 @@ def levels_of(codec, colours, spec):
     row = np.asarray(colours)[None]
     pixels = np.repeat(row, spec.bins, axis=0)
     decoded = codec.decode(pixels, spec)
-    with np.errstate(divide="ignore"):
-        db = 20 * np.log10(decoded.values[0] / spec.full_scale)
-    return np.maximum((db - codec.db_min) / codec.step_db, 0), decoded.distance[0]
+    return np.maximum((decoded.decibels[0] - codec.db_min) / codec.step_db, 0), decoded.distance[0]
 
 
 def test_hue_walks_the_edges_of_the_cube(mel256):
@@ -59,18 +58,16 @@ def test_hue_walks_the_edges_of_the_cube(mel256):
 
 @pytest.mark.parametrize("decoder", ["nearest", "neighbours"])
 @pytest.mark.parametrize("cmap", [None, "viridis", "jet", "gray", "turbo", "gist_stern"])
-def test_colours_of_the_path_decode_exactly(cmap, decoder, values, mel256):
+def test_colours_of_the_path_decode_exactly(cmap, decoder, mel256):
     codec = Colormap(**RANGE, cmap=cmap, decoder=decoder) if cmap else Hue(**RANGE, decoder=decoder)
     pixels = codec.encode(ladder(codec, mel256), mel256)
     decoded = codec.decode(pixels, mel256)
     assert decoded.distance is not None
     assert decoded.distance.max() < 1e-4
-    np.testing.assert_array_equal(codec.encode(decoded.values, mel256), pixels)
-    with np.errstate(divide="ignore"):
-        db = 20 * np.log10(decoded.values[0] / mel256.full_scale)
+    np.testing.assert_array_equal(codec.encode(decoded.decibels, mel256), pixels)
     expected = np.linspace(-100, 0, codec.top + 1)
     heard = expected > codec.db_min + codec.resolution_db()
-    error = np.abs(db - expected)[heard].max()
+    error = np.abs(decoded.decibels[0] - expected)[heard].max()
     assert error < codec.resolution_db() / 2 + 1e-5
     assert cmap in ("jet", "viridis") or error < 1e-4  # those two repeat neighbouring colours
 
@@ -101,7 +98,7 @@ def test_between_two_levels_lies_a_level(mel256):
     assert distance.max() < 1e-4
 
 
-def test_neighbours_fill_in_blended_colours(values, mel256):
+def test_neighbours_fill_in_blended_colours(mel256):
     """A blend of cyan (510) and magenta (1530) reads as 1658, far from what is around it."""
     picture = np.full((256, 9, 3), (255, 255, 0), np.uint8)  # level 1020
     picture[100, 4] = (128, 128, 255)
@@ -109,7 +106,7 @@ def test_neighbours_fill_in_blended_colours(values, mel256):
     for decoder in ("nearest", "neighbours"):
         codec = Hue(**RANGE, decoder=decoder)
         decoded = codec.decode(picture, mel256)
-        db = 20 * np.log10(decoded.values / mel256.full_scale)[255 - 100, 4]
+        db = decoded.decibels[255 - 100, 4]
         results[decoder] = (db + 100) / codec.resolution_db()
         assert decoded.distance is not None
         assert decoded.distance[255 - 100, 4] > 60
@@ -118,18 +115,18 @@ def test_neighbours_fill_in_blended_colours(values, mel256):
     assert abs(results["neighbours"] - 1020) < 20
 
 
-def test_neighbours_survive_noise_that_blends_pixels(values, mel256):
+def test_neighbours_survive_noise_that_blends_pixels(decibels, mel256):
     """A picture with some pixels replaced by the mean of two distant colours."""
     random = np.random.default_rng(0)
-    pixels = HUE.encode(values, mel256)
+    pixels = HUE.encode(decibels, mel256)
     hit = random.random(pixels.shape[:2]) < 0.05
     painted = pixels.copy()
     painted[hit] = (painted[hit].astype(int) + random.permutation(painted[hit])) // 2
-    loud = np.clip(20 * np.log10(np.maximum(values, 1e-9) / mel256.full_scale), -100, 0)
+    loud = np.clip(decibels, -100, 0)
     rms = {}
     for decoder in ("nearest", "neighbours"):
-        decoded = Hue(**RANGE, decoder=decoder).decode(painted, mel256).values
-        db = np.clip(20 * np.log10(np.maximum(decoded, 1e-9) / mel256.full_scale), -100, 0)
+        decoded = Hue(**RANGE, decoder=decoder).decode(painted, mel256).decibels
+        db = np.clip(decoded, -100, 0)
         rms[decoder] = np.sqrt(np.mean((db - loud) ** 2))
     assert rms["neighbours"] < 0.7 * rms["nearest"]
 
@@ -175,8 +172,8 @@ def test_trust_is_a_matter_of_reading(mel256):
     for steps in (20.0, 60.0, 1e6):
         codec = Hue(**RANGE, trust_steps=steps)
         assert codec == Hue(**RANGE) and codec.to_dict() == Hue(**RANGE).to_dict()
-        value = codec.decode(picture, mel256).values[255 - 100, 4]
-        believed.append(codec.levels(np.array([[value]]), mel256).item())
+        db = codec.decode(picture, mel256).decibels[255 - 100, 4]
+        believed.append(codec.levels(np.array([[db]])).item())
     assert believed == sorted(believed)
     np.testing.assert_allclose(believed[::2], [1020, 1658], atol=2)
     for bad in ({"trust_steps": 0}, {"trust_steps": -1.0}, {"trust_steps": "far"}):

@@ -6,10 +6,12 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
+import torch
 import yaml
 from hydra.utils import instantiate
 from PIL import Image
 
+from vocoder.decibels import SILENCE_DB, to_decibels, to_linear
 from vocoder.errors import BadInput
 from vocoder.image.codec.seed import AMIN_DB, TOP_DB, SeedJpeg, SeedTiff, median_db_of
 from vocoder.image.picture import decode_picture, read_picture
@@ -34,6 +36,14 @@ def noisy(speech):
     return np.abs(librosa.stft(speech + 1e-3 * noise))
 
 
+def decibels_of(magnitude, spec):
+    return to_decibels(torch.from_numpy(magnitude), spec).numpy()
+
+
+def linear(decoded, spec):
+    return to_linear(torch.from_numpy(decoded.decibels), spec).numpy()
+
+
 def test_floors_are_librosas_defaults():
     quiet = librosa.amplitude_to_db(np.array([1e-9, 1e-6]), top_db=None)
     np.testing.assert_allclose(quiet, AMIN_DB)
@@ -44,27 +54,28 @@ class TestTiff:
     def test_opens_what_librosa_wrote(self, magnitude, spec, tmp_path):
         db = librosa.amplitude_to_db(magnitude)
         Image.fromarray(db).save(tmp_path / "old.tif")
-        decoded = decode_picture(read_picture(tmp_path / "old.tif"), SeedTiff(), spec).values
+        picture = read_picture(tmp_path / "old.tif")
+        decoded = linear(decode_picture(picture, SeedTiff(), spec), spec)
         floor = db <= db.max() - TOP_DB
         assert 0.3 < floor.mean() < 0.9
         assert (decoded[floor] == 0).all()
         np.testing.assert_allclose(decoded[~floor], librosa.db_to_amplitude(db)[~floor], rtol=1e-5)
 
     def test_writes_what_librosa_wrote(self, magnitude, spec):
-        pixels = SeedTiff().encode(magnitude, spec)
+        pixels = SeedTiff().encode(decibels_of(magnitude, spec), spec)
         np.testing.assert_allclose(pixels, librosa.amplitude_to_db(magnitude), atol=1e-4)
         assert pixels.dtype == np.float32
 
     def test_a_part_of_the_picture_has_the_same_floor(self, magnitude, spec):
         db = librosa.amplitude_to_db(magnitude)
         part = db[:, db.max(axis=0) < db.max()]
-        decoded = SeedTiff().decode(part, spec).values
-        assert (decoded[part <= db.max() - TOP_DB] == 0).all()
-        assert (decoded[part > db.max() - TOP_DB] > 0).all()
+        decoded = SeedTiff().decode(part, spec).decibels
+        assert (decoded[part <= db.max() - TOP_DB] == SILENCE_DB).all()
+        assert (decoded[part > db.max() - TOP_DB] > SILENCE_DB).all()
 
     def test_digital_silence(self, spec):
         db = librosa.amplitude_to_db(np.zeros((1025, 3), np.float32))
-        assert (SeedTiff().decode(db, spec).values == 0).all()
+        assert (SeedTiff().decode(db, spec).decibels == SILENCE_DB).all()
 
     def test_range_is_no_choice(self):
         assert SeedTiff().to_dict() == {"name": "seed_tiff"}
@@ -78,7 +89,8 @@ class TestJpeg:
         given = request.getfixturevalue(recording)
         db = librosa.amplitude_to_db(given, ref=np.median)
         old = np.asarray(Image.fromarray(db).convert("L"))
-        pixels = SeedJpeg(median_db=median_db_of(given, spec)).encode(given, spec)
+        decibels = decibels_of(given, spec)
+        pixels = SeedJpeg(median_db=median_db_of(decibels, spec)).encode(decibels, spec)
         # A value that is almost whole may fall on either side of its truncation.
         assert (pixels != old).mean() < 1e-4
         assert np.abs(pixels.astype(int) - old).max() <= 1
@@ -86,9 +98,10 @@ class TestJpeg:
     @pytest.mark.parametrize("recording", ["magnitude", "noisy"])
     def test_decodes_to_the_middle_of_each_decibel(self, recording, spec, request):
         given = request.getfixturevalue(recording)
-        codec = SeedJpeg(median_db=median_db_of(given, spec), margin_db=0.0)
-        pixels = codec.encode(given, spec)
-        decoded = codec.decode(pixels, spec).values
+        decibels = decibels_of(given, spec)
+        codec = SeedJpeg(median_db=median_db_of(decibels, spec), margin_db=0.0)
+        pixels = codec.encode(decibels, spec)
+        decoded = linear(codec.decode(pixels, spec), spec)
         floor = pixels <= max(0, int(pixels.max()) - TOP_DB)
         assert 0.4 < floor.mean() < 0.9
         assert (decoded[floor] == 0).all()
@@ -105,9 +118,9 @@ class TestJpeg:
         picture = read_picture(tmp_path / "old.jpg")
         assert picture.lossy
         floor = np.asarray(truth) == 0
-        median_db = median_db_of(noisy, spec)
+        median_db = median_db_of(decibels_of(noisy, spec), spec)
         heard = [
-            (decode_picture(picture, codec, spec).values[floor] > 0).mean()
+            (decode_picture(picture, codec, spec).decibels[floor] > SILENCE_DB).mean()
             for codec in (
                 SeedJpeg(median_db=median_db, margin_db=0.0),
                 SeedJpeg(median_db=median_db),
@@ -117,9 +130,10 @@ class TestJpeg:
         assert heard[1] < 0.05
 
     def test_level_is_the_parameter(self, noisy, spec):
-        pixels = SeedJpeg(median_db=-60.0).encode(noisy, spec)
+        pixels = SeedJpeg(median_db=-60.0).encode(decibels_of(noisy, spec), spec)
         quiet, loud = (
-            SeedJpeg(median_db=median_db).decode(pixels, spec).values for median_db in (-60, -40)
+            linear(SeedJpeg(median_db=median_db).decode(pixels, spec), spec)
+            for median_db in (-60, -40)
         )
         np.testing.assert_allclose(loud, 10 * quiet, rtol=1e-5)
 
@@ -143,6 +157,7 @@ class TestJpeg:
 def test_median_of_powers_and_of_silence(magnitude, spec):
     power = replace(spec, power=2.0)
     expected = 20 * np.log10(np.median(magnitude))
-    assert median_db_of(magnitude, spec) == pytest.approx(expected)
-    assert median_db_of(magnitude**2, power) == pytest.approx(expected, abs=1e-3)
-    assert median_db_of(np.zeros((1025, 2)), spec) == AMIN_DB
+    assert median_db_of(decibels_of(magnitude, spec), spec) == pytest.approx(expected, abs=1e-4)
+    of_powers = median_db_of(decibels_of(magnitude**2, power), power)
+    assert of_powers == pytest.approx(expected, abs=1e-3)
+    assert median_db_of(np.full((1025, 2), SILENCE_DB), spec) == AMIN_DB

@@ -9,6 +9,7 @@ import torch
 import yaml
 from PIL import Image
 
+from vocoder.decibels import to_linear
 from vocoder.errors import BadInput
 from vocoder.image.codec.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.image.dataset.commands import commands, require_sides
@@ -64,8 +65,9 @@ def test_analysis_in_blocks_is_analysis_of_the_whole(speech, name, block_frames)
     else:
         spec = spec_named(name)
     samples = speech[:10_000] if block_frames == 1 else speech
-    whole = analyse(torch.from_numpy(samples)[None], spec).values[0].numpy()
-    joined = np.concatenate(list(analyse_blocks(samples, spec, block_frames)), axis=1)
+    whole = analyse(torch.from_numpy(samples)[None], spec).linear[0]
+    blocks = np.concatenate(list(analyse_blocks(samples, spec, block_frames)), axis=1)
+    joined = to_linear(torch.from_numpy(blocks), spec)
     np.testing.assert_allclose(joined, whole, atol=1e-6 * whole.max())
 
 

@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image, ImageOps
 
 from vocoder import load
+from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.palette import Hue
@@ -43,25 +44,25 @@ def mel256() -> SpectrogramSpec:
 
 
 @pytest.fixture(scope="session")
-def values(speech, mel256) -> np.ndarray:
+def decibels(speech, mel256) -> np.ndarray:
     """``(bins, frames)`` of a line and, after it, of the same line with telephone noise."""
     rng = np.random.default_rng(0)
     noisy = speech + rng.normal(0, 0.01, speech.shape).astype(np.float32)
     both = torch.from_numpy(np.stack([speech, noisy]))
-    return analyse(both, mel256).values.numpy()
+    return analyse(both, mel256).decibels.numpy()
 
 
 @pytest.fixture
-def data_set(tmp_path, values, mel256):
+def data_set(tmp_path, decibels, mel256):
     """Make a data set as encode does: ``style`` aligned, pix2pixhd or single."""
 
     def make(
         style: str, codec: Codec = GRAY8, gain_db: float = 0.0, suffix: str | None = None
     ) -> Path:
         root: Path = tmp_path / "data"
-        loud = values * np.float32(10 ** (gain_db / 20))
+        loud = decibels + np.float32(gain_db)
         target, given = (codec.encode(one, mel256) for one in loud)
-        silence = codec.encode(np.zeros((mel256.bins, 1), np.float32), mel256)
+        silence = codec.encode(np.full((mel256.bins, 1), SILENCE_DB), mel256)
         tiles = []
         for k, (start, frames) in enumerate(cut(target.shape[1], FRAMES, OVERLAP)):
             filling = np.repeat(silence, FRAMES - frames, axis=1)
