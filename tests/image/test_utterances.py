@@ -23,7 +23,6 @@ from vocoder.spectrogram import analyse
 IMAGES = Path("results/tel/test_latest/images")
 LINES = ["nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma"]
 SPEC = load("spec", "mel256")
-GAIN_DB = -6.021
 RANGE = {"db_min": -92.04, "db_max": -12.04}
 
 
@@ -39,7 +38,7 @@ def errors_db(painted, found, frames=slice(None)):
     for utterance in found.utterances:
         true = true_decibels(painted, utterance.name)[:, frames]
         spectrogram = load_utterance(utterance, found).spectrogram
-        shown = spectrogram.decibels[0].numpy()[:, frames] + GAIN_DB
+        shown = spectrogram.decibels[0].numpy()[:, frames]
         inside = (true > -85) & (true < -14)
         errors.append(shown[inside] - true[inside])
     return np.concatenate(errors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -44,9 +45,9 @@ class RepairNet(nn.Module):
         Pieces of an image that begin at a multiple of this are repaired as the whole is.
     """
 
-    inputs, outputs = ("decibels",), ("repaired",)
-
-    stride_frames = 2**LEVELS
+    inputs: Sequence[str] = ("decibels",)
+    outputs: Sequence[str] = ("repaired",)
+    stride_frames: int = 2**LEVELS
 
     def __init__(
         self, spec: SpectrogramSpec, channels: int, context: int, context_blocks: int
