@@ -7,17 +7,17 @@ import numpy as np
 import soundfile
 
 from vocoder.corpus.levels import levels
-from vocoder.corpus.manifest import Clip
+from vocoder.corpus.manifest import Utterance
 
 
 def write_clip(
     folder: Path, name: str, sound: np.ndarray, sample_rate: int, split: str, speaker: str = "anna"
-) -> Clip:
+) -> Utterance:
     """Write a sound as ``name`` below a folder; a whole file, as a row of a manifest."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, sound, sample_rate)
-    return Clip(
+    return Utterance(
         path=name,
         speaker=speaker,
         split=split,

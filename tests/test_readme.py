@@ -19,7 +19,7 @@ from PIL import Image
 
 from tests.compare.listening.listener import Listener
 from tests.corpora import write_clip
-from vocoder.corpus.manifest import Clip, write_corpus
+from vocoder.corpus.manifest import Utterance, write_corpus
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def clips(samples: np.ndarray, sample_rate: int, folder: Path) -> list[Clip]:
+def clips(samples: np.ndarray, sample_rate: int, folder: Path) -> list[Utterance]:
     """Sound files of two seconds, the last to validate on."""
     return [
         write_clip(

@@ -1,8 +1,14 @@
-"""Sound files: reading at a given rate, and writing in blocks without half-written results."""
+"""Audio files: reading at a given rate, and writing in blocks without half-written results."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +24,21 @@ from vocoder.files import atomic_path
 MIX = "mix"
 # Bits of the integer subtypes; FLOAT is written as it is.
 SUBTYPE_BITS = {"PCM_16": 16, "PCM_24": 24, "FLOAT": None}
+# No recording goes so far beyond full scale; numbers of 16 bits stored as floating point do.
+MAX_PEAK = 64.0
+_FULL_SCALE_16 = 32768.0
 # Blocks bound the memory of reading a long recording of many channels at a high rate.
 _BLOCK_FRAMES = 1 << 18
+_STANDARD_ERROR = 2
+_one_at_a_time = threading.Lock()
 
 
 def read_audio(path: Path, sample_rate: int, channel: str | int = MIX) -> np.ndarray:
-    """Read a sound file of any format that libsndfile knows, at any rate, as one channel.
+    """Read an audio file at any rate as one channel.
+
+    Any format that libsndfile knows, and any that ffmpeg knows, where that is installed. A WAV
+    file shorter than its header says is read as far as it goes, as libsndfile does. Floating-point
+    files that hold numbers of 16 bits (a peak of 64 to 32 768) are divided by 32 768.
 
     Parameters
     ----------
@@ -37,14 +52,7 @@ def read_audio(path: Path, sample_rate: int, channel: str | int = MIX) -> np.nda
     -------
     ndarray
         float32, ``(samples,)``; -1 to 1 for integer formats.
-
-    Raises
-    ------
-    BadInput
-        Not a sound file, no samples in it, damaged, NaN or infinity, or no such channel. (A WAV
-        file shorter than its header says is read as far as it goes, as libsndfile does.)
     """
-    blocks = []
     with _open(path) as file:
         index = _channel_index(path, channel, file.channels)
         resampler = (
@@ -52,35 +60,37 @@ def read_audio(path: Path, sample_rate: int, channel: str | int = MIX) -> np.nda
             if file.samplerate != sample_rate
             else None
         )
-        n_read = 0
-        while n_read < file.frames:
-            try:
-                block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise BadInput(
-                    f"{path} is damaged after sample {n_read}: {error.error_string}"
-                ) from error
-            if not len(block):
-                raise BadInput(
-                    f"{path} is cut short: its header promises {file.frames} samples, "
-                    f"{n_read} are there"
-                )
+        pieces, peak, n_read = [], 0.0, 0
+        for block in _blocks(file, path):
             n_read += len(block)
+            peak = max(peak, float(np.abs(block).max()))
             mono = block.mean(axis=1) if index is None else np.ascontiguousarray(block[:, index])
-            if not np.isfinite(mono).all():
-                raise BadInput(f"{path} holds NaN or infinite samples; export it again")
             if resampler is not None:
                 mono = resampler.resample_chunk(mono, last=n_read >= file.frames)
-            blocks.append(mono)
-    samples = np.concatenate(blocks)
+            pieces.append(mono)
+    samples = np.concatenate(pieces)
     if not samples.size:
-        raise BadInput(f"{path} is too short to have samples at {sample_rate} Hz")
-    return samples
+        raise BadInput(
+            f"{path} is too short to have samples at {sample_rate} Hz", key="audio.short"
+        )
+    if peak > _FULL_SCALE_16:
+        raise BadInput(
+            f"{path} has a peak of {peak:g}; expected numbers of -1 to 1, or of 16 bits; export "
+            "it again",
+            key="audio.range",
+        )
+    return samples / np.float32(_FULL_SCALE_16) if peak > MAX_PEAK else samples
+
+
+def blocks(path: Path) -> Iterator[np.ndarray]:
+    """Read an audio file piece by piece as it is: float32, ``(samples, channels)``."""
+    with _open(path) as file:
+        yield from _blocks(file, path)
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a sound file's header says.
+    """What an audio file's header says.
 
     Parameters
     ----------
@@ -89,11 +99,14 @@ class AudioInfo:
         In Hz.
     samples : int
         Length at that rate.
+    is_float : bool
+        Whether it holds floating-point numbers, which full scale does not limit.
     """
 
     channels: int
     sample_rate: int
     samples: int
+    is_float: bool = False
 
     def samples_at(self, sample_rate: int) -> int:
         """Length after conversion to another rate, within a sample."""
@@ -101,34 +114,98 @@ class AudioInfo:
 
 
 def read_info(path: Path) -> AudioInfo:
-    """Read a sound file's header alone.
-
-    Raises
-    ------
-    BadInput
-        Not a sound file, or no samples in it.
-    """
+    """Read an audio file's header alone."""
     with _open(path) as file:
-        return AudioInfo(file.channels, file.samplerate, file.frames)
+        is_float = file.subtype in ("FLOAT", "DOUBLE")
+        return AudioInfo(file.channels, file.samplerate, file.frames, is_float)
 
 
-def _open(path: Path) -> soundfile.SoundFile:
+@contextmanager
+def _open(path: Path) -> Iterator[soundfile.SoundFile]:
     if not path.is_file():
-        raise BadInput(f"{path} is not a file; expected a sound file")
+        raise BadInput(f"{path} is not a file; expected an audio file", key="audio.missing")
     if path.stat().st_size == 0:
-        raise BadInput(f"{path} is an empty file; expected a sound file")
+        raise BadInput(f"{path} is an empty file; expected an audio file", key="audio.empty")
     _require_utf8(path)
-    try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: .raw without a header
-        reason = getattr(error, "error_string", "no header that says rate and channels")
+    with ExitStack() as stack:
+        try:
+            with _quiet():
+                file = soundfile.SoundFile(path)
+        except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: .raw without a header
+            reason = getattr(error, "error_string", "no header that says rate and channels")
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            file = soundfile.SoundFile(_converted(path, folder, str(reason).rstrip(".")))
+        stack.enter_context(closing(file))
+        if file.frames == 0:
+            raise BadInput(f"{path} holds no samples; expected a recording", key="audio.empty")
+        yield file
+
+
+def _converted(path: Path, folder: Path, reason: str) -> Path:
+    """Have ffmpeg decode what libsndfile cannot, such as m4a, wma, webm and G.722."""
+    program = shutil.which("ffmpeg")
+    if program is None:
         raise BadInput(
-            f"{path} cannot be read as sound ({str(reason).rstrip('.')}); convert it to WAV or FLAC"
-        ) from error
-    if file.frames == 0:
-        file.close()
-        raise BadInput(f"{path} holds no samples; expected a recording")
-    return file
+            f"{path} cannot be read as audio ({reason}); install ffmpeg, which reads more formats "
+            "(m4a, wma, webm, ...), or convert it to WAV or FLAC",
+            key="audio.format",
+        )
+    target = folder / "decoded.w64"  # WAV ends at 4 GB
+    source = ["-protocol_whitelist", "file", "-i", f"file:{path}", "-map", "0:a:0"]
+    command = [program, "-nostdin", "-v", "error", *source, "-c:a", "pcm_f32le", str(target)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode or not target.exists():
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise BadInput(
+            f"{path} cannot be read as audio (libsndfile: {reason}; ffmpeg: {said[-1]}); convert "
+            "it to WAV or FLAC",
+            key="audio.format",
+        )
+    return target
+
+
+def _blocks(file: soundfile.SoundFile, path: Path) -> Iterator[np.ndarray]:
+    n_read = 0
+    while n_read < file.frames:
+        try:
+            if file.format == "MP3":
+                with _quiet():
+                    block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+            else:
+                block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise BadInput(
+                f"{path} is damaged after sample {n_read}: {error.error_string}",
+                key="audio.damaged",
+            ) from error
+        if not len(block):
+            raise BadInput(
+                f"{path} is cut short: its header promises {file.frames} samples, {n_read} are "
+                "there",
+                key="audio.damaged",
+            )
+        if not np.isfinite(block).all():
+            raise BadInput(
+                f"{path} holds NaN or infinite samples; export it again", key="audio.nan"
+            )
+        n_read += len(block)
+        yield block
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep off standard error what libmpg123 writes there; what is wrong is raised."""
+    with _one_at_a_time, ExitStack() as stack:
+        try:
+            shown = os.dup(_STANDARD_ERROR)
+        except OSError:  # it is closed
+            yield
+            return
+        stack.callback(os.close, shown)
+        stack.callback(os.dup2, shown, _STANDARD_ERROR)
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), _STANDARD_ERROR)
+        yield
 
 
 def _require_utf8(path: Path) -> None:
@@ -136,7 +213,7 @@ def _require_utf8(path: Path) -> None:
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
-        raise BadInput(f"{path}: its name is not UTF-8; rename it") from error
+        raise BadInput(f"{path}: its name is not UTF-8; rename it", key="audio.name") from error
 
 
 def _channel_index(path: Path, channel: str | int, n_channels: int) -> int | None:
@@ -144,15 +221,17 @@ def _channel_index(path: Path, channel: str | int, n_channels: int) -> int | Non
         return None
     if type(channel) is not int or not 1 <= channel <= n_channels:
         raise BadInput(
-            f"{path} has no channel {channel!r}, but {n_channels}; give {MIX} or 1 to {n_channels}"
+            f"{path} has no channel {channel!r}, but {n_channels}; give {MIX} or 1 to {n_channels}",
+            key="audio.channel",
         )
     return channel - 1
 
 
 class AudioWriter:
-    """Write one channel in blocks; the file gets its name only when all went well.
+    """Write one channel in blocks, as a context manager.
 
-    A context manager. The container follows the suffix (``.wav``, ``.flac``, …).
+    The file gets its name only when all went well. The container follows the suffix (``.wav``,
+    ``.flac``, …).
 
     Parameters
     ----------
@@ -170,24 +249,21 @@ class AudioWriter:
         Written so far.
     n_clipped : int
         Of these, samples beyond full scale that the integer format cut off.
-
-    Raises
-    ------
-    BadInput
-        The file exists, its folder cannot be written, or the format is none that can be written;
-        from `write`, NaN or infinity.
     """
 
     def __init__(
         self, path: Path, sample_rate: int, subtype: str = "PCM_16", *, overwrite: bool
     ) -> None:
         if subtype not in SUBTYPE_BITS:
-            raise BadInput(f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}")
+            raise BadInput(
+                f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}",
+                key="subtype.unknown",
+            )
         container = path.suffix.removeprefix(".").upper()
         if container not in soundfile.available_formats() or not soundfile.check_format(
             container, subtype
         ):
-            raise BadInput(f"{path} cannot hold {subtype}; name it .wav")
+            raise BadInput(f"{path} cannot hold {subtype}; name it .wav", key="output.format")
         _require_utf8(path)
         self.n_samples = 0
         self.n_clipped = 0
@@ -202,7 +278,9 @@ class AudioWriter:
             try:
                 file = soundfile.SoundFile(temporary, "w", self._sample_rate, 1, self._subtype)
             except soundfile.LibsndfileError as error:
-                raise BadInput(f"cannot write {self._path}: {error.error_string}") from error
+                raise BadInput(
+                    f"cannot write {self._path}: {error.error_string}", key="output.unwritable"
+                ) from error
             self._file = stack.enter_context(file)
             self._stack = stack.pop_all()
         return self
@@ -218,7 +296,10 @@ class AudioWriter:
     def write(self, samples: np.ndarray) -> None:
         """Append a block: ``(samples,)``, floating point, full scale at 1."""
         if not np.isfinite(samples).all():
-            raise BadInput(f"{self._path} would hold NaN or infinite samples; nothing is written")
+            raise BadInput(
+                f"{self._path} would hold NaN or infinite samples; nothing is written",
+                key="output.nan",
+            )
         block = np.asarray(samples, dtype=np.float32)
         bits = SUBTYPE_BITS[self._subtype]
         if bits is not None:
@@ -227,7 +308,9 @@ class AudioWriter:
         try:
             self._file.write(block)
         except soundfile.LibsndfileError as error:
-            raise BadInput(f"cannot write {self._path}: {error.error_string}") from error
+            raise BadInput(
+                f"cannot write {self._path}: {error.error_string}", key="output.unwritable"
+            ) from error
         self.n_samples += len(samples)
 
 
@@ -246,7 +329,7 @@ def write_audio(
     *,
     overwrite: bool,
 ) -> int:
-    """Write a whole sound, ``(samples,)``; parameters and errors as for `AudioWriter`.
+    """Write ``(samples,)`` whole, with the parameters of `AudioWriter`.
 
     Returns
     -------

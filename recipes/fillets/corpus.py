@@ -14,7 +14,7 @@ import csv
 import hashlib
 import shutil
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
@@ -25,11 +25,11 @@ from tqdm import tqdm
 
 from recipes.fillets.fetch import SAMPLE_RATE, held_out_lines
 from vocoder.audio import read_audio
-from vocoder.corpus.activity import listen
+from vocoder.corpus.activity import find_speech
 from vocoder.corpus.cleaning import Limits, quality
 from vocoder.corpus.cut import Cut, cut
 from vocoder.corpus.levels import levels
-from vocoder.corpus.manifest import Clip, write_corpus
+from vocoder.corpus.manifest import Utterance, write_corpus
 from vocoder.corpus.partial import Partial
 from vocoder.corpus.report import Dropped, Report
 from vocoder.corpus.spans import Span
@@ -42,7 +42,7 @@ VAL_LINES = 12  # of every speaker, as in the held-out list
 VAL_S = (2.0, 6.0)
 NO_SPEECH = "no speech"
 
-Kept = list[tuple[Clip, float]]  # with the SNR
+Kept = list[tuple[Utterance, float]]  # with the SNR
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,19 +59,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(report.tables())
     print(
-        f"{given.output}: {len(report.clips)} clips; licence: GPL-2, see {given.output}/copyright"
+        f"{given.output}: {len(report.utterances)} utterances; licence: GPL-2, see copyright there"
     )
     return 0
 
 
 def build(recordings: Path, output: Path, seed: int) -> Report:
-    """The whole recipe: fetched lines to a corpus.
-
-    Raises
-    ------
-    BadInput
-        No fetched lines, another split than ``test.txt``, or the output holds something else.
-    """
+    """Make the fetched lines into a corpus."""
     lines = read_lines(recordings)
     settings = {"seed": seed, **asdict(CUT), **asdict(LIMITS)}
     partial = Partial(output, settings)
@@ -84,7 +78,7 @@ def build(recordings: Path, output: Path, seed: int) -> Report:
         if (piece := partial.done(speaker, key)) is None:
             piece = speaker_piece(recordings, output, own)
             partial.note(speaker, key, piece)
-        kept += [(Clip(**clip), snr_db) for clip, snr_db in piece["kept"]]
+        kept += [(Utterance(**one), snr_db) for one, snr_db in piece["kept"]]
         dropped += [Dropped(**one) for one in piece["dropped"]]
         left_out_s[speaker] = piece["left_out_s"]
     kept = with_validation(kept, seed)
@@ -93,7 +87,7 @@ def build(recordings: Path, output: Path, seed: int) -> Report:
     report = Report(
         title="Fish Fillets: four speakers of dialogue",
         settings=settings,
-        clips=[clip for clip, _ in kept],
+        utterances=[one for one, _ in kept],
         snr_db=[snr_db for _, snr_db in kept],
         dropped=dropped,
         left_out_s=left_out_s,
@@ -104,26 +98,25 @@ def build(recordings: Path, output: Path, seed: int) -> Report:
         ],
     )
     report.write(output)
-    write_corpus(output, report.clips, overwrite=True)
+    write_corpus(output, report.utterances, overwrite=True)
     partial.finish()
     return report
 
 
 def read_lines(recordings: Path) -> list[dict[str, str]]:
-    """Rows of ``lines.csv``, in order.
-
-    Raises
-    ------
-    BadInput
-        Not there, or its held-out lines are not those of ``test.txt``.
-    """
+    """Rows of ``lines.csv``, in order; its held-out lines must be those of ``test.txt``."""
     path = recordings / "lines.csv"
     if not path.is_file():
-        raise BadInput(f"{path} is missing; run recipes/fillets/fetch.py first")
+        raise BadInput(
+            f"{path} is missing; run recipes/fillets/fetch.py first", key="lines.missing"
+        )
     with path.open(encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: row["line"])
     if {row["line"] for row in rows if row["split"] == "test"} != held_out_lines():
-        raise BadInput(f"the test lines of {path} are not those of test.txt; fetch them anew")
+        raise BadInput(
+            f"the test lines of {path} are not those of test.txt; fetch them anew",
+            key="lines.split",
+        )
     return rows
 
 
@@ -131,11 +124,11 @@ def speaker_piece(recordings: Path, output: Path, rows: list[dict[str, str]]) ->
     """Copy and measure the lines of a speaker; all as JSON values."""
     kept: list[tuple[dict[str, Any], float]] = []
     dropped: list[dict[str, Any]] = []
-    left_out_s: dict[str, float] = {}
+    left_out_s: dict[str, float] = defaultdict(float)
     for row in tqdm(rows, desc=rows[0]["speaker"], unit="line", disable=None):
         name = f"{row['line']}.flac"
         samples = read_audio(recordings / name, SAMPLE_RATE)
-        activity = listen(samples, SAMPLE_RATE)
+        activity = find_speech(samples, SAMPLE_RATE)
         whole = Span(0.0, len(samples) / SAMPLE_RATE)
         spans = [whole]
         if row["split"] != "test":
@@ -143,20 +136,18 @@ def speaker_piece(recordings: Path, output: Path, rows: list[dict[str, str]]) ->
             measured = quality(samples, activity.snr_db(whole), clipped)
             fault = LIMITS.fault(measured) if activity.speech else NO_SPEECH
             if fault is not None:
-                one = Dropped(name, row["speaker"], 0.0, whole.length_s, fault)
-                dropped.append(asdict(one))
+                dropped.append(asdict(Dropped(name, row["speaker"], 0.0, whole.length_s, fault)))
                 continue
-            cuts = cut(activity, whole.length_s, CUT)
-            spans = cuts.spans
-            for reason, seconds in cuts.left_out_s.items():
-                left_out_s[reason] = left_out_s.get(reason, 0.0) + seconds
+            spans, lost_s = cut(activity, whole.length_s, CUT)
+            for reason, seconds in lost_s.items():
+                left_out_s[reason] += seconds
         if spans:
             with atomic_path(output / name, overwrite=True) as temporary:
                 shutil.copyfile(recordings / name, temporary)
         sha256 = hashlib.sha256((recordings / name).read_bytes()).hexdigest()
         for span in spans:
             first, last = (round(edge * SAMPLE_RATE) for edge in span)
-            clip = Clip(
+            utterance = Utterance(
                 path=name,
                 speaker=row["speaker"],
                 split=row["split"],
@@ -166,40 +157,33 @@ def speaker_piece(recordings: Path, output: Path, rows: list[dict[str, str]]) ->
                 sha256=sha256,
                 **levels(samples[first:last])._asdict(),
             )
-            kept.append((asdict(clip), activity.snr_db(span)))
+            kept.append((asdict(utterance), activity.snr_db(span)))
     return {"kept": kept, "dropped": dropped, "left_out_s": left_out_s}
 
 
 def with_validation(kept: Kept, seed: int) -> Kept:
     """Make some training lines of every speaker validation lines.
 
-    Only lines are drawn that are one clip, of a middle length.
-
-    Raises
-    ------
-    BadInput
-        A speaker has too few of them.
+    Only lines are drawn that are one utterance, of a middle length.
     """
-    counts = Counter(clip.path for clip, _ in kept)
+    counts = Counter(one.path for one, _ in kept)
     chosen: set[str] = set()
-    for speaker in sorted({clip.speaker for clip, _ in kept}):
+    for speaker in sorted({one.speaker for one, _ in kept}):
         candidates = [
-            clip.path
-            for clip, _ in kept
-            if (clip.speaker, clip.split) == (speaker, "train")
-            and counts[clip.path] == 1
-            and VAL_S[0] <= clip.seconds <= VAL_S[1]
+            one.path
+            for one, _ in kept
+            if (one.speaker, one.split) == (speaker, "train")
+            and counts[one.path] == 1
+            and VAL_S[0] <= one.seconds <= VAL_S[1]
         ]
         if len(candidates) < VAL_LINES:
             raise BadInput(
                 f"{speaker} has {len(candidates)} training lines of {VAL_S[0]} to {VAL_S[1]} s; "
-                f"expected {VAL_LINES} to validate on"
+                f"expected {VAL_LINES} to validate on",
+                key="lines.few",
             )
         chosen |= {*draw(candidates, seed)[:VAL_LINES]}
-    return [
-        (replace(clip, split="val") if clip.path in chosen else clip, snr_db)
-        for clip, snr_db in kept
-    ]
+    return [(replace(one, split="val") if one.path in chosen else one, snr) for one, snr in kept]
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from tabulate import tabulate
 from tqdm import tqdm
 
 from vocoder.audio import read_audio, write_audio
@@ -71,14 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def fetch(output: Path, debs: Path | None) -> list[Line]:
-    """The whole recipe: packages to unpacked files to recordings.
-
-    Raises
-    ------
-    BadInput
-        The output holds something else, a tool or package is missing, or the recordings are not
-        those that ``test.txt`` was made for.
-    """
+    """Turn packages to unpacked files to recordings."""
     work = begin(output)
     if debs is None:
         debs = work / "debs"
@@ -93,10 +87,13 @@ def fetch(output: Path, debs: Path | None) -> list[Line]:
 
 
 def begin(output: Path) -> Path:
-    """The hidden folder inside ``output`` that exists as long as the result is partial."""
+    """Make the hidden folder inside ``output`` that exists as long as the result is partial."""
     work = output / ".partial"
     if output.exists() and not work.is_dir() and (output.is_file() or any(output.iterdir())):
-        raise BadInput(f"{output} exists and is not a half-done fetch; choose a new folder")
+        raise BadInput(
+            f"{output} exists and is not a half-done fetch; choose a new folder",
+            key="output.exists",
+        )
     work.mkdir(parents=True, exist_ok=True)
     return work
 
@@ -114,21 +111,28 @@ def unpack(debs: Path, tree: Path) -> None:
     for package in PACKAGES.values():
         found = sorted(debs.glob(f"{package}_*.deb"))
         if len(found) != 1:
-            raise BadInput(f"{debs} holds {len(found)} files {package}_*.deb; expected exactly one")
+            raise BadInput(
+                f"{debs} holds {len(found)} files {package}_*.deb; expected exactly one",
+                key="packages.missing",
+            )
         run_tool("dpkg", "-x", str(found[0].resolve()), str(tree.resolve()), folder=debs)
 
 
 def require_tool(name: str) -> None:
     if shutil.which(name) is None:
         raise BadInput(
-            f"{name} is not installed; this recipe needs Debian or Ubuntu (or a container of them)"
+            f"{name} is not installed; this recipe needs Debian or Ubuntu (or a container of them)",
+            key=f"{name}.missing",
         )
 
 
 def run_tool(*command: str, folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BadInput(f"{' '.join(command)} failed: {done.stderr.strip() or done.stdout.strip()}")
+        raise BadInput(
+            f"{' '.join(command)} failed: {done.stderr.strip() or done.stdout.strip()}",
+            key=f"{command[0]}.failed",
+        )
 
 
 def held_out_lines() -> set[str]:
@@ -136,13 +140,7 @@ def held_out_lines() -> set[str]:
 
 
 def find_lines(tree: Path) -> dict[str, Path]:
-    """Lines of the wanted speakers, ``<lang>_<speaker>/<line>`` to file.
-
-    Raises
-    ------
-    BadInput
-        Two levels have a file of the same name.
-    """
+    """Find the lines of the wanted speakers, ``<lang>_<speaker>/<line>`` to file."""
     lines: dict[str, Path] = {}
     for path in sorted(tree.glob("usr/share/games/fillets-ng/sound/**/*.ogg")):
         lang, match = path.parent.name, LINE_NAME.fullmatch(path.stem)
@@ -150,7 +148,9 @@ def find_lines(tree: Path) -> dict[str, Path]:
             continue
         name = f"{lang}_{match['speaker']}/{path.stem}"
         if name in lines:
-            raise BadInput(f"line {name} occurs twice: {lines[name]} and {path}")
+            raise BadInput(
+                f"line {name} occurs twice: {lines[name]} and {path}", key="lines.doubled"
+            )
         lines[name] = path
     return dict(sorted(lines.items()))
 
@@ -159,16 +159,12 @@ def write_lines(sources: dict[str, Path], held_out: set[str], output: Path) -> l
     """Decode every line to FLAC (those that exist are only measured) and write ``lines.csv``.
 
     Lines without a single sample, of which the Dutch package has two, are left out.
-
-    Raises
-    ------
-    BadInput
-        Held-out lines are missing or empty.
     """
     if missing := sorted(held_out - sources.keys()):
         raise BadInput(
             f"{len(missing)} of {len(held_out)} held-out lines are not in the packages "
-            f"({', '.join(missing[:3])} ...); this is another version than {HELD_OUT.name} is for"
+            f"({', '.join(missing[:3])} ...); this is another version than {HELD_OUT.name} is for",
+            key="lines.missing",
         )
     lines, empty = [], []
     progress = tqdm(sources.items(), desc="decode", unit="line")
@@ -183,7 +179,7 @@ def write_lines(sources: dict[str, Path], held_out: set[str], output: Path) -> l
             write_audio(target, samples, SAMPLE_RATE, overwrite=False)
         lines.append(measure(name, target, "test" if name in held_out else "train"))
     if lost := sorted(held_out & set(empty)):
-        raise BadInput(f"held-out lines without sound: {', '.join(lost)}")
+        raise BadInput(f"held-out lines without sound: {', '.join(lost)}", key="lines.empty")
     if empty:
         print(f"left out, since they hold no sound: {', '.join(empty)}")
     with (
@@ -212,23 +208,26 @@ def measure(name: str, path: Path, split: str) -> Line:
 
 
 def table(lines: Iterable[Line]) -> str:
-    """Minutes and levels of every speaker, for people."""
+    """Tabulate minutes and levels of every speaker."""
     by_speaker: dict[str, list[Line]] = {}
     for line in lines:
         by_speaker.setdefault(line.speaker, []).append(line)
-    rows = [
-        "speaker  lines  test  minutes  test min  median RMS dBFS  max peak dBFS  clipped lines"
-    ]
+    rows = []
     for speaker, own in sorted(by_speaker.items()):
         test = [line for line in own if line.split == "test"]
         rows.append(
-            f"{speaker:7}  {len(own):5}  {len(test):4}  {sum(x.seconds for x in own) / 60:7.1f}  "
-            f"{sum(x.seconds for x in test) / 60:8.1f}  "
-            f"{np.median([x.rms_dbfs for x in own]):15.1f}  "
-            f"{max(x.peak_dbfs for x in own):9.1f}  "
-            f"{sum(x.clipped_samples > 0 for x in own):13}"
+            {
+                "speaker": speaker,
+                "lines": len(own),
+                "test": len(test),
+                "minutes": sum(line.seconds for line in own) / 60,
+                "test min": sum(line.seconds for line in test) / 60,
+                "median RMS dBFS": float(np.median([line.rms_dbfs for line in own])),
+                "max peak dBFS": max(line.peak_dbfs for line in own),
+                "clipped lines": sum(line.clipped_samples > 0 for line in own),
+            }
         )
-    return "\n".join(rows)
+    return tabulate(rows, headers="keys", floatfmt=".1f")
 
 
 if __name__ == "__main__":

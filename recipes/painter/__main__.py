@@ -110,7 +110,7 @@ class Studio:
 
     def gain(self, line: int) -> np.float32:
         """What brings a line's peak to 0.5."""
-        peak_dbfs = self.corpus.clips[line].peak_dbfs
+        peak_dbfs = self.corpus.utterances[line].peak_dbfs
         return np.float32(0.5 / 10 ** (peak_dbfs / 20))
 
     def tiles(self, sound: np.ndarray) -> Tensor:
@@ -162,13 +162,13 @@ class Studio:
 
     def name(self, line: int) -> str:
         """A line's utterance, as a data set would call it; files may hold several."""
-        clip = self.corpus.clips[line]
+        clip = self.corpus.utterances[line]
         return f"{clip.path.rsplit('.', 1)[0].replace('/', '__')}_{clip.start_sample}"
 
     def finish(self) -> None:
         """Write the recordings as they were painted, the manifest and the settings."""
         rows = []
-        for line, clip in enumerate(tqdm(self.corpus.clips, desc="reference", unit="line")):
+        for line, clip in enumerate(tqdm(self.corpus.utterances, desc="reference", unit="line")):
             write_audio(
                 self.output / "reference" / f"{self.name(line)}.flac",
                 self.corpus.read(line),

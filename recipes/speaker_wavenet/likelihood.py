@@ -60,7 +60,7 @@ def held_out(
         "test",
         speakers=None if speaker is None else [speaker],
         sample_rate=spec.sample_rate,
-        shortest_samples=spec.n_fft,
+        min_samples=spec.n_fft,
     )
     chosen = np.unique(np.linspace(0, len(clips) - 1, min(lines, len(clips))).round().astype(int))
     sounds = [clips.read(int(i)) for i in chosen]

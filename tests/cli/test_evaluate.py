@@ -153,7 +153,7 @@ def test_what_is_missing_or_broken_is_listed_and_the_rest_done(
     assert problems[f"snr=10: {first}"] == "missing; another system has it"
     assert "silent" in problems[f"snr=10: {second}"]
     assert "16000 Hz, its reference 22050 Hz; give sample_rate=" in problems[f"snr=40: {second}"]
-    assert "cannot be read as sound" in problems[f"snr=40: {first}"]
+    assert "cannot be read as audio" in problems[f"snr=40: {first}"]
     assert problems["reference: extra"] == "missing; snr=40 cannot be compared"
     assert report(output)["systems"]["snr=10"]["estoi"]["n"] == 1
     printed = capsys.readouterr().out

@@ -133,7 +133,7 @@ def test_missing_or_broken_references_cost_only_the_figures(painted, tmp_path, c
     assert len(list(output.glob("*.png"))) == 3
     found = report(output)
     assert "no recording of this name" in found["problems"][f"reference of {LINES[0]}"]
-    assert "cannot be read as sound" in found["problems"][f"reference of {LINES[1]}"]
+    assert "cannot be read as audio" in found["problems"][f"reference of {LINES[1]}"]
     assert [bool(row["measures"]) for row in found["utterances"]] == [False, False, True]
     assert invert(painted, tmp_path / "o", "reference=nowhere") == 2
     assert "reference=nowhere is not a folder" in capsys.readouterr().err

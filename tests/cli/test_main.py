@@ -116,7 +116,7 @@ def test_a_command_of_its_own_is_one_module_and_one_file(tmp_path, monkeypatch):
     ("words", "message"),
     [
         ("invrt", "invrt is no command; did you mean invert?"),
-        ("quack", "quack is no command; there are bench, compare, decode, doctor, encode"),
+        ("quack", "quack is no command; there are bench, compare, corpus, decode"),
         ("invert", "input= must be given: folder that a pix2pix program wrote, a picture"),
         ("invert input=x", "output= must be given: folder for the sound"),
         ("encode output=x", "input= must be given: folder of recordings"),

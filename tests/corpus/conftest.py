@@ -10,17 +10,19 @@ import pytest
 import soundfile
 
 from vocoder.corpus.levels import levels
-from vocoder.corpus.manifest import Clip
+from vocoder.corpus.manifest import Utterance
 
 RATE = 22_050
-Make = Callable[..., Clip]
+Make = Callable[..., Utterance]
 
 
 @pytest.fixture
-def make_clip(tmp_path: Path, speech: np.ndarray) -> Make:
-    """Writes a file below ``tmp_path`` and gives its clip."""
+def make_utterance(tmp_path: Path, speech: np.ndarray) -> Make:
+    """Writes a file below ``tmp_path`` and gives its utterance."""
 
-    def make(name: str, *, sound: np.ndarray | None = None, start: int = 0, **changes: Any) -> Clip:
+    def make(
+        name: str, *, sound: np.ndarray | None = None, start: int = 0, **changes: Any
+    ) -> Utterance:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if sound is None:  # another piece for every name, as no two files may be the same
@@ -37,6 +39,6 @@ def make_clip(tmp_path: Path, speech: np.ndarray) -> Make:
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             **levels(sound[start:])._asdict(),
         }
-        return Clip(**{**values, **changes})
+        return Utterance(**{**values, **changes})
 
     return make

@@ -1,6 +1,5 @@
 """What a corpus table may say, and what it may not."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vocoder.corpus import Clip, data_digest, read_corpus, write_corpus
+from tests.refusals import refused
+from vocoder.corpus import Utterance, data_digest, read_corpus, write_corpus
 from vocoder.corpus.levels import levels
 from vocoder.corpus.manifest import COLUMNS
-from vocoder.errors import BadInput
 
 
 def edited(folder: Path, old: str, new: str) -> None:
@@ -20,115 +19,122 @@ def edited(folder: Path, old: str, new: str) -> None:
 
 
 @pytest.fixture
-def clips(tmp_path: Path, make_clip) -> list[Clip]:
-    made = [make_clip("a/one.flac"), make_clip("a/two.wav", split="val"), make_clip("b.flac")]
+def utterances(tmp_path: Path, make_utterance) -> list[Utterance]:
+    made = [
+        make_utterance("a/one.flac"),
+        make_utterance("a/two.wav", split="val"),
+        make_utterance("b.flac"),
+    ]
     write_corpus(tmp_path, made, overwrite=False)
     return made
 
 
-def test_what_was_written_is_read(tmp_path, clips):
-    assert read_corpus(tmp_path) == sorted(clips, key=lambda clip: clip.path)
+def test_what_was_written_is_read(tmp_path, utterances):
+    assert read_corpus(tmp_path) == sorted(utterances, key=lambda one: one.path)
     assert read_corpus(tmp_path / "corpus.csv") == read_corpus(tmp_path)
-    assert clips[0].seconds == 1.0
+    assert utterances[0].seconds == 1.0
 
 
-def test_other_columns_and_a_byte_order_mark_do_no_harm(tmp_path, clips):
+def test_other_columns_and_a_byte_order_mark_do_no_harm(tmp_path, utterances):
     table = tmp_path / "corpus.csv"
     lines = [f"{line},{n}" for n, line in enumerate(table.read_text().splitlines())]
     table.write_text("\n".join(lines), encoding="utf-8-sig")
-    assert read_corpus(tmp_path) == sorted(clips, key=lambda clip: clip.path)
+    assert read_corpus(tmp_path) == sorted(utterances, key=lambda one: one.path)
 
 
-def test_the_digest_follows_what_a_model_would_learn(clips):
-    digest = data_digest(clips)
-    assert data_digest(clips[::-1]) == digest
-    assert data_digest([replace(clips[0], peak_dbfs=-1.0), *clips[1:]]) == digest
+def test_the_digest_follows_what_a_model_would_learn(utterances):
+    digest = data_digest(utterances)
+    assert data_digest(utterances[::-1]) == digest
+    assert data_digest([replace(utterances[0], peak_dbfs=-1.0), *utterances[1:]]) == digest
     for change in ({"split": "test"}, {"start_sample": 1}, {"sha256": "0" * 64}, {"speaker": "b"}):
-        assert data_digest([replace(clips[0], **change), *clips[1:]]) != digest
+        assert data_digest([replace(utterances[0], **change), *utterances[1:]]) != digest
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "key"),
     [
-        ({"path": "../one.flac"}, "below the corpus folder"),
-        ({"path": "/etc/one.flac"}, "below the corpus folder"),
-        ({"path": "C:/one.flac"}, "below the corpus folder"),
-        ({"path": "a\\one.flac"}, "below the corpus folder"),
-        ({"path": "a//one.flac"}, "below the corpus folder"),
-        ({"path": ""}, "below the corpus folder"),
-        ({"path": "notes.txt"}, r"expected a sound file, \.flac or \.wav"),
-        ({"speaker": " "}, "expected a name"),
-        ({"split": "dev"}, "split is 'dev'; expected one of train, val, test"),
-        ({"start_sample": -1}, "start_sample is -1"),
-        ({"samples": 0}, "samples is 0; expected 1 or more"),
-        ({"peak_dbfs": float("nan")}, "peak_dbfs is nan"),
-        ({"rms_dbfs": -96.3}, "is silence"),
-        ({"sha256": "abc"}, "64 hexadecimal digits"),
+        *(
+            ({"path": path}, "path.format")
+            for path in (
+                *("../one.flac", "/etc/one.flac", "C:/one.flac", "a\\one.flac", "a//one.flac"),
+                *("", "notes.txt"),
+            )
+        ),
+        ({"speaker": " "}, "speaker.format"),
+        ({"split": "dev"}, "split.unknown"),
+        ({"start_sample": -1}, "start_sample.range"),
+        ({"samples": 0}, "samples.range"),
+        ({"samples": 10**30}, "samples.range"),
+        ({"peak_dbfs": float("nan")}, "peak_dbfs.range"),
+        ({"rms_dbfs": -96.3}, "rms_dbfs.range"),
+        ({"sha256": "abc"}, "sha256.format"),
     ],
 )
-def test_impossible_clips_are_refused(clips, change: dict[str, Any], message: str):
-    with pytest.raises(BadInput, match=message):
-        replace(clips[0], **change)
+def test_impossible_utterances_are_refused(utterances, change: dict[str, Any], key: str):
+    with refused(key):
+        replace(utterances[0], **change)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("old", "new", "key", "place"),
     [
-        ("path,", "file,", "lacks the columns path; its first line must name"),
-        (",22050,22050,", ",many,22050,", "line [234]: samples is 'many'; expected a whole number"),
-        ("\na/one.flac,", "\n../one.flac,", "line 2: path is '../one.flac'"),
-        ("anna,val", "anna", "line 3: the number of fields differs"),
-        ("b.flac", "a/one.flac", "sha256 of a/one.flac differs from that in"),
-        ("val,0,22050,22050", "val,0,22050,44100", r"22050 Hz \(2 clips\), 44100 Hz \(1 clips\)"),
+        ("path,", "file,", "corpus.columns", "corpus.csv"),
+        ("val,0,22050,22050,", "val,0,many,22050,", "samples.type", "corpus.csv, line 3: "),
+        ("\na/one.flac,", "\n../one.flac,", "path.format", "corpus.csv, line 2: "),
+        ("anna,val", "anna", "corpus.format", "corpus.csv, line 3: "),
+        ("b.flac", "a/one.flac", "sha256.conflict", "corpus.csv, line 2"),
+        ("val,0,22050,22050", "val,0,22050,44100", "corpus.sample_rate", "44100 Hz (1 utterances)"),
     ],
 )
-def test_faulty_tables_are_refused_with_the_place(tmp_path, clips, old, new, message):
+def test_faulty_tables_are_refused_with_the_place(tmp_path, utterances, old, new, key, place):
     edited(tmp_path, old, new)
-    with pytest.raises(BadInput, match=message):
+    with refused(key) as caught:
         read_corpus(tmp_path)
+    assert place in str(caught.value)
 
 
 def test_no_table_an_empty_one_and_another_encoding(tmp_path):
-    with pytest.raises(BadInput, match=r"corpus.csv does not exist; give a folder that recipes"):
+    with refused("corpus.missing"):
         read_corpus(tmp_path)
     table = tmp_path / "corpus.csv"
     table.write_text(",".join(COLUMNS) + "\n")
-    with pytest.raises(BadInput, match="has no rows"):
+    with refused("corpus.empty"):
         read_corpus(tmp_path)
     table.write_bytes((",".join(COLUMNS) + "\nl\xe4rm.flac").encode("latin-1"))
-    with pytest.raises(BadInput, match="not UTF-8"):
+    with refused("corpus.format"):
         read_corpus(tmp_path)
-    with pytest.raises(BadInput, match="at least one clip"):
+    with refused("corpus.empty"):
         write_corpus(tmp_path, [], overwrite=True)
 
 
-def test_doubled_sound_and_overlapping_clips_are_refused(tmp_path, make_clip, speech):
-    twice = [make_clip(name, sound=speech) for name in ("one.flac", "two.flac")]
-    with pytest.raises(BadInput, match=r"two.flac is the same file as one.flac"):
+def test_doubled_sound_and_overlapping_utterances_are_refused(tmp_path, make_utterance, speech):
+    twice = [make_utterance(name, sound=speech) for name in ("one.flac", "two.flac")]
+    with refused("corpus.doubled"):
         write_corpus(tmp_path, twice, overwrite=False)
     halves = [replace(twice[0], samples=20_000), replace(twice[0], start_sample=19_999, samples=9)]
-    with pytest.raises(BadInput, match=r"overlaps another of one.flac"):
+    with refused("corpus.overlap"):
         write_corpus(tmp_path, halves, overwrite=False)
     write_corpus(tmp_path, [halves[0], replace(halves[1], start_sample=20_000)], overwrite=False)
 
 
-def test_files_that_are_gone_are_counted_and_named(tmp_path, clips):
+def test_files_that_are_gone_are_counted_and_named(tmp_path, utterances):
     (tmp_path / "a/one.flac").unlink()
-    with pytest.raises(BadInput, match=r"lacks 1 of 3 sound files of its corpus.csv: a/one.flac;"):
+    with refused("corpus.files") as caught:
         read_corpus(tmp_path)
+    assert "lacks 1 of 3" in str(caught.value) and "a/one.flac" in str(caught.value)
 
 
-def test_a_link_out_of_the_folder_is_refused(tmp_path, clips):
+def test_a_link_out_of_the_folder_is_refused(tmp_path, utterances):
     outside = tmp_path.with_name(tmp_path.name + "-outside.flac")
     (tmp_path / "b.flac").rename(outside)
     (tmp_path / "b.flac").symlink_to(outside)
-    with pytest.raises(BadInput, match=r"b.flac is a link out of"):
+    with refused("path.link"):
         read_corpus(tmp_path)
 
 
-def test_an_existing_table_stays(tmp_path, clips):
-    with pytest.raises(BadInput, match=re.escape(f"{tmp_path / 'corpus.csv'} exists")):
-        write_corpus(tmp_path, clips, overwrite=False)
+def test_an_existing_table_stays(tmp_path, utterances):
+    with refused("output.exists"):
+        write_corpus(tmp_path, utterances, overwrite=False)
 
 
 def test_levels_of_a_sine_and_of_nothing():

@@ -1,6 +1,6 @@
-"""Recordings for training: manifests, cleaning, cutting, and fast random access."""
+"""Corpora to train on: made from recordings, and read with fast random access."""
 
 from vocoder.corpus.corpus import Corpus, CorpusFolder
-from vocoder.corpus.manifest import Clip, data_digest, read_corpus, write_corpus
+from vocoder.corpus.manifest import Utterance, data_digest, read_corpus, write_corpus
 
-__all__ = ["Clip", "Corpus", "CorpusFolder", "data_digest", "read_corpus", "write_corpus"]
+__all__ = ["Corpus", "CorpusFolder", "Utterance", "data_digest", "read_corpus", "write_corpus"]

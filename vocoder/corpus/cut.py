@@ -1,4 +1,4 @@
-"""From speech to clips: where to cut, so that clips begin and end in pauses."""
+"""From speech to utterances: where to cut, so that they begin and end in pauses."""
 
 from __future__ import annotations
 
@@ -16,71 +16,52 @@ GUARD_S = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """How speech is cut into clips.
+    """How speech is cut into utterances.
 
     Parameters
     ----------
-    shortest_s, longest_s : float
-        Of clips, margins included.
-    longest_pause_s : float
-        Pauses up to this stay in a clip; longer ones are cut out.
+    min_s, max_s : float
+        Length of an utterance, margins included.
+    max_pause_s : float
+        Pauses up to this stay in an utterance; longer ones are cut out.
     margin_s : float
         Kept before and after the speech, since quiet beginnings and reverberation are speech too.
-
-    Raises
-    ------
-    BadInput
-        The lengths contradict each other.
     """
 
-    shortest_s: float = 1.0
-    longest_s: float = 12.0
-    longest_pause_s: float = 0.5
+    min_s: float = 1.0
+    max_s: float = 12.0
+    max_pause_s: float = 0.5
     margin_s: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin_s <= self.longest_pause_s / 2:
+        if not 0 <= self.margin_s <= self.max_pause_s / 2:
             raise BadInput(
-                f"margin is {self.margin_s} s; expected 0 to {self.longest_pause_s / 2} s, half "
-                "the longest pause that is kept, so that clips do not overlap"
+                f"margin_s is {self.margin_s}; expected 0 to {self.max_pause_s / 2}, half of "
+                "max_pause_s, so that utterances do not overlap",
+                key="cut.margin_s.range",
             )
-        if not 2 * self.margin_s < self.shortest_s <= self.longest_s / 2:
+        if not 2 * self.margin_s < self.min_s <= self.max_s / 2:
             raise BadInput(
-                f"clips of {self.shortest_s} to {self.longest_s} s; expected the shortest to be "
-                f"more than two margins of {self.margin_s} s, and at most half the longest"
+                f"min_s is {self.min_s} and max_s {self.max_s}; expected min_s to be more than two "
+                f"margins of {self.margin_s} s, and at most half of max_s",
+                key="cut.min_s.range",
             )
-
-
-@dataclass(frozen=True)
-class Cuts:
-    """The clips of a recording, and what of it became none.
-
-    Parameters
-    ----------
-    spans : list of Span
-        In order of time, without overlap.
-    left_out_s : dict
-        Seconds by reason.
-    """
-
-    spans: list[Span]
-    left_out_s: dict[str, float]
 
 
 def cut(
     activity: Activity,
-    total_length_s: float,
+    length_s: float,
     settings: Cut,
     wanted: Sequence[Span] | None = None,
     others: Sequence[Span] = (),
-) -> Cuts:
-    """Cut a recording into clips of speech.
+) -> tuple[list[Span], dict[str, float]]:
+    """Cut a recording into utterances.
 
     Parameters
     ----------
     activity : Activity
         When anybody speaks.
-    total_length_s : float
+    length_s : float
         Of the recording.
     settings : Cut
     wanted : sequence of Span, optional
@@ -90,45 +71,45 @@ def cut(
 
     Returns
     -------
-    Cuts
+    spans : list of Span
+        In order of time, without overlap.
+    left_out_s : dict
+        Seconds that became no utterance, by reason.
     """
-    everything = [Span(0.0, total_length_s)]
-    inside = everything
+    inside = everything = [Span(0.0, length_s)]
     if wanted is not None:
         # A speaker's own short pauses between two labels are the speaker's; so is what a label
         # that ends in the midst of a word misses by little.
         widened = (Span(a - settings.margin_s, b + settings.margin_s) for a, b in wanted)
-        inside = intersect(merge(widened, settings.longest_pause_s), everything)
+        inside = intersect(merge(widened, settings.max_pause_s), everything)
     guarded = merge(Span(max(a - GUARD_S, 0.0), b + GUARD_S) for a, b in others)
-    rooms = subtract(inside, guarded, total_length_s)
+    rooms = subtract(inside, guarded, length_s)
 
     spans: list[Span] = []
     short_s = 0.0
     for room in rooms:
-        speech = merge(intersect(activity.speech, [room]), settings.longest_pause_s)
-        for stretch in speech:
+        for stretch in merge(intersect(activity.speech, [room]), settings.max_pause_s):
             start_s = max(stretch.start_s - settings.margin_s, room.start_s)
             end_s = min(stretch.end_s + settings.margin_s, room.end_s)
             for piece in _split(Span(start_s, end_s), activity, settings):
-                if piece.length_s >= settings.shortest_s:
+                if piece.length_s >= settings.min_s:
                     spans.append(piece)
                 else:
                     short_s += piece.length_s
-    left_out = {
-        OTHERS: total_length_s - total_s(rooms),
+    return spans, {
+        OTHERS: length_s - total_s(rooms),
         SHORT: short_s,
         SILENCE: total_s(rooms) - total_s(spans) - short_s,
     }
-    return Cuts(spans, left_out)
 
 
 def _split(span: Span, activity: Activity, settings: Cut) -> list[Span]:
     """Cut at the quietest moments, so that every piece is short enough."""
     pieces = []
-    while span.length_s > settings.longest_s:
-        # Rather late, so that clips are long, but so that the rest is long enough too.
-        earliest = span.start_s + settings.longest_s / 2
-        latest = min(span.start_s + settings.longest_s, span.end_s - settings.shortest_s)
+    while span.length_s > settings.max_s:
+        # Rather late, so that pieces are long, but so that the rest is long enough too.
+        earliest = span.start_s + settings.max_s / 2
+        latest = min(span.start_s + settings.max_s, span.end_s - settings.min_s)
         where_s = min(max(activity.quietest_s(Span(earliest, latest)), earliest), latest)
         pieces.append(Span(span.start_s, where_s))
         span = Span(where_s, span.end_s)

@@ -1,4 +1,4 @@
-"""How loud a sound is, in the two numbers that a manifest keeps."""
+"""How loud an utterance is, in the two numbers that a manifest keeps."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# What digital silence is given: half a step of 16 bits.
-TINY = 0.5 / 32768
+TINY = 0.5 / 32768  # what digital silence is given: half a step of 16 bits
 
 
 class Levels(NamedTuple):
@@ -19,7 +18,11 @@ class Levels(NamedTuple):
 
 
 def levels(samples: np.ndarray) -> Levels:
-    """Levels of a sound, ``(samples,)``, floating point, full scale at 1; rounded to 0.01 dB."""
+    """Measure ``(samples,)``, floating point, full scale at 1; rounded to 0.01 dB.
+
+    >>> levels(np.array([0.5, -0.5]))
+    Levels(peak_dbfs=-6.02, rms_dbfs=-6.02)
+    """
     wide = np.asarray(samples, dtype=np.float64)
     peak, rms = (
         (float(np.abs(wide).max()), float(np.sqrt(np.mean(wide**2)))) if wide.size else (0.0, 0.0)

@@ -1,4 +1,4 @@
-"""``corpus.csv``: which stretch of which sound file is training, validation or test material."""
+"""``corpus.csv``: which stretch of which audio file is for training, validation or test."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import csv
 import hashlib
 import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
 from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
 from vocoder.errors import BadInput, some_of
 from vocoder.files import atomic_path
@@ -19,13 +18,15 @@ from vocoder.files import atomic_path
 CORPUS_NAME = "corpus.csv"
 SPLITS = ("train", "val", "test")
 SUFFIXES = (".flac", ".wav")
-# Speech is a hundred times louder. A clip below this is silence, which teaches nothing.
+# Speech is a hundred times louder. An utterance below this is silence, which teaches nothing.
 SILENCE_DBFS = -80.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_INT = 2**62  # what arrays can count
+_TYPES = {"int": int, "float": float, "str": str}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
+class Utterance:
     """A stretch of one speaker's speech: a row of ``corpus.csv``.
 
     Parameters
@@ -35,19 +36,14 @@ class Clip:
     speaker : str
     split : {"train", "val", "test"}
     start_sample, samples : int
-        Where in the file the clip begins, and its length.
+        Where in the file the utterance begins, and its length.
     sample_rate : int
         Of the file, in Hz.
     peak_dbfs, rms_dbfs : float
-        Greatest magnitude and root mean square of the clip, in dB relative to the greatest number
-        (1.0 as floating point), so that a full-scale sine has an RMS of -3.01.
+        Greatest magnitude and root mean square of the utterance, in dB relative to the greatest
+        number (1.0 as floating point), so that a full-scale sine has an RMS of -3.01.
     sha256 : str
         Of the file's bytes, as 64 hexadecimal digits.
-
-    Raises
-    ------
-    BadInput
-        A field is out of range, a path could lead out of the folder, or the clip is silent.
     """
 
     path: str
@@ -63,38 +59,50 @@ class Clip:
     def __post_init__(self) -> None:
         _require_path(self.path)
         if not self.speaker or not self.speaker.isprintable() or self.speaker.strip() == "":
-            raise BadInput(f"speaker is {self.speaker!r}; expected a name")
+            raise BadInput(f"speaker is {self.speaker!r}; expected a name", key="speaker.format")
         if self.split not in SPLITS:
-            raise BadInput(f"split is {self.split!r}; expected one of {', '.join(SPLITS)}")
-        for name, least in (("start_sample", 0), ("samples", 1), ("sample_rate", 1)):
-            if getattr(self, name) < least:
-                raise BadInput(f"{name} is {getattr(self, name)}; expected {least} or more")
+            raise BadInput(
+                f"split is {self.split!r}; expected one of {', '.join(SPLITS)}",
+                key="split.unknown",
+            )
+        for name, low in (("start_sample", 0), ("samples", 1), ("sample_rate", 1)):
+            if not low <= getattr(self, name) < _MAX_INT:
+                raise BadInput(
+                    f"{name} is {getattr(self, name)}; expected {low} or more",
+                    key=f"{name}.range",
+                )
         for name in ("peak_dbfs", "rms_dbfs"):
             if not math.isfinite(getattr(self, name)):
-                raise BadInput(f"{name} is {getattr(self, name)}; expected a number of decibels")
+                raise BadInput(
+                    f"{name} is {getattr(self, name)}; expected a number of decibels",
+                    key=f"{name}.range",
+                )
         if self.rms_dbfs < SILENCE_DBFS:
             raise BadInput(
                 f"rms_dbfs is {self.rms_dbfs:g}, which is silence; expected speech, above "
-                f"{SILENCE_DBFS:g}; leave the clip out"
+                f"{SILENCE_DBFS:g}; leave the utterance out",
+                key="rms_dbfs.range",
             )
         if not _SHA256.fullmatch(self.sha256):
-            raise BadInput(f"sha256 is {self.sha256[:70]!r}; expected 64 hexadecimal digits")
+            raise BadInput(
+                f"sha256 is {self.sha256[:70]!r}; expected 64 hexadecimal digits",
+                key="sha256.format",
+            )
 
     @property
     def seconds(self) -> float:
-        """Length of the clip."""
         return self.samples / self.sample_rate
 
 
-COLUMNS = tuple(field.name for field in fields(Clip))
+COLUMNS = tuple(field.name for field in fields(Utterance))
 
 
-def read_corpus(path: Path) -> list[Clip]:
-    """Read and check ``corpus.csv``: UTF-8, comma-separated, one row a clip, in any order.
+def read_corpus(path: Path) -> list[Utterance]:
+    """Read and check ``corpus.csv``: UTF-8, comma-separated, one row an utterance, in any order.
 
     Other columns are ignored. That the files are what the table says is found out when they are
-    decoded (`vocoder.corpus.Corpus`), since one bad file among thousands should not
-    stop a training.
+    decoded (`vocoder.corpus.Corpus`), since one bad file among thousands should not stop a
+    training.
 
     Parameters
     ----------
@@ -103,99 +111,75 @@ def read_corpus(path: Path) -> list[Clip]:
 
     Returns
     -------
-    list of Clip
+    list of Utterance
         In order of path and start.
-
-    Raises
-    ------
-    BadInput
-        No table, missing columns, values that cannot be, paths that lead elsewhere or to no sound
-        file, files that are gone, clips that overlap or hold the same sound, or several sample
-        rates; the message names file and line.
     """
     table = path / CORPUS_NAME if path.is_dir() or path.suffix != ".csv" else path
-    clips, places = [], []
-    for place, row in _rows(table):
-        places.append(place)
-        try:
-            clips.append(_clip(row))
-        except BadInput as error:
-            raise BadInput(f"{place}: {error}") from error
-    if not clips:
-        raise BadInput(f"{table} has no rows; expected one row a clip")
-    _check_agreement(clips, places)
-    _check_files(clips, places, table.parent)
-    return sorted(clips, key=_order)
+    rows = list(_rows(table))
+    if not rows:
+        raise BadInput(f"{table} has no rows; expected one row an utterance", key="corpus.empty")
+    utterances = [_utterance(row, place) for place, row in rows]
+    _check(utterances, [place for place, _ in rows], table.parent)
+    return sorted(utterances, key=_order)
 
 
-def write_corpus(path: Path, clips: Sequence[Clip], *, overwrite: bool) -> None:
+def write_corpus(path: Path, utterances: Sequence[Utterance], *, overwrite: bool) -> None:
     """Write ``corpus.csv``; refuses what `read_corpus` would refuse.
 
     Parameters
     ----------
     path : Path
-        The file, or the folder that is to hold it, in which the clips' files must be already.
-    clips : sequence of Clip
+        The file, or the folder that is to hold it, in which the utterances' files must be already.
+    utterances : sequence of Utterance
     overwrite : bool
-
-    Raises
-    ------
-    BadInput
-        Nothing to write, clips contradict each other, files are missing, or the table exists.
     """
     table = path if path.suffix == ".csv" else path / CORPUS_NAME
-    if not clips:
-        raise BadInput(f"{table} would have no rows; a corpus needs at least one clip")
-    ordered = sorted(clips, key=_order)
-    places = [f"{table}, clip {clip.path} from sample {clip.start_sample}" for clip in ordered]
-    _check_agreement(ordered, places)
-    _check_files(ordered, places, table.parent)
+    if not utterances:
+        raise BadInput(
+            f"{table} would have no rows; a corpus needs at least one utterance",
+            key="corpus.empty",
+        )
+    ordered = sorted(utterances, key=_order)
+    places = [f"{table}, utterance {one.path} from sample {one.start_sample}" for one in ordered]
+    _check(ordered, places, table.parent)
     with (
         atomic_path(table, overwrite=overwrite) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([getattr(clip, name) for name in COLUMNS] for clip in ordered)
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *map(astuple, ordered)])
 
 
-def data_digest(clips: Sequence[Clip]) -> str:
-    """A hash over what clips are made of and what they are for, whatever their order.
+def data_digest(utterances: Sequence[Utterance]) -> str:
+    """Hash what utterances are made of and what they are for, whatever their order.
 
-    Returns
-    -------
-    str
-        SHA-256 in hexadecimal. Two corpora of the same digest train the same model.
+    Two corpora of the same digest train the same model.
     """
     total = hashlib.sha256()
-    for clip in sorted(clips, key=_order):
-        parts = (clip.path, clip.speaker, clip.split, clip.sha256)
-        numbers = (clip.start_sample, clip.samples, clip.sample_rate)
+    for one in sorted(utterances, key=_order):
+        parts = (one.path, one.speaker, one.split, one.sha256)
+        numbers = (one.start_sample, one.samples, one.sample_rate)
         total.update(("\t".join(map(str, (*parts, *numbers))) + "\n").encode())
     return total.hexdigest()
 
 
-def _order(clip: Clip) -> tuple[str, int]:
-    return clip.path, clip.start_sample
+def _order(utterance: Utterance) -> tuple[str, int]:
+    return utterance.path, utterance.start_sample
 
 
 def _require_path(path: str) -> None:
     pure = PurePosixPath(path)
-    plain = (
-        path.isprintable()
-        and str(pure) == path
-        and "\\" not in path
-        and not pure.is_absolute()
-        and not PureWindowsPath(path).drive
-        and ".." not in pure.parts
-    )
-    if not plain or path in ("", "."):
+    is_plain = path.isprintable() and str(pure) == path and "\\" not in path
+    leads_out = pure.is_absolute() or PureWindowsPath(path).drive or ".." in pure.parts
+    if not is_plain or leads_out or path in ("", "."):
         raise BadInput(
             f"path is {path!r}; expected a file below the corpus folder, such as "
-            "speaker/line.flac, without .., drives or backslashes"
+            "speaker/line.flac, without .., drives or backslashes",
+            key="path.format",
         )
     if pure.suffix.lower() not in SUFFIXES:
-        raise BadInput(f"path is {path!r}; expected a sound file, {' or '.join(SUFFIXES)}")
+        raise BadInput(
+            f"path is {path!r}; expected an audio file, {' or '.join(SUFFIXES)}", key="path.format"
+        )
 
 
 def _rows(table: Path) -> Iterator[tuple[str, dict[str, str]]]:
@@ -207,76 +191,95 @@ def _rows(table: Path) -> Iterator[tuple[str, dict[str, str]]]:
             if missing := [name for name in COLUMNS if name not in columns]:
                 raise BadInput(
                     f"{table} lacks the columns {', '.join(missing)}; its first line must name "
-                    f"{','.join(COLUMNS)} (it has {','.join(columns) or 'nothing'})"
+                    f"{','.join(COLUMNS)} (it has {','.join(columns) or 'nothing'})",
+                    key="corpus.columns",
                 )
             for row in rows:
                 place = f"{table}, line {rows.line_num}"
                 if None in row or None in row.values():
-                    raise BadInput(f"{place}: the number of fields differs from the first line's")
+                    raise BadInput(
+                        f"{place}: the number of fields differs from the first line's",
+                        key="corpus.format",
+                    )
                 yield place, row
     except FileNotFoundError as error:
         raise BadInput(
-            f"{table} does not exist; give a folder that recipes/my_speaker or recipes/fillets "
-            "wrote"
+            f"{table} does not exist; give a folder that vocoder corpus wrote",
+            key="corpus.missing",
         ) from error
     except OSError as error:
-        raise BadInput(f"cannot read {table}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{table} is not UTF-8 text; save it as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise BadInput(f"{table} is not comma-separated text ({error})") from error
+        raise BadInput(
+            f"cannot read {table}: {error.strerror or error}", key="corpus.unreadable"
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(
+            f"{table} is not comma-separated text in UTF-8 ({error}); save it as such",
+            key="corpus.format",
+        ) from error
 
 
-def _clip(row: dict[str, str]) -> Clip:
-    # Annotations are text in this module, so the type of a column is found by its name.
-    convert: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}
-    values: dict[str, Any] = {}
-    for field in fields(Clip):
-        text = row[field.name]
+def _utterance(row: dict[str, str], place: str) -> Utterance:
+    values = {}
+    for field in fields(Utterance):
+        # Annotations are text in this module, so the type of a column is found by its name.
+        convert = _TYPES[str(field.type)]
         try:
-            values[field.name] = convert[str(field.type)](text)
+            values[field.name] = convert(row[field.name])
         except ValueError as error:
-            expected = "a whole number" if field.type == "int" else "a number"
-            raise BadInput(f"{field.name} is {text[:40]!r}; expected {expected}") from error
-    return Clip(**values)
-
-
-def _check_agreement(clips: Sequence[Clip], places: Sequence[str]) -> None:
-    rates = Counter(clip.sample_rate for clip in clips)
-    if len(rates) > 1:
-        counts = ", ".join(f"{rate} Hz ({count} clips)" for rate, count in sorted(rates.items()))
-        raise BadInput(f"the corpus mixes sample rates: {counts}; make it anew with a single one")
-    hashes: dict[str, tuple[str, str]] = {}
-    by_path: dict[str, list[tuple[int, int, str, str]]] = defaultdict(list)
-    for clip, place in zip(clips, places, strict=True):
-        known_path, known_place = hashes.setdefault(clip.sha256, (clip.path, place))
-        if known_path != clip.path:
+            expected = "a whole number" if convert is int else "a number"
             raise BadInput(
-                f"{place}: {clip.path} is the same file as {known_path} ({known_place}); remove "
-                "one, since doubled sound weighs twice or leaks into validation"
-            )
-        end = clip.start_sample + clip.samples
-        by_path[clip.path].append((clip.start_sample, end, clip.sha256, place))
-    for path, stretches in by_path.items():
-        stretches.sort()
-        for (_, end, known, first), (start, _, sha256, second) in pairwise(stretches):
-            if sha256 != known:
-                raise BadInput(f"{second}: sha256 of {path} differs from that in {first}")
-            if start < end:
-                raise BadInput(f"{second}: the clip overlaps another of {path} ({first})")
+                f"{place}: {field.name} is {row[field.name][:40]!r}; expected {expected}",
+                key=f"{field.name}.type",
+            ) from error
+    try:
+        return Utterance(**values)
+    except BadInput as error:
+        raise BadInput(f"{place}: {error}", key=error.key) from error
 
 
-def _check_files(clips: Sequence[Clip], places: Sequence[str], folder: Path) -> None:
-    root = folder.resolve()
+def _check(utterances: Sequence[Utterance], places: Sequence[str], folder: Path) -> None:
+    """Refuse utterances that contradict each other or lack their files."""
+    rates = Counter(one.sample_rate for one in utterances)
+    if len(rates) > 1:
+        counts = ", ".join(f"{rate} Hz ({n} utterances)" for rate, n in sorted(rates.items()))
+        raise BadInput(
+            f"the corpus mixes sample rates: {counts}; make it anew with a single one",
+            key="corpus.sample_rate",
+        )
+    first_of: dict[str, tuple[str, str]] = {}
     gone = []
-    for clip, place in zip(clips, places, strict=True):
-        path = folder / clip.path
-        if not path.is_file():
-            gone.append(clip.path)
-        elif not path.resolve().is_relative_to(root):
-            raise BadInput(f"{place}: {clip.path} is a link out of {folder}; copy the file there")
+    for one, place in zip(utterances, places, strict=True):
+        path, first = first_of.setdefault(one.sha256, (one.path, place))
+        if path != one.path:
+            raise BadInput(
+                f"{place}: {one.path} is the same file as {path} ({first}); remove one, since "
+                "doubled audio weighs twice or leaks into validation",
+                key="corpus.doubled",
+            )
+        if not (folder / one.path).is_file():
+            gone.append(one.path)
+        elif not (folder / one.path).resolve().is_relative_to(folder.resolve()):
+            raise BadInput(
+                f"{place}: {one.path} is a link out of {folder}; copy the file there",
+                key="path.link",
+            )
+    together = sorted(zip(utterances, places, strict=True), key=lambda pair: _order(pair[0]))
+    for (before, first), (after, second) in pairwise(together):
+        if before.path != after.path:
+            continue
+        if before.sha256 != after.sha256:
+            raise BadInput(
+                f"{second}: sha256 of {after.path} differs from that in {first}",
+                key="sha256.conflict",
+            )
+        if after.start_sample < before.start_sample + before.samples:
+            raise BadInput(
+                f"{second}: the utterance overlaps another of {after.path} ({first})",
+                key="corpus.overlap",
+            )
     if gone:
         raise BadInput(
-            f"{folder} lacks {len(gone)} of {len(clips)} sound files of its {CORPUS_NAME}: "
-            f"{some_of(gone, ', ')}; restore them, or remove their rows"
+            f"{folder} lacks {len(gone)} of {len(utterances)} audio files of its {CORPUS_NAME}: "
+            f"{some_of(gone, ', ')}; restore them, or remove their rows",
+            key="corpus.files",
         )

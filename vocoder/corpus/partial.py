@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ from vocoder.errors import BadInput
 from vocoder.files import write_text
 
 PARTIAL_NAME = ".partial"
-_SETTINGS = "settings.json"
+_SETTINGS = "settings"
 
 
 class Partial:
@@ -20,14 +21,9 @@ class Partial:
     Parameters
     ----------
     output : Path
-        New, empty or half-done.
+        New, empty or half-done, with the same settings.
     settings : dict
         JSON values that the pieces depend on.
-
-    Raises
-    ------
-    BadInput
-        The output holds something else, or was begun with other settings.
     """
 
     def __init__(self, output: Path, settings: dict[str, Any]) -> None:
@@ -35,32 +31,36 @@ class Partial:
         if output.is_file() or (
             output.exists() and not self._folder.is_dir() and any(output.iterdir())
         ):
-            raise BadInput(f"{output} exists and is no half-done corpus; choose a new folder")
-        kept = self._folder / _SETTINGS
-        if kept.is_file():
-            if (begun := json.loads(kept.read_text(encoding="utf-8"))) != settings:
-                differing = ", ".join(
-                    f"{name} {begun.get(name)!r} instead of {value!r}"
-                    for name, value in settings.items()
-                    if begun.get(name) != value
-                )
-                raise BadInput(
-                    f"{output} was begun with other settings ({differing}); give the same, or "
-                    "another folder"
-                )
-        else:
-            self._write(kept, settings)
+            raise BadInput(
+                f"{output} exists and is no half-done corpus; choose a new folder",
+                key="output.exists",
+            )
+        begun = self.done(_SETTINGS, "")
+        if begun is None:
+            self.note(_SETTINGS, "", settings)
+        elif begun != settings:
+            differing = ", ".join(
+                f"{name} {begun.get(name)!r} instead of {value!r}"
+                for name, value in settings.items()
+                if begun.get(name) != value
+            )
+            raise BadInput(
+                f"{output} was begun with other settings ({differing}); give the same, or another "
+                "folder",
+                key="output.conflict",
+            )
 
     def done(self, name: str, key: str) -> Any:
-        """What was noted of a piece, if its key is the same still; ``None`` if not."""
-        path = self._path(name)
-        if not path.is_file():
+        """What was noted of a piece; ``None`` if nothing was, or of another key."""
+        try:
+            noted = json.loads(self._path(name).read_text(encoding="utf-8"))
+            content = noted["content"]
+            return content if noted["key"] == [key, _digest(content)] else None
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return content["content"] if content["key"] == key else None
 
     def note(self, name: str, key: str, content: Any) -> None:
-        """A piece is finished.
+        """Keep what a finished piece consists of.
 
         Parameters
         ----------
@@ -71,14 +71,16 @@ class Partial:
         content : Any
             JSON values.
         """
-        self._write(self._path(name), {"key": key, "content": content})
+        noted = {"key": [key, _digest(content)], "content": content}
+        write_text(self._path(name), json.dumps(noted), overwrite=True)
 
     def finish(self) -> None:
-        """The output is whole."""
+        """Remove the folder: the output is whole."""
         shutil.rmtree(self._folder)
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"piece-{name}.json"
+        return self._folder / f"{name}.json"
 
-    def _write(self, path: Path, content: Any) -> None:
-        write_text(path, json.dumps(content, ensure_ascii=False), overwrite=True)
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -5,33 +5,24 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tabulate import tabulate
 
-from vocoder.corpus.manifest import SPLITS, Clip, data_digest
+from vocoder.corpus.manifest import SPLITS, Utterance, data_digest
 from vocoder.files import atomic_path, write_text
 
-JSON_NAME, MARKDOWN_NAME, PICTURE_NAME = "report.json", "report.md", "levels.png"
+JSON_NAME, MARKDOWN_NAME, PLOT_NAME = "report.json", "report.md", "levels.png"
 _BIN_DB = 1.0
-_LEAST_MINUTES = 0.005  # what two decimals show
+_MIN_MINUTES = 0.005  # what two decimals show
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """A clip that was found but not kept.
-
-    Parameters
-    ----------
-    source : str
-        The recording.
-    speaker : str
-    start_s, seconds : float
-        Where in it.
-    reason : str
-    """
+    """An utterance of a recording, ``source``, that was found but not kept."""
 
     source: str
     speaker: str
@@ -49,21 +40,21 @@ class Report:
     title : str
     settings : dict
         JSON values: what it was made with.
-    clips : sequence of Clip
+    utterances : sequence of Utterance
     snr_db : sequence of float
-        Of every clip.
+        Of every utterance.
     dropped : sequence of Dropped
     left_out_s : dict
-        By speaker and reason: seconds that never became clips, such as silence.
+        By speaker and reason: seconds that never became utterances, such as silence.
     failed : dict
         Recordings that could not be used at all, each with the reason.
-    notes : list of str
+    notes : sequence of str
         What else a reader should know.
     """
 
     title: str
     settings: dict[str, Any]
-    clips: Sequence[Clip]
+    utterances: Sequence[Utterance]
     snr_db: Sequence[float]
     dropped: Sequence[Dropped] = ()
     left_out_s: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -71,115 +62,109 @@ class Report:
     notes: Sequence[str] = ()
 
     def write(self, folder: Path) -> None:
-        """Write ``report.json``, ``report.md`` and the picture ``levels.png``."""
+        """Write ``report.json``, ``report.md`` and ``levels.png``."""
         content = {
             "title": self.title,
             "settings": self.settings,
-            "data_digest": data_digest(self.clips),
+            "data_digest": data_digest(self.utterances),
             "speakers": self.speakers(),
             "left_out": self.left_out(),
-            "dropped": [vars(one) for one in self.dropped],
+            "dropped": [asdict(one) for one in self.dropped],
             "failed": self.failed,
             "notes": list(self.notes),
         }
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         for name, written in ((JSON_NAME, text), (MARKDOWN_NAME, self.markdown())):
             write_text(folder / name, written, overwrite=True)
-        self._draw(folder / PICTURE_NAME)
+        self._plot(folder / PLOT_NAME)
 
     def speakers(self) -> dict[str, dict[str, Any]]:
-        """Clips and minutes of every split, and levels, by speaker."""
+        """Utterances and minutes of every split, and levels, by speaker."""
         found: dict[str, dict[str, Any]] = {}
-        for speaker in sorted({clip.speaker for clip in self.clips}):
-            own = [index for index, clip in enumerate(self.clips) if clip.speaker == speaker]
+        for speaker in sorted({one.speaker for one in self.utterances}):
+            own = [k for k, one in enumerate(self.utterances) if one.speaker == speaker]
             row: dict[str, Any] = {}
             for split in SPLITS:
-                inside = [self.clips[k] for k in own if self.clips[k].split == split]
-                row[split] = {
-                    "clips": len(inside),
-                    "minutes": round(sum(clip.seconds for clip in inside) / 60, 2),
-                }
-            rms = [self.clips[k].rms_dbfs for k in own]
-            row["rms_dbfs"] = _quartiles(rms)
-            row["peak_dbfs"] = max(self.clips[k].peak_dbfs for k in own)
+                inside = [self.utterances[k] for k in own if self.utterances[k].split == split]
+                minutes = round(sum(one.seconds for one in inside) / 60, 2)
+                row[split] = {"utterances": len(inside), "minutes": minutes}
+            row["rms_dbfs"] = _quartiles([self.utterances[k].rms_dbfs for k in own])
+            row["peak_dbfs"] = max(self.utterances[k].peak_dbfs for k in own)
             row["snr_db"] = _quartiles([self.snr_db[k] for k in own])
             found[speaker] = row
         return found
 
     def left_out(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Clips and minutes that were left out, by speaker and reason."""
-        found: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
+        """Utterances and minutes that were left out, by speaker and reason."""
+        rows: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0])
         for speaker, reasons in self.left_out_s.items():
             for reason, seconds in reasons.items():
-                found[speaker][reason] = {"clips": 0, "minutes": seconds / 60}
+                rows[speaker, reason][1] += seconds / 60
         for one in self.dropped:
-            row = found[one.speaker].setdefault(one.reason, {"clips": 0, "minutes": 0.0})
-            row["clips"] += 1
-            row["minutes"] += one.seconds / 60
-        return {
-            speaker: {
-                reason: {"clips": row["clips"], "minutes": round(row["minutes"], 2)}
-                for reason, row in sorted(reasons.items())
-                if row["clips"] or row["minutes"] >= _LEAST_MINUTES
-            }
-            for speaker, reasons in sorted(found.items())
-        }
+            rows[one.speaker, one.reason][0] += 1
+            rows[one.speaker, one.reason][1] += one.seconds / 60
+        found: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
+        for (speaker, reason), (count, minutes) in sorted(rows.items()):
+            if count or minutes >= _MIN_MINUTES:
+                found[speaker][reason] = {"utterances": count, "minutes": round(minutes, 2)}
+        return dict(found)
 
     def tables(self) -> str:
         """What is kept and what is not, as Markdown."""
         kept = [
-            "| speaker | train clips | min | val clips | min | test clips | min | RMS dBFS "
-            "(quartiles) | peak dBFS | SNR dB (quartiles) |",
-            "|---|" + "---|" * 9,
-        ]
-        for speaker, row in self.speakers().items():
-            cells = [speaker]
-            for split in SPLITS:
-                cells += [str(row[split]["clips"]), f"{row[split]['minutes']:.1f}"]
-            cells += [
+            [
+                speaker,
+                *(f"{row[split]['utterances']}, {row[split]['minutes']:.1f}" for split in SPLITS),
                 " ".join(f"{value:.1f}" for value in row["rms_dbfs"]),
                 f"{row['peak_dbfs']:.1f}",
                 " ".join(f"{value:.0f}" for value in row["snr_db"]),
             ]
-            kept.append(f"| {' | '.join(cells)} |")
-        lost = ["| speaker | left out | clips | min |", "|---|---|---|---|"]
-        lost += [
-            f"| {speaker} | {reason} | {row['clips'] or ''} | {row['minutes']:.1f} |"
+            for speaker, row in self.speakers().items()
+        ]
+        splits = [f"{split}: utterances, min" for split in SPLITS]
+        levels = ["RMS dBFS (quartiles)", "peak dBFS", "SNR dB (quartiles)"]
+        lost = [
+            [speaker, reason, row["utterances"] or "", f"{row['minutes']:.1f}"]
             for speaker, reasons in self.left_out().items()
             for reason, row in reasons.items()
         ]
-        return "\n".join([*kept, "", *lost])
+        return "\n\n".join(
+            tabulate(rows, head, tablefmt="pipe", disable_numparse=True)
+            for rows, head in (
+                (kept, ["speaker", *splits, *levels]),
+                (lost, ["speaker", "left out", "utterances", "min"]),
+            )
+        )
 
     def markdown(self) -> str:
         """The whole report, for reading."""
-        parts = [f"# {self.title}", "", self.tables(), ""]
-        parts += [f"![Levels of the clips]({PICTURE_NAME})", ""]
+        parts = [f"# {self.title}", self.tables(), f"![Levels of the utterances]({PLOT_NAME})"]
         if self.failed:
-            parts += ["Recordings that could not be used:", ""]
-            parts += [f"* {name}: {reason}" for name, reason in self.failed.items()] + [""]
-        parts += [f"* {note}" for note in self.notes]
-        parts += [f"* {name}: {value}" for name, value in self.settings.items()]
-        parts += [f"* data digest: {data_digest(self.clips)}"]
-        return "\n".join(parts) + "\n"
+            failed = [f"* {name}: {reason}" for name, reason in self.failed.items()]
+            parts += ["Recordings that could not be used:", "\n".join(failed)]
+        settings = [f"{name}: {value}" for name, value in self.settings.items()]
+        facts = [*self.notes, *settings, f"data digest: {data_digest(self.utterances)}"]
+        return "\n\n".join([*parts, "\n".join(f"* {fact}" for fact in facts)]) + "\n"
 
-    def _draw(self, path: Path) -> None:
+    def _plot(self, path: Path) -> None:
         from matplotlib.figure import Figure
 
-        speakers = sorted({clip.speaker for clip in self.clips})
+        speakers = sorted({one.speaker for one in self.utterances})
         figure = Figure(figsize=(8, 1 + 1.6 * len(speakers)), layout="constrained")
         panels = np.ravel(figure.subplots(len(speakers), sharex=True, squeeze=False))
         for axes, speaker in zip(panels, speakers, strict=True):
-            for name, label in (("rms_dbfs", "RMS"), ("peak_dbfs", "peak")):
-                own = [clip for clip in self.clips if clip.speaker == speaker]
-                values = [getattr(clip, name) for clip in own]
-                minutes = [clip.seconds / 60 for clip in own]
-                first = np.floor(min(values))
-                bins = np.arange(first, max(values) + 2 * _BIN_DB, _BIN_DB)
+            own = [one for one in self.utterances if one.speaker == speaker]
+            minutes = [one.seconds / 60 for one in own]
+            for label, values in (
+                ("RMS", [one.rms_dbfs for one in own]),
+                ("peak", [one.peak_dbfs for one in own]),
+            ):
+                bins = np.arange(np.floor(min(values)), max(values) + 2 * _BIN_DB, _BIN_DB)
                 axes.hist(values, bins, weights=minutes, alpha=0.6, label=label)
             axes.set_title(speaker, loc="left", fontsize="medium")
             axes.set_ylabel("minutes")
         panels[0].legend(loc="upper left")
-        panels[-1].set_xlabel("level of clips, dBFS")
+        panels[-1].set_xlabel("level of utterances, dBFS")
         with atomic_path(path, overwrite=True) as temporary:
             figure.savefig(temporary, dpi=100, format="png")
 

@@ -43,9 +43,9 @@ def intersect(one: Sequence[Span], other: Sequence[Span]) -> list[Span]:
     return common
 
 
-def subtract(one: Sequence[Span], other: Sequence[Span], total_s: float) -> list[Span]:
-    """What lies in ``one`` but in no span of ``other``, each merged, within ``total_s``."""
-    edges = [0.0, *(edge for span in other for edge in span), total_s]
+def subtract(one: Sequence[Span], other: Sequence[Span], length_s: float) -> list[Span]:
+    """What lies in ``one`` but in no span of ``other``, each merged, within ``length_s``."""
+    edges = [0.0, *(edge for span in other for edge in span), length_s]
     free = [Span(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
     return intersect(one, free)
 

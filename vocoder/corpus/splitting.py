@@ -1,4 +1,4 @@
-"""Training, validation and test material that do not leak into each other."""
+"""Training, validation and test splits that do not leak into each other."""
 
 from __future__ import annotations
 
@@ -12,54 +12,52 @@ from vocoder.errors import BadInput
 # enough stretches to choose from.
 STRETCH_S = 60.0
 STRETCH_SHARE = 1 / 20
-_LEAST_STRETCHES = 3
+_MIN_STRETCHES = 3
 
 Item = TypeVar("Item", bound=Hashable)
 
 
-def stretches(clips: Sequence[tuple[str, float]]) -> list[tuple[str, int]]:
-    """Group neighbouring clips, since those share words, room and mood.
+def stretches(utterances: Sequence[tuple[str, float]]) -> list[tuple[str, int]]:
+    """Group neighbouring utterances, since those share words, room and mood.
 
     A recording that is no longer than a stretch is one, so that a folder of short recordings is
     split by recording.
 
     Parameters
     ----------
-    clips : sequence of (recording, seconds)
+    utterances : sequence of (recording, seconds)
         In order of recording and time.
 
     Returns
     -------
     list of (recording, number)
-        The stretch of every clip.
+        The stretch of every utterance.
     """
-    longest_s = min(STRETCH_S, STRETCH_SHARE * sum(seconds for _, seconds in clips))
+    max_s = min(STRETCH_S, STRETCH_SHARE * sum(seconds for _, seconds in utterances))
     found: list[tuple[str, int]] = []
     filled_s = 0.0
-    for recording, seconds in clips:
-        if not found or found[-1][0] != recording:
-            found.append((recording, 0))
-            filled_s = seconds
-        elif filled_s + seconds > longest_s:
-            found.append((recording, found[-1][1] + 1))
-            filled_s = seconds
+    for recording, seconds in utterances:
+        begins = not found or found[-1][0] != recording
+        if begins or filled_s + seconds > max_s:
+            found.append((recording, 0 if begins else found[-1][1] + 1))
+            filled_s = 0.0
         else:
             found.append(found[-1])
-            filled_s += seconds
+        filled_s += seconds
     return found
 
 
 def assign(
     groups: Sequence[Hashable], seconds: Sequence[float], shares: dict[str, float], seed: int
 ) -> list[str]:
-    """Give whole groups of clips to splits, in an order that only the seed and their names decide.
+    """Give whole groups of utterances to splits.
+
+    In an order that only the seed and the groups' names decide.
 
     Parameters
     ----------
-    groups : sequence
-        Of every clip.
-    seconds : sequence of float
-        Of every clip.
+    groups, seconds : sequence
+        Of every utterance.
     shares : dict
         Of the seconds, for ``val`` and ``test``; the rest is ``train``. A share above 0 gets at
         least one group.
@@ -68,33 +66,32 @@ def assign(
     Returns
     -------
     list of str
-        The split of every clip.
-
-    Raises
-    ------
-    BadInput
-        Shares that leave nothing to train on, or fewer than three groups.
+        The split of every utterance.
     """
     for name, share in shares.items():
         if not 0 <= share < 1:
-            raise BadInput(f"the share of {name} is {share}; expected 0 to less than 1")
+            raise BadInput(
+                f"{name} is {share}; expected a share of 0 to less than 1", key=f"{name}.range"
+            )
     if sum(shares.values()) >= 1:
-        raise BadInput(f"the shares make {sum(shares.values()):g}; expected less than 1")
+        raise BadInput(
+            f"{' and '.join(shares)} make {sum(shares.values()):g}; expected less than 1",
+            key="split.range",
+        )
     lengths: dict[Hashable, float] = {}
     for group, length in zip(groups, seconds, strict=True):
         lengths[group] = lengths.get(group, 0.0) + length
-    if len(lengths) < _LEAST_STRETCHES:
+    if len(lengths) < _MIN_STRETCHES:
         raise BadInput(
             f"only {len(lengths)} stretches of speech are usable, {sum(seconds):.0f} s in all; "
-            f"expected {_LEAST_STRETCHES} at least, to train, validate and test; give more "
-            "recordings"
+            f"expected {_MIN_STRETCHES} at least, to train, validate and test; give more "
+            "recordings",
+            key="corpus.short",
         )
     drawn = draw(list(lengths), seed)
-    total = sum(lengths.values())
     splits: dict[Hashable, str] = {}
     for name, share in shares.items():
-        wanted = share * total
-        taken = 0.0
+        wanted, taken = share * sum(lengths.values()), 0.0
         # To the nearest: a group that goes beyond by more than is lacking stays out.
         while share and drawn and (not taken or wanted - taken > lengths[drawn[0]] / 2):
             taken += lengths[drawn[0]]
@@ -102,13 +99,14 @@ def assign(
     if not drawn:
         raise BadInput(
             f"the shares of {' and '.join(shares)} leave nothing to train on; there are only "
-            f"{len(lengths)} stretches of speech"
+            f"{len(lengths)} stretches of speech",
+            key="split.range",
         )
     return [splits.get(group, "train") for group in groups]
 
 
 def draw(items: Sequence[Item], seed: int) -> list[Item]:
-    """Items in a random order in which each one's place depends on the seed and itself alone.
+    """Shuffle so that each item's place depends on the seed and itself alone.
 
     So whatever else is added or dropped, what was drawn before others stays so.
     """

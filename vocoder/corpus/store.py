@@ -1,180 +1,158 @@
-"""Decoded sound in one file that is mapped into memory, so that any stretch is read at once."""
+"""Decoded audio in one file that is mapped into memory, so that any stretch is read at once."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from vocoder.audio import read_audio, read_info
 from vocoder.corpus.levels import levels
-from vocoder.corpus.manifest import SILENCE_DBFS, Clip
+from vocoder.corpus.manifest import SILENCE_DBFS, Utterance
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, write_text
 
-FORMAT = 2
-_SAMPLE = np.dtype("<i2")
+FORMAT = 3
 FULL_SCALE = 32768.0  # of 16 bits, which are kept whatever the file has
+_SAMPLE = np.dtype("<i2")
 _NAME_DIGITS = 16
 
 
 @dataclass(frozen=True)
 class Store:
-    """Where the decoded clips lie.
+    """Where the decoded utterances lie.
 
     Parameters
     ----------
     path : Path
-        16-bit samples of all clips, one after the other.
-    offsets : tuple of int
-        First sample of each clip in it; -1 for clips that could not be used.
-    reasons : tuple of str
-        Why, for each clip; empty where all is well.
-    strangers : tuple of str
-        Files that could not be read, or were not those of the table. They may be put right; what
-        is wrong with any other lies in the file itself.
+        16-bit samples of all utterances, one after the other.
+    offsets : sequence of int
+        First sample of each utterance in it; -1 for those that cannot be used.
+    reasons : sequence of str
+        Why, for each utterance; empty where all is well.
     """
 
     path: Path
-    offsets: tuple[int, ...]
-    reasons: tuple[str, ...]
-    strangers: tuple[str, ...]
+    offsets: Sequence[int]
+    reasons: Sequence[str]
 
     def map(self) -> np.ndarray:
         """All samples, int16, mapped from disk, read-only."""
         return np.memmap(self.path, dtype=_SAMPLE, mode="r")
 
 
-def open_store(folder: Path, clips: Sequence[Clip], cache: Path) -> Store:
-    """The decoded clips: those of an earlier call if the contents are the same, or made now.
+def open_store(folder: Path, utterances: Sequence[Utterance], cache: Path) -> Store:
+    """Decode the utterances of a corpus, or find what an earlier call has decoded.
+
+    Neither names nor splits make it decode anew; a file that was put right does.
 
     Parameters
     ----------
     folder : Path
         Of the corpus.
-    clips : sequence of Clip
+    utterances : sequence of Utterance
     cache : Path
-        Folder for the decoded sound; made if need be. Two bytes a sample.
-
-    Raises
-    ------
-    BadInput
-        The cache folder cannot be written, or is full.
+        Folder for the decoded audio; made if need be. Two bytes a sample.
     """
-    digest = _digest(clips)
-    data = cache / f"{digest[:_NAME_DIGITS]}.i16"
-    index = data.with_suffix(".json")
-    known = _read_index(index, data, digest, len(clips))
-    if known is not None:
-        by_path = {clip.path: clip for clip in clips if clip.path in known.strangers}
-        if all(_estrangement(folder / path, clip) for path, clip in by_path.items()):
-            return known
+    total = hashlib.sha256(f"{FORMAT}\n".encode())
+    for one in utterances:
+        size = (folder / one.path).stat().st_size
+        key = f"{one.sha256} {size} {one.start_sample} {one.samples} {one.sample_rate}\n"
+        total.update(key.encode())
+    data = cache / f"{total.hexdigest()[:_NAME_DIGITS]}.i16"
+    if (known := _read_index(data, utterances)) is not None:
+        return known
     try:
         with atomic_path(data, overwrite=True) as temporary:
-            store = _decode(folder, clips, temporary)
-        content = {"format": FORMAT, "digest": digest, **vars(store), "path": data.name}
-        # The index comes last: whoever finds it finds the sound that it speaks of.
-        content["bytes"] = data.stat().st_size
-        write_text(index, json.dumps(content, ensure_ascii=False), overwrite=True)
+            offsets, reasons = _decode(folder, utterances, temporary)
+        # The index comes last: whoever finds it finds the audio that it speaks of.
+        content = {"bytes": data.stat().st_size, "offsets": offsets, "reasons": reasons}
+        write_text(_index(data), json.dumps(content, ensure_ascii=False), overwrite=True)
     except BadInput as error:
+        megabytes = sum(one.samples for one in utterances) * _SAMPLE.itemsize / 1e6
         raise BadInput(
-            f"{error}; the decoded sound needs {_megabytes(clips):.0f} MB in a folder that can be "
-            "written; give another with data.cache="
+            f"{error}; the decoded audio needs {megabytes:.0f} MB in a folder that can be "
+            "written; give another with data.cache=",
+            key="data.cache.unwritable",
         ) from error
-    return replace(store, path=data)
+    return Store(data, offsets, reasons)
 
 
-def _digest(clips: Sequence[Clip]) -> str:
-    """Of contents alone: neither names nor splits make it decode again."""
-    total = hashlib.sha256(f"{FORMAT}\n".encode())
-    for clip in clips:
-        key = f"{clip.sha256} {clip.start_sample} {clip.samples} {clip.sample_rate}\n"
-        total.update(key.encode())
-    return total.hexdigest()
+def _index(data: Path) -> Path:
+    return data.with_suffix(".json")
 
 
-def _read_index(index: Path, data: Path, digest: str, n_clips: int) -> Store | None:
+def _read_index(data: Path, utterances: Sequence[Utterance]) -> Store | None:
+    """What an earlier call left; ``None`` if it is not there, half there or not ours."""
     try:
-        content: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))
-        told = (tuple(content[name]) for name in ("offsets", "reasons", "strangers"))
-        store = Store(data, *told)
-        whole = (
-            content["digest"] == digest
-            and content["bytes"] == data.stat().st_size
-            and len(store.offsets) == len(store.reasons) == n_clips
+        content = json.loads(_index(data).read_text(encoding="utf-8"))
+        size, offsets, reasons = (content[name] for name in ("bytes", "offsets", "reasons"))
+        whole = size == data.stat().st_size and all(
+            type(reason) is str
+            and type(offset) is int
+            and (reason or 0 <= offset <= size // _SAMPLE.itemsize - one.samples)
+            for one, offset, reason in zip(utterances, offsets, reasons, strict=True)
         )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # not there, half there or not ours: it is made anew
-    return store if whole else None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return Store(data, offsets, reasons) if whole else None
 
 
-def _decode(folder: Path, clips: Sequence[Clip], target: Path) -> Store:
-    offsets, reasons, strangers = [], [], []
+def _decode(
+    folder: Path, utterances: Sequence[Utterance], target: Path
+) -> tuple[list[int], list[str]]:
+    offsets, reasons = [], []
     position = 0
-    path, sound, reason = "", np.empty(0, _SAMPLE), ""
+    path, samples, reason = "", np.empty(0, _SAMPLE), ""
     with target.open("wb") as file:
-        for clip in tqdm(clips, desc="decode", unit="clip", disable=None):
-            if clip.path != path:  # clips of one file follow each other
-                path = clip.path
-                if reason := _estrangement(folder / path, clip):
-                    strangers.append(path)
-                else:
-                    sound, reason = _read(folder / path, clip)
-            piece = sound[clip.start_sample : clip.start_sample + clip.samples]
-            wrong = reason or _fault(piece, folder / path, clip, len(sound))
-            offsets.append(-1 if wrong else position)
-            reasons.append(wrong)
-            if not wrong:
+        for one in tqdm(utterances, desc="decode", unit="utterance", disable=None):
+            if one.path != path:  # utterances of one file follow each other
+                path = one.path
+                samples, reason = _read(folder / path, one)
+            piece = samples[one.start_sample : one.start_sample + one.samples]
+            fault = reason or _fault(piece, folder / path, one, len(samples))
+            offsets.append(-1 if fault else position)
+            reasons.append(fault)
+            if not fault:
                 file.write(piece.tobytes())
-                position += clip.samples
+                position += one.samples
         if position == 0:
             file.write(np.zeros(1, _SAMPLE).tobytes())  # an empty file cannot be mapped
-    return Store(target, tuple(offsets), tuple(reasons), tuple(strangers))
+    return offsets, reasons
 
 
-def _estrangement(path: Path, clip: Clip) -> str:
-    """Why a file is not the one that the table was made for; empty if it is."""
-    try:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != clip.sha256:
-                return f"{path} is not the file that the table was made for (sha256)"
-    except OSError as error:
-        return f"{path} cannot be read ({error.strerror or error})"
-    return ""
-
-
-def _read(path: Path, clip: Clip) -> tuple[np.ndarray, str]:
+def _read(path: Path, utterance: Utterance) -> tuple[np.ndarray, str]:
     """A whole file as 16 bits, or why it cannot be used."""
     nothing = np.empty(0, _SAMPLE)
     try:
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != utterance.sha256:
+                return nothing, f"{path} is not the file that the table was made for (sha256)"
         info = read_info(path)
         if info.channels != 1:
             return nothing, f"{path} has {info.channels} channels; expected one"
-        if info.sample_rate != clip.sample_rate:
-            return nothing, f"{path} has {info.sample_rate} Hz; the table says {clip.sample_rate}"
-        sound = read_audio(path, clip.sample_rate)
+        if info.sample_rate != utterance.sample_rate:
+            return nothing, (
+                f"{path} has {info.sample_rate} Hz; the table says {utterance.sample_rate}"
+            )
+        samples = read_audio(path, utterance.sample_rate)
     except OSError as error:
         return nothing, f"{path} cannot be read ({error.strerror or error})"
     except BadInput as error:
         return nothing, str(error)
     # Exact for files of 16 bits.
-    return np.rint(sound * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(_SAMPLE), ""
+    return np.rint(samples * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(_SAMPLE), ""
 
 
-def _fault(piece: np.ndarray, path: Path, clip: Clip, length: int) -> str:
-    if len(piece) < clip.samples:
-        end = clip.start_sample + clip.samples
-        return f"{path} has {length} samples, but the clip reaches to {end}"
+def _fault(piece: np.ndarray, path: Path, utterance: Utterance, length: int) -> str:
+    if len(piece) < utterance.samples:
+        end = utterance.start_sample + utterance.samples
+        return f"{path} has {length} samples, but the utterance reaches to {end}"
     if levels(piece / FULL_SCALE).rms_dbfs < SILENCE_DBFS:
-        return f"{path} is silent from sample {clip.start_sample}"
+        return f"{path} is silent from sample {utterance.start_sample}"
     return ""
-
-
-def _megabytes(clips: Sequence[Clip]) -> float:
-    return sum(clip.samples for clip in clips) * _SAMPLE.itemsize / 1e6

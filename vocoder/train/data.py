@@ -89,7 +89,7 @@ class Recordings(CorpusFolder, Data):
                     "validation_sha256": validation.data_digest,
                     "clips": len(train),
                     "minutes": round(train.seconds / 60, 2),
-                    "speakers": sorted({clip.speaker for clip in train.clips}),
+                    "speakers": sorted({one.speaker for one in train.utterances}),
                 }
             },
             notes=[note for c in (train, validation) if (note := c.describe_skipped())],

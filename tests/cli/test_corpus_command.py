@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from recipes.my_speaker import __main__ as my_speaker
-from recipes.my_speaker.prepare import Work
 from vocoder.audio import read_audio
-from vocoder.corpus import Clip, Corpus, read_corpus
+from vocoder.cli.main import run
+from vocoder.corpus import Corpus, Utterance, make, read_corpus
+from vocoder.corpus.make import Preparation
 
 RATE, NATIVE = 22_050, 32_000
 REFERENCE = Path(__file__).parents[1] / "data/pix2pix/reference"
@@ -31,7 +31,7 @@ def voices() -> dict[str, np.ndarray]:
 
 @pytest.fixture(autouse=True)
 def little_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(my_speaker, "LEAST_S", 5.0)
+    monkeypatch.setattr(make, "MIN_S", 5.0)
 
 
 def dialogue(path: Path, voices: dict[str, np.ndarray], n_turns: int) -> list[tuple[float, str]]:
@@ -72,16 +72,16 @@ def srt(turns: list[tuple[float, str]]) -> str:
     return "\r\n".join(cues)
 
 
-def made(*arguments: object) -> int:
-    return my_speaker.main([str(argument) for argument in arguments])
+def made(folder: object, output: object, *words: str) -> int:
+    return run(["corpus", f"input={folder}", f"output={output}", *words])
 
 
-def owners(clips: list[Clip], turns: list[tuple[float, str]]) -> list[str]:
-    """Whose turn every clip lies in, with its margins; the name says when it begins."""
+def owners(utterances: list[Utterance], turns: list[tuple[float, str]]) -> list[str]:
+    """Whose turn every utterance lies in, with its margins; the name says when it begins."""
     found = []
-    for clip in clips:
-        start_s = int(Path(clip.path).stem) / 1000
-        (name,) = [n for t, n in turns if t - 0.3 < start_s < start_s + clip.seconds < t + 2.5]
+    for one in utterances:
+        start_s = int(Path(one.path).stem) / 1000
+        (name,) = [n for t, n in turns if t - 0.3 < start_s < start_s + one.seconds < t + 2.5]
         found.append(name)
     return found
 
@@ -91,19 +91,19 @@ def test_one_speaker_of_a_dialogue(tmp_path, voices, write):
     turns = dialogue(tmp_path / "in/talk.wav", voices, 12)
     (tmp_path / f"in/talk.{write.__name__}").write_text(write(turns))
     output = tmp_path / "out"
-    assert made(tmp_path / "in", output, "--speaker", "anna") == 0
-    clips = read_corpus(output)
-    assert len(clips) == 6
-    assert owners(clips, turns) == ["anna"] * 6
-    assert {clip.speaker for clip in clips} == {"anna"}
-    assert {clip.split for clip in clips} == {"train", "val", "test"}
-    info = soundfile.info(output / clips[0].path)
+    assert made(tmp_path / "in", output, "speaker=anna") == 0
+    utterances = read_corpus(output)
+    assert len(utterances) == 6
+    assert owners(utterances, turns) == ["anna"] * 6
+    assert {one.speaker for one in utterances} == {"anna"}
+    assert {one.split for one in utterances} == {"train", "val", "test"}
+    info = soundfile.info(output / utterances[0].path)
     assert (info.samplerate, info.channels, info.subtype) == (RATE, 1, "PCM_16")
     corpus = Corpus(output, "train", sample_rate=RATE)
     heard = corpus.read(0)
     true = read_audio(tmp_path / "in/talk.wav", RATE)
-    start = round(int(Path(corpus.clips[0].path).stem) / 1000 * RATE)
-    differences = [  # the name says to a millisecond where the clip begins
+    start = round(int(Path(corpus.utterances[0].path).stem) / 1000 * RATE)
+    differences = [  # the name says to a millisecond where the utterance begins
         np.abs(heard - true[start + shift :][: len(heard)]).max() for shift in range(-12, 13)
     ]
     assert min(differences) < 5e-4  # of which the mean that was taken away
@@ -114,17 +114,17 @@ def test_one_speaker_of_a_dialogue(tmp_path, voices, write):
 
 def test_without_labels_all_speech_is_taken(tmp_path, voices, capsys):
     turns = dialogue(tmp_path / "in/talk.wav", voices, 6)
-    assert made(tmp_path / "in", tmp_path / "out", "--speaker", "we") == 0
-    clips = read_corpus(tmp_path / "out")
-    assert owners(clips, turns) == ["anna", "ben"] * 3
-    assert {clip.speaker for clip in clips} == {"we"}
+    assert made(tmp_path / "in", tmp_path / "out", "speaker=we") == 0
+    utterances = read_corpus(tmp_path / "out")
+    assert owners(utterances, turns) == ["anna", "ben"] * 3
+    assert {one.speaker for one in utterances} == {"we"}
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert report["left_out"]["we"]["silence"]["minutes"] > 0.15
     assert report["failed"] == {}
-    assert "| we | silence |" in capsys.readouterr().out
+    assert "| we | silence |" in " ".join(capsys.readouterr().out.split())
     # A single file does as well, and names the speaker.
     assert made(tmp_path / "in/talk.wav", tmp_path / "one") == 0
-    assert {clip.speaker for clip in read_corpus(tmp_path / "one")} == {"talk"}
+    assert {one.speaker for one in read_corpus(tmp_path / "one")} == {"talk"}
 
 
 def test_noisy_clipped_and_doubled_clips_are_left_out(tmp_path, voices):
@@ -137,7 +137,7 @@ def test_noisy_clipped_and_doubled_clips_are_left_out(tmp_path, voices):
     soundfile.write(folder / "noisy.wav", sound + noise, NATIVE)
     soundfile.write(folder / "far.wav", 0.01 * sound, NATIVE)
     assert made(folder, tmp_path / "out") == 2
-    assert {Path(clip.path).parts[0] for clip in read_corpus(tmp_path / "out")} == {"a"}
+    assert {Path(one.path).parts[0] for one in read_corpus(tmp_path / "out")} == {"a"}
     report = json.loads((tmp_path / "out/report.json").read_text())
     reasons = {(one["source"], one["reason"]) for one in report["dropped"]}
     assert reasons == {
@@ -148,12 +148,12 @@ def test_noisy_clipped_and_doubled_clips_are_left_out(tmp_path, voices):
     }
     # Each is named with its reason; that a recording was given twice is no fault of it.
     assert {name: reason.rpartition(" 13.")[0] for name, reason in report["failed"].items()} == {
-        "loud.wav": "gave no clip: clipped",
-        "noisy.wav": "gave no clip: noisy",
-        "far.wav": "gave no clip: too quiet",
+        "loud.wav": "gave no utterance: clipped",
+        "noisy.wav": "gave no utterance: noisy",
+        "far.wav": "gave no utterance: too quiet",
     }
     assert [note for note in report["notes"] if note.startswith("b.wav")] == [
-        "b.wav: gave no clip: the same as another 13.4 s"
+        "b.wav: gave no utterance: the same as another 13.4 s"
     ]
 
 
@@ -166,8 +166,8 @@ def test_recordings_without_speech_are_named(tmp_path, voices, capsys):
     assert len(read_corpus(output)) == 6
     failed = json.loads((output / "report.json").read_text())["failed"]
     assert set(failed) == {"silent.wav", "tiny.wav"}
-    assert failed["silent.wav"] == "gave no clip: silence 2.0 s"
-    assert failed["tiny.wav"].endswith("s; clips last 1 s at least")
+    assert failed["silent.wav"] == "gave no utterance: silence 2.0 s"
+    assert failed["tiny.wav"].endswith("s; utterances last 1 s at least")
     said, written = capsys.readouterr().err, (output / "report.md").read_text()
     for name, reason in failed.items():
         assert f"not used: {name}: {reason}" in said
@@ -180,9 +180,9 @@ def test_recordings_of_others_are_named_but_no_fault(tmp_path, voices, capsys):
         turns = dialogue(folder / f"{name}.wav", voices, n_turns)
         labels = turns if name == "talk" else [(t, "ben") for t, _ in turns]
         (folder / f"{name}.rttm").write_text(rttm(labels))
-    assert made(folder, tmp_path / "out", "--speaker", "Anna") == 0
-    assert "note: other.wav: gave no clip: other speakers 16.0 s\n" in capsys.readouterr().out
-    assert {clip.speaker for clip in read_corpus(tmp_path / "out")} == {"anna"}
+    assert made(folder, tmp_path / "out", "speaker=Anna") == 0
+    assert "note: other.wav: gave no utterance: other speakers 16.0 s\n" in capsys.readouterr().out
+    assert {one.speaker for one in read_corpus(tmp_path / "out")} == {"anna"}
 
 
 def test_credits_after_the_end_are_left_out(tmp_path, voices, capsys):
@@ -190,7 +190,7 @@ def test_credits_after_the_end_are_left_out(tmp_path, voices, capsys):
     whisperx = srt(turns).replace("anna:", "[SPEAKER_00]:").replace("ben:", "[SPEAKER_01]:")
     whisperx += "\n13\n00:00:50,000 --> 00:00:52,000\nSubtitles by Cleo\n"
     (tmp_path / "in/talk.srt").write_text(whisperx)
-    assert made(tmp_path / "in", tmp_path / "out", "--speaker", "speaker_00") == 0
+    assert made(tmp_path / "in", tmp_path / "out", "speaker=speaker_00") == 0
     assert owners(read_corpus(tmp_path / "out"), turns) == ["anna"] * 6
     note = r"talk.wav: left out 1 of 13 cues of talk.srt, from line 50, after .* end at 48.00 s"
     assert re.search(note, capsys.readouterr().out)
@@ -199,8 +199,8 @@ def test_credits_after_the_end_are_left_out(tmp_path, voices, capsys):
 def test_a_speaker_of_whom_the_labels_say_nothing_is_refused(tmp_path, voices, capsys):
     turns = dialogue(tmp_path / "in/talk.wav", voices, 6)
     (tmp_path / "in/talk.srt").write_text(srt([(t, "") for t, _ in turns]).replace(": words", "hi"))
-    assert made(tmp_path / "in", tmp_path / "out", "--speaker", "anna") == 2
-    assert "error: no label names anna or anybody: " in capsys.readouterr().err
+    assert made(tmp_path / "in", tmp_path / "out", "speaker=anna") == 2
+    assert "vocoder: no label names anna or anybody: " in capsys.readouterr().err
     assert made(tmp_path / "in", tmp_path / "out") == 0
     assert owners(read_corpus(tmp_path / "out"), turns) == ["anna", "ben"] * 3
 
@@ -216,12 +216,12 @@ def test_bad_recordings_are_named_and_the_others_used(tmp_path, voices, capsys):
     (folder / "short.rttm").write_text(rttm(turns))
     dialogue(folder / "faulty.wav", voices, 2)
     (folder / "faulty.srt").write_text("1\n00:00:01 -> 00:00:02\nA: hello")
-    assert made(folder, tmp_path / "out", "--speaker", "anna") == 2
+    assert made(folder, tmp_path / "out", "speaker=anna") == 2
     assert len(read_corpus(tmp_path / "out")) == 6
     said = capsys.readouterr().err
     for words in (
         "unlabelled.wav: nothing says who speaks",
-        "broken.wav cannot be read as sound",
+        "broken.wav cannot be read as audio",
         "short.rttm, line 3: begins at 9.00 s, but",
         "faulty.srt, line 2: '00:00:01 -> 00:00:02'; expected the number",
     ):
@@ -236,7 +236,7 @@ def test_a_stopped_run_goes_on(tmp_path, voices, monkeypatch):
     folder, output = tmp_path / "in", tmp_path / "out"
     for k in range(3):
         dialogue(folder / f"{k}.wav", voices, 2 + k)
-    prepare = Work.prepare
+    prepare = Preparation.prepare
     done: list[str] = []
 
     def stopping(work, source):
@@ -246,12 +246,12 @@ def test_a_stopped_run_goes_on(tmp_path, voices, monkeypatch):
         return prepare(work, source)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Work, "prepare", stopping)
+        patched.setattr(Preparation, "prepare", stopping)
         assert made(folder, output) == 130
     assert not (output / "corpus.csv").exists()
-    assert made(folder, output, "--snr", "30") == 2  # begun with other settings
+    assert made(folder, output, "limits.min_snr_db=30") == 2  # begun with other settings
     done.clear()
-    monkeypatch.setattr(Work, "prepare", stopping)
+    monkeypatch.setattr(Preparation, "prepare", stopping)
     assert made(folder, output) == 0
     assert done == ["2"]
     assert len(read_corpus(output)) == 2 + 3 + 4
@@ -259,45 +259,91 @@ def test_a_stopped_run_goes_on(tmp_path, voices, monkeypatch):
 
 
 def test_the_output_may_lie_among_the_recordings(tmp_path, voices, monkeypatch):
-    """As of ``python -m recipes.my_speaker . corpus``, stopped and begun again."""
+    """As of ``vocoder corpus input=. output=corpus``, stopped and begun again."""
     folder = tmp_path / "anna b. c"
     dialogue(folder / "talk.wav", voices, 3)
     monkeypatch.chdir(folder)
     with monkeypatch.context() as patched:
-        patched.setattr(my_speaker, "write_corpus", lambda *_, **__: 1 / 0)
+        patched.setattr(make, "write_corpus", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             made(".", "corpus")
     assert list((folder / "corpus").rglob("*.flac"))
     assert made(".", "corpus") == 0
-    clips = read_corpus(folder / "corpus")
-    assert len(clips) == 3 and {clip.speaker for clip in clips} == {"anna b. c"}
+    utterances = read_corpus(folder / "corpus")
+    assert len(utterances) == 3 and {one.speaker for one in utterances} == {"anna b. c"}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("words", "message"),
     [
         ([], "labels name several speakers: anna (0.1 min), ben (0.1 min); choose one"),
-        (["--speaker", "ana"], "no label names ana; did you mean anna?"),
-        (["--speaker", "anna"], "expected 5 s at least, better 10 minutes (left out: other"),
-        (["--channel", "left"], "--channel is 'left'; expected mix or a number from 1"),
-        (["--speaker", "anna", "--channel", "3"], "has no channel 3, but 2; give mix or 1 to 2"),
-        (["--speaker", "anna", "--spec", "mel"], "spec=mel does not exist"),
-        (["--speaker", "anna", "--margin", "1"], "margin is 1.0 s; expected 0 to 0.25 s"),
+        (["speaker=ana"], "no label names ana; did you mean anna?"),
+        (["speaker=anna"], "expected 5 s at least, better 10 minutes (left out: other"),
+        (["audio_channel=left"], "audio_channel is 'left'; expected mix"),
+        (["audio_channel=split"], "a corpus is of one speaker: give mix or a number from 1"),
+        (["speaker=anna", "audio_channel=3"], "has no channel 3, but 2; give mix or 1 to 2"),
+        (["speaker=anna", "cut.margin_s=1"], "margin_s is 1; expected 0 to 0.25"),
+        (["speaker=anna", "limits.max_clipped=2"], "expected a share from 0 to 1"),
+        (["speaker=anna", "captions=nowhere.srt"], "nowhere.srt does not exist"),
     ],
 )
-def test_mistakes_are_told_in_one_line(tmp_path, voices, capsys, arguments, message):
+def test_mistakes_are_told_in_one_line(tmp_path, voices, capsys, words, message):
     turns = dialogue(tmp_path / "in/talk.wav", voices, 4)
     (tmp_path / "in/talk.rttm").write_text(rttm(turns))
-    assert made(tmp_path / "in", tmp_path / "out", *arguments) == 2
+    assert made(tmp_path / "in", tmp_path / "out", *words) == 2
     said = capsys.readouterr().err
     assert message in said
-    assert said.startswith("error: ")
+    assert said.startswith("vocoder: ") and said.count("\n") == 1
+
+
+def test_labels_may_lie_elsewhere(tmp_path, voices):
+    turns = dialogue(tmp_path / "in/talk.wav", voices, 12)
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (labels / "talk.en.vtt").write_text(vtt(turns))
+    (tmp_path / "all.rttm").write_text(rttm(turns))
+    for captions in (labels, tmp_path / "all.rttm"):
+        output = tmp_path / f"of {captions.name}"
+        words = ("speaker=anna", f"captions={captions}")
+        assert made(tmp_path / "in", output, *words) == 0
+        assert owners(read_corpus(output), turns) == ["anna"] * 6
+
+
+def test_loud_floating_point_and_16_bit_numbers_are_not_clipped(tmp_path, voices):
+    """A peak of 3.03 and one of 20 000 are levels that people really have."""
+    for name, peak in (("loud", 3.03), ("numbers", 20_000.0)):
+        turns = dialogue(tmp_path / "talk.wav", voices, 4)
+        sound, _ = soundfile.read(tmp_path / "talk.wav")
+        path = tmp_path / name / "talk.wav"
+        path.parent.mkdir()
+        soundfile.write(path, sound * (peak / np.abs(sound).max()), NATIVE, subtype="FLOAT")
+        assert made(path.parent, tmp_path / f"of {name}") == 0
+        utterances = read_corpus(tmp_path / f"of {name}")
+        assert owners(utterances, turns) == ["anna", "ben"] * 2
+        assert max(one.peak_dbfs for one in utterances) == pytest.approx(
+            20 * np.log10(min(peak / 32768, 0.99) if peak > 100 else 0.99), abs=0.5
+        )
+
+
+def test_an_empty_band_and_an_offset_are_told(tmp_path, voices, capsys):
+    folder = tmp_path / "in"
+    dialogue(folder / "talk.wav", voices, 4)
+    sound, _ = soundfile.read(folder / "talk.wav")
+    soundfile.write(folder / "telephone.wav", sound[::4], NATIVE // 4)
+    soundfile.write(folder / "offset.wav", 0.5 * sound + 0.005, NATIVE)
+    assert made(folder, tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "note: 1 of 3 recordings have 8000 Hz: the band above 4000 Hz is empty" in said
+    assert "note: offset.wav: took away a constant offset of 0." in said
+    for one in read_corpus(tmp_path / "out"):
+        samples, _ = soundfile.read(tmp_path / "out" / one.path)
+        assert abs(samples.mean()) < 1e-3
 
 
 def test_labels_of_another_cut_are_noticed(tmp_path, voices, capsys):
     turns = dialogue(tmp_path / "in/talk.wav", voices, 6)
     (tmp_path / "in/talk.rttm").write_text(rttm([(t + 1.5, name) for t, name in turns]))
-    assert made(tmp_path / "in", tmp_path / "out", "--speaker", "anna") == 2
+    assert made(tmp_path / "in", tmp_path / "out", "speaker=anna") == 2
     assert "that talk.rttm labels; are they shifted, or of another cut?" in capsys.readouterr().err
 
 

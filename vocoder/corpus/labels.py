@@ -1,16 +1,16 @@
-"""Who speaks when, as the file beside a recording says: RTTM diarisation or subtitles."""
+"""Who speaks when, as the file beside a recording says: RTTM diarisation or captions."""
 
 from __future__ import annotations
 
-import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vocoder.config import nearest
+from vocoder.corpus.captions import Cue, read_captions, read_text
 from vocoder.corpus.spans import Span, merge, total_s
-from vocoder.corpus.subtitles import Cue, read_subtitles, read_text
 from vocoder.errors import BadInput, some_of
 from vocoder.image.dataset.recordings import AUDIO_SUFFIX
 
@@ -21,20 +21,12 @@ _RTTM_FIELDS = 8, 10
 _RTTM_NOTHING = "<NA>"
 # Of the cues, beside one that always may: credits come after the end, but a greater share means
 # that the labels do not fit.
-_MOST_LATE = 0.03
+_MAX_LATE = 0.03
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The cues of one recording.
-
-    Parameters
-    ----------
-    path : Path
-        The file that they come from.
-    cues : tuple of Cue
-        In order of time.
-    """
+    """The cues of one recording, in order of time, and the file that they come from."""
 
     path: Path
     cues: tuple[Cue, ...]
@@ -55,39 +47,44 @@ class Labels:
             return []
         return merge(cue.span for cue in self.cues if not _is_of(cue, speaker))
 
-    def within(self, recording: Path, total_s: float) -> Labels:
-        """Without the cues that begin after the recording's end, such as credits.
+    def within(self, recording: Path, length_s: float) -> Labels:
+        """Leave out the few cues that begin after the recording's end, such as credits.
 
-        Raises
-        ------
-        BadInput
-            So many that the labels are of another recording, or of one that was cut since.
+        More of them mean labels of another recording, or of one that was cut since: refused.
         """
-        inside = tuple(cue for cue in self.cues if cue.span.start_s < total_s)
+        inside = tuple(cue for cue in self.cues if cue.span.start_s < length_s)
         late = self.cues[len(inside) :]
-        if late and (not inside or len(late) > max(1, _MOST_LATE * len(self.cues))):
+        if late and (not inside or len(late) > max(1, _MAX_LATE * len(self.cues))):
             raise BadInput(
                 f"{self.path}, line {late[0].line}: begins at {late[0].span.start_s:.2f} s, but "
-                f"{recording} ends at {total_s:.2f} s, before {len(late)} of {len(self.cues)} "
-                "cues; are these the labels of another recording?"
+                f"{recording} ends at {length_s:.2f} s, before {len(late)} of {len(self.cues)} "
+                "cues; are these the labels of another recording?",
+                key="labels.late",
             )
         return replace(self, cues=inside)
 
 
-def find_labels(recording: Path) -> Path | None:
-    """The label file beside a recording: its name with ``.rttm``, ``.vtt`` or ``.srt``, the first
-    of these that is there, in capitals too; a language may stand between, as in ``talk.en.srt``,
-    unless that is another recording's name.
+def find_labels(recording: Path, captions: Path | None = None) -> Path | None:
+    """Find the label file of a recording: its name with ``.rttm``, ``.vtt`` or ``.srt``.
 
-    Raises
-    ------
-    BadInput
-        Several of one kind.
+    The first of these that is there, in capitals too. A language may stand between, as in
+    ``talk.en.srt``, unless that is another recording's name.
+
+    Parameters
+    ----------
+    recording : Path
+    captions : Path, optional
+        A file, which is taken as it is, or the folder to look in; beside the recording if not
+        given.
     """
-    beside = sorted(path for path in recording.parent.iterdir() if path.is_file())
-    recorded = {path.stem for path in beside if AUDIO_SUFFIX.fullmatch(path.suffix)}
+    if captions is not None and captions.is_file():
+        return captions
+    recorded = {
+        path.stem for path in recording.parent.iterdir() if AUDIO_SUFFIX.fullmatch(path.suffix)
+    }
+    files = sorted(path for path in (captions or recording.parent).iterdir() if path.is_file())
     for suffix in SUFFIXES:
-        labels = [path for path in beside if path.suffix.lower() == suffix]
+        labels = [path for path in files if path.suffix.lower() == suffix]
         found = [path for path in labels if path.stem in (recording.stem, recording.name)] or [
             path
             for path in labels
@@ -95,38 +92,28 @@ def find_labels(recording: Path) -> Path | None:
         ]
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
-            raise BadInput(f"{recording} has several label files: {names}; keep one")
+            raise BadInput(
+                f"{recording} has several label files: {names}; keep one", key="labels.conflict"
+            )
         if found:
             return found[0]
     return None
 
 
 def read_labels(path: Path, recording: Path) -> Labels:
-    """Read a label file.
+    """Read a label file: ``.rttm``, ``.vtt`` or ``.srt``.
 
-    Parameters
-    ----------
-    path : Path
-        ``.rttm``, ``.vtt`` or ``.srt``.
-    recording : Path
-        What it belongs to; an RTTM file of several recordings names it by its stem.
-
-    Raises
-    ------
-    BadInput
-        Not such a file, or a line that cannot be understood, with its number.
+    An RTTM file of several recordings names each by its stem.
     """
-    if path.suffix.lower() == ".rttm":
-        cues: Sequence[Cue] = _read_rttm(path, recording)
-    else:
-        cues = read_subtitles(path)
+    is_rttm = path.suffix.lower() == ".rttm"
+    cues = _read_rttm(path, recording) if is_rttm else read_captions(path)
     if not cues:
-        raise BadInput(f"{path} holds no cues; remove it, or export it again")
+        raise BadInput(f"{path} holds no cues; remove it, or export it again", key="labels.missing")
     return Labels(path, tuple(sorted(cues, key=lambda cue: (cue.span, cue.line))))
 
 
 def choose_speaker(everything: Sequence[Labels], speaker: str | None) -> str | None:
-    """The speaker whose speech is wanted.
+    """Choose the speaker whose speech is wanted.
 
     Parameters
     ----------
@@ -140,11 +127,6 @@ def choose_speaker(everything: Sequence[Labels], speaker: str | None) -> str | N
     str or None
         The most frequent spelling of the name; ``None`` where there are no labels, or nobody is
         chosen and they name nobody.
-
-    Raises
-    ------
-    BadInput
-        Several speakers and none chosen, or one that the labels do not name.
     """
     spellings = _spellings(cue for labels in everything for cue in labels.cues)
     seconds: dict[str, float] = defaultdict(float)
@@ -160,7 +142,8 @@ def choose_speaker(everything: Sequence[Labels], speaker: str | None) -> str | N
             f"no label names {speaker} or anybody: "
             f"{some_of([str(labels.path) for labels in everything], ', ')}; expected names such as "
             "ANNA: or [ANNA]: before the words, or <v ANNA> in .vtt; write them, or take all "
-            "speech, without --speaker or without the labels"
+            "speech, without speaker= or without the labels",
+            key="labels.names",
         )
     if speaker is None or speaker.casefold() not in spellings:
         listed = ", ".join(
@@ -168,9 +151,14 @@ def choose_speaker(everything: Sequence[Labels], speaker: str | None) -> str | N
             for name in sorted(seconds, key=lambda name: -seconds[name])
         )
         if speaker is None:
-            raise BadInput(f"the labels name several speakers: {listed}; choose one with --speaker")
+            raise BadInput(
+                f"the labels name several speakers: {listed}; choose one with speaker=",
+                key="speaker.missing",
+            )
         hint = nearest(speaker, sorted(seconds))
-        raise BadInput(f"no label names {speaker}{hint} (the labels have {listed})")
+        raise BadInput(
+            f"no label names {speaker}{hint} (the labels have {listed})", key="speaker.unknown"
+        )
     return spellings[speaker.casefold()]
 
 
@@ -185,23 +173,23 @@ def _is_of(cue: Cue, speaker: str) -> bool:
 
 
 def _read_rttm(path: Path, recording: Path) -> list[Cue]:
-    """NIST's rich transcription time marks: of each line the type, file, onset, duration, name."""
+    """Read NIST's rich transcription time marks: type, file, channel, onset, duration, …, name."""
     by_file: dict[str, list[Cue]] = defaultdict(list)
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         words = line.split()
-        if not words or words[0].startswith(";;") or words[0] != "SPEAKER":
+        if not words or words[0] != "SPEAKER":  # comments begin with ;;
             continue
-        place = f"{path}, line {number}"
-        if (
-            not _RTTM_FIELDS[0] <= len(words) <= _RTTM_FIELDS[1]
-            or _is_number(words[5])
-            or not all(word == _RTTM_NOTHING or _is_number(word) for word in words[8:])
-        ):
+        # A name of two words would shift what follows.
+        optional = all(word == _RTTM_NOTHING or _is_number(word) for word in words[8:])
+        fits = _RTTM_FIELDS[0] <= len(words) <= _RTTM_FIELDS[1]
+        if not fits or not optional or _is_number(words[5]) or not all(map(_is_number, words[3:5])):
             raise BadInput(
-                f"{place}: {line.strip()[:80]!r}; expected SPEAKER file channel onset duration "
-                "<NA> <NA> name, and at most two numbers or <NA> more, without spaces in the names"
+                f"{path}, line {number}: {line.strip()[:80]!r}; expected SPEAKER file channel "
+                "onset duration <NA> <NA> name, with seconds of 0 or more, and at most two "
+                "numbers or <NA> more, without spaces in the names",
+                key="labels.format",
             )
-        onset_s, length_s = (_seconds(word, place) for word in words[3:5])
+        onset_s, length_s = (float(word.replace(",", ".")) for word in words[3:5])
         name = None if words[7] == _RTTM_NOTHING else words[7]
         if length_s > 0:
             by_file[words[1]].append(Cue(Span(onset_s, onset_s + length_s), name, number))
@@ -209,20 +197,11 @@ def _read_rttm(path: Path, recording: Path) -> list[Cue]:
         return next(iter(by_file.values()))
     if by_file and recording.stem not in by_file:
         raise BadInput(
-            f"{path} is about {some_of(sorted(by_file), ', ')}, but not about {recording.stem}"
+            f"{path} is about {some_of(sorted(by_file), ', ')}, but not about {recording.stem}",
+            key="labels.recording",
         )
     return by_file[recording.stem]
 
 
 def _is_number(word: str) -> bool:
-    return word.replace(",", ".").replace(".", "", 1).isdecimal()
-
-
-def _seconds(word: str, place: str) -> float:
-    try:
-        value = float(word.replace(",", "."))
-    except ValueError as error:
-        raise BadInput(f"{place}: {word[:40]!r} is no number of seconds") from error
-    if not math.isfinite(value) or value < 0:
-        raise BadInput(f"{place}: {word[:40]} s; expected 0 or more")
-    return value
+    return bool(re.fullmatch(r"\d{1,9}([.,]\d{0,9})?", word))

@@ -1,0 +1,67 @@
+"""``vocoder corpus``: recordings of a speaker become a corpus to train on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vocoder.cli.codes import BAD, DONE
+
+if TYPE_CHECKING:
+    from vocoder.spec import SpectrogramSpec
+
+
+def run(
+    *,
+    input: str,
+    output: str,
+    speaker: str | None,
+    captions: str | None,
+    audio_channel: str | int,
+    spec: SpectrogramSpec,
+    cut: Mapping[str, float],
+    limits: Mapping[str, float],
+    split: Mapping[str, float],
+    seed: int,
+) -> int:
+    """Make a corpus; the keys are those of ``conf/corpus.yaml``, which describes them.
+
+    Returns
+    -------
+    int
+        0, or 2 if a recording could not be used (the corpus is there all the same).
+    """
+    import torch
+
+    from vocoder.config import TARGET, build
+    from vocoder.corpus.make import Preparation, find_sources, make_corpus
+
+    torch.set_num_threads(1)  # of short frames, more threads wait for each other
+    searched, made = Path(input), Path(output)
+    sources, label, failed = find_sources(
+        searched, made, speaker, None if captions is None else Path(captions), audio_channel
+    )
+    whole = searched.resolve()  # "." has no name of its own
+    report = make_corpus(
+        Preparation(
+            made,
+            spec.sample_rate,
+            label,
+            build({TARGET: "vocoder.corpus.cut.Cut", **cut}, "cut"),
+            build({TARGET: "vocoder.corpus.cleaning.Limits", **limits}, "limits"),
+        ),
+        sources,
+        label or speaker or (whole.stem if whole.is_file() else whole.name),
+        shares={name: split[name] for name in ("test", "val")},
+        seed=seed,
+        failed=failed,
+    )
+    print(report.tables())
+    for note in report.notes:
+        print(f"note: {note}")
+    for name, reason in report.failed.items():
+        print(f"not used: {name}: {reason}", file=sys.stderr)
+    print(f"{output}: {len(report.utterances)} utterances; see {output}/report.md")
+    return BAD if report.failed else DONE
