@@ -45,9 +45,12 @@ def test_each_measured_pair_is_the_inverters_of_the_repairs(painted, monkeypatch
     """One line, so cheaply that it takes no time; repair=none is the plain inversion."""
     cheap = "griffin_lim:n_iter=0,init=zero"
     heard = []
-    monkeypatch.setattr(
-        inverters, "measure_pair", lambda true, sound, *_, **__: heard.append(sound) or {}
-    )
+
+    def hear(true, sound, *_, **__):
+        heard.append(sound)
+        return {}
+
+    monkeypatch.setattr(inverters, "measure_pair", hear)
     line = "nl_v__jes-v-kamen"
     for repair in ("none", "auto"):
         inverters.measure_task(inverters.Task("generated", f"{repair}+{cheap}", line, painted))
