@@ -52,9 +52,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(next(tiles.glob("*__00_fake_B.png")), home / "picture.png")
     (home / "true_recordings").mkdir()
     for path in (painted / "reference").glob("*.flac"):
-        sound, rate = soundfile.read(path, dtype="float32")
-        # At the level that the manifest's gain brings the pictures to.
-        soundfile.write(home / "true_recordings" / path.name, 2 * sound, rate)
+        shutil.copy(path, home / "true_recordings")
     shutil.copytree(next(painted.glob("results/*")), home / "results_train/voice")
     for path in (home / "results_train/voice").rglob("nl_v__jes*"):
         path.unlink()
