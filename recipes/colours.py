@@ -22,7 +22,7 @@ from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.files import write_text
 from vocoder.image.dataset.contact_sheet import write_contact_sheet
-from vocoder.image.picture import write_picture
+from vocoder.image.file import write_image
 from vocoder.spectrogram import analyse
 
 SPEC = "mel256"
@@ -101,7 +101,7 @@ def write_tiles(output: Path, line: Path) -> None:
     for name in CODECS:
         codec = load("codec", name)
         path = output / "tiles" / f"{name.replace(':cmap=', '_')}{codec.suffixes[0]}"
-        write_picture(path, codec.encode(decibels, spec), codec, None, overwrite=True)
+        write_image(path, codec.encode(decibels, spec), codec, None, overwrite=True)
         rows.append((name, [path]))
     write_contact_sheet(output / "tiles.png", rows, load("codec", CODECS[0]), overwrite=True)
 

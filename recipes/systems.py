@@ -24,7 +24,7 @@ from vocoder import read_spectrogram
 from vocoder.config import load, options
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec, pixel_mode
-from vocoder.image.picture import PictureInfo, write_picture
+from vocoder.image.file import ImageInfo, write_image
 from vocoder.inverter.base import Inverter
 from vocoder.repair.base import Repair
 from vocoder.spec import SpectrogramSpec
@@ -90,7 +90,7 @@ class Channel:
         ]
         return np.asarray(np.rint(np.mean(painted, axis=0)), np.uint8)
 
-    def send(self, pixels: np.ndarray, codec: Codec, info: PictureInfo, folder: Path) -> Path:
+    def send(self, pixels: np.ndarray, codec: Codec, info: ImageInfo, folder: Path) -> Path:
         """Write the picture as it arrives at the other end.
 
         Raises
@@ -99,7 +99,7 @@ class Channel:
             The codec cannot live in that file, or noise for other than 8-bit pictures.
         """
         path = folder / f"picture{self.suffix or codec.suffixes[0]}"
-        write_picture(
+        write_image(
             path,
             self._noisy(pixels) if self.noise else pixels,
             codec,
@@ -196,7 +196,7 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
     if spec.sample_rate != sample_rate:
         raise BadInput(f"{name} is for {spec.sample_rate} Hz, the line has {sample_rate} Hz")
     true = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
-    info = PictureInfo(spec, codec, len(samples))
+    info = ImageInfo(spec, codec, len(samples))
     pixels = channel.paint(true, codec, spec)
     path = channel.send(pixels, codec, info, folder)
     spectrogram = read_spectrogram(path, spec, codec)

@@ -13,7 +13,7 @@ import torch
 import vocoder
 from vocoder.cli import main
 from vocoder.decibels import SILENCE_DB
-from vocoder.image.picture import PictureInfo, write_picture
+from vocoder.image.file import ImageInfo, write_image
 from vocoder.spectrogram import Spectrogram, analyse, analyse_linear
 
 CHEAP = {"n_iter": 2, "init": "zero"}
@@ -25,8 +25,8 @@ def picture(tmp_path_factory: pytest.TempPathFactory, speech: np.ndarray) -> Pat
     spec, codec = vocoder.load("spec", "mel256"), vocoder.load("codec", "gray8")
     quiet = analyse(torch.from_numpy(speech)[None] * 10 ** (-12 / 20), spec).decibels[0].numpy()
     path = tmp_path_factory.mktemp("library") / "picture.png"
-    info = PictureInfo(spec, codec, len(speech), gain_db=-12.0)
-    write_picture(path, codec.encode(quiet, spec), codec, info)
+    info = ImageInfo(spec, codec, len(speech), gain_db=-12.0)
+    write_image(path, codec.encode(quiet, spec), codec, info)
     return path
 
 

@@ -269,6 +269,7 @@ def test_a_piece_knows_where_it_came_from():
     assert torch.equal(piece.decibels, values[:, :, 15:35])
     assert piece.length == 19 * 256
     assert whole.frames(0, 100).length == whole.length
+    assert piece.constraint
     assert torch.equal(piece.constraint.project(piece.decibels, 3), piece.decibels + 18)
     assert seen == [18]
     assert Spectrogram(values, MEL).frames(0, 5).constraint is None

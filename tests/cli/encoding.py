@@ -11,8 +11,8 @@ import yaml
 from vocoder.cli.encode import run
 from vocoder.decibels import SILENCE_DB
 from vocoder.image.codec.scalar import Gray8
+from vocoder.image.file import decode_image, read_image
 from vocoder.image.manifest import read_manifest, read_sidecar
-from vocoder.image.picture import decode_picture, read_picture
 from vocoder.image.tiles import stitch
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
@@ -62,8 +62,8 @@ def utterance(output, name, folder, half=slice(None)):
     pieces = []
     for tile in read_manifest(output / "manifest.csv"):
         if tile.utterance == name:
-            picture = read_picture(output / folder / f"{tile.stem}.png")
-            decibels = decode_picture(picture, sidecar.codec, sidecar.spec).decibels[:, half]
+            picture = read_image(output / folder / f"{tile.stem}.png")
+            decibels = decode_image(picture, sidecar.codec, sidecar.spec).decibels[:, half]
             pieces.append((tile, decibels))
     joined = stitch(pieces, pieces[0][0].total_frames, sidecar.codec.db_min)
     assert joined.covered.all()

@@ -8,7 +8,7 @@ import torch
 
 from vocoder import load
 from vocoder.cli import main
-from vocoder.image.picture import PictureInfo, write_picture
+from vocoder.image.file import ImageInfo, write_image
 from vocoder.spectrogram import analyse
 
 IMAGES = Path("results/tel/test_latest/images")
@@ -45,5 +45,5 @@ def write_one(path, samples, spec):
     """A bare picture that says itself how it was made."""
     codec = load("codec", "gray8")
     decibels = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
-    info = PictureInfo(spec, codec, len(samples))
-    write_picture(path, codec.encode(decibels, spec), codec, info)
+    info = ImageInfo(spec, codec, len(samples))
+    write_image(path, codec.encode(decibels, spec), codec, info)

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.cli.inverting import write_one
 from vocoder import load
 from vocoder.cli import main
-from vocoder.image.picture import PictureInfo, write_picture
+from vocoder.image.file import ImageInfo, write_image
 
 CHEAP = ("inverter.n_iter=0", "inverter.n_iter_estimated=0", "inverter.init=zero")
 BARE = ("spec=mel256", "codec=gray8")
@@ -150,7 +150,7 @@ def test_bare_pictures_without_settings_are_told_how_to_give_them(tmp_path, caps
 def own(path, **changes):
     """A picture that says how it was made."""
     spec, codec = load("spec", "mel256"), load("codec", "gray8", **changes)
-    write_picture(path, GREY, codec, PictureInfo(spec, codec, 65_300), overwrite=True)
+    write_image(path, GREY, codec, ImageInfo(spec, codec, 65_300), overwrite=True)
 
 
 def test_what_a_picture_says_must_agree_with_what_is_given(tmp_path, capsys):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from vocoder import load
 from vocoder.cli import main
-from vocoder.image.picture import PictureInfo, write_picture
+from vocoder.image.file import ImageInfo, write_image
 from vocoder.spectrogram import analyse, analyse_linear
 
 IMAGES = Path("results/tel/test_latest/images")
@@ -71,8 +71,8 @@ def test_logarithms_are_written_where_the_spec_says_so_and_inverted(tmp_path, sp
     samples = np.concatenate([speech, np.zeros(5000, np.float32)])
     given = analyse(torch.from_numpy(samples)[None], spec)
     linear = given.linear[0].numpy()
-    info = PictureInfo(spec, codec, len(samples))
-    write_picture(
+    info = ImageInfo(spec, codec, len(samples))
+    write_image(
         tmp_path / "in/line.png", codec.encode(given.decibels[0].numpy(), spec), codec, info
     )
     assert decode(tmp_path / "in", tmp_path / "arrays") == 0

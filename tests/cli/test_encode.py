@@ -28,8 +28,8 @@ from vocoder.cli.encode import run
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.scalar import Gray8
+from vocoder.image.file import read_image
 from vocoder.image.manifest import read_manifest, read_sidecar
-from vocoder.image.picture import read_picture
 
 
 def test_keys_of_the_configuration_are_the_arguments():
@@ -51,7 +51,7 @@ def test_pictures_say_what_analysis_says(tmp_path, folder, speech, channels):
     assert [tile.start_frame for tile in first] == [0, 64, 128]
     assert first[0].samples == len(speech)
     assert first[0].total_frames == MEL.n_frames(len(speech))
-    picture = read_picture(out / "pictures/a__00.png")
+    picture = read_image(out / "pictures/a__00.png")
     assert picture.pixels.shape == ((256, 96) if channels == 1 else (256, 96, 3))
     assert picture.info is not None
     assert picture.info.spec == MEL
@@ -64,7 +64,7 @@ def test_overlaps_are_identical_and_the_end_is_silent(tmp_path, folder):
     out = tmp_path / "out"
     encode(folder, out, tile={"frames": 128, "overlap_frames": 32})
     tiles = [t for t in read_manifest(out / "manifest.csv") if t.utterance == "a"]
-    pixels = [read_picture(out / "pictures" / f"{tile.stem}.png").pixels for tile in tiles]
+    pixels = [read_image(out / "pictures" / f"{tile.stem}.png").pixels for tile in tiles]
     for left, right in pairwise(pixels):
         np.testing.assert_array_equal(left[:, -32:], right[:, :32])
     assert 0 < tiles[-1].frames < 128
@@ -81,7 +81,7 @@ def test_a_tone_keeps_its_pitch_and_level_at_any_rate(tmp_path):
     for channel, level_db in (("mix", -12.04), (1, -6.02)):
         out = tmp_path / f"out-{channel}"
         assert encode(tmp_path / "in", out, spec=spec, audio_channel=channel) == 0
-        pixels = read_picture(out / "pictures/tone__00.png").pixels[..., 0]
+        pixels = read_image(out / "pictures/tone__00.png").pixels[..., 0]
         assert pixels.shape == (512, 256)
         row = int(pixels[:, 40].argmax())
         hz = (511 - row) * RATE / spec.n_fft
@@ -137,7 +137,7 @@ def test_pairs_lie_side_by_side(tmp_path, folder, pairs, speech, capsys):
     where = {t.utterance: t.split for t in tiles}
     assert sorted(where.values()) == ["test", "train", "train"]
     for tile in tiles:
-        assert read_picture(out / tile.split / f"{tile.stem}.png").pixels.shape == (256, 512, 3)
+        assert read_image(out / tile.split / f"{tile.stem}.png").pixels.shape == (256, 512, 3)
     assert_close(utterance(out, "a", where["a"], slice(256, 512)), analysed(speech))
     assert_close(utterance(out, "a", where["a"], slice(0, 256)), analysed(speech / 2))
     printed = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Which program wrote a folder, and which pictures are its output."""
+"""Which program wrote a folder, and which images are its output."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from vocoder.errors import BadInput
-from vocoder.image.pix2pix import middles
-from vocoder.image.programs import FOLDER, find_painted
+from vocoder.image.pix2pix import dequantised
+from vocoder.image.programs import FOLDER, find_generated
 
 # Stems with what makes them hard: underscores, dashes, endings that look like labels.
 STEMS = ["a_b__00", "a_b__01", "c-d_real", "e_output"]
@@ -49,7 +49,7 @@ def save(path: Path, pixels: np.ndarray | None = None) -> Path:
 
 
 def lay_out(root: Path, layout: str, stems=STEMS) -> Path:
-    """Pictures as a program writes them; the folder in which they lie."""
+    """Images as a program writes them; the folder in which they lie."""
     _, folder, pattern, labels = LAYOUTS[layout]
     for stem in stems:
         for label in labels:
@@ -65,7 +65,7 @@ def test_every_program_from_every_level(tmp_path, layout):
     levels = [images, *list(images.parents)[: len(images.relative_to(tmp_path).parts)]]
     assert levels[-1] == tmp_path
     for folder in levels:
-        painted = find_painted(folder)
+        painted = find_generated(folder)
         assert (painted.program, painted.label) == (program, labels[0])
         assert painted.floor_scale == (255.5 if program == "pix2pix-tensorflow" else 255)
         assert [tile.stem for tile in painted.tiles] == STEMS
@@ -79,12 +79,12 @@ def test_every_program_from_every_level(tmp_path, layout):
 def test_label_overrides_and_an_unknown_one_lists_what_is_there(tmp_path, layout):
     images = lay_out(tmp_path, layout)
     for label in LAYOUTS[layout][3]:
-        painted = find_painted(images, label)
+        painted = find_generated(images, label)
         assert painted.label == label
         assert all(label in str(tile.path.relative_to(images)) for tile in painted.tiles)
         assert [tile.stem for tile in painted.tiles] == STEMS
-    with pytest.raises(BadInput, match=r"no pictures labelled fake_C, only .*label=") as error:
-        find_painted(images, "fake_C")
+    with pytest.raises(BadInput, match=r"no images labelled fake_C, only .*label=") as error:
+        find_generated(images, "fake_C")
     assert all(label in str(error.value) for label in LAYOUTS[layout][3])
 
 
@@ -93,15 +93,15 @@ def test_the_folder_of_one_label(tmp_path, layout):
     images = lay_out(tmp_path, layout)
     program, _, _, labels = LAYOUTS[layout]
     for label in labels:
-        painted = find_painted(images / label)
+        painted = find_generated(images / label)
         assert (painted.program, painted.label) == (program, label)
         assert {tile.path.parent for tile in painted.tiles} == {images / label}
-    with pytest.raises(BadInput, match="no pictures labelled nothing"):
-        find_painted(images / labels[0], "nothing")
+    with pytest.raises(BadInput, match="no images labelled nothing"):
+        find_generated(images / labels[0], "nothing")
 
 
 def test_real_output(painted):
-    found = find_painted(painted / "results")
+    found = find_generated(painted / "results")
     assert found.program == JUNYANZ
     assert found.label == "fake_B"
     assert len(found.tiles) == len(found.inputs) == len(found.targets) == 7
@@ -111,7 +111,7 @@ def test_real_output(painted):
 def test_only_outputs_kept(tmp_path):
     for stem in STEMS:
         save(tmp_path / f"{stem}_fake_B.png")
-    painted = find_painted(tmp_path)
+    painted = find_generated(tmp_path)
     assert painted.label == "fake_B"
     assert [tile.stem for tile in painted.tiles] == STEMS
     assert painted.inputs == []
@@ -121,52 +121,52 @@ def test_no_output_asks_for_a_label(tmp_path):
     save(tmp_path / "a_real_A.png")
     save(tmp_path / "a_real_B.png")
     with pytest.raises(BadInput, match="only real_A, real_B"):
-        find_painted(tmp_path)
-    assert find_painted(tmp_path, "real_B").tiles[0].stem == "a"
+        find_generated(tmp_path)
+    assert find_generated(tmp_path, "real_B").tiles[0].stem == "a"
 
 
 def test_several_runs_are_listed(tmp_path):
     lay_out(tmp_path, "pix2pix")
     lay_out(tmp_path, "cyclegan")
     with pytest.raises(BadInput, match="several runs") as error:
-        find_painted(tmp_path)
+        find_generated(tmp_path)
     assert "test_latest/images (" in str(error.value)
     assert "test_latest_iter500/images (" in str(error.value)
-    assert find_painted(tmp_path / RUN).label == "fake_B"
-    assert find_painted(tmp_path, "rec_A").folder.parent.name == "test_latest_iter500"
+    assert find_generated(tmp_path / RUN).label == "fake_B"
+    assert find_generated(tmp_path, "rec_A").folder.parent.name == "test_latest_iter500"
 
 
-def test_duplicates_foreign_pictures_and_other_files(tmp_path):
+def test_duplicates_foreign_images_and_other_files(tmp_path):
     images = lay_out(tmp_path, "pix2pix", ["a", "b"])
     save(images / "a_fake_B.jpg")
     save(images / "holiday.png")
     save(images / ".1-a_fake_B.png")
     (images / "notes.txt").write_text("text")
-    painted = find_painted(tmp_path)
+    painted = find_generated(tmp_path)
     assert [tile.path.name for tile in painted.tiles] == ["a_fake_B.png", "b_fake_B.png"]
     assert [path.name for path in painted.duplicates] == ["a_fake_B.jpg"]
     assert [path.name for path in painted.foreign] == ["holiday.png"]
 
 
-def test_bare_pictures_as_img2img_turbo_writes_them(tmp_path):
+def test_bare_images_as_img2img_turbo_writes_them(tmp_path):
     for name in ("b_real.PNG", "a.png", "c_output.jpg", "a.webp"):
         save(tmp_path / "output" / name)
     for folder in (tmp_path, tmp_path / "output"):
-        painted = find_painted(folder)
+        painted = find_generated(folder)
         assert (painted.program, painted.label, painted.floor_scale) == (FOLDER, "", None)
         assert [tile.stem for tile in painted.tiles] == ["a", "b_real", "c_output"]
         assert [path.name for path in painted.duplicates] == ["a.webp"]
     with pytest.raises(BadInput, match="carry no labels"):
-        find_painted(tmp_path, "fake_B")
+        find_generated(tmp_path, "fake_B")
     save(tmp_path / "more" / "d.png")
     with pytest.raises(BadInput, match=r"several folders; give one of them: .*more.*output"):
-        find_painted(tmp_path)
+        find_generated(tmp_path)
 
 
 def test_one_picture(tmp_path):
-    bare = find_painted(save(tmp_path / "clip_real.png"))
+    bare = find_generated(save(tmp_path / "clip_real.png"))
     assert (bare.program, [tile.stem for tile in bare.tiles]) == (FOLDER, ["clip_real"])
-    labelled = find_painted(save(tmp_path / "clip_fake_B.png"))
+    labelled = find_generated(save(tmp_path / "clip_fake_B.png"))
     assert (labelled.program, labelled.tiles[0].stem) == (JUNYANZ, "clip")
     assert labelled.floor_scale == 255
 
@@ -182,10 +182,10 @@ def test_one_picture(tmp_path):
 def test_previews_of_a_training_are_refused(tmp_path, names):
     paths = [save(tmp_path / "checkpoints/tel/web/images" / name) for name in names]
     with pytest.raises(BadInput, match="previews of a training"):
-        find_painted(tmp_path)
-    assert len(find_painted(paths[1]).tiles) == 1  # a single one can still be heard
+        find_generated(tmp_path)
+    assert len(find_generated(paths[1]).tiles) == 1  # a single one can still be heard
     lay_out(tmp_path, "pix2pix")
-    assert find_painted(tmp_path).folder == tmp_path / RUN
+    assert find_generated(tmp_path).folder == tmp_path / RUN
 
 
 def test_sample_sheets_of_pytorch_gan_are_refused(tmp_path):
@@ -197,16 +197,16 @@ def test_sample_sheets_of_pytorch_gan_are_refused(tmp_path):
             sheet[y : y + 3 * cell, x : x + cell] = 90
     save(tmp_path / "images" / "facades" / "500.png", sheet)
     with pytest.raises(BadInput, match="PyTorch-GAN"):
-        find_painted(tmp_path / "images")
+        find_generated(tmp_path / "images")
 
 
 def test_tiles_with_numbers_for_names_are_not_sample_sheets(tmp_path):
     ramp = np.tile(np.arange(94, dtype=np.uint8), (102, 1))
     for name in ("0.png", "1.png"):
         save(tmp_path / name, ramp)
-    assert [tile.stem for tile in find_painted(tmp_path).tiles] == ["0", "1"]
+    assert [tile.stem for tile in find_generated(tmp_path).tiles] == ["0", "1"]
     save(tmp_path / "0.png", np.zeros((102, 94), np.uint8))
-    assert len(find_painted(tmp_path).tiles) == 2
+    assert len(find_generated(tmp_path).tiles) == 2
 
 
 def test_symbolic_links(tmp_path):
@@ -214,32 +214,32 @@ def test_symbolic_links(tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "work/results").symlink_to(tmp_path / "elsewhere/results")
     (tmp_path / "work/loop").symlink_to(tmp_path / "work")
-    assert len(find_painted(tmp_path / "work").tiles) == len(STEMS)
+    assert len(find_generated(tmp_path / "work").tiles) == len(STEMS)
 
 
 def test_nothing_there(tmp_path):
     with pytest.raises(BadInput, match="does not exist"):
-        find_painted(tmp_path / "results")
+        find_generated(tmp_path / "results")
     (tmp_path / "notes.txt").write_text("text")
-    with pytest.raises(BadInput, match="holds no pictures"):
-        find_painted(tmp_path)
-    with pytest.raises(BadInput, match="is no picture of a spectrogram"):
-        find_painted(tmp_path / "notes.txt")
+    with pytest.raises(BadInput, match="holds no images"):
+        find_generated(tmp_path)
+    with pytest.raises(BadInput, match="is no image of a spectrogram"):
+        find_generated(tmp_path / "notes.txt")
 
 
 def test_a_program_without_a_mark_is_named_by_the_user(tmp_path):
     for stem in STEMS:
         save(tmp_path / f"{stem}.png")
     save(tmp_path / "f_fake_B.png")  # no label here
-    painted = find_painted(tmp_path, program="img2img-turbo")
+    painted = find_generated(tmp_path, program="img2img-turbo")
     assert (painted.program, painted.label, painted.floor_scale) == ("img2img-turbo", "", 255)
     assert [tile.stem for tile in painted.tiles] == [*STEMS, "f_fake_B"]
     with pytest.raises(
         BadInput, match="program is 'pix2pixHD'; expected img2img-turbo, or nothing"
     ):
-        find_painted(tmp_path, program="pix2pixHD")
-    with pytest.raises(BadInput, match="writes pictures without labels"):
-        find_painted(tmp_path, label="fake_B", program="img2img-turbo")
+        find_generated(tmp_path, program="pix2pixHD")
+    with pytest.raises(BadInput, match="writes images without labels"):
+        find_generated(tmp_path, label="fake_B", program="img2img-turbo")
 
 
 def to_pil_image(values):
@@ -265,6 +265,6 @@ def test_levels_are_right_on_average_by_the_programs_own_arithmetic(paint, floor
     values = np.linspace(0, 1, 1_000_001, dtype=np.float32)
     levels = paint(values)
     mean = np.bincount(levels, 255 * values.astype(np.float64)) / np.bincount(levels)
-    found = middles(floor_scale)
+    found = dequantised(floor_scale)
     assert found[0] == 0  # silence
     np.testing.assert_allclose(found[1:], mean[1:], atol=1e-3)

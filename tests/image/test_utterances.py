@@ -15,8 +15,8 @@ from PIL import Image
 from vocoder import load
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
+from vocoder.image.file import ImageInfo, write_image
 from vocoder.image.manifest import Tile, write_manifest
-from vocoder.image.picture import PictureInfo, write_picture
 from vocoder.image.utterances import find_utterances, load_utterance
 from vocoder.spectrogram import analyse
 
@@ -27,7 +27,7 @@ RANGE = {"db_min": -92.04, "db_max": -12.04}
 
 
 def true_decibels(painted, name):
-    """What the recording gives, at the level that the pictures were made with."""
+    """What the recording gives, at the level that the images were made with."""
     sound, _ = soundfile.read(painted / f"reference/{name}.flac", dtype="float32")
     return analyse(torch.from_numpy(sound)[None], SPEC).decibels[0].numpy()
 
@@ -66,7 +66,7 @@ def test_copies_of_whole_levels_are_not_moved(painted):
 
 
 def test_what_a_network_paints_is_right_on_average(painted, tmp_path):
-    """Painted levels lie anywhere between whole ones; writing cuts their fractions off."""
+    """Generated levels lie anywhere between whole ones; writing cuts their fractions off."""
     shutil.copytree(painted, tmp_path / "copy")
     codec = load("codec", "gray8", **RANGE)
     for name in LINES:
@@ -124,25 +124,25 @@ def test_other_splits_are_none_of_this_run(painted, tmp_path):
     (tmp_path / "copy/manifest.csv").write_text(rows + more)
     found = find_utterances(tmp_path / "copy")
     assert found.problems == {"lost": "none of its 1 tiles is there; not rendered"}
-    # Who gives one picture does not miss the others.
+    # Who gives one image does not miss the others.
     tile = tmp_path / "copy" / IMAGES / f"{LINES[0]}__00_fake_B.png"
     assert find_utterances(tile).problems == {}
 
 
-def picture(folder, name, samples, gain_db=0.0, spec=SPEC, codec=None, suffix=".png"):
+def image(folder, name, samples, gain_db=0.0, spec=SPEC, codec=None, suffix=".png"):
     codec = codec or load("codec", "gray8")
     sound = torch.from_numpy(samples)[None] * 10 ** (gain_db / 20)
     decibels = analyse(sound, spec).decibels[0].numpy()
-    info = PictureInfo(spec, codec, len(samples), gain_db)
-    write_picture(folder / f"{name}{suffix}", codec.encode(decibels, spec), codec, info)
+    info = ImageInfo(spec, codec, len(samples), gain_db)
+    write_image(folder / f"{name}{suffix}", codec.encode(decibels, spec), codec, info)
 
 
-def test_bare_pictures_say_themselves_what_they_are_each_for_itself(tmp_path, speech):
-    picture(tmp_path, "quiet", speech, gain_db=-20.0)
-    picture(tmp_path, "linear", speech[:30_000], spec=load("spec", "linear512"))
-    picture(tmp_path, "colour", speech, codec=load("codec", "hue"))
+def test_bare_images_say_themselves_what_they_are_each_for_itself(tmp_path, speech):
+    image(tmp_path, "quiet", speech, gain_db=-20.0)
+    image(tmp_path, "linear", speech[:30_000], spec=load("spec", "linear512"))
+    image(tmp_path, "colour", speech, codec=load("codec", "hue"))
     float32 = load("codec", "float32")
-    picture(tmp_path, "power", speech, spec=replace(SPEC, power=2.0), codec=float32, suffix=".tif")
+    image(tmp_path, "power", speech, spec=replace(SPEC, power=2.0), codec=float32, suffix=".tif")
     found = find_utterances(tmp_path)
     assert (found.program, found.spec, found.has_manifest) == ("folder", None, False)
     for utterance in found.utterances:
@@ -158,11 +158,11 @@ def test_bare_pictures_say_themselves_what_they_are_each_for_itself(tmp_path, sp
 
 def test_a_manifest_of_something_else_is_no_obstacle(tmp_path, speech):
     (tmp_path / "pictures").mkdir()
-    picture(tmp_path / "pictures", "mine", speech)
+    image(tmp_path / "pictures", "mine", speech)
     write_manifest(tmp_path / "manifest.csv", [Tile("other", "other", 0, 9, 9)], overwrite=False)
     found = find_utterances(tmp_path / "pictures")
     assert [one.name for one in found.utterances] == ["mine"] and not found.has_manifest
-    with pytest.raises(BadInput, match=r"none of the 1 pictures .*such as 'mine'"):
+    with pytest.raises(BadInput, match=r"none of the 1 images .*such as 'mine'"):
         find_utterances(tmp_path / "pictures", manifest=tmp_path / "manifest.csv")
 
 
@@ -177,7 +177,7 @@ def test_letters_with_accents_are_the_same_however_they_are_coded(tmp_path, name
     for label in labels:
         path = unicodedata.normalize(file, name.replace("fake_B", label).format(stem))
         pixels = np.full((256, 256, 3), 9, np.uint8)
-        write_picture(tmp_path / "images" / path, pixels, codec, None)
+        write_image(tmp_path / "images" / path, pixels, codec, None)
     found = find_utterances(tmp_path / "images", spec=SPEC, codec=codec)
     assert [one.name for one in found.utterances] == [unicodedata.normalize("NFC", utterance)]
     assert found.has_manifest and found.problems == {} and not found.utterances[0].missing
@@ -194,14 +194,14 @@ def test_a_last_tile_need_not_be_filled_up(tmp_path):
     ]
     for tile in tiles:
         pixels = levels[:, tile.start_frame :][:, : tile.frames]
-        write_picture(tmp_path / f"{tile.stem}.png", pixels, codec, None)
+        write_image(tmp_path / f"{tile.stem}.png", pixels, codec, None)
     write_manifest(tmp_path / "manifest.csv", tiles, overwrite=False)
     found = find_utterances(tmp_path, spec=SPEC, codec=codec)
     assert found.tile_frames == 256
     loaded = load_utterance(found.utterances[0], found)
     assert loaded.problems == {}
     assert (loaded.spectrogram.decibels > SILENCE_DB).all()
-    write_picture(tmp_path / "u__2.png", levels[:, 384:599], codec, None, overwrite=True)
+    write_image(tmp_path / "u__2.png", levels[:, 384:599], codec, None, overwrite=True)
     loaded = load_utterance(found.utterances[0], found)
     assert "215 pixels wide; the data set's tiles are 256" in loaded.problems["u__2.png"]
 
@@ -220,10 +220,10 @@ def test_fractions_that_were_cut_off_exist_only_between_the_ends(tmp_path, paint
 
 
 def test_grey_jpegs_bring_what_they_leave_open_and_others_do_not(tmp_path, speech):
-    picture(tmp_path, "jpeg", speech, suffix=".jpg")
-    picture(tmp_path, "png", speech)
-    picture(tmp_path, "webp", speech, suffix=".webp")
-    picture(tmp_path, "colour", speech, codec=load("codec", "rgb_sum"), suffix=".jpg")
+    image(tmp_path, "jpeg", speech, suffix=".jpg")
+    image(tmp_path, "png", speech)
+    image(tmp_path, "webp", speech, suffix=".webp")
+    image(tmp_path, "colour", speech, codec=load("codec", "rgb_sum"), suffix=".jpg")
     found = find_utterances(tmp_path)
     for utterance in found.utterances:
         loaded = load_utterance(utterance, found)
@@ -232,14 +232,14 @@ def test_grey_jpegs_bring_what_they_leave_open_and_others_do_not(tmp_path, speec
 
 
 def test_names_that_would_leave_the_output_are_refused(tmp_path, speech):
-    picture(tmp_path, "line", speech)
+    image(tmp_path, "line", speech)
     shutil.move(tmp_path / "line.png", tmp_path / "li\nne.png")
     with pytest.raises(BadInput, match="expected a plain file name"):
         find_utterances(tmp_path)
 
 
 def test_what_img2img_turbo_painted_needs_its_name(tmp_path):
-    """Half a level, of which nothing in the pictures tells."""
+    """Half a level, of which nothing in the images tells."""
     pixels = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
     Image.fromarray(pixels).save(tmp_path / "line.png")
     settings = {"spec": SPEC, "codec": load("codec", "gray8", **RANGE)}
@@ -250,7 +250,7 @@ def test_what_img2img_turbo_painted_needs_its_name(tmp_path):
         levels.append(decibels[0, 0, 1:255].numpy())
     np.testing.assert_allclose(levels[1] - levels[0], 40 / 255, atol=1e-3)
     np.save(tmp_path / "array.npy", np.ones((256, 9), np.float32))
-    with pytest.raises(BadInput, match="program= is about pictures"):
+    with pytest.raises(BadInput, match="program= is about images"):
         find_utterances(tmp_path, program="img2img-turbo", spec=SPEC)
 
 
@@ -259,10 +259,10 @@ def test_a_long_utterance_is_never_in_memory_twice(tmp_path, suffix):
     """Tiles are let go of as they are joined, and a JPEG's cells are packed."""
     codec, n_tiles = load("codec", "gray8"), 40
     total = n_tiles * 192 + 64
-    picture = np.random.default_rng(0).integers(0, 90, (32, 32)).repeat(8, 0).repeat(8, 1)
+    image = np.random.default_rng(0).integers(0, 90, (32, 32)).repeat(8, 0).repeat(8, 1)
     tiles = [Tile(f"u__{k:02d}", "u", k * 192, 256, total) for k in range(n_tiles)]
     for tile in tiles:
-        write_picture(tmp_path / f"{tile.stem}{suffix}", picture.astype(np.uint8), codec, None)
+        write_image(tmp_path / f"{tile.stem}{suffix}", image.astype(np.uint8), codec, None)
     write_manifest(tmp_path / "manifest.csv", tiles, overwrite=False)
     found = find_utterances(tmp_path, spec=SPEC, codec=codec)
     tracemalloc.start()

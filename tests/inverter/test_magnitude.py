@@ -162,7 +162,7 @@ def test_nearest_moves_only_as_far_as_a_source_insists(sound):
 
 
 def test_an_open_range_brings_the_waveform_nearer_to_the_truth(sound):
-    """Levels in steps of 6 dB: the middles of steps are wrong, the steps themselves are not."""
+    """Levels in steps of 6 dB: the dequantised of steps are wrong, the steps themselves are not."""
     spectrogram = analyse(sound, LINEAR)
     low = (spectrogram.decibels / 6).floor() * 6
     admm, errors = load("inverter", "admm"), []

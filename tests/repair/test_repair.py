@@ -178,7 +178,7 @@ def test_an_estimate_is_worth_fewer_iterations(wrong):
     assert torch.equal(guess, griffin_lim(n_iter=4)(wrong))
     assert torch.equal(sure, griffin_lim(n_iter=20)(wrong))
     # Side by side each has its own number of them.
-    pieces = {0: [], 1: []}
+    pieces: dict[int, list[torch.Tensor]] = {0: [], 1: []}
     for which, piece in inverter.invert_batch([wrong, replace(wrong, estimated=1.0)]):
         pieces[which].append(piece)
     for together, alone in zip(pieces.values(), (sure, guess), strict=True):

@@ -8,7 +8,7 @@ from PIL import Image
 from tests.train.tiny import SPEC, decibels
 from vocoder.config import load
 from vocoder.errors import BadInput
-from vocoder.image.picture import decode_picture, read_picture, write_picture
+from vocoder.image.file import decode_image, read_image, write_image
 from vocoder.model.features import FLOOR_DB
 from vocoder.train.channel.base import Chain, Choice, Clean, Sometimes
 from vocoder.train.channel.container import Stored
@@ -168,13 +168,13 @@ def test_storing_is_what_a_file_does(suffix, codec, picture, tmp_path):
     pixels = codec.encode(silenced(picture), SPEC)
     path = tmp_path / f"picture{suffix}"
     if suffix == ".png":
-        write_picture(path, pixels, codec, None, quality=None, overwrite=False)
+        write_image(path, pixels, codec, None, quality=None, overwrite=False)
     else:  # with the subsampling that was drawn
         draw = rng(5)
         draw.integers(60, 61)
         options = {"subsampling": str(draw.choice(["4:4:4", "4:2:0"]))} if pixels.ndim == 3 else {}
         Image.fromarray(pixels).save(path, quality=60, **options)
-    decoded = decode_picture(read_picture(path), codec, SPEC).decibels
+    decoded = decode_image(read_image(path), codec, SPEC).decibels
     expected = np.maximum(decoded, FLOOR_DB)
     assert np.abs(shown - expected).max() < 1e-3
     assert 0.02 < np.abs(shown - picture).mean() < 8

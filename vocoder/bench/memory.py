@@ -20,7 +20,7 @@ from vocoder.bench.sound import sound
 from vocoder.config import load
 from vocoder.image.array import ARRAY_SUFFIX
 from vocoder.image.codec.base import JPEG, PNG
-from vocoder.image.dataset.paint import UNSPLIT
+from vocoder.image.dataset.encode import UNSPLIT
 from vocoder.spec import SpectrogramSpec
 
 _SPEC, _INVERTER = "mel256", "griffin_lim"

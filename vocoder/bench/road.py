@@ -20,7 +20,7 @@ from vocoder.bench.sound import sound
 from vocoder.cli import codes, main
 from vocoder.config import load
 from vocoder.errors import BadInput
-from vocoder.image.dataset.paint import UNSPLIT
+from vocoder.image.dataset.encode import UNSPLIT
 from vocoder.image.manifest import MANIFEST_NAME, SIDECAR_NAME, Tile, write_manifest
 from vocoder.image.settings import manifest_above
 from vocoder.image.utterances import find_utterances, load_utterance
@@ -48,7 +48,7 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        painted = Path(settings.painted) if settings.painted else _paint(settings, folder / "made")
+        painted = Path(settings.painted) if settings.painted else _write(settings, folder / "made")
         many = _copies(painted, settings.tiles, folder / "many")
         one = _copies(painted, 1, folder / "one")
 
@@ -113,7 +113,7 @@ def _read(tiles: _TileSet) -> None:
         load_utterance(utterance, found)
 
 
-def _paint(settings: Settings, folder: Path) -> Path:
+def _write(settings: Settings, folder: Path) -> Path:
     """A data set of one utterance, whose pictures stand for painted ones."""
     sample_rate = load("spec", "mel256").sample_rate
     samples = sound(settings.input, settings.seconds, sample_rate, settings.seed)

@@ -18,7 +18,7 @@ from vocoder.files import refuse_existing, write_text
 if TYPE_CHECKING:
     from vocoder.image.codec.base import Codec
     from vocoder.image.dataset.commands import Commands
-    from vocoder.image.dataset.paint import DataSet, Written
+    from vocoder.image.dataset.encode import DataSet, Written
     from vocoder.image.dataset.plan import Plan
     from vocoder.spec import SpectrogramSpec
 
@@ -62,7 +62,7 @@ def run(
     """
     from vocoder.image.dataset.commands import commands, require_sides
     from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME, write_contact_sheet
-    from vocoder.image.dataset.paint import DataSet
+    from vocoder.image.dataset.encode import DataSet
     from vocoder.image.dataset.plan import make_plan
     from vocoder.image.manifest import (
         MANIFEST_NAME,
@@ -135,7 +135,9 @@ def run(
     n_tiles = Counter(
         folder for written in made for folder in written.folders for _ in written.tiles
     )
-    found = commands(style, root, spec.bins, tile["frames"], n_tiles) if codec.paintable else []
+    found = (
+        commands(style, root, spec.bins, tile["frames"], n_tiles) if codec.suits_networks else []
+    )
     report = {
         "command": "encode",
         **settings,
@@ -218,7 +220,7 @@ def _print(report: dict[str, Any], found: Sequence[Commands], root: Path, codec:
             f"Some values exceed codec.db_max={codec.db_max:g} and are cut off there; raise it, or "
             "use gain=peak."
         )
-    if not codec.paintable:
+    if not codec.suits_networks:
         print(f"\nNo pix2pix program can read pictures of codec {codec.name}; for those use gray8.")
     for one in found:
         print(f"\n{one.program}:")

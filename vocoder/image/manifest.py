@@ -33,12 +33,12 @@ MAX_GAIN_DB = 200.0  # either way; more than float32 magnitudes of speech can ta
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a data set: a stretch of an utterance.
+    """One image of a data set: a stretch of an utterance.
 
     Parameters
     ----------
     stem : str
-        File name of the picture without extension and without any label that a program adds.
+        File name of the image without extension and without any label that a program adds.
     utterance : str
         Name of the recording that the tile was cut from.
     start_frame, frames : int

@@ -1,4 +1,4 @@
-"""What pix2pix programs do to pictures: how they label what they write, and how they round.
+"""What pix2pix programs do to images: how they label what they write, and how they round.
 
 Read from the programs' own sources, named at each.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """How a program marks the pictures that it writes.
+    """How a program marks the images that it writes.
 
     Parameters
     ----------
@@ -26,10 +26,10 @@ class Program:
     needs_input : bool
         The labels are everyday words: believe them only where both output and input are there.
     preview : str
-        Pattern of the stems of pictures written during training.
+        Pattern of the stems of images written during training.
     floor_scale : float
         It makes 8 bits by multiplying 0 to 1 by this and cutting the fractions off, which darkens
-        by half a level on average; see `middles`.
+        by half a level on average; see `dequantised`.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Program:
 
 PROGRAMS = (
     # util/visualizer.py save_images, util/util.py tensor2im: ((x + 1) / 2 * 255).astype(uint8).
-    # With --direction BtoA real_A is the picture of side B, and fake_B is still the output
+    # With --direction BtoA real_A is the image of side B, and fake_B is still the output
     # (models/pix2pix_model.py set_input). CycleGAN names fake_A after A's file, though it was made
     # from B's (models/cycle_gan_model.py), so it is taken only when asked for.
     Program(
@@ -108,17 +108,17 @@ PROGRAMS = (
         separator="_",
     ),
 )
-# Programs that write <output_dir>/<same name>: bare pictures, which cannot be told from any others
+# Programs that write <output_dir>/<same name>: bare images, which cannot be told from any others
 # unless the user names the program; with their `Program.floor_scale`. img2img-turbo
 # (src/inference_paired.py) leaves it to torchvision's ToPILImage: mul(255).byte().
 UNMARKED = {"img2img-turbo": 255.0}
 
 
-def middles(floor_scale: float) -> np.ndarray:
+def dequantised(floor_scale: float) -> np.ndarray:
     """What the levels of a program that cuts fractions off stand for, on average.
 
     Level ``n`` was painted where ``floor_scale`` times the value is ``n`` to below ``n + 1``, and
-    no value is above 1. Black is taken for silence, as in pictures that nobody painted.
+    no value is above 1. Black is taken for silence, as in images that nobody painted.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Finding what a pix2pix program wrote: which program, which pictures are its output.
+"""Finding what a pix2pix program wrote: which program, which images are its output.
 
 A program is a record in `vocoder.image.pix2pix`; everything here is common to all.
 """
@@ -13,12 +13,12 @@ from pathlib import Path
 
 from vocoder.errors import BadInput
 from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME
+from vocoder.image.file import read_image
 from vocoder.image.manifest import one_spelling
-from vocoder.image.picture import read_picture
 from vocoder.image.pix2pix import PROGRAMS, UNMARKED, Program
 
 # Lossless first: where a stem exists twice, the better file is taken.
-PICTURE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".webp", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".webp", ".jpg", ".jpeg")
 # results/<name>/<phase>_<epoch>/images/<label> lies four folders below results/.
 MAX_DEPTH = 5
 
@@ -27,98 +27,98 @@ FOLDER = "folder"  # in place of a program's name
 
 
 @dataclass(frozen=True)
-class PaintedTile:
-    """A picture, and the data set's name for it: its file name without label and suffix."""
+class GeneratedTile:
+    """A image, and the data set's name for it: its file name without label and suffix."""
 
     stem: str
     path: Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class Painted:
+class Generated:
     """What was found in a folder.
 
     Parameters
     ----------
     program : str
-        Name of the program, or ``folder`` for bare pictures.
+        Name of the program, or ``folder`` for bare images.
     label : str
-        Label of ``tiles``; empty for bare pictures.
+        Label of ``tiles``; empty for bare images.
     floor_scale : float or None
         How the program cut off fractions of a level (`Program.floor_scale`); ``None`` where
         nothing was cut off, as from its copies of what it was given: those were whole before.
     folder : Path
-        Where the pictures lie.
-    tiles : list of PaintedTile
+        Where the images lie.
+    tiles : list of GeneratedTile
         Sorted by stem, every stem once.
-    inputs, targets : list of PaintedTile
+    inputs, targets : list of GeneratedTile
         What the program says it was given and should have painted; empty where it kept neither.
     duplicates : list of Path
-        Pictures left out since a better file has the same stem.
+        Images left out since a better file has the same stem.
     foreign : list of Path
-        Pictures beside them that carry none of the program's labels.
+        Images beside them that carry none of the program's labels.
     """
 
     program: str
     label: str
     floor_scale: float | None
     folder: Path
-    tiles: list[PaintedTile]
-    inputs: list[PaintedTile] = field(default_factory=list)
-    targets: list[PaintedTile] = field(default_factory=list)
+    tiles: list[GeneratedTile]
+    inputs: list[GeneratedTile] = field(default_factory=list)
+    targets: list[GeneratedTile] = field(default_factory=list)
     duplicates: list[Path] = field(default_factory=list)
     foreign: list[Path] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """The labelled pictures of one program in one folder, as ``label -> stem -> paths``."""
+    """The labelled images of one program in one folder, as ``label -> stem -> paths``."""
 
     program: Program
     folder: Path
-    pictures: dict[str, dict[str, list[Path]]]
+    images: dict[str, dict[str, list[Path]]]
     foreign: list[Path]
 
     def is_preview(self) -> bool:
-        stems = [stem for by_stem in self.pictures.values() for stem in by_stem]
+        stems = [stem for by_stem in self.images.values() for stem in by_stem]
         return all(re.fullmatch(self.program.preview, stem) for stem in stems)
 
-    def painted(self, label: str) -> Painted:
-        tiles, duplicates = _best(self.pictures[label])
-        return Painted(
+    def painted(self, label: str) -> Generated:
+        tiles, duplicates = _best(self.images[label])
+        return Generated(
             program=self.program.name,
             label=label,
             floor_scale=self.program.floor_scale if label == self.program.output else None,
             folder=self.folder,
             tiles=tiles,
-            inputs=_best(self.pictures.get(self.program.input, {}))[0],
-            targets=_best(self.pictures.get(self.program.target, {}))[0],
+            inputs=_best(self.images.get(self.program.input, {}))[0],
+            targets=_best(self.images.get(self.program.target, {}))[0],
             duplicates=duplicates,
             foreign=self.foreign,
         )
 
 
-def find_painted(folder: Path, label: str | None = None, program: str | None = None) -> Painted:
+def find_generated(folder: Path, label: str | None = None, program: str | None = None) -> Generated:
     """Find the output of a pix2pix program.
 
     Parameters
     ----------
     folder : Path
         The program's ``results``, a run in it, its ``images``, one label's folder in that, a
-        folder of bare pictures, or one picture.
+        folder of bare images, or one image.
     label : str, optional
         Another label than that of the program's output, e.g. ``real_B``.
     program : str, optional
-        One of `UNMARKED`, whose pictures are bare; the others are known by their labels.
+        One of `UNMARKED`, whose images are bare; the others are known by their labels.
 
     Returns
     -------
-    Painted
+    Generated
 
     Raises
     ------
     BadInput
-        Nothing there, or several runs, or no such label, or pictures that cannot be used: previews
+        Nothing there, or several runs, or no such label, or images that cannot be used: previews
         of a training, or the sample sheets of PyTorch-GAN.
     """
     if program is not None:
@@ -128,21 +128,21 @@ def find_painted(folder: Path, label: str | None = None, program: str | None = N
                 "programs are found out by their file names"
             )
         if label is not None:
-            raise BadInput(f"label={label} was given, but {program} writes pictures without labels")
+            raise BadInput(f"label={label} was given, but {program} writes images without labels")
     if not folder.exists():
         raise BadInput(f"{folder} does not exist; give the folder that the pix2pix program wrote")
     if program is not None:
         return replace(_bare(folder), program=program, floor_scale=UNMARKED[program])
     if inside := _run_of_label_folder(folder):
         wanted = folder.name if label is None else label
-        if wanted not in inside.pictures:
+        if wanted not in inside.images:
             raise _no_label(wanted, [inside])
         return inside.painted(wanted)
     found = list(_runs(folder))
     runs = [run for run in found if folder.is_file() or not run.is_preview()]
     if label is None and folder.is_file() and runs:
-        (label,) = runs[0].pictures  # whoever gives one picture means that one
-    chosen = [run for run in runs if (label or run.program.output) in run.pictures]
+        (label,) = runs[0].images  # whoever gives one image means that one
+    chosen = [run for run in runs if (label or run.program.output) in run.images]
     if len(chosen) > 1:
         raise BadInput(f"{folder} holds several runs; give one of them: {_listing(chosen)}")
     if chosen:
@@ -152,17 +152,17 @@ def find_painted(folder: Path, label: str | None = None, program: str | None = N
     if found and not runs:
         raise BadInput(
             f"{found[0].folder} holds previews of a training, one nameless tile an epoch; run the "
-            "program's test and give its results (or give one preview as a single picture)"
+            "program's test and give its results (or give one preview as a single image)"
         )
     if label is not None:
-        raise BadInput(f"label={label} was given, but the pictures in {folder} carry no labels")
+        raise BadInput(f"label={label} was given, but the images in {folder} carry no labels")
     return _bare(folder)
 
 
 def _no_label(label: str, runs: list[_Run]) -> BadInput:
-    there = ", ".join(sorted({name for run in runs for name in run.pictures}))
+    there = ", ".join(sorted({name for run in runs for name in run.images}))
     return BadInput(
-        f"{runs[0].folder} has no pictures labelled {label}, only {there}; choose one of these "
+        f"{runs[0].folder} has no images labelled {label}, only {there}; choose one of these "
         "with label="
     )
 
@@ -172,7 +172,7 @@ def _run_of_label_folder(folder: Path) -> _Run | None:
     for program in PROGRAMS:
         if program.separator is None and folder.name in program.labels:
             run = _match(program, folder.parent)
-            if run and folder.name in run.pictures:
+            if run and folder.name in run.images:
                 return run
     return None
 
@@ -185,59 +185,57 @@ def _runs(root: Path) -> Iterator[_Run]:
 
 
 def _match(program: Program, folder: Path) -> _Run | None:
-    """The program's pictures in a folder (or in one file); ``None`` if there are none."""
-    pictures: dict[str, dict[str, list[Path]]] = {}
+    """The program's images in a folder (or in one file); ``None`` if there are none."""
+    images: dict[str, dict[str, list[Path]]] = {}
     foreign = []
     by_length = sorted(program.labels, key=len, reverse=True)
-    for path in _pictures(folder):
+    for path in _images(folder):
         for label in by_length:
             ending = None if program.separator is None else program.separator + label
             if ending and path.stem.endswith(ending) and path.stem != ending:
                 stem = one_spelling(path.stem.removesuffix(ending))
-                pictures.setdefault(label, {}).setdefault(stem, []).append(path)
+                images.setdefault(label, {}).setdefault(stem, []).append(path)
                 break
         else:
             foreign.append(path)
     if program.separator is None:
         for label in program.labels:
-            for path in _pictures(folder / label):
+            for path in _images(folder / label):
                 stem = one_spelling(path.stem)
-                pictures.setdefault(label, {}).setdefault(stem, []).append(path)
-    if not pictures or (
-        program.needs_input and not {program.output, program.input} <= pictures.keys()
-    ):
+                images.setdefault(label, {}).setdefault(stem, []).append(path)
+    if not images or (program.needs_input and not {program.output, program.input} <= images.keys()):
         return None
-    return _Run(program, folder, pictures, foreign)
+    return _Run(program, folder, images, foreign)
 
 
-def _bare(root: Path) -> Painted:
-    """Pictures without labels: those of the folder itself, or of the only folder that has any."""
-    with_pictures = [root] if _pictures(root) else [f for f in _folders(root) if _pictures(f)]
-    if not with_pictures and root.is_file():
+def _bare(root: Path) -> Generated:
+    """Images without labels: those of the folder itself, or of the only folder that has any."""
+    with_images = [root] if _images(root) else [f for f in _folders(root) if _images(f)]
+    if not with_images and root.is_file():
         raise BadInput(
-            f"{root} is no picture of a spectrogram ({', '.join(PICTURE_SUFFIXES)}); recordings "
-            "become pictures with vocoder encode"
+            f"{root} is no image of a spectrogram ({', '.join(IMAGE_SUFFIXES)}); recordings "
+            "become images with vocoder encode"
         )
-    if not with_pictures:
+    if not with_images:
         raise BadInput(
-            f"{root} holds no pictures ({', '.join(PICTURE_SUFFIXES)}); give the folder that the "
-            "pix2pix program wrote, or a folder of pictures"
+            f"{root} holds no images ({', '.join(IMAGE_SUFFIXES)}); give the folder that the "
+            "pix2pix program wrote, or a folder of images"
         )
-    if len(with_pictures) > 1:
-        names = ", ".join(str(folder) for folder in with_pictures)
-        raise BadInput(f"{root} holds pictures in several folders; give one of them: {names}")
-    folder = with_pictures[0]
+    if len(with_images) > 1:
+        names = ", ".join(str(folder) for folder in with_images)
+        raise BadInput(f"{root} holds images in several folders; give one of them: {names}")
+    folder = with_images[0]
     by_stem: dict[str, list[Path]] = {}
-    for path in _pictures(folder):
+    for path in _images(folder):
         by_stem.setdefault(one_spelling(path.stem), []).append(path)
     tiles, duplicates = _best(by_stem)
     if all(tile.stem.isdigit() for tile in tiles) and _is_grid(tiles[0].path):
         raise BadInput(
-            f"{folder} holds sample sheets of PyTorch-GAN: several pictures in a grid, each "
+            f"{folder} holds sample sheets of PyTorch-GAN: several images in a grid, each "
             "stretched to its own minimum and maximum, so their level is lost; make the program "
             "save each output alone, without normalize=True"
         )
-    return Painted(
+    return Generated(
         program=FOLDER,
         label="",
         floor_scale=None,
@@ -248,13 +246,13 @@ def _bare(root: Path) -> Painted:
 
 
 def _is_grid(path: Path) -> bool:
-    """Whether black lines two pixels wide part a picture into equal columns.
+    """Whether black lines two pixels wide part an image into equal columns.
 
     That is what torchvision.utils.make_grid draws, with which PyTorch-GAN saves its samples
     (implementations/pix2pix/pix2pix.py, sample_images).
     """
     try:
-        pixels = read_picture(path).pixels
+        pixels = read_image(path).pixels
     except BadInput:
         return False
     black = pixels.reshape(*pixels.shape[:2], -1).max(axis=(0, 2)) == 0
@@ -284,15 +282,15 @@ def _folders(root: Path) -> Iterator[Path]:
             yield folder
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """Picture files in a folder, sorted; a file stands for itself."""
+def _images(folder: Path) -> list[Path]:
+    """ImageFile files in a folder, sorted; a file stands for itself."""
     if not folder.exists():
         return []
     try:
         return sorted(
             path
             for path in (folder.iterdir() if folder.is_dir() else [folder])
-            if path.suffix.lower() in PICTURE_SUFFIXES
+            if path.suffix.lower() in IMAGE_SUFFIXES
             and not path.name.startswith(".")
             and path.name != CONTACT_SHEET_NAME
             and path.is_file()
@@ -301,20 +299,20 @@ def _pictures(folder: Path) -> list[Path]:
         raise BadInput(f"cannot read {folder}: {error.strerror}") from error
 
 
-def _best(by_stem: dict[str, list[Path]]) -> tuple[list[PaintedTile], list[Path]]:
-    """One tile for every stem, and the pictures left out."""
+def _best(by_stem: dict[str, list[Path]]) -> tuple[list[GeneratedTile], list[Path]]:
+    """One tile for every stem, and the images left out."""
     tiles, duplicates = [], []
     for stem in sorted(by_stem):
         best, *others = sorted(
-            by_stem[stem], key=lambda path: PICTURE_SUFFIXES.index(path.suffix.lower())
+            by_stem[stem], key=lambda path: IMAGE_SUFFIXES.index(path.suffix.lower())
         )
-        tiles.append(PaintedTile(stem, best))
+        tiles.append(GeneratedTile(stem, best))
         duplicates += others
     return tiles, duplicates
 
 
 def _listing(runs: Iterable[_Run]) -> str:
     return ", ".join(
-        f"{run.folder} ({run.program.name}, {len(run.pictures.get(run.program.output, {}))} tiles)"
+        f"{run.folder} ({run.program.name}, {len(run.images.get(run.program.output, {}))} tiles)"
         for run in runs
     )

@@ -1,4 +1,4 @@
-"""What is known of the data set that pictures belong to: its manifest and its settings."""
+"""What is known of the data set that images belong to: its manifest and its settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vocoder.image.manifest import (
 )
 from vocoder.spec import SpectrogramSpec
 
-# How far above a program's pictures a manifest is looked for: images, run, name, results, root.
+# How far above a program's images a manifest is looked for: images, run, name, results, root.
 _LEVELS_UP = 5
 
 

@@ -17,7 +17,7 @@ def cut(total_frames: int, tile_frames: int, overlap_frames: int) -> list[tuple[
     """Start and length, in frames, of the tiles that cover an utterance.
 
     Tiles start at regular steps of ``tile_frames - overlap_frames``; the last holds what is left
-    and is filled up with silence by whoever makes pictures of it.
+    and is filled up with silence by whoever makes images of it.
     """
     require_tiling(tile_frames, overlap_frames)
     step = tile_frames - overlap_frames

@@ -1,4 +1,4 @@
-"""From whatever the user points at to utterances: pictures matched, decoded and stitched."""
+"""From whatever the user points at to utterances: images matched, decoded and stitched."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from vocoder.image.array import ARRAY_SUFFIX, find_arrays, read_array
 from vocoder.image.codec.base import JPEG, Codec, LevelCodec
 from vocoder.image.codec.jpeg import JpegCells, JpegConstraint
 from vocoder.image.codec.scalar import Gray8
+from vocoder.image.file import ImageFile, decode_image, jpeg_tables, read_image
 from vocoder.image.manifest import MANIFEST_NAME, TILE_STEM, Tile, require_plain_name
-from vocoder.image.picture import Picture, decode_picture, jpeg_tables, read_picture
-from vocoder.image.pix2pix import middles
-from vocoder.image.programs import Painted, find_painted
+from vocoder.image.pix2pix import dequantised
+from vocoder.image.programs import Generated, find_generated
 from vocoder.image.settings import manifest_above, read_settings, require_same_codec
 from vocoder.image.tiles import stitch
 from vocoder.spec import SpectrogramSpec
@@ -34,7 +34,7 @@ class Utterance:
     ----------
     name : str
     tiles : list of (Tile, Path)
-        Pictures that are there; empty for an array.
+        Images that are there; empty for an array.
     array : Path or None
         A spectrogram as ``.npy``.
     missing : list of str
@@ -62,13 +62,13 @@ class Found:
     utterances : list of Utterance
         By name; those of which no tile is there are left out.
     program, label : str
-        What wrote the pictures, and which of its labels was taken.
+        What wrote the images, and which of its labels was taken.
     floor_scale : float or None
-        How the program cut off fractions of a level, if it did; see `Painted`.
+        How the program cut off fractions of a level, if it did; see `Generated`.
     spec, codec
         What holds for all of them, or ``None`` where each file says it itself.
     has_manifest : bool
-        Whether the pictures are tiles of a data set; otherwise each is an utterance.
+        Whether the images are tiles of a data set; otherwise each is an utterance.
     tile_frames : int or None
         How wide the data set's settings say that tiles are.
     problems : dict of str to str
@@ -114,20 +114,20 @@ def find_utterances(
     spec: SpectrogramSpec | None = None,
     codec: Codec | None = None,
 ) -> Found:
-    """Look for utterances in a program's output, bare pictures or arrays; nothing is decoded yet.
+    """Look for utterances in a program's output, bare images or arrays; nothing is decoded yet.
 
     Parameters
     ----------
     path : Path
-        What `find_painted` takes, or a ``.npy`` file or a folder of them.
+        What `find_generated` takes, or a ``.npy`` file or a folder of them.
     manifest : Path, optional
         The data set's ``manifest.csv``; without it, it is looked for in and above ``path``.
     label : str, optional
-        Of a program's pictures, another than its output.
+        Of a program's images, another than its output.
     program : str, optional
-        What painted bare pictures, where that matters; see `find_painted`.
+        What painted bare images, where that matters; see `find_generated`.
     spec, codec : optional
-        Where neither ``spec.yaml`` beside the manifest nor the pictures themselves say them.
+        Where neither ``spec.yaml`` beside the manifest nor the images themselves say them.
 
     Raises
     ------
@@ -135,10 +135,10 @@ def find_utterances(
         Nothing of that kind, settings that contradict each other, or none.
     """
     if arrays := find_arrays(path):
-        about_pictures = {"manifest": manifest, "label": label, "program": program, "codec": codec}
-        for key, value in about_pictures.items():
+        about_images = {"manifest": manifest, "label": label, "program": program, "codec": codec}
+        for key, value in about_images.items():
             if value is not None:
-                raise BadInput(f"{key}= is about pictures, but {path} holds .npy arrays")
+                raise BadInput(f"{key}= is about images, but {path} holds .npy arrays")
         utterances = [Utterance(name=name, array=array) for name, array in arrays.items()]
         return Found(
             utterances=utterances,
@@ -151,12 +151,12 @@ def find_utterances(
             tile_frames=None,
             problems={},
         )
-    painted = find_painted(path, label, program)
+    painted = find_generated(path, label, program)
     settings = read_settings(manifest or manifest_above(path), spec, codec)
     if manifest is None and not any(tile.stem in settings.tiles for tile in painted.tiles):
         settings = read_settings(None, spec, codec)  # a manifest of something else
     problems = {
-        path.name: "another picture has the same name with another suffix; this one is not used"
+        path.name: "another image has the same name with another suffix; this one is not used"
         for path in painted.duplicates
     }
     problems |= {path.name: f"no label of {painted.program}; not used" for path in painted.foreign}
@@ -165,7 +165,7 @@ def find_utterances(
         utterances = _by_manifest(painted, settings.tiles, problems, one=path.is_file())
         if settings.spec is None or settings.codec is None:
             raise BadInput(
-                f"{settings.root} holds a manifest but no spec.yaml; say how its pictures were "
+                f"{settings.root} holds a manifest but no spec.yaml; say how its images were "
                 "made with spec= and codec=, and their range with codec.db_min= and codec.db_max="
             )
     else:
@@ -186,7 +186,7 @@ def find_utterances(
 
 
 def _by_manifest(
-    painted: Painted, rows: dict[str, Tile], problems: dict[str, str], *, one: bool
+    painted: Generated, rows: dict[str, Tile], problems: dict[str, str], *, one: bool
 ) -> list[Utterance]:
     """Group a program's tiles by the utterances of the manifest.
 
@@ -202,7 +202,7 @@ def _by_manifest(
             there.setdefault(row.utterance, []).append((row, tile.path))
     if not there:
         raise BadInput(
-            f"none of the {len(painted.tiles)} pictures in {painted.folder} is in the manifest, "
+            f"none of the {len(painted.tiles)} images in {painted.folder} is in the manifest, "
             f"such as {painted.tiles[0].stem!r}; give manifest= of the data set that they were "
             "painted from"
         )
@@ -220,26 +220,26 @@ def _by_manifest(
     ]
 
 
-def _bare(painted: Painted) -> list[Utterance]:
-    """Pictures without a manifest: an utterance each, as wide as it is."""
+def _bare(painted: Generated) -> list[Utterance]:
+    """Images without a manifest: an utterance each, as wide as it is."""
     for tile in painted.tiles:
-        require_plain_name(tile.stem, "picture")
+        require_plain_name(tile.stem, "image")
     return [Utterance(name=tile.stem, tiles=[(_WHOLE, tile.path)]) for tile in painted.tiles]
 
 
-def _hints(painted: Painted) -> list[str]:
-    """Whether pictures without a manifest are named as tiles are."""
+def _hints(painted: Generated) -> list[str]:
+    """Whether images without a manifest are named as tiles are."""
     tiles = [tile.stem for tile in painted.tiles if TILE_STEM.fullmatch(tile.stem)]
     if not tiles:
         return []
     return [
-        f"{len(tiles)} pictures are named like tiles of a data set, such as {tiles[0]}, but there "
+        f"{len(tiles)} images are named like tiles of a data set, such as {tiles[0]}, but there "
         f"is no {MANIFEST_NAME} in or above {painted.folder}, so each is a sound of its own; "
         "manifest= of the data set puts them together"
     ]
 
 
-# Stands for "all of the picture", whose width is not known before it is read.
+# Stands for "all of the image", whose width is not known before it is read.
 _WHOLE = Tile("whole", "whole", 0, 1, 1)
 
 
@@ -282,13 +282,13 @@ def _why_none(problems: dict[str, str]) -> str:
     if len(reasons) == 1:
         return reasons[0]
     if len(set(problems.values())) == 1:
-        return f"none of {len(reasons)} pictures can be used; {reasons[0]}"
-    return f"no picture can be used ({'; '.join(reasons)})"
+        return f"none of {len(reasons)} images can be used; {reasons[0]}"
+    return f"no image can be used ({'; '.join(reasons)})"
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A tile that could be decoded, with what its picture says or was given of it."""
+    """A tile that could be decoded, with what its image says or was given of it."""
 
     tile: Tile
     decibels: np.ndarray
@@ -301,13 +301,13 @@ def _decoded(utterance: Utterance, found: Found, problems: dict[str, str]) -> It
     """Tiles one by one, in the order of their starts; those that cannot be used are noted."""
     for row, path in sorted(utterance.tiles, key=lambda tile: tile[0].start_frame):
         try:
-            picture = read_picture(path)
-            spec, codec = _settings_of(picture, found)
-            dequantised = _without_truncation(picture, codec, found)
-            decibels = decode_picture(dequantised, codec, spec).decibels
-            tile = row if found.has_manifest else _whole_tile(picture, decibels.shape[1])
+            image = read_image(path)
+            spec, codec = _settings_of(image, found)
+            dequantised = _without_truncation(image, codec, found)
+            decibels = decode_image(dequantised, codec, spec).decibels
+            tile = row if found.has_manifest else _whole_tile(image, decibels.shape[1])
             _check_width(path, decibels.shape[1], tile, found)
-            cells = _cells(picture, codec, found)
+            cells = _cells(image, codec, found)
         except BadInput as error:
             problems[path.name] = str(error).removeprefix(f"{path}: ")
             continue
@@ -330,36 +330,36 @@ def _check_width(path: Path, width: int, tile: Tile, found: Found) -> None:
         raise BadInput(f"{path}: {width} pixels wide; the manifest says {tile.frames} frames")
 
 
-def _settings_of(picture: Picture, found: Found) -> tuple[SpectrogramSpec, Codec]:
-    """The picture's own settings or those given, which must agree where there are both."""
-    info, spec, codec = picture.info, found.spec, found.codec
+def _settings_of(image: ImageFile, found: Found) -> tuple[SpectrogramSpec, Codec]:
+    """The image's own settings or those given, which must agree where there are both."""
+    info, spec, codec = image.info, found.spec, found.codec
     if info is not None:
         if spec is not None:
-            spec.require_same(info.spec, "the settings given", str(picture.path))
+            spec.require_same(info.spec, "the settings given", str(image.path))
         if codec is not None:
-            require_same_codec(codec, info.codec, str(picture.path))
+            require_same_codec(codec, info.codec, str(image.path))
         return info.spec, codec or info.codec
     if spec is None or codec is None:
         needed = " and ".join(
             name for name, value in (("spec=", spec), ("codec=", codec)) if value is None
         )
         raise BadInput(
-            f"{picture.path}: does not say how it was made; give {needed}, such as spec=mel256 "
+            f"{image.path}: does not say how it was made; give {needed}, such as spec=mel256 "
             "codec=gray8 codec.db_min=-100 codec.db_max=0"
         )
     return spec, codec
 
 
-def _without_truncation(picture: Picture, codec: Codec, found: Found) -> Picture:
+def _without_truncation(image: ImageFile, codec: Codec, found: Found) -> ImageFile:
     """Undo the bias of a program that cuts off fractions."""
-    if found.floor_scale is None or codec.exact or picture.pixels.dtype != np.uint8:
-        return picture
-    return replace(picture, pixels=middles(found.floor_scale)[picture.pixels])
+    if found.floor_scale is None or codec.exact or image.pixels.dtype != np.uint8:
+        return image
+    return replace(image, pixels=dequantised(found.floor_scale)[image.pixels])
 
 
-def _whole_tile(picture: Picture, n_frames: int) -> Tile:
-    """All of a picture as an utterance of its own."""
-    info = picture.info
+def _whole_tile(image: ImageFile, n_frames: int) -> Tile:
+    """All of an image as an utterance of its own."""
+    info = image.info
     return Tile(
         stem="whole",
         utterance="whole",
@@ -371,19 +371,19 @@ def _whole_tile(picture: Picture, n_frames: int) -> Tile:
     )
 
 
-def _cells(picture: Picture, codec: Codec, found: Found) -> JpegCells | None:
+def _cells(image: ImageFile, codec: Codec, found: Found) -> JpegCells | None:
     """The cells of a grey JPEG that `vocoder` itself wrote; other formats do not tell theirs.
 
     A JPEG of another origin may show what a program generated: that was no spectrogram of a
     waveform before it became a JPEG, and what the file leaves open says nothing about it.
     """
-    is_jpeg = picture.lossy and picture.path.suffix.lower() in JPEG
-    ours = picture.info is not None and found.floor_scale is None
+    is_jpeg = image.lossy and image.path.suffix.lower() in JPEG
+    ours = image.info is not None and found.floor_scale is None
     if not (is_jpeg and ours and isinstance(codec, Gray8)):
         return None
-    pixels = picture.pixels
+    pixels = image.pixels
     grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float32)
-    return JpegCells(grey, jpeg_tables(picture.path))
+    return JpegCells(grey, jpeg_tables(image.path))
 
 
 def _check_length(tile: Tile, spec: SpectrogramSpec, name: str) -> None:

@@ -12,7 +12,7 @@ from vocoder import load, read_spectrogram
 from vocoder.decibels import SILENCE_DB, amplify
 from vocoder.evaluate.metrics import estoi, mel_distance_db
 from vocoder.image.codec.jpeg import REACH, JpegCells, JpegConstraint
-from vocoder.image.picture import PictureInfo, jpeg_tables, write_picture
+from vocoder.image.file import ImageInfo, jpeg_tables, write_image
 from vocoder.spectrogram import Spectrogram, analyse
 
 RATE = 22_050
@@ -21,13 +21,13 @@ SPEC, CODEC = load("spec", "mel256"), load("codec", "gray8")
 
 @pytest.fixture(scope="module")
 def levels(speech):
-    """The picture of a real line, ``(256, frames)``, between whole levels."""
+    """The image of a real line, ``(256, frames)``, between whole levels."""
     decibels = analyse(torch.from_numpy(speech)[None], SPEC).decibels[0].numpy()
     return CODEC.levels(decibels)[::-1]
 
 
 def stored(levels, path, quality):
-    """The picture as JPEG gives it back, and the steps of its cells."""
+    """The image as JPEG gives it back, and the steps of its cells."""
     Image.fromarray(np.rint(levels).astype(np.uint8)).save(path, quality=quality)
     with Image.open(path) as image:
         return np.asarray(image).astype(np.float32), jpeg_tables(path)
@@ -53,7 +53,7 @@ def transform(block):
 
 @pytest.mark.parametrize("quality", [50, 75, 95])
 @pytest.mark.parametrize("shape", [(256, 208), (250, 203), (257, 9), (64, 8)])
-def test_the_picture_itself_lies_in_its_cells(levels, tmp_path, quality, shape):
+def test_the_image_itself_lies_in_its_cells(levels, tmp_path, quality, shape):
     padded = np.pad(levels, ((0, 8), (0, 0)), "edge")
     decoded, table = stored(padded[: shape[0], : shape[1]], tmp_path / "a.jpg", quality)
     cells = JpegCells(decoded, table)
@@ -93,7 +93,7 @@ def test_rows_beyond_whole_blocks_are_moved_with_the_last_one(levels, tmp_path):
 
 
 def as_decibels(levels, gain_db=0.0):
-    """Levels as pictures have them, top row first, to decibels."""
+    """Levels as images have them, top row first, to decibels."""
     return amplify(CODEC.decibels(levels[::-1]), gain_db)
 
 
@@ -124,8 +124,8 @@ def test_whole_blocks_of_tiles_are_moved_and_all_else_is_kept(levels, tmp_path):
         expected[:, here] = as_decibels(moved(asked[:, here], blocks, table), gain_db)
     # The floor divides silence from sound, and rounding decides on which side a pixel there falls.
     floor_db = CODEC.db_min + gain_db
-    raised = [np.maximum(one, floor_db) for one in (found[0], expected)]
-    np.testing.assert_allclose(*raised, atol=0.02)
+    shown, wanted = (np.maximum(one, floor_db) for one in (found[0], expected))
+    np.testing.assert_allclose(shown, wanted, atol=0.02)
     outside = [*range(2), *range(69 + 80 - first, n_frames - 1 - first)]
     np.testing.assert_array_equal(found[0][:, outside], decibels[:, first:][:, outside])
 
@@ -156,8 +156,8 @@ def test_blocks_of_an_inverter_are_asked_about_at_their_own_frames(levels, tmp_p
 def test_inverting_within_the_cells_is_nearer_to_the_truth(speech, tmp_path):
     true = analyse(torch.from_numpy(speech)[None], SPEC).decibels
     path = tmp_path / "a.jpg"
-    info = PictureInfo(SPEC, CODEC, len(speech))
-    write_picture(path, CODEC.encode(true[0].numpy(), SPEC), CODEC, info, quality=75)
+    info = ImageInfo(SPEC, CODEC, len(speech))
+    write_image(path, CODEC.encode(true[0].numpy(), SPEC), CODEC, info, quality=75)
     given = read_spectrogram(path)
     inverter = load("inverter", "griffin_lim", n_iter=40)
 

@@ -100,12 +100,12 @@ def test_between_two_levels_lies_a_level(mel256):
 
 def test_neighbours_fill_in_blended_colours(mel256):
     """A blend of cyan (510) and magenta (1530) reads as 1658, far from what is around it."""
-    picture = np.full((256, 9, 3), (255, 255, 0), np.uint8)  # level 1020
-    picture[100, 4] = (128, 128, 255)
+    image = np.full((256, 9, 3), (255, 255, 0), np.uint8)  # level 1020
+    image[100, 4] = (128, 128, 255)
     results = {}
     for decoder in ("nearest", "neighbours"):
         codec = Hue(**RANGE, decoder=decoder)
-        decoded = codec.decode(picture, mel256)
+        decoded = codec.decode(image, mel256)
         db = decoded.decibels[255 - 100, 4]
         results[decoder] = (db + 100) / codec.resolution_db()
         assert decoded.distance is not None
@@ -116,7 +116,7 @@ def test_neighbours_fill_in_blended_colours(mel256):
 
 
 def test_neighbours_survive_noise_that_blends_pixels(decibels, mel256):
-    """A picture with some pixels replaced by the mean of two distant colours."""
+    """A image with some pixels replaced by the mean of two distant colours."""
     random = np.random.default_rng(0)
     pixels = HUE.encode(decibels, mel256)
     hit = random.random(pixels.shape[:2]) < 0.05
@@ -165,14 +165,14 @@ def test_resolution_counts_levels_that_share_a_colour():
 
 
 def test_trust_is_a_matter_of_reading(mel256):
-    """It decides how doubtful a blend is, and is no part of what a picture is."""
-    picture = np.full((256, 9, 3), (255, 255, 0), np.uint8)  # level 1020
-    picture[100, 4] = (128, 128, 255)  # 1658, if believed
+    """It decides how doubtful a blend is, and is no part of what an image is."""
+    image = np.full((256, 9, 3), (255, 255, 0), np.uint8)  # level 1020
+    image[100, 4] = (128, 128, 255)  # 1658, if believed
     believed = []
     for steps in (20.0, 60.0, 1e6):
         codec = Hue(**RANGE, trust_steps=steps)
         assert codec == Hue(**RANGE) and codec.to_dict() == Hue(**RANGE).to_dict()
-        db = codec.decode(picture, mel256).decibels[255 - 100, 4]
+        db = codec.decode(image, mel256).decibels[255 - 100, 4]
         believed.append(codec.levels(np.array([[db]])).item())
     assert believed == sorted(believed)
     np.testing.assert_allclose(believed[::2], [1020, 1658], atol=2)

@@ -1,4 +1,4 @@
-"""Pictures made with librosa's own functions open as what they were."""
+"""Images made with librosa's own functions open as what they were."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from PIL import Image
 from vocoder.decibels import SILENCE_DB, to_decibels, to_linear
 from vocoder.errors import BadInput
 from vocoder.image.codec.seed import AMIN_DB, TOP_DB, SeedJpeg, SeedTiff, median_db_of
-from vocoder.image.picture import decode_picture, read_picture
+from vocoder.image.file import decode_image, read_image
 
 CONF = Path(__file__).parents[3] / "conf"
 
@@ -54,8 +54,8 @@ class TestTiff:
     def test_opens_what_librosa_wrote(self, magnitude, spec, tmp_path):
         db = librosa.amplitude_to_db(magnitude)
         Image.fromarray(db).save(tmp_path / "old.tif")
-        picture = read_picture(tmp_path / "old.tif")
-        decoded = linear(decode_picture(picture, SeedTiff(), spec), spec)
+        image = read_image(tmp_path / "old.tif")
+        decoded = linear(decode_image(image, SeedTiff(), spec), spec)
         floor = db <= db.max() - TOP_DB
         assert 0.3 < floor.mean() < 0.9
         assert (decoded[floor] == 0).all()
@@ -66,7 +66,7 @@ class TestTiff:
         np.testing.assert_allclose(pixels, librosa.amplitude_to_db(magnitude), atol=1e-4)
         assert pixels.dtype == np.float32
 
-    def test_a_part_of_the_picture_has_the_same_floor(self, magnitude, spec):
+    def test_a_part_of_the_image_has_the_same_floor(self, magnitude, spec):
         db = librosa.amplitude_to_db(magnitude)
         part = db[:, db.max(axis=0) < db.max()]
         decoded = SeedTiff().decode(part, spec).decibels
@@ -115,12 +115,12 @@ class TestJpeg:
         db = librosa.amplitude_to_db(noisy, ref=np.median)
         truth = Image.fromarray(db).convert("L")
         truth.save(tmp_path / "old.jpg")
-        picture = read_picture(tmp_path / "old.jpg")
-        assert picture.lossy
+        image = read_image(tmp_path / "old.jpg")
+        assert image.lossy
         floor = np.asarray(truth) == 0
         median_db = median_db_of(decibels_of(noisy, spec), spec)
         heard = [
-            (decode_picture(picture, codec, spec).decibels[floor] > SILENCE_DB).mean()
+            (decode_image(image, codec, spec).decibels[floor] > SILENCE_DB).mean()
             for codec in (
                 SeedJpeg(median_db=median_db, margin_db=0.0),
                 SeedJpeg(median_db=median_db),

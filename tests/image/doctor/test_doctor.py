@@ -18,8 +18,8 @@ from vocoder.image.codec.palette import Hue
 from vocoder.image.codec.scalar import Float32, Gray8, Gray16
 from vocoder.image.doctor.examine import examine
 from vocoder.image.doctor.options import PROBLEM
+from vocoder.image.file import ImageInfo, write_image
 from vocoder.image.manifest import Sidecar, Tile, write_manifest, write_sidecar
-from vocoder.image.picture import PictureInfo, write_picture
 from vocoder.image.tiles import cut
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
@@ -80,7 +80,7 @@ def data_set(tmp_path, decibels, mel256):
             )
             for folder, pixels in folders.items():
                 path = root / folder / f"{tiles[-1].stem}{suffix or codec.suffixes[0]}"
-                write_picture(path, pixels, codec, PictureInfo(mel256, codec))
+                write_image(path, pixels, codec, ImageInfo(mel256, codec))
         sidecar = Sidecar(mel256, codec, FRAMES, OVERLAP)
         write_manifest(root / "manifest.csv", tiles, overwrite=False)
         write_sidecar(root / "spec.yaml", sidecar, overwrite=False)
@@ -90,7 +90,7 @@ def data_set(tmp_path, decibels, mel256):
 
 
 def change(root: Path, how, pattern: str = "*.png") -> None:
-    """Replace pictures by what ``how`` makes of them, as PNG without metadata."""
+    """Replace images by what ``how`` makes of them, as PNG without metadata."""
     for path in sorted(root.rglob(pattern)):
         with Image.open(path) as image:
             changed = how(image.copy())
@@ -207,7 +207,7 @@ class TestDataSet:
         assert finding.code == "size"
         assert "line__01.png (256 x 256)" in finding.where
 
-    def test_pictures_and_manifest_disagree(self, data_set):
+    def test_images_and_manifest_disagree(self, data_set):
         root = data_set("single")
         (root / "pictures/line__01.png").rename(root / "pictures/other.png")
         findings = examine(root)
@@ -272,13 +272,13 @@ class TestPainted:
             (
                 "pix2pix_hue",
                 "gray8",
-                "the pictures are coloured, but those of codec gray8 are grey",
+                "the images are coloured, but those of codec gray8 are grey",
             ),
-            ("pix2pix", "hue", "the pictures are grey, but those of codec hue are coloured"),
+            ("pix2pix", "hue", "the images are grey, but those of codec hue are coloured"),
             ("pix2pix", "colormap", "codec colormap are coloured"),
         ],
     )
-    def test_pictures_of_another_codec(self, painted, tmp_path, folder, codec, found):
+    def test_images_of_another_codec(self, painted, tmp_path, folder, codec, found):
         shutil.copytree(painted.parent / folder / "results", tmp_path / "results")
         codec = load("codec", codec, db_min=-92.04, db_max=-12.04)
         (finding,) = examine(tmp_path, spec=load("spec", "mel256"), codec=codec)

@@ -134,7 +134,7 @@ def picture_distance_db(picture: Spectrogram, samples: np.ndarray) -> float:
     Raises
     ------
     BadInput
-        Picture or sound is silent, or the sound too short.
+        ImageFile or sound is silent, or the sound too short.
     """
     sound = torch.from_numpy(checked(samples, "the sound to compare").astype(np.float32))
     target, shown = picture.linear, analyse_linear(sound[None], picture.spec)

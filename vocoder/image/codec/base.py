@@ -24,7 +24,7 @@ MODE_WORDS = {
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a picture says.
+    """What an image says.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Decoded:
 class Codec(ABC):
     """One way of writing decibels into pixels; each class is one option of ``codec=``.
 
-    The range is fixed for a data set, never adapted to a picture, or else the level would jump
+    The range is fixed for a data set, never adapted to an image, or else the level would jump
     from tile to tile. What lies beyond the range is clipped; a pixel at the floor means silence.
 
     Parameters
@@ -53,7 +53,7 @@ class Codec(ABC):
         What the darkest and the brightest pixel mean, in dB above `reference_db`.
     """
 
-    name: ClassVar[str]  # in conf/codec and in a picture's metadata
+    name: ClassVar[str]  # in conf/codec and in an image's metadata
     mode: ClassVar[str]  # Pillow's mode: "L", "I;16", "F" or "RGB"
     suffixes: ClassVar[tuple[str, ...]]  # of the containers that keep what the codec needs
     exact: ClassVar[bool] = False  # whether a lossy container would destroy the values
@@ -81,13 +81,13 @@ class Codec(ABC):
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The Pillow modes that its pictures may have: a grey picture may be stored with three
+        """The Pillow modes that its images may have: a grey image may be stored with three
         equal channels, since most pix2pix programs read and write nothing else."""
         return ("L", "RGB") if self.mode == "L" else (self.mode,)
 
     @property
-    def paintable(self) -> bool:
-        """Whether pix2pix programs can read its pictures, and paint such: 8 bits, none sacred."""
+    def suits_networks(self) -> bool:
+        """Whether pix2pix programs can read its images, and paint such: 8 bits, none sacred."""
         return self.mode in ("L", "RGB") and not self.exact
 
     def encode(self, decibels: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
@@ -113,7 +113,7 @@ class Codec(ABC):
             )
         if not np.isfinite(decibels).all():
             raise BadInput("spectrogram holds infinite values or NaN", key="spectrogram.finite")
-        pixels = self._paint(decibels - np.float64(self.reference_db(spec)))
+        pixels = self._write(decibels - np.float64(self.reference_db(spec)))
         return np.ascontiguousarray(pixels[::-1] if self.top_down else pixels)
 
     def decode(self, pixels: np.ndarray, spec: SpectrogramSpec) -> Decoded:
@@ -137,7 +137,7 @@ class Codec(ABC):
         return Decoded(np.asarray(decibels, np.float32), distance)
 
     @abstractmethod
-    def _paint(self, db: np.ndarray) -> np.ndarray:
+    def _write(self, db: np.ndarray) -> np.ndarray:
         """dB above `reference_db` to pixels, without turning them upside down."""
 
     @abstractmethod
@@ -150,14 +150,14 @@ class Codec(ABC):
         dequantised = found == "F" and self.mode == "L"
         if found not in self.modes and not dequantised:
             raise BadInput(
-                f"picture is {MODE_WORDS[found]}; codec {self.name} needs {MODE_WORDS[self.mode]}; "
-                "give the codec that the picture was made with"
+                f"image is {MODE_WORDS[found]}; codec {self.name} needs {MODE_WORDS[self.mode]}; "
+                "give the codec that the image was made with"
             )
         if pixels.dtype == np.float32 and self.mode in ("L", "RGB"):
             low, high = float(pixels.min()), float(pixels.max())
             if not (low >= 0 and high <= 255):
                 raise BadInput(
-                    f"picture holds floating-point values from {low:g} to {high:g}; codec "
+                    f"image holds floating-point values from {low:g} to {high:g}; codec "
                     f"{self.name} needs 0 to 255 (a TIFF of decibels is codec float32 or seed_tiff)"
                 )
 
@@ -170,7 +170,7 @@ class Codec(ABC):
 
     @classmethod
     def layout_fields(cls) -> list[str]:
-        """The fields that say how a picture was written."""
+        """The fields that say how an image was written."""
         return [field.name for field in fields(cls) if field.init and field.compare]
 
 
@@ -212,7 +212,7 @@ class LevelCodec(Codec):
     def _loudness(self, levels: np.ndarray) -> np.ndarray:
         return np.where(levels > 0, self.db_min + levels * self.step_db, -np.inf)
 
-    def _paint(self, db: np.ndarray) -> np.ndarray:
+    def _write(self, db: np.ndarray) -> np.ndarray:
         return self._colours(np.rint(self._place(db)).astype(np.int64))
 
     def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -236,7 +236,7 @@ def pixel_mode(pixels: np.ndarray) -> str:
 
 
 def channel_spread(pixels: np.ndarray) -> np.ndarray:
-    """By how much the three channels of a picture that should be grey disagree.
+    """By how much the three channels of an image that should be grey disagree.
 
     Parameters
     ----------

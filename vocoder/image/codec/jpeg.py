@@ -23,7 +23,7 @@ REACH = 0.25
 
 
 class JpegCells:
-    """The cells in which the cosine coefficients of a grey JPEG picture lie.
+    """The cells in which the cosine coefficients of a grey JPEG image lie.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""All codecs by name, and back from what pictures and sidecars say of them."""
+"""All codecs by name, and back from what images and sidecars say of them."""
 
 from __future__ import annotations
 

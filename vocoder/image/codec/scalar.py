@@ -36,7 +36,7 @@ class Gray8(LevelCodec):
 
 @dataclass(frozen=True, kw_only=True)
 class Gray16(LevelCodec):
-    """Sixteen-bit grey, for archives: pix2pix programs destroy such pictures."""
+    """Sixteen-bit grey, for archives: pix2pix programs destroy such images."""
 
     name: ClassVar[str] = "gray16"
     mode: ClassVar[str] = "I;16"
@@ -112,7 +112,7 @@ class Float32(Codec):
         """The spacing of float32 numbers at the end of the range where it is widest."""
         return float(np.spacing(np.float32(max(abs(self.db_min), abs(self.db_max)))))
 
-    def _paint(self, db: np.ndarray) -> np.ndarray:
+    def _write(self, db: np.ndarray) -> np.ndarray:
         return np.asarray(np.clip(db, self.db_min, self.db_max), np.float32)
 
     def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:

@@ -1,6 +1,6 @@
-"""Codecs of older code: librosa's decibels pasted into a picture, so that such pictures open.
+"""Codecs of older code: librosa's decibels pasted into an image, so that such images open.
 
-Both hold an STFT magnitude array as it is: row 0 is bin 0, so the picture stands on its head
+Both hold an STFT magnitude array as it is: row 0 is bin 0, so the image stands on its head
 compared with the other codecs. Their 0 dB is not a full-scale sine but what librosa took for it.
 Both were written with ``top_db=80``: everything more than 80 dB below the loudest value was raised
 to that floor. The floor decodes to silence, unlike `librosa.db_to_amplitude`, which leaves a
@@ -51,11 +51,11 @@ class SeedTiff(Codec):
         """A magnitude of 1."""
         return magnitude_of_1_db(spec)
 
-    def _paint(self, db: np.ndarray) -> np.ndarray:
+    def _write(self, db: np.ndarray) -> np.ndarray:
         return np.asarray(_as_librosa(db, AMIN_DB), np.float32)
 
     def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
-        # Not "80 dB below the loudest": the picture may be a part of the array.
+        # Not "80 dB below the loudest": the image may be a part of the array.
         return np.where(pixels > pixels.min(), pixels.astype(np.float64), -np.inf), None
 
 
@@ -104,7 +104,7 @@ class SeedJpeg(Codec):
         """The median magnitude."""
         return self.median_db + magnitude_of_1_db(spec)
 
-    def _paint(self, db: np.ndarray) -> np.ndarray:
+    def _write(self, db: np.ndarray) -> np.ndarray:
         return np.asarray(_as_librosa(db, AMIN_DB - self.median_db).clip(0, 255), np.uint8)
 
     def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vocoder.errors import BadInput
 
-# Sides must be multiples of this, or the program resamples the pictures (data/base_dataset.py
+# Sides must be multiples of this, or the program resamples the images (data/base_dataset.py
 # __make_power_2 of pytorch-CycleGAN-and-pix2pix and CUT; of pix2pixHD 2 ** n_downsample_global).
 SIDE_MULTIPLES = {"aligned": 4, "unaligned": 4, "pix2pixhd": 16}
 # CROP_SIZE in pix2pix.py of pix2pix-tensorflow and fineSize of the Lua program: square tiles.
@@ -41,7 +41,7 @@ def require_sides(style: str, rows: int, columns: int) -> None:
     if rows % multiple or columns % multiple:
         raise BadInput(
             f"tiles are {columns} wide and {rows} high, but programs for style={style} resample "
-            f"pictures whose sides are no multiples of {multiple}; choose another spec or "
+            f"images whose sides are no multiples of {multiple}; choose another spec or "
             "tile.frames (or style=single)"
         )
 
@@ -59,7 +59,7 @@ def commands(
     rows, columns : int
         Size of a tile.
     n_tiles : mapping
-        Number of pictures in each folder of the data set.
+        Number of images in each folder of the data set.
     """
     made = _Maker(root, rows, columns, n_tiles)
     return {

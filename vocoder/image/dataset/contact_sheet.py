@@ -1,4 +1,4 @@
-"""One picture of some tiles, to see at a glance what a data set looks like."""
+"""One image of some tiles, to see at a glance what a data set looks like."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vocoder.files import atomic_path
 from vocoder.image.codec.base import Codec
-from vocoder.image.picture import read_picture
+from vocoder.image.file import read_image
 
 CONTACT_SHEET_NAME = "contact_sheet.png"
 MAX_TILES = 12
@@ -28,16 +28,16 @@ def write_contact_sheet(
     ----------
     path : Path
     rows : sequence of (str, sequence of Path)
-        A caption and one or two pictures (A and B) for each tile of the data set, not empty.
+        A caption and one or two images (A and B) for each tile of the data set, not empty.
     codec : Codec
-        What the pictures were painted with.
+        What the images were painted with.
     overwrite : bool
     """
     from matplotlib import get_data_path
 
     chosen = np.unique(np.linspace(0, len(rows) - 1, MAX_TILES).round().astype(int))
     tiles = [
-        (caption, np.concatenate([_preview(read_picture(one).pixels, codec) for one in paths], 1))
+        (caption, np.concatenate([_preview(read_image(one).pixels, codec) for one in paths], 1))
         for caption, paths in (rows[k] for k in chosen)
     ]
     height, width = tiles[0][1].shape[:2]

@@ -1,4 +1,4 @@
-"""What goes wrong between a data set and its sound: pictures, options and manifest looked over."""
+"""What goes wrong between a data set and its sound: images, options and manifest looked over."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from vocoder.image.doctor.options import (
     find_options,
 )
 from vocoder.image.doctor.symptoms import Symptoms, some
+from vocoder.image.file import read_image
 from vocoder.image.manifest import Tile, one_spelling
-from vocoder.image.picture import read_picture
-from vocoder.image.programs import PICTURE_SUFFIXES, Painted, PaintedTile, find_painted
+from vocoder.image.programs import IMAGE_SUFFIXES, Generated, GeneratedTile, find_generated
 from vocoder.image.settings import Settings, manifest_above, read_settings
 from vocoder.spec import SpectrogramSpec
 
-# Folders of a data set: test, testA, test_A, ...; or pictures, where there is no split.
+# Folders of a data set: test, testA, test_A, ...; or images, where there is no split.
 _DATA_FOLDER = re.compile(r"pictures|(train|val|test)_?[AB]?")
 # Mean difference, in levels, between a tile and the program's copy of it. Truncation costs up to
 # one; resampling speech from 256 to 286 and back costs 3 and more.
@@ -48,16 +48,16 @@ def examine(
     Parameters
     ----------
     path : Path
-        A data set made by ``encode``; or what `find_painted` takes; or an options file
+        A data set made by ``encode``; or what `find_generated` takes; or an options file
         (``train_opt.txt``, ``test_opt.txt``) or the folder that holds it.
     manifest : Path, optional
         The data set's ``manifest.csv``; without it, it is looked for in and above ``path``.
     label : str, optional
-        Of a program's pictures, another than its output.
+        Of a program's images, another than its output.
     spec, codec : optional
         Where no ``spec.yaml`` beside the manifest says them.
     progress : callable
-        Wraps the list of pictures that are looked at, to show how far it is.
+        Wraps the list of images that are looked at, to show how far it is.
 
     Returns
     -------
@@ -78,27 +78,32 @@ def examine(
     given = [] if known.root is None else _data_set(known.root)
     if known.root is not None and path.resolve() == known.root.resolve() and given:
         return _examine_data_set(given, known, set(known.tiles), progress)
-    if part := [picture for picture in given if picture.path.parent.resolve() == path.resolve()]:
+    if part := [image for image in given if image.path.parent.resolve() == path.resolve()]:
         return _examine_data_set(part, known, _due(part, known), progress)
-    painted = find_painted(path, label)
+    painted = find_generated(path, label)
     if manifest is None and not any(tile.stem in known.tiles for tile in painted.tiles):
         known = read_settings(None, spec, codec)  # a manifest of something else
         given = []
-    return _examine_painted(painted, given, known, progress, alone=path.is_file())
+    return _examine_generated(painted, given, known, progress, alone=path.is_file())
 
 
 def _examine_data_set(
-    pictures: list[PaintedTile], known: Settings, due: set[str], progress: Progress
+    images: list[GeneratedTile], known: Settings, due: set[str], progress: Progress
 ) -> list[Finding]:
-    stems = {picture.stem for picture in pictures}
+    stems = {image.stem for image in images}
     return [
         *_against_manifest(stems, known.tiles, due, painted=False),
-        *_symptoms(pictures, known, progress, given=True),
+        *_symptoms(images, known, progress, given=True),
     ]
 
 
-def _examine_painted(
-    painted: Painted, given: list[PaintedTile], known: Settings, progress: Progress, *, alone: bool
+def _examine_generated(
+    painted: Generated,
+    given: list[GeneratedTile],
+    known: Settings,
+    progress: Progress,
+    *,
+    alone: bool,
 ) -> list[Finding]:
     total = len(painted.tiles)
     findings = []
@@ -110,48 +115,48 @@ def _examine_painted(
         "duplicate",
         [path.name for path in painted.duplicates],
         total + len(painted.duplicates),
-        "another picture has the same name with another suffix",
-        "one picture a tile; remove the ones that are not meant",
+        "another image has the same name with another suffix",
+        "one image a tile; remove the ones that are not meant",
     )
     findings += some(
         "unlabelled",
         [path.name for path in painted.foreign],
         total + len(painted.foreign),
         f"they carry no label of {painted.program} and are ignored",
-        "a folder of its own for other pictures",
+        "a folder of its own for other images",
     )
     findings += _symptoms(painted.tiles, known, progress, given=False)
     return findings + _against_originals(painted, given, progress)
 
 
 def _symptoms(
-    pictures: list[PaintedTile], known: Settings, progress: Progress, *, given: bool
+    images: list[GeneratedTile], known: Settings, progress: Progress, *, given: bool
 ) -> list[Finding]:
     tiles = known.tiles
 
-    def in_order(picture: PaintedTile) -> tuple[str, int]:
-        tile = tiles.get(picture.stem)
-        return (picture.stem, 0) if tile is None else (tile.utterance, tile.start_frame)
+    def in_order(image: GeneratedTile) -> tuple[str, int]:
+        tile = tiles.get(image.stem)
+        return (image.stem, 0) if tile is None else (tile.utterance, tile.start_frame)
 
-    pictures = sorted(pictures, key=in_order)
-    stems = {picture.path: picture.stem for picture in pictures}
+    images = sorted(images, key=in_order)
+    stems = {image.path: image.stem for image in images}
     symptoms = Symptoms(known.codec, known.spec, known.tile_frames, given=given)
     for path in progress(list(stems)):
         symptoms.add(path, tiles.get(stems[path]))
     return symptoms.findings()
 
 
-def _due(pictures: list[PaintedTile], known: Settings) -> set[str]:
-    """Stems of all tiles of the splits that the pictures belong to."""
-    here = [known.tiles[picture.stem] for picture in pictures if picture.stem in known.tiles]
+def _due(images: list[GeneratedTile], known: Settings) -> set[str]:
+    """Stems of all tiles of the splits that the images belong to."""
+    here = [known.tiles[image.stem] for image in images if image.stem in known.tiles]
     splits = {tile.split for tile in here or known.tiles.values()}
     return {stem for stem, tile in known.tiles.items() if tile.split in splits}
 
 
 def _n_tiles(known: Settings) -> dict[str, int]:
-    """How many pictures a program finds for each phase."""
+    """How many images a program finds for each phase."""
     folders = Counter(
-        picture.path.parent.name for picture in (_data_set(known.root) if known.root else [])
+        image.path.parent.name for image in (_data_set(known.root) if known.root else [])
     )
     counts: dict[str, int] = {}
     for name, count in folders.items():
@@ -164,7 +169,7 @@ def _n_tiles(known: Settings) -> dict[str, int]:
 def _against_manifest(
     stems: set[str], tiles: dict[str, Tile], due: set[str], *, painted: bool
 ) -> list[Finding]:
-    """Which pictures are missing or foreign; ``due`` are the stems that should be there."""
+    """Which images are missing or foreign; ``due`` are the stems that should be there."""
     missing = sorted(due - stems)
     capped = painted and bool(missing) and len(stems) == DEFAULT_NUM_TEST
     rerun = f"--num_test {len(due)} for test.py, and run it again"
@@ -173,25 +178,25 @@ def _against_manifest(
             "cap" if capped else "missing",
             missing,
             len(due),
-            f"test.py stops after {DEFAULT_NUM_TEST} pictures where nothing else is said, so these "
+            f"test.py stops after {DEFAULT_NUM_TEST} images where nothing else is said, so these "
             "were left out"
             if capped
-            else "the manifest has these tiles, but there are no pictures of them, so they are "
+            else "the manifest has these tiles, but there are no images of them, so they are "
             "silent",
-            rerun if painted else "the pictures back in their places; or encode again",
+            rerun if painted else "the images back in their places; or encode again",
         ),
         *some(
             "foreign",
             sorted(stems - tiles.keys()),
             len(stems),
-            "the manifest does not know these pictures, so they are not heard",
+            "the manifest does not know these images, so they are not heard",
             "manifest= of the data set that they were painted from, or unchanged file names",
         ),
     ]
 
 
 def _against_originals(
-    painted: Painted, originals: list[PaintedTile], progress: Progress
+    painted: Generated, originals: list[GeneratedTile], progress: Progress
 ) -> list[Finding]:
     """Compare what the program says that it was given with the data set's own tiles."""
     by_stem: dict[str, list[Path]] = {}
@@ -228,16 +233,16 @@ def _against_originals(
 def _changes(path: Path, originals: list[Path]) -> list[str]:
     """What happened to a tile on its way into the program, as codes of findings."""
     try:
-        copy = read_picture(path)
-        pictures = [read_picture(original) for original in originals]
+        copy = read_image(path)
+        images = [read_image(original) for original in originals]
     except BadInput:
         return []  # told elsewhere, file by file
-    if any(picture.mode not in ("L", "RGB") for picture in pictures):
+    if any(image.mode not in ("L", "RGB") for image in images):
         return ["deep"]
     mine = _colour(copy.pixels)
     candidates = []
-    for picture in pictures:
-        pixels = _colour(picture.pixels)
+    for image in images:
+        pixels = _colour(image.pixels)
         paired = pixels.shape[1] == 2 * mine.shape[1]
         candidates += np.split(pixels, 2, axis=1) if paired else [pixels]
     turns = {
@@ -266,18 +271,18 @@ def _colour(pixels: np.ndarray) -> np.ndarray:
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
-def _data_set(root: Path) -> list[PaintedTile]:
-    """The pictures of a data set: those in the folders that encode makes, else in the root."""
+def _data_set(root: Path) -> list[GeneratedTile]:
+    """The images of a data set: those in the folders that encode makes, else in the root."""
     folders = [
         folder
         for folder in sorted(root.iterdir())
         if folder.is_dir() and _DATA_FOLDER.fullmatch(folder.name)
     ]
     return [
-        PaintedTile(one_spelling(path.stem), path)
+        GeneratedTile(one_spelling(path.stem), path)
         for folder in folders or [root]
         for path in sorted(folder.iterdir())
-        if path.suffix.lower() in PICTURE_SUFFIXES
+        if path.suffix.lower() in IMAGE_SUFFIXES
         and path.name != CONTACT_SHEET_NAME
         and not path.name.startswith(".")
     ]

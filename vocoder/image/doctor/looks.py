@@ -17,7 +17,7 @@ def planes(pixels: np.ndarray) -> list[np.ndarray]:
 
 
 def looks_grey(pixels: np.ndarray) -> bool:
-    """Whether a picture of unknown kind is grey, though its channels may not agree quite."""
+    """Whether an image of unknown kind is grey, though its channels may not agree quite."""
     spread = channel_spread(pixels)
     if not spread.any():
         return True

@@ -32,7 +32,7 @@ class Finding:
     code : str
         One word for the kind of trouble.
     where : str
-        Which file, option or pictures.
+        Which file, option or images.
     found : str
         What is there, and what it does to the sound.
     fix : str
@@ -56,7 +56,7 @@ def find_options(path: Path) -> list[Path]:
 
 
 def read_options(path: Path) -> dict[str, str]:
-    """Read an options file: ``key: value`` a line, with ``[default: ...]`` behind changed values."""
+    """Read an options file: ``key: value`` a line, ``[default: ...]`` behind changed values."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -143,7 +143,7 @@ class _Reader:
         if self.options["no_flip"] == "True":
             return
         if self.training:
-            found = "half of the pictures are mirrored, so time runs backwards in them"
+            found = "half of the images are mirrored, so time runs backwards in them"
             self._add("flip", "no_flip", found, "--no_flip for train.py")
         else:
             found = "test.py switches flipping off by itself, whatever is set here"
@@ -156,18 +156,18 @@ class _Reader:
         resizes = "resize" in mode or "scale_width" in mode
         if "crop" in mode and resizes and load > crop:
             found = (
-                f"every picture is resampled to {load:g} and a random part of {crop:g} cut out: "
+                f"every image is resampled to {load:g} and a random part of {crop:g} cut out: "
                 "pitch and time are shifted by chance and detail is blurred (256 to 286 and back "
                 "alone costs 1.5 dB RMS)"
             )
             self._add("jitter", "preprocess", found, fix)
         elif resizes and self.tile_size != (load, load):
-            found = f"every picture is resampled to {load:g} (512 to 256 and back costs 3.7 dB RMS)"
+            found = f"every image is resampled to {load:g} (512 to 256 and back costs 3.7 dB RMS)"
             if self.tile_size is None:
                 found += f"; harmless only if all tiles are {load:g} x {load:g}"
             self._add("resize", "preprocess", found, fix)
         elif "crop" in mode and not resizes and self.tile_size != (crop, crop):
-            found = f"only a random part of {crop:g} x {crop:g} of a larger picture is used"
+            found = f"only a random part of {crop:g} x {crop:g} of a larger image is used"
             if self.tile_size is None:
                 found += f"; harmless only if all tiles are {crop:g} x {crop:g}"
             self._add("jitter", "preprocess", found, fix)
@@ -187,10 +187,10 @@ class _Reader:
             if self._number(key, 3) != 1:
                 continue
             if self.codec is not None and self.codec.mode == "RGB":
-                found = f"colours are mixed to grey, which destroys pictures of {self.codec.name}"
+                found = f"colours are mixed to grey, which destroys images of {self.codec.name}"
                 self._add("colour", key, found, f"--{key} 3, and train again")
             elif self.codec is None:
-                found = "colours are mixed to grey; right for grey pictures, and only for them"
+                found = "colours are mixed to grey; right for grey images, and only for them"
                 self._add("colour", key, found, f"--{key} 3 for codecs that use colour", NOTE)
 
     def _limit(self, key: str, code: str, verb: str, *, unknown: str | None) -> None:
@@ -200,6 +200,6 @@ class _Reader:
         severity = unknown if self.n_tiles is None else PROBLEM
         if severity is not None:
             there = "" if self.n_tiles is None else f" of {self.n_tiles}"
-            found = f"{self.script} {verb} {limit:g}{there} picture(s)"
+            found = f"{self.script} {verb} {limit:g}{there} image(s)"
             wanted = "<number of tiles>" if self.n_tiles is None else self.n_tiles
             self._add(code, key, found, f"--{key} {wanted}", severity)

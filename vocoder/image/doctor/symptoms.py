@@ -1,4 +1,4 @@
-"""What pictures show by themselves: lost depth, wrong sizes, wasted range, mirrored time."""
+"""What images show by themselves: lost depth, wrong sizes, wasted range, mirrored time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from vocoder.image.codec.base import Codec, channel_spread
 from vocoder.image.codec.palette import PathCodec
 from vocoder.image.doctor.looks import correlation, looks_grey, planes
 from vocoder.image.doctor.options import Finding
+from vocoder.image.file import ImageFile, decode_image, read_image
 from vocoder.image.manifest import Tile
-from vocoder.image.picture import Picture, decode_picture, read_picture
 from vocoder.spec import SpectrogramSpec
 
 # Decoding averages three channels. What is left of their disagreement after that matters from
@@ -47,18 +47,18 @@ SHOWN_NAMES = 5
 
 
 class Symptoms:
-    """Takes pictures one by one, and then tells what is wrong with them.
+    """Takes images one by one, and then tells what is wrong with them.
 
     Parameters
     ----------
     codec : Codec or None
-        How they were painted; without it, grey pictures are read as 8-bit grey.
+        How they were painted; without it, grey images are read as 8-bit grey.
     spec : SpectrogramSpec or None
         Needed to read colours.
     tile_frames : int or None
-        Width of a tile; pictures of twice that width are aligned pairs, A left and B right.
+        Width of a tile; images of twice that width are aligned pairs, A left and B right.
     given : bool
-        The pictures are what a program is given, not what it painted.
+        The images are what a program is given, not what it painted.
     """
 
     def __init__(
@@ -86,18 +86,18 @@ class Symptoms:
         self._previous: dict[tuple[Path, int], tuple[Tile, np.ndarray]] = {}
 
     def add(self, path: Path, tile: Tile | None) -> None:
-        """Look at a picture; ``tile`` is what the manifest says of it.
+        """Look at an image; ``tile`` is what the manifest says of it.
 
         Neighbouring tiles are compared if they come one after the other.
         """
         self.total += 1
         try:
-            picture = read_picture(path)
+            image = read_image(path)
         except BadInput as error:
             self.unusable.append(str(error))
             return
-        self._add_file(picture)
-        pixels = picture.pixels
+        self._add_file(image)
+        pixels = image.pixels
         columns = pixels.shape[1]
         wanted = self._grey_codec() if pixels.dtype == np.uint8 else None
         if wanted is not None and (seen := looks_grey(pixels)) != wanted:
@@ -107,7 +107,7 @@ class Symptoms:
             if grey := self._is_grey(pixels):
                 level: np.ndarray | None = self._grey_levels(pixels)
             else:
-                level = self._coded_levels(picture)
+                level = self._coded_levels(image)
         except BadInput as error:
             self.unusable.append(str(error))
             return
@@ -125,22 +125,22 @@ class Symptoms:
             for k, view in enumerate(np.split(level, 2, axis=1) if paired else [level]):
                 self._vote(view, tile, (path.parent, k), _name(path))
 
-    def _add_file(self, picture: Picture) -> None:
-        name = _name(picture.path)
-        rows, columns = picture.pixels.shape[:2]
+    def _add_file(self, image: ImageFile) -> None:
+        name = _name(image.path)
+        rows, columns = image.pixels.shape[:2]
         self.sizes[name] = (columns, rows)
-        if picture.lossy:
+        if image.lossy:
             self.lossy.append(name)
-        if picture.mode in DEEP_MODES:
+        if image.mode in DEEP_MODES:
             self.deep.append(name)
-        if picture.info and (
-            (self.spec and picture.info.spec != self.spec)
-            or (self.codec and picture.info.codec.to_dict() != self.codec.to_dict())
+        if image.info and (
+            (self.spec and image.info.spec != self.spec)
+            or (self.codec and image.info.codec.to_dict() != self.codec.to_dict())
         ):
             self.other_settings.append(name)
 
     def _grey_codec(self) -> bool | None:
-        """Whether pictures of the codec are grey; ``None`` if it can't be told by looking."""
+        """Whether images of the codec are grey; ``None`` if it can't be told by looking."""
         if isinstance(self.codec, PathCodec):
             return looks_grey(self.codec.path().colours[None])
         return True if self.codec is not None and self.codec.mode == "L" else None
@@ -169,15 +169,15 @@ class Symptoms:
         upright = level[::-1] if self.codec is None or self.codec.top_down else level
         return upright / 255
 
-    def _coded_levels(self, picture: Picture) -> np.ndarray | None:
-        """The same of other pictures; ``None`` where nobody says how to read them, or where the
+    def _coded_levels(self, image: ImageFile) -> np.ndarray | None:
+        """The same of other images; ``None`` where nobody says how to read them, or where the
         wrong size or depth, told by itself, keeps them from being read."""
         codec, spec = self.codec, self.spec
-        if codec is None or spec is None or picture.pixels.shape[0] != spec.bins:
+        if codec is None or spec is None or image.pixels.shape[0] != spec.bins:
             return None
-        if picture.mode in DEEP_MODES and picture.mode != codec.mode:
+        if image.mode in DEEP_MODES and image.mode != codec.mode:
             return None
-        db = decode_picture(picture, codec, spec).decibels - codec.reference_db(spec)
+        db = decode_image(image, codec, spec).decibels - codec.reference_db(spec)
         return np.asarray(np.clip((db - codec.db_min) / (codec.db_max - codec.db_min), 0, 1))
 
     def _vote(self, view: np.ndarray, tile: Tile, place: tuple[Path, int], name: str) -> None:
@@ -200,7 +200,7 @@ class Symptoms:
                 self.votes.append((name, mirrored > straight))
 
     def findings(self) -> list[Finding]:
-        """What was seen in all pictures together."""
+        """What was seen in all images together."""
         found = [
             *self._of_files(),
             *self._of_codec(),
@@ -217,7 +217,7 @@ class Symptoms:
                 "unusable",
                 self.unusable,
                 "they cannot be read as spectrograms",
-                "pictures of 8-bit grey or colour without transparency",
+                "images of 8-bit grey or colour without transparency",
             ),
             *self._some(
                 "lossy",
@@ -229,14 +229,14 @@ class Symptoms:
             *self._some(
                 "deep",
                 self.deep,
-                "16-bit and floating-point pictures are read as white, black or two values by "
+                "16-bit and floating-point images are read as white, black or two values by "
                 "programs that convert them to RGB",
                 "codec=gray8, or a codec of 8 bits a channel",
             ),
             *self._some(
                 "settings",
                 self.other_settings,
-                "the settings in the pictures differ from those of the data set",
+                "the settings in the images differ from those of the data set",
                 "one spec and one codec for all of it; encode it again",
             ),
         ]
@@ -247,14 +247,14 @@ class Symptoms:
             *self._some(
                 "codec",
                 self.other_codec[False],
-                f"the pictures are coloured, but those of codec {name} are grey; read as such they "
+                f"the images are coloured, but those of codec {name} are grey; read as such they "
                 "are another sound",
                 "the codec that they were painted with, such as codec=hue or codec=colormap",
             ),
             *self._some(
                 "codec",
                 self.other_codec[True],
-                f"the pictures are grey, but those of codec {name} are coloured; read as such they "
+                f"the images are grey, but those of codec {name} are coloured; read as such they "
                 "are another sound",
                 "the codec that they were painted with, such as codec=gray8; and for the program 3 "
                 "channels (--input_nc 3 --output_nc 3)",
@@ -272,7 +272,7 @@ class Symptoms:
             Finding(
                 code="negative",
                 where=self._all(),
-                found=f"the pictures are bright ({level:.0%} on average) and brightest in the "
+                found=f"the images are bright ({level:.0%} on average) and brightest in the "
                 "highest bands; speech is dark, and darkest there, so they seem to be negatives",
                 fix="black for silence; invert the colours",
             )
@@ -301,7 +301,7 @@ class Symptoms:
             "size",
             wrong,
             f"the size is not {expected}, so bands and frames have moved",
-            "--preprocess none (train and test), and --aspect_ratio 1; pictures resized by hand "
+            "--preprocess none (train and test), and --aspect_ratio 1; images resized by hand "
             "must be made again",
         )
 
@@ -362,9 +362,9 @@ class Symptoms:
                         code="upside_down",
                         where=self._all(),
                         found=f"the upper half of the bands is brighter ({upper:.0%}) than the "
-                        f"lower ({lower:.0%}); speech has its energy in low bands, so the pictures "
+                        f"lower ({lower:.0%}); speech has its energy in low bands, so the images "
                         "seem to stand on their heads",
-                        fix="the highest band as the first row; turn the pictures over",
+                        fix="the highest band as the first row; turn the images over",
                     )
                 )
         mirrored = sorted({name for name, backwards in self.votes if backwards})
@@ -382,15 +382,15 @@ class Symptoms:
         return some(code, names, self.total, found, fix)
 
     def _all(self) -> str:
-        return f"all {self.total} pictures together"
+        return f"all {self.total} images together"
 
 
 def some(code: str, names: Sequence[str], total: int, found: str, fix: str) -> list[Finding]:
-    """A finding about some of the pictures, the first named; none if there are none."""
+    """A finding about some of the images, the first named; none if there are none."""
     if not names:
         return []
     shown = ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
-    where = f"{len(names)} of {total} pictures: {shown}"
+    where = f"{len(names)} of {total} images: {shown}"
     return [Finding(code=code, where=where, found=found, fix=fix)]
 
 

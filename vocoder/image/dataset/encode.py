@@ -16,8 +16,8 @@ from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
 from vocoder.image.dataset.plan import STYLES, Job
+from vocoder.image.file import ImageInfo, write_image
 from vocoder.image.manifest import Sidecar, Tile, tile_stem
-from vocoder.image.picture import PictureInfo, write_picture
 from vocoder.image.tiles import cut
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
@@ -31,7 +31,7 @@ _BLOCK_FRAMES = 1 << 14
 
 @dataclass(frozen=True)
 class Strip:
-    """A whole utterance as one long picture, from which tiles are cut.
+    """A whole utterance as one long image, from which tiles are cut.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def analyse_blocks(
         yield decibels[:, first - begin : last - begin].numpy()
 
 
-def paint_strip(
+def encode_strip(
     samples: np.ndarray, spec: SpectrogramSpec, codec: Codec, gain_db: float = 0.0
 ) -> Strip:
     """Analyse a sound ``(samples,)``, float32, amplified by ``gain_db``, and encode it."""
@@ -128,10 +128,10 @@ class DataSet:
     sidecar : Sidecar
         Spectrogram settings, codec and tiling.
     style : {"single", "aligned", "unaligned", "pix2pixhd"}
-        Pictures alone (``pictures/``, or ``train/`` …); A and B side by side in one picture;
+        Images alone (``pictures/``, or ``train/`` …); A and B side by side in one image;
         ``trainA/ trainB/`` … of unrelated sounds; ``train_A/ train_B/`` … of pairs.
     channels : {1, 3}
-        Of 8-bit grey pictures; the other codecs have their own number.
+        Of 8-bit grey images; the other codecs have their own number.
     gain : {"none", "peak"}
         Leave the level alone, or bring each recording's peak to ``peak_db``.
     peak_db : float
@@ -139,12 +139,12 @@ class DataSet:
     trim : bool
         Cut a pair to the shorter of both; otherwise its lengths may differ by a hop at most.
     suffix : str
-        Of the picture files.
+        Of the image files.
     quality : int or None
-        Of JPEG and WebP, see `vocoder.image.picture.write_picture`.
+        Of JPEG and WebP, see `vocoder.image.file.write_image`.
     overwrite : bool
     keep : bool
-        Leave pictures that are there as they are: an earlier run wrote them.
+        Leave images that are there as they are: an earlier run wrote them.
     """
 
     root: Path
@@ -167,7 +167,7 @@ class DataSet:
         if not -100 <= self.peak_db <= 0:
             raise BadInput(f"peak_db is {self.peak_db}; expected -100 to 0 dB")
         spec, codec = self.sidecar.spec, self.sidecar.codec
-        if self.style != "single" and not codec.paintable:
+        if self.style != "single" and not codec.suits_networks:
             raise BadInput(
                 f"codec {codec.name} does not suit style={self.style}: it needs every bit of its "
                 "pictures, but pix2pix programs turn what they read into 8-bit colours and paint "
@@ -190,7 +190,7 @@ class DataSet:
         return (job.split or UNSPLIT,)
 
     def path(self, folder: str, tile: Tile) -> Path:
-        """Where a tile's picture lies."""
+        """Where a tile's image lies."""
         return self.root / folder / f"{tile.stem}{self.suffix}"
 
     def paint(self, job: Job) -> list[Strip]:
@@ -204,14 +204,14 @@ class DataSet:
         while sounds:
             samples = sounds.pop(0)  # let go of each when it is painted
             gain_db = gain_to_peak(samples, self.peak_db) if self.gain == "peak" else 0.0
-            strips.append(paint_strip(samples, self.sidecar.spec, self.sidecar.codec, gain_db))
+            strips.append(encode_strip(samples, self.sidecar.spec, self.sidecar.codec, gain_db))
         return strips
 
     def write(self, job: Job, strips: Sequence[Strip]) -> Written:
         """Cut into tiles and write them."""
         target = strips[-1]
         folders = self.folders(job)
-        info = PictureInfo(self.sidecar.spec, self.sidecar.codec, None, target.gain_db)
+        info = ImageInfo(self.sidecar.spec, self.sidecar.codec, None, target.gain_db)
         tiles = self._tiles(job, target)
 
         def write_tile(tile: Tile) -> None:
@@ -222,7 +222,7 @@ class DataSet:
                 path = self.path(folder, tile)
                 if self.keep and path.exists():
                     continue
-                write_picture(
+                write_image(
                     path,
                     pixels,
                     self.sidecar.codec,

@@ -1,4 +1,4 @@
-"""Picture files: pixels and metadata, read with suspicion and written at once or not at all."""
+"""ImageFile files: pixels and metadata, read with suspicion and written at once or not at all."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ WEBP_MAX = 16383  # pixels a side: the format has 14 bits for it
 
 
 @dataclass(frozen=True)
-class PictureInfo:
-    """What a picture says about itself.
+class ImageInfo:
+    """What an image says about itself.
 
     Parameters
     ----------
     spec : SpectrogramSpec
     codec : Codec
     samples : int or None
-        Length of the sound, where the picture holds all of it.
+        Length of the sound, where the image holds all of it.
     gain_db : float
         What was applied to the sound before analysis; decoding takes it back.
     """
@@ -76,7 +76,7 @@ class PictureInfo:
         return json.dumps(values)
 
     @classmethod
-    def from_json(cls, text: str, source: str) -> PictureInfo:
+    def from_json(cls, text: str, source: str) -> ImageInfo:
         """Back from `to_json`; ``source`` names where the text came from in errors."""
         try:
             values = json.loads(text)
@@ -88,7 +88,7 @@ class PictureInfo:
         return cls._from_values(values, source)
 
     @classmethod
-    def _from_values(cls, values: Any, source: str) -> PictureInfo:
+    def _from_values(cls, values: Any, source: str) -> ImageInfo:
         names = ("spec", "codec", "samples", "gain_db")
         if not isinstance(values, dict) or sorted(values) != sorted(names):
             found = sorted(values) if isinstance(values, dict) else type(values).__name__
@@ -106,8 +106,8 @@ class PictureInfo:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture read from a file.
+class ImageFile:
+    """A image read from a file.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Picture:
     mode : {"L", "I;16", "F", "RGB"}
         Pillow's name for that.
     path : Path
-    info : PictureInfo or None
+    info : ImageInfo or None
         What the file says about itself, if anything.
     lossy : bool
         Whether its container changed the pixels: JPEG, or lossy WebP.
@@ -125,25 +125,25 @@ class Picture:
     pixels: np.ndarray
     mode: str
     path: Path
-    info: PictureInfo | None
+    info: ImageInfo | None
     lossy: bool = False
 
 
-def read_picture(path: Path) -> Picture:
-    """Read a PNG, JPEG, TIFF or WebP picture."""
+def read_image(path: Path) -> ImageFile:
+    """Read a PNG, JPEG, TIFF or WebP image."""
     if not path.is_file():
-        raise BadInput(f"{path}: no such picture")
+        raise BadInput(f"{path}: no such image")
     if not path.stat().st_size:
         raise BadInput(f"{path}: the file is empty (0 bytes)")
     try:
-        with Image.open(path, formats=list(FORMATS.values())) as image:
-            _check_size(image, path)
-            _check_mode(image, path)
-            pixels = np.array(image)
-            text = _metadata_text(image)
-            lossy = image.format in ("JPEG", "MPO") or _is_lossy_webp(path)
+        with Image.open(path, formats=list(FORMATS.values())) as opened:
+            _check_size(opened, path)
+            _check_mode(opened, path)
+            pixels = np.array(opened)
+            text = _metadata_text(opened)
+            lossy = opened.format in ("JPEG", "MPO") or _is_lossy_webp(path)
     except UnidentifiedImageError as error:
-        raise BadInput(f"{path}: not a PNG, JPEG, TIFF or WebP picture, or damaged") from error
+        raise BadInput(f"{path}: not a PNG, JPEG, TIFF or WebP image, or damaged") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadInput(f"{path}: too large to be a spectrogram ({error})") from error
     except BadInput:
@@ -152,28 +152,28 @@ def read_picture(path: Path) -> Picture:
         raise BadInput(f"{path}: truncated or damaged ({error})") from error
     if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
         raise BadInput(f"{path}: holds NaN or infinity; expected decibels")
-    info = None if text is None else PictureInfo.from_json(text, str(path))
-    return Picture(pixels, pixel_mode(pixels), path, info, lossy)
+    info = None if text is None else ImageInfo.from_json(text, str(path))
+    return ImageFile(pixels, pixel_mode(pixels), path, info, lossy)
 
 
-def decode_picture(picture: Picture, codec: Codec, spec: SpectrogramSpec) -> Decoded:
-    """Decode a picture; errors name its file."""
-    if picture.lossy and codec.exact:
+def decode_image(image: ImageFile, codec: Codec, spec: SpectrogramSpec) -> Decoded:
+    """Decode an image; errors name its file."""
+    if image.lossy and codec.exact:
         raise BadInput(
-            f"{picture.path}: stored with loss, but codec {codec.name} needs every bit; "
+            f"{image.path}: stored with loss, but codec {codec.name} needs every bit; "
             f"make it again as {' or '.join(codec.suffixes)}"
         )
     try:
-        return codec.decode(picture.pixels, spec)
+        return codec.decode(image.pixels, spec)
     except BadInput as error:
-        raise BadInput(f"{picture.path}: {error}") from error
+        raise BadInput(f"{image.path}: {error}") from error
 
 
-def write_picture(
+def write_image(
     path: Path,
     pixels: np.ndarray,
     codec: Codec,
-    info: PictureInfo | None,
+    info: ImageInfo | None,
     *,
     quality: int | None = None,
     subsampling: str = "4:2:0",
@@ -187,12 +187,12 @@ def write_picture(
     pixels : ndarray
         What ``codec.encode`` returned.
     codec : Codec
-    info : PictureInfo or None
+    info : ImageInfo or None
         Metadata to put in.
     quality : int or None
         1 to 100, for JPEG and WebP. ``None``: 75 for JPEG, as Pillow does, and lossless WebP.
     subsampling : {"4:4:4", "4:2:2", "4:2:0"}
-        How JPEG stores the colour of colour pictures; the default is Pillow's.
+        How JPEG stores the colour of colour images; the default is Pillow's.
     overwrite : bool
     """
     suffix = path.suffix.lower()
@@ -225,7 +225,7 @@ def write_picture(
 
 
 def _save_options(
-    suffix: str, info: PictureInfo | None, quality: int | None, subsampling: str
+    suffix: str, info: ImageInfo | None, quality: int | None, subsampling: str
 ) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if suffix in JPEG:
@@ -246,33 +246,33 @@ def _save_options(
     return options | {"exif": exif.tobytes()}
 
 
-def _metadata_text(image: Image.Image) -> str | None:
+def _metadata_text(opened: Image.Image) -> str | None:
     """The JSON of our metadata; ``None`` where there is none or somebody else's."""
-    if image.format == "PNG":
-        text = image.info.get(KEY)
+    if opened.format == "PNG":
+        text = opened.info.get(KEY)
         return None if text is None else str(text)
-    description = image.getexif().get(IMAGE_DESCRIPTION)
+    description = opened.getexif().get(IMAGE_DESCRIPTION)
     prefix = f'{{"{KEY}": '
     if isinstance(description, str) and description.startswith(prefix):
         return description[len(prefix) :].rstrip("\0 ")[:-1]
     return None
 
 
-def _check_size(image: Image.Image, path: Path) -> None:
+def _check_size(opened: Image.Image, path: Path) -> None:
     """Refuse what Pillow only warns of: warnings turn into errors per process, not per call."""
     limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
+    if limit is not None and opened.width * opened.height > limit:
         raise BadInput(
-            f"{path}: {image.width} x {image.height} pixels are too many for a spectrogram; "
+            f"{path}: {opened.width} x {opened.height} pixels are too many for a spectrogram; "
             f"expected at most {limit}"
         )
 
 
-def _check_mode(image: Image.Image, path: Path) -> None:
+def _check_mode(opened: Image.Image, path: Path) -> None:
     """Refuse what no codec writes, before any pixel is decoded."""
-    if getattr(image, "n_frames", 1) > 1:
-        raise BadInput(f"{path}: holds several pictures (an animation or pages); expected one")
-    if image.mode not in MODE_WORDS:
+    if getattr(opened, "n_frames", 1) > 1:
+        raise BadInput(f"{path}: holds several images (an animation or pages); expected one")
+    if opened.mode not in MODE_WORDS:
         words = {
             "1": "black and white (1-bit)",
             "P": "palette colour",
@@ -282,11 +282,11 @@ def _check_mode(image: Image.Image, path: Path) -> None:
             "CMYK": "CMYK colour",
         }
         raise BadInput(
-            f"{path}: {words.get(image.mode, 'an unusual kind of picture')} (mode {image.mode}); "
+            f"{path}: {words.get(opened.mode, 'an unusual kind of image')} (mode {opened.mode}); "
             f"expected {', '.join(MODE_WORDS.values())}"
         )
     # Pillow halves 16-bit channels without a word; only the tiles' raw mode betrays them.
-    if image.mode == "RGB" and any(";16" in str(tile[3]) for tile in getattr(image, "tile", [])):
+    if opened.mode == "RGB" and any(";16" in str(tile[3]) for tile in getattr(opened, "tile", [])):
         raise BadInput(f"{path}: colour with 16 bits a channel; expected {MODE_WORDS['RGB']}")
 
 
@@ -313,8 +313,8 @@ def jpeg_tables(path: Path) -> np.ndarray:
         ``(8, 8)``, int64: the step of each DCT coefficient, vertical frequency first.
     """
     try:
-        with Image.open(path, formats=["JPEG"]) as image:
-            tables: dict[int, list[int]] = getattr(image, "quantization", {})
+        with Image.open(path, formats=["JPEG"]) as opened:
+            tables: dict[int, list[int]] = getattr(opened, "quantization", {})
             return np.array(tables[0], dtype=np.int64).reshape(8, 8)
     except (OSError, KeyError, ValueError) as error:
-        raise BadInput(f"{path}: not a JPEG picture with a quantisation table") from error
+        raise BadInput(f"{path}: not a JPEG image with a quantisation table") from error

@@ -1,4 +1,4 @@
-"""Picture files: what goes in comes back, and what is no spectrogram is refused by name."""
+"""ImageFile files: what goes in comes back, and what is no spectrogram is refused by name."""
 
 import json
 import struct
@@ -16,12 +16,12 @@ from vocoder.errors import BadInput
 from vocoder.image.codec.palette import Colormap, Hue
 from vocoder.image.codec.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.image.codec.seed import SeedJpeg, SeedTiff
-from vocoder.image.picture import (
-    PictureInfo,
-    decode_picture,
+from vocoder.image.file import (
+    ImageInfo,
+    decode_image,
     jpeg_tables,
-    read_picture,
-    write_picture,
+    read_image,
+    write_image,
 )
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -50,7 +50,7 @@ def mel256():
 
 
 def smooth(codec, spec, frames=48):
-    """A picture without fine detail, which even JPEG keeps nearly."""
+    """A image without fine detail, which even JPEG keeps nearly."""
     rows, columns = np.mgrid[0 : spec.bins, 0:frames]
     db = -50 + 30 * np.sin(rows / spec.bins * 5) * np.cos(columns / 20)
     return codec.encode(db.astype(np.float32), spec)
@@ -59,24 +59,24 @@ def smooth(codec, spec, frames=48):
 @pytest.mark.parametrize(("codec", "suffix"), PLACES, ids=lambda x: getattr(x, "name", x))
 def test_pixels_and_metadata_come_back(codec, suffix, mel256, tmp_path):
     spec = load("seed") if codec.name.startswith("seed") else mel256
-    info = PictureInfo(spec, codec, samples=12_000, gain_db=-6.02)
+    info = ImageInfo(spec, codec, samples=12_000, gain_db=-6.02)
     pixels = smooth(codec, spec)
     path = tmp_path / f"picture{suffix}"
-    write_picture(path, pixels, codec, info)
-    picture = read_picture(path)
-    assert picture.info == info
-    assert picture.lossy == (suffix in (".jpg", ".jpeg"))
-    assert picture.mode in codec.modes
-    if picture.lossy:
-        assert np.abs(picture.pixels.astype(int) - pixels).mean() < 4
+    write_image(path, pixels, codec, info)
+    image = read_image(path)
+    assert image.info == info
+    assert image.lossy == (suffix in (".jpg", ".jpeg"))
+    assert image.mode in codec.modes
+    if image.lossy:
+        assert np.abs(image.pixels.astype(int) - pixels).mean() < 4
     else:
-        expected = np.repeat(pixels[..., None], 3, 2) if picture.mode != codec.mode else pixels
-        np.testing.assert_array_equal(picture.pixels, expected)
-        decoded = decode_picture(picture, codec, spec).decibels
+        expected = np.repeat(pixels[..., None], 3, 2) if image.mode != codec.mode else pixels
+        np.testing.assert_array_equal(image.pixels, expected)
+        decoded = decode_image(image, codec, spec).decibels
         np.testing.assert_allclose(decoded, codec.decode(pixels, spec).decibels, atol=1e-4)
 
 
-def test_pictures_of_other_programs_have_no_info(mel256, tmp_path):
+def test_images_of_other_programs_have_no_info(mel256, tmp_path):
     pixels = Image.fromarray(smooth(CODECS[0], mel256))
     pixels.save(tmp_path / "a.png")
     exif = Image.Exif()
@@ -84,14 +84,14 @@ def test_pictures_of_other_programs_have_no_info(mel256, tmp_path):
     pixels.save(tmp_path / "a.jpg", exif=exif)
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
     for suffix in ("png", "jpg", "tif"):
-        assert read_picture(tmp_path / f"a.{suffix}").info is None
+        assert read_image(tmp_path / f"a.{suffix}").info is None
 
 
 def test_grey_may_be_stored_with_three_channels(mel256, tmp_path):
     codec = Gray8(**RANGE)
     pixels = smooth(codec, mel256)
-    write_picture(tmp_path / "a.png", np.repeat(pixels[..., None], 3, 2), codec, None)
-    decoded = decode_picture(read_picture(tmp_path / "a.png"), codec, mel256).decibels
+    write_image(tmp_path / "a.png", np.repeat(pixels[..., None], 3, 2), codec, None)
+    decoded = decode_image(read_image(tmp_path / "a.png"), codec, mel256).decibels
     np.testing.assert_allclose(decoded, codec.decode(pixels, mel256).decibels, atol=1e-5)
 
 
@@ -104,8 +104,8 @@ class TestLoss:
 
         def loss(name, **options):
             path = tmp_path / name
-            write_picture(path, pixels, codec, None, overwrite=True, **options)
-            return np.abs(read_picture(path).pixels.astype(int) - pixels).mean()
+            write_image(path, pixels, codec, None, overwrite=True, **options)
+            return np.abs(read_image(path).pixels.astype(int) - pixels).mean()
 
         default = loss("a.jpg")
         assert default == loss("a.jpg", quality=75, subsampling="4:2:0")
@@ -113,14 +113,14 @@ class TestLoss:
         assert loss("a.jpg", quality=95) < default
         assert loss("a.webp") == 0
         assert loss("a.webp", quality=80) > 0
-        assert read_picture(tmp_path / "a.webp").lossy
+        assert read_image(tmp_path / "a.webp").lossy
 
     @pytest.mark.parametrize("codec", [Gray16(**RANGE), Rgb24(**RANGE)], ids=lambda x: x.name)
     @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
     def test_exact_codecs_refuse_it_when_writing(self, codec, suffix, mel256, tmp_path):
         path = tmp_path / f"a{suffix}"
         with pytest.raises(BadInput, match=rf"codec {codec.name} .* needs every bit; use \.png"):
-            write_picture(path, smooth(codec, mel256), codec, None)
+            write_image(path, smooth(codec, mel256), codec, None)
         assert not path.exists()
 
     @pytest.mark.parametrize("name", ["a.jpg", "a.webp"])
@@ -128,17 +128,17 @@ class TestLoss:
         codec = Rgb24(**RANGE)
         Image.fromarray(smooth(codec, mel256)).save(tmp_path / name, quality=90)
         with pytest.raises(BadInput, match=rf"{name}: stored with loss, .* rgb24 needs every bit"):
-            decode_picture(read_picture(tmp_path / name), codec, mel256)
+            decode_image(read_image(tmp_path / name), codec, mel256)
 
     def test_extended_webp_is_told_apart(self, mel256, tmp_path):
-        """With metadata, WebP puts another chunk before the picture's."""
+        """With metadata, WebP puts another chunk before the image's."""
         codec = RgbSum(**RANGE)
-        info = PictureInfo(mel256, codec)
+        info = ImageInfo(mel256, codec)
         for quality, name in ((None, "a.webp"), (80, "b.webp")):
-            write_picture(tmp_path / name, smooth(codec, mel256), codec, info, quality=quality)
+            write_image(tmp_path / name, smooth(codec, mel256), codec, info, quality=quality)
         assert (tmp_path / "a.webp").read_bytes()[12:16] == b"VP8X"
-        assert not read_picture(tmp_path / "a.webp").lossy
-        assert read_picture(tmp_path / "b.webp").lossy
+        assert not read_image(tmp_path / "a.webp").lossy
+        assert read_image(tmp_path / "b.webp").lossy
 
 
 class TestWritingIsRefused:
@@ -156,25 +156,25 @@ class TestWritingIsRefused:
     )
     def test_for_the_container(self, codec, name, options, phrase, mel256, tmp_path):
         with pytest.raises(BadInput, match=phrase):
-            write_picture(tmp_path / name, smooth(codec, mel256), codec, None, **options)
+            write_image(tmp_path / name, smooth(codec, mel256), codec, None, **options)
         assert not list(tmp_path.iterdir())
 
     def test_for_the_pixels(self, mel256, tmp_path):
         grey = smooth(Gray8(**RANGE), mel256)
         with pytest.raises(BadInput, match=r"8-bit grey .* hue writes 8-bit colour"):
-            write_picture(tmp_path / "a.png", grey, Hue(**RANGE), None)
+            write_image(tmp_path / "a.png", grey, Hue(**RANGE), None)
         with pytest.raises(BadInput, match="do not fit into WebP"):
-            write_picture(tmp_path / "a.webp", np.zeros((2, 16384), np.uint8), CODECS[0], None)
+            write_image(tmp_path / "a.webp", np.zeros((2, 16384), np.uint8), CODECS[0], None)
         with pytest.raises(BadInput, match="cannot write"):
-            write_picture(tmp_path / "a.jpg", np.zeros((2, 65536), np.uint8), CODECS[0], None)
+            write_image(tmp_path / "a.jpg", np.zeros((2, 65536), np.uint8), CODECS[0], None)
         assert not list(tmp_path.iterdir())
 
     def test_for_what_exists(self, mel256, tmp_path):
         codec = Gray8(**RANGE)
-        write_picture(tmp_path / "a.png", smooth(codec, mel256), codec, None)
+        write_image(tmp_path / "a.png", smooth(codec, mel256), codec, None)
         before = (tmp_path / "a.png").read_bytes()
         with pytest.raises(BadInput, match=r"a\.png exists"):
-            write_picture(tmp_path / "a.png", smooth(codec, mel256), codec, None)
+            write_image(tmp_path / "a.png", smooth(codec, mel256), codec, None)
         assert (tmp_path / "a.png").read_bytes() == before
 
 
@@ -189,15 +189,15 @@ def png(width, height, *, depth=8, colour=0, data=b""):
 
 
 def bad_files(folder):
-    """Every file that is no spectrogram picture, with a phrase of its refusal."""
+    """Every file that is no spectrogram image, with a phrase of its refusal."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     real = np.where(np.eye(64, dtype=bool), np.float32("nan"), np.float32(-3))
-    picture = Image.fromarray(noise)
+    image = Image.fromarray(noise)
     for name, mode in (("cmyk.jpg", "CMYK"), ("palette.png", "P"), ("bit.png", "1")):
-        picture.convert(mode).save(folder / name)
+        image.convert(mode).save(folder / name)
     for name, mode in (("alpha.png", "RGBA"), ("grey_alpha.png", "LA"), ("int.tif", "I")):
-        picture.convert("L").convert(mode).save(folder / name)
-    picture.save(folder / "animation.png", save_all=True, append_images=[picture.rotate(90)])
+        image.convert("L").convert(mode).save(folder / name)
+    image.save(folder / "animation.png", save_all=True, append_images=[image.rotate(90)])
     Image.fromarray(real).save(folder / "nan.tif")
     Image.fromarray(np.where(np.isnan(real), -np.inf, real)).save(folder / "inf.tif")
     (folder / "deep.png").write_bytes(png(2, 2, depth=16, colour=2, data=bytes(2 * 13)))
@@ -207,10 +207,10 @@ def bad_files(folder):
     (folder / "empty.png").touch()
     (folder / "folder.png").mkdir()
     for suffix in (".png", ".tif", ".jpg", ".webp"):
-        picture.save(folder / f"whole{suffix}")
+        image.save(folder / f"whole{suffix}")
         data = (folder / f"whole{suffix}").read_bytes()
         (folder / f"half{suffix}").write_bytes(data[: len(data) // 2])
-    picture.save(folder / "packed.tif", compression="tiff_deflate")
+    image.save(folder / "packed.tif", compression="tiff_deflate")
     data = (folder / "packed.tif").read_bytes()
     (folder / "half_packed.tif").write_bytes(data[: len(data) // 2])
     return {
@@ -219,17 +219,17 @@ def bad_files(folder):
         "bit.png": "black and white",
         "alpha.png": "alpha channel",
         "grey_alpha.png": "alpha channel",
-        "int.tif": r"unusual kind of picture \(mode I\)",
-        "animation.png": "holds several pictures",
+        "int.tif": r"unusual kind of image \(mode I\)",
+        "animation.png": "holds several images",
         "nan.tif": "NaN or infinity",
         "inf.tif": "NaN or infinity",
         "deep.png": "16 bits a channel",
         "bomb.png": "too large",
         "big.png": "too (large|many)",
-        "text.png": "not a PNG, JPEG, TIFF or WebP picture",
+        "text.png": "not a PNG, JPEG, TIFF or WebP image",
         "empty.png": r"empty \(0 bytes\)",
-        "folder.png": "no such picture",
-        "missing.png": "no such picture",
+        "folder.png": "no such image",
+        "missing.png": "no such image",
         "half.png": "truncated or damaged",
         "half.jpg": "truncated or damaged",
         "half.tif": "truncated|damaged",
@@ -241,7 +241,7 @@ def bad_files(folder):
 def test_what_is_no_spectrogram_is_refused(tmp_path):
     for name, phrase in bad_files(tmp_path).items():
         with pytest.raises(BadInput, match=rf"{name}: .*({phrase})"):
-            read_picture(tmp_path / name)
+            read_image(tmp_path / name)
 
 
 def test_sixteen_bit_colour_in_tiff_is_refused(tmp_path):
@@ -261,14 +261,14 @@ def test_sixteen_bit_colour_in_tiff_is_refused(tmp_path):
     data = b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
     (tmp_path / "a.tif").write_bytes(data + struct.pack("<3H", 16, 16, 16) + bytes(12))
     with pytest.raises(BadInput, match="16 bits a channel"):
-        read_picture(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
 
 
 def test_a_bomb_is_never_unpacked(tmp_path, monkeypatch):
     (tmp_path / "bomb.png").write_bytes(png(30_000, 30_000))
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("unpacked"))
     with pytest.raises(BadInput, match="too large"):
-        read_picture(tmp_path / "bomb.png")
+        read_image(tmp_path / "bomb.png")
 
 
 def test_files_are_closed(tmp_path, monkeypatch):
@@ -282,8 +282,8 @@ def test_files_are_closed(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "open", spy)
     for name in bad_files(tmp_path):
         with pytest.raises(BadInput):
-            read_picture(tmp_path / name)
-    read_picture(tmp_path / "whole.png")
+            read_image(tmp_path / name)
+    read_image(tmp_path / "whole.png")
     assert len(opened) > 5
     assert all(image.fp is None or image.fp.closed for image in opened)
 
@@ -304,39 +304,39 @@ class TestBrokenMetadata:
         ],
     )
     def test_names_the_file(self, change, phrase, mel256, tmp_path):
-        text = PictureInfo(mel256, Gray8(**RANGE)).to_json()
+        text = ImageInfo(mel256, Gray8(**RANGE)).to_json()
         assert change(text) != text
         chunks = PngImagePlugin.PngInfo()
         chunks.add_text("vocoder", change(text))
-        picture = Image.fromarray(np.zeros((4, 4), np.uint8))
-        picture.save(tmp_path / "a.png", pnginfo=chunks)
+        image = Image.fromarray(np.zeros((4, 4), np.uint8))
+        image.save(tmp_path / "a.png", pnginfo=chunks)
         with pytest.raises(BadInput, match=rf"a\.png: .*{phrase}"):
-            read_picture(tmp_path / "a.png")
+            read_image(tmp_path / "a.png")
 
     @pytest.mark.parametrize("suffix", [".tif", ".jpg", ".webp"])
     def test_in_an_image_description(self, suffix, tmp_path):
         exif = Image.Exif()
         exif[270] = json.dumps({"vocoder": {"spec": 1}})
-        picture = Image.fromarray(np.zeros((4, 4, 3), np.uint8))
-        picture.save(tmp_path / f"a{suffix}", exif=exif)
+        image = Image.fromarray(np.zeros((4, 4, 3), np.uint8))
+        image.save(tmp_path / f"a{suffix}", exif=exif)
         with pytest.raises(BadInput, match="its vocoder metadata holds"):
-            read_picture(tmp_path / f"a{suffix}")
+            read_image(tmp_path / f"a{suffix}")
 
 
 def test_decoding_names_the_file(mel256, tmp_path):
     codec = Gray8(**RANGE)
-    write_picture(tmp_path / "small.png", smooth(codec, mel256)[:100], codec, None)
+    write_image(tmp_path / "small.png", smooth(codec, mel256)[:100], codec, None)
     with pytest.raises(BadInput, match=r"small\.png: image is 48 wide and 100 high"):
-        decode_picture(read_picture(tmp_path / "small.png"), codec, mel256)
+        decode_image(read_image(tmp_path / "small.png"), codec, mel256)
 
 
 def test_jpeg_tables(mel256, tmp_path):
     """The standard's luma table (ITU-T T.81, K.1) at quality 50, in rows and columns."""
     codec = Gray8(**RANGE)
-    write_picture(tmp_path / "a.jpg", smooth(codec, mel256), codec, None, quality=50)
+    write_image(tmp_path / "a.jpg", smooth(codec, mel256), codec, None, quality=50)
     table = jpeg_tables(tmp_path / "a.jpg")
     np.testing.assert_array_equal(table[0], [16, 11, 10, 16, 24, 40, 51, 61])
     np.testing.assert_array_equal(table[:, 0], [16, 12, 14, 14, 18, 24, 49, 72])
-    write_picture(tmp_path / "a.png", smooth(codec, mel256), codec, None)
-    with pytest.raises(BadInput, match="not a JPEG picture"):
+    write_image(tmp_path / "a.png", smooth(codec, mel256), codec, None)
+    with pytest.raises(BadInput, match="not a JPEG image"):
         jpeg_tables(tmp_path / "a.png")
