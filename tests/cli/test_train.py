@@ -36,8 +36,7 @@ TINY = {
                 "model.dilations=[[1]]", "train=adversarial", "train.plan.frames=32",
                 "train.task.adversarial_from=1", "train.task.discriminators.mpd.width=0.03",
                 "train.task.discriminators.mrd.width=0.1"),
-    "wavenet": ("model=wavenet", "model.layers=2", "model.cycle=2", "model.residual_channels=8",
-                "model.gate_channels=8", "model.skip_channels=8", "model.order=8",
+    "wavenet": ("model=wavenet", "model.layers=2", "model.cycle=2", "model.channels=8",
                 "train=likelihood", "train.plan.frames=12"),
 }  # fmt: skip
 SHORT = (
@@ -332,8 +331,7 @@ GROUPS = {"channel": Channel, "data": Data, "model": torch.nn.Module, "train": T
 
 @pytest.mark.parametrize(
     ("group", "name"),
-    # WaveNets of vocoder.model.wavenet are trained by other means.
-    [(g, name) for g in GROUPS for name in options(g) if not name.startswith("wavenet")],
+    [(g, name) for g in GROUPS for name in options(g)],
 )
 def test_every_option_is_composed_and_built(group, name):
     assert isinstance(composed(f"{group}={name}", "spec=tacotron2")[group], GROUPS[group])

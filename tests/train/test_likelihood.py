@@ -9,7 +9,7 @@ from tests.model.wavenet.networks import small
 from tests.train.tiny import SPEC, judged, mixture, plan, repair_net, train
 from vocoder.config import load
 from vocoder.errors import BadInput
-from vocoder.model.wavenet.generation import Speaker
+from vocoder.model.wavenet.sampler import Sampler
 from vocoder.train.objective.base import MODEL, Batch
 from vocoder.train.objective.likelihood import Likelihood, LikelihoodTask
 from vocoder.train.state import checkpoints, read_state
@@ -66,8 +66,8 @@ def test_what_is_validated_is_what_the_inverter_would_say():
     decibels = torch.from_numpy(mixture()[0].true)[None]
     with torch.inference_mode():
         sound = objective.render(objective.model, decibels)
-    stream = Speaker(objective.model).stream(1, seed=0, temperature=0.7, n_iter=1)
-    assert torch.equal(sound, torch.cat([stream.push(decibels), stream.finish()], 1))
+    pieces = Sampler(objective.model)(decibels, seed=0, temperature=0.7, n_iter=1)
+    assert torch.equal(sound, torch.cat(list(pieces), 1))
     assert sound.shape == (1, 40 * SPEC.hop_length)
 
 

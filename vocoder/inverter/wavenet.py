@@ -9,18 +9,19 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
-from vocoder.model.wavenet.generation import Speaker
 from vocoder.model.wavenet.network import WaveNet
+from vocoder.model.wavenet.sampler import Sampler
 from vocoder.model.weights import load_network, require_kind
 from vocoder.spectrogram import Spectrogram
 
 
 @dataclass(frozen=True, kw_only=True)
 class WaveNetInverter(Inverter):
-    """Lets a `vocoder.model.wavenet.network.WaveNet` speak; on the CPU, one core a batch.
+    """Samples from a `vocoder.model.wavenet.network.WaveNet`; on one core of the CPU.
 
     Parameters
     ----------
@@ -29,59 +30,46 @@ class WaveNetInverter(Inverter):
     temperature : float
         1 draws as trained; less is smoother, 0 always takes the most likely.
     n_iter : int
-        Griffin-Lim iterations that hold what was said to the picture; 0 leaves it as it is.
-    block_frames : int
-        Frames of a block of sound.
+        Griffin-Lim iterations that bring what was drawn nearer to the spectrogram.
     seed : int
-        Of what is drawn; the same seed gives the same sound.
+        Of what is drawn; the same seed gives the same waveform.
     """
 
     weights: str
     temperature: float
     n_iter: int
-    block_frames: int
     seed: int
 
     def __post_init__(self) -> None:
-        for name, least in (("temperature", 0), ("n_iter", 0), ("block_frames", 1), ("seed", 0)):
+        for name in ("temperature", "n_iter", "seed"):
             value = getattr(self, name)
-            if not least <= value < math.inf:
-                raise BadInput(
-                    f"inverter.{name} is {value}; expected at least {least}",
-                    key=f"inverter.{name}.range",
-                )
+            if not 0 <= value < math.inf:
+                message = f"inverter.{name} is {value}; expected at least 0"
+                raise BadInput(message, f"inverter.{name}.range")
         require_kind(self.weights, WaveNet)
 
     def stream(self, spectrogram: Spectrogram) -> Iterator[Tensor]:
-        """Yield the sound piece by piece; see `Inverter.stream`."""
-        spec = spectrogram.spec
-        speaker = _speaker(load_network(self.weights, WaveNet, spec, torch.device("cpu")))
-        values, hop = spectrogram.decibels, spec.hop_length
-        # The network's sound begins at the centre of the first frame.
+        """Yield the waveform piece by piece; see `Inverter.stream`."""
+        spec, decibels = spectrogram.spec, spectrogram.decibels
+        network = load_network(self.weights, WaveNet, spec, torch.device("cpu"))
+        # The network's waveform begins at the centre of the first frame.
         missing = 0 if spec.center else spec.n_fft // 2
-        before = math.ceil(missing / hop)
-        skip, left = before * hop - missing, spectrogram.length
-        after = max(math.ceil((skip + left) / hop) - before - values.shape[2], 0)
-        stream = speaker.stream(
-            values.shape[0], seed=self.seed, temperature=self.temperature, n_iter=self.n_iter
-        )
-
-        def sounds() -> Iterator[Tensor]:
-            yield stream.push(values[:, :, :1].expand(-1, -1, before))
-            for piece in torch.split(values, self.block_frames, dim=2):
-                yield stream.push(piece)
-            yield stream.push(values[:, :, -1:].expand(-1, -1, after))
-            yield stream.finish()
-
-        for sound in sounds():
-            block = sound[:, skip : skip + left]
-            skip -= min(skip, sound.shape[1])
+        before = math.ceil(missing / spec.hop_length)
+        skip, left = before * spec.hop_length - missing, spectrogram.length
+        after = math.ceil((skip + left) / spec.hop_length) - before - decibels.shape[2]
+        if before or after > 0:
+            decibels = functional.pad(decibels, (before, max(after, 0)), mode="replicate")
+        for piece in _sampler(network)(
+            decibels, seed=self.seed, temperature=self.temperature, n_iter=self.n_iter
+        ):
+            block = piece[:, skip : skip + left]
+            skip -= min(skip, piece.shape[1])
             left -= block.shape[1]
             if block.shape[1]:
                 yield block
 
 
 @lru_cache(maxsize=2)
-def _speaker(network: WaveNet) -> Speaker:
+def _sampler(network: WaveNet) -> Sampler:
     """Made once for each network, which `load_network` in turn keeps."""
-    return Speaker(network)
+    return Sampler(network)

@@ -1,61 +1,76 @@
-"""Networks for tests: small ones, and those of ``conf/model``."""
-
-from typing import Any
+"""Networks for tests, and what they say of every step in torch: the oracle of the compiled loop."""
 
 import torch
-from omegaconf import OmegaConf
 
-from vocoder.config import build, conf_dir, load, options
-from vocoder.model.wavenet.draft import draft_of
+from vocoder.config import load
+from vocoder.model.wavenet.loop import (
+    COLD,
+    CREST,
+    LIMIT,
+    MAX_LOG_SCALE,
+    MIN_LOG_SCALE,
+)
 from vocoder.model.wavenet.network import WaveNet
 from vocoder.spectrogram import analyse
 
 MEL = load("spec", "mel256")
-CONFIGS = [name for name in options("model") if name.startswith("wavenet")]
 SMALL = {
-    "draft_iterations": 1,
+    "initial_iterations": 1,
     "bands": 4,
-    "order": 8,
-    "preemphasis": 0.0,
-    "output": "logistics",
     "components": 3,
     "layers": 5,
     "cycle": 3,
-    "residual_channels": 16,
-    "gate_channels": 8,
-    "skip_channels": 24,
+    "channels": 16,
     "condition_channels": 16,
-    "condition_blocks": 1,
-    "upsampling": "interpolation",
 }
 
 
 def small(spec=MEL, *, gain=1.5, **changes):
     """A small network with random weights, larger than those that training begins with."""
     torch.manual_seed(0)
-    return louder(WaveNet(spec, **{**SMALL, **changes}), gain)
+    return scaled(WaveNet(spec, **{**SMALL, **changes}), gain)
 
 
-def configured(name, spec=MEL, *, gain=1.0):
-    """A network of ``conf/model`` with random weights."""
-    values: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "model" / f"{name}.yaml"))
-    torch.manual_seed(0)
-    return louder(build({**values, "spec": spec}, "model"), gain)
-
-
-def louder(model, gain):
+def scaled(model, gain):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(gain)
     return model
 
 
-def drafted(model, values):
-    """The draft of a picture, as the network hears it."""
-    return model.split(draft_of(values, model.spec, model.draft_iterations))
+def pair_of(samples, n_frames, spec=MEL):
+    """Decibels and waveform of so many frames."""
+    waveform = torch.from_numpy(samples[: n_frames * spec.hop_length])[None]
+    return analyse(waveform, spec).decibels[:, :, :n_frames], waveform
 
 
-def picture_of(samples, n_frames, spec=MEL):
-    """Values and sound of so many frames."""
-    sound = torch.from_numpy(samples[: n_frames * spec.hop_length])[None]
-    return analyse(sound, spec).decibels[:, :, :n_frames], sound
+@torch.no_grad()
+def teacher_forced(model, decibels, subbands):
+    """What a network says of every step, given the spectrogram and the steps before."""
+    return model.teacher_forced(decibels, subbands, model.bank.split(model.estimate(decibels)))
+
+
+def quantile(parameters, uniform, temperature):
+    """The value that ``uniform`` of a mixture of logistics lie below."""
+    logits, means, log_scales = parameters.chunk(3, dim=-1)
+    if temperature < COLD:
+        return means.gather(-1, logits.argmax(-1, keepdim=True))[..., 0].clamp(-LIMIT, LIMIT)
+    weights = torch.softmax(logits / temperature, -1)
+    scales = torch.exp(log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE)) * temperature
+    low, high = torch.full_like(uniform, -LIMIT), torch.full_like(uniform, LIMIT)
+    for _ in range(30):
+        middle = (low + high) / 2
+        below = (weights * torch.sigmoid((middle[..., None] - means) / scales)).sum(-1)
+        low, high = low.where(below >= uniform, middle), high.where(below < uniform, middle)
+    return (low + high) / 2
+
+
+def drawn(forced, uniform, temperature):
+    """The decibels that teacher-forced densities give, ``(batch, bands, steps)``."""
+    about = quantile(forced.parameters, uniform, temperature)
+    excitation = torch.zeros_like(about)
+    for band in range(about.shape[1]):
+        shifted = about[:, band] + forced.from_lower_bands(excitation)[:, band]
+        excitation[:, band] = shifted.clamp(-LIMIT, LIMIT).where(forced.audible[:, band], 0)
+    bound = CREST * forced.level
+    return (forced.estimate + forced.scale * excitation).clamp(-bound, bound)

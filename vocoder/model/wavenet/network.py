@@ -1,347 +1,337 @@
-"""WaveNet: the next samples from those before, the spectrogram, and a draft of the sound."""
+"""WaveNet: the next samples from those before, the spectrogram and an initial estimate."""
 
 from __future__ import annotations
 
-from operator import attrgetter
-from typing import Any
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
-from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
+from vocoder.decibels import to_linear
 from vocoder.errors import BadInput
+from vocoder.inverter.magnitude import mel_to_linear
 from vocoder.model.features import features
-from vocoder.model.wavenet.conditioning import DraftNet, FrameNet, Upsampling
-from vocoder.model.wavenet.draft import draft_of, rephased
-from vocoder.model.wavenet.forced import Forced
-from vocoder.model.wavenet.loop import UNROLLED
-from vocoder.model.wavenet.output import LIMIT, Output, output_of
-from vocoder.model.wavenet.pqmf import FilterBank
-from vocoder.model.wavenet.prediction import (
-    BLOCKS_PER_FRAME,
-    CREST,
-    SILENCE,
-    Prediction,
-    predict_from,
-)
-from vocoder.spec import SpectrogramSpec
+from vocoder.model.wavenet.filter_bank import FilterBank
+from vocoder.model.wavenet.loop import CREST, LIMIT, MAX_LOG_SCALE, MIN_LOG_SCALE, SILENCE, UNROLLED
+from vocoder.model.wavenet.streaming import initial_estimate, rephased
+from vocoder.spec import SpectrogramSpec, window_samples
+from vocoder.spectrogram import mel_filters
 
-# What the network sees of each band of the step before: the excitation, the value, and the
-# prediction of the next.
+# Levels a frame. Four are worth 0.02 nats a sample on speech against one; more, nothing.
+BLOCKS_PER_FRAME = 4
+# Excitations are in units of a scale that is greater than the level by so much of the energy.
+WHITENING = 1e-5
+# Residual blocks over frames, and frames on either side that they and the layer before them see.
+FRAME_BLOCKS = 2
+FRAMES_CONTEXT = 1 + FRAME_BLOCKS
+# Of the convolutions over an estimate; and the steps on either side that they see together: 22 ms
+# of four bands, about half of a window of the spectrogram.
+ESTIMATE_TAPS, ESTIMATE_DILATIONS = 9, (1, 5, 25)
+ESTIMATE_CONTEXT = ESTIMATE_TAPS // 2 * sum(ESTIMATE_DILATIONS)
+# What the stack sees of each band: the excitation and the value of the step before, and the
+# estimate.
 INPUTS_PER_BAND = 3
+MINIMUM = {"initial_iterations": 0, "bands": 2}  # 1 of all other settings
+
+
+class TeacherForced(NamedTuple):
+    """Densities of all steps, each given the true steps before it.
+
+    All but ``parameters``, ``(batch, bands, steps, 3 * components)``, and ``mixing``, ``(batch,
+    steps, bands, bands)``, are ``(batch, bands, steps)``.
+    """
+
+    parameters: Tensor  # of mixtures of logistics
+    mixing: Tensor  # what the excitation of lower bands adds to a band's in the same step
+    estimate: Tensor
+    scale: Tensor  # `SILENCE` or more
+    level: Tensor  # `SILENCE` or more
+    audible: Tensor  # whether the spectrogram asks for any excitation
+    excitation: Tensor  # the true one, in units of ``scale``
+
+    def from_lower_bands(self, excitation: Tensor) -> Tensor:
+        """What ``(batch, bands, steps)`` of excitation shift each other's densities by."""
+        return torch.einsum("bskl,bls->bks", self.mixing, excitation)
 
 
 class WaveNet(nn.Module):
     """A dilated causal gated residual stack over the bands of a signal.
 
     Van den Oord et al., "WaveNet: a generative model for raw audio", 2016. Every step emits a
-    sample of each band. The network says how the sample lies about that of a draft, a sound made
-    of the picture alone (`vocoder.model.wavenet.draft`), and about what linear prediction makes of
-    how the band has been off it until now; in units of what that usually leaves over.
+    sample of each band. The network says how it lies about that of an initial estimate, which
+    Griffin-Lim makes of the spectrogram alone, in units of the level that the spectrogram gives the
+    band; as a mixture of logistic densities (Salimans et al., "PixelCNN++", ICLR 2017).
 
     Parameters
     ----------
     spec : SpectrogramSpec
-    draft_iterations : int or None
-        Of Griffin-Lim, for the draft; 0 has integrated phases only. ``None`` does without a draft:
-        the network then finds all phases itself, as in the paper, which takes days to learn.
+    initial_iterations : int
+        Of Griffin-Lim, for the initial estimate; 0 has integrated phases only.
     bands : int
-        Of the filter bank: a step emits as many samples. 1 is the plain WaveNet.
-    order : int
-        Of the linear prediction in each band; 0 for none, the level alone.
-    preemphasis : float
-        The network's signal is ``x[n] - preemphasis * x[n - 1]``; 0 to below 1.
-    output : {"logistics", "mulaw"}
-        Densities of values: `vocoder.model.wavenet.output`.
+        Of the filter bank: a step emits as many samples. 2 or more, a power of 2.
     components : int
-        Logistics of a mixture, or classes.
+        Logistics of a mixture.
     layers, cycle : int
         Layers of the stack; their dilations double, 1, 2, 4, …, ``cycle`` times, and again.
-    residual_channels, gate_channels, skip_channels : int
-        Widths of the stack, of the gates, and of what the layers send to the output.
-    condition_channels, condition_blocks : int
-        Width and number of the blocks that read the spectrogram.
-    upsampling : {"interpolation", "transposed"}
-        See `Upsampling`.
+    channels : int
+        Width of the stack, of its gates and its output; a multiple of 8.
+    condition_channels : int
+        Width of the convolutions over the spectrogram's frames.
 
     Attributes
     ----------
-    settings : dict of str to Any
-        The arguments but for the spec.
-    steps_per_frame : int
     context_frames : int
-        Frames on either side of its own, and of the draft, that a step is conditioned on.
+        Frames on either side of its own, and of the estimate, that a step is conditioned on.
     receptive_steps : int
         Steps before it that a step is conditioned on through the stack.
-
-    Raises
-    ------
-    BadInput
-        A parameter is out of range, or the bands don't fit the hop.
     """
 
     def __init__(
         self,
         spec: SpectrogramSpec,
         *,
-        draft_iterations: int | None,
+        initial_iterations: int,
         bands: int,
-        order: int,
-        preemphasis: float,
-        output: str,
         components: int,
         layers: int,
         cycle: int,
-        residual_channels: int,
-        gate_channels: int,
-        skip_channels: int,
+        channels: int,
         condition_channels: int,
-        condition_blocks: int,
-        upsampling: str,
     ) -> None:
         super().__init__()
-        for name, value in (
-            ("bands", bands),
-            ("layers", layers),
-            ("cycle", cycle),
-            ("condition_channels", condition_channels),
-        ):
-            _require(value >= 1, name, value, "at least 1")
-        for name, value in (
-            ("residual_channels", residual_channels),
-            ("gate_channels", gate_channels),
-            ("skip_channels", skip_channels),
-        ):
-            _require(value >= 1 and value % UNROLLED == 0, name, value, f"a multiple of {UNROLLED}")
-        if draft_iterations is not None:
-            _require(draft_iterations >= 0, "draft_iterations", draft_iterations, "at least 0")
-        _require(order >= 0, "order", order, "at least 0")
-        _require(condition_blocks >= 0, "condition_blocks", condition_blocks, "at least 0")
-        _require(0 <= preemphasis < 1, "preemphasis", preemphasis, "0 to below 1")
-        block = bands * BLOCKS_PER_FRAME
-        if spec.hop_length % block:
-            raise BadInput(
-                f"model.bands is {bands}, but a hop of {spec.hop_length} samples is no multiple "
-                f"of {BLOCKS_PER_FRAME} blocks of that; choose a smaller power of 2"
-            )
         self.settings: dict[str, Any] = {
-            "draft_iterations": draft_iterations,
+            "initial_iterations": initial_iterations,
             "bands": bands,
-            "order": order,
-            "preemphasis": preemphasis,
-            "output": output,
             "components": components,
             "layers": layers,
             "cycle": cycle,
-            "residual_channels": residual_channels,
-            "gate_channels": gate_channels,
-            "skip_channels": skip_channels,
+            "channels": channels,
             "condition_channels": condition_channels,
-            "condition_blocks": condition_blocks,
-            "upsampling": upsampling,
         }
-        self.spec, self.order, self.preemphasis = spec, order, preemphasis
-        self.draft_iterations = draft_iterations
+        for name, value in self.settings.items():
+            minimum = MINIMUM.get(name, 1)
+            if value < minimum:
+                message = f"model.{name} is {value}; expected at least {minimum}"
+                raise BadInput(message, f"model.{name}.range")
+        if channels % UNROLLED:
+            message = f"model.channels is {channels}; expected a multiple of {UNROLLED}"
+            raise BadInput(message, "model.channels.range")
+        if spec.hop_length % (bands * BLOCKS_PER_FRAME):
+            raise BadInput(
+                f"model.bands is {bands}, but a hop of {spec.hop_length} samples is no multiple "
+                f"of {BLOCKS_PER_FRAME} blocks of that; choose a smaller power of 2",
+                "model.bands.conflict",
+            )
+        self.spec, self.initial_iterations, self.components = spec, initial_iterations, components
         self.bank = FilterBank(bands)
-        self.output: Output = output_of(output, components)
         self.steps_per_frame = spec.hop_length // bands
         self.dilations = [2 ** (layer % cycle) for layer in range(layers)]
         self.receptive_steps = 1 + sum(self.dilations)
-        self.gate_channels = gate_channels
+        # What the frames add to the gates of each layer, and to the head.
+        self.condition_sizes = [2 * channels] * layers + [channels]
 
-        self.frame_net = FrameNet(
-            spec.bins,
-            condition_channels,
-            condition_blocks,
-            layers * 2 * gate_channels + skip_channels,
+        # Over frames, of which there are few: it costs next to nothing.
+        self.frame_net = nn.Sequential(
+            nn.Conv1d(spec.bins, condition_channels, 3, padding=1),
+            *(
+                Residual(
+                    nn.Conv1d(condition_channels, condition_channels, 3, padding=1),
+                    nn.GELU(),
+                    nn.Conv1d(condition_channels, condition_channels, 1),
+                )
+                for _ in range(FRAME_BLOCKS)
+            ),
+            nn.GELU(),
         )
-        self.upsampling = Upsampling(upsampling, self.steps_per_frame)
-        self.first = weight_norm(nn.Linear(INPUTS_PER_BAND * bands, residual_channels))
-        self.draft_net = DraftNet(bands, residual_channels)
-        reach_samples = self.bank.reach + bands * self.draft_net.reach_steps + 1  # emphasis: one
-        drafted_frames = -(-reach_samples // spec.hop_length)
-        # One more: the upsampling's next frame.
-        self.context_frames = max(self.frame_net.context_frames, drafted_frames) + 1
+        self.frame_last = weight_norm(nn.Linear(condition_channels, sum(self.condition_sizes)))
+        self.first = weight_norm(nn.Linear(INPUTS_PER_BAND * bands, channels))
+        # Over the steps of the estimate, and not causal: it sees what comes, too.
+        sizes = zip((bands, channels, channels), ESTIMATE_DILATIONS, strict=True)
+        first, *others = (
+            nn.Conv1d(inputs, channels, ESTIMATE_TAPS, padding="same", dilation=dilation)
+            for inputs, dilation in sizes
+        )
+        self.estimate_net = nn.Sequential(
+            first, *map(Residual, others), nn.GELU(), nn.Conv1d(channels, channels, 1)
+        )
+        context_samples = self.bank.reach + bands * ESTIMATE_CONTEXT
+        # One more: steps lie between their frame and the next.
+        self.context_frames = 1 + max(FRAMES_CONTEXT, math.ceil(context_samples / spec.hop_length))
         self.gates = nn.ModuleList(
-            weight_norm(nn.Linear(2 * residual_channels, 2 * gate_channels, bias=False))
-            for _ in self.dilations
+            weight_norm(nn.Linear(2 * channels, 2 * channels, bias=False)) for _ in self.dilations
         )
         self.mixes = nn.ModuleList(
-            weight_norm(nn.Linear(gate_channels, residual_channels + skip_channels))
-            for _ in self.dilations
+            weight_norm(nn.Linear(channels, 2 * channels)) for _ in self.dilations
         )
-        self.head = weight_norm(nn.Linear(skip_channels, skip_channels, bias=False))
+        self.head = weight_norm(nn.Linear(channels, channels, bias=False))
         self.pairs = torch.tril_indices(bands, bands, -1)  # (band, lower band) of each weight
-        self.last = nn.Linear(skip_channels, bands * self.output.size + self.pairs.shape[1])
+        self.last = nn.Linear(channels, bands * 3 * components + self.pairs.shape[1])
         with torch.no_grad():
             self.last.weight.mul_(0.1)
 
-    def forward(self, values: Tensor, samples: Tensor) -> Tensor:
-        """Log-likelihood of sound, in nats, teacher-forced.
+    def forward(self, decibels: Tensor, samples: Tensor) -> Tensor:
+        """Log-likelihood of recordings once they have the estimate's phases (`rephased`).
 
         Parameters
         ----------
-        values : Tensor
-            ``(batch, bins, frames)`` in the spec's units.
+        decibels : Tensor
+            ``(batch, bins, frames)``.
         samples : Tensor
-            ``(batch, frames * hop_length)``, -1 to 1; from the centre of the first frame on. With
-            a draft, it's their likelihood once they have its phases
-            (`vocoder.model.wavenet.draft.rephased`).
+            ``(batch, frames * hop_length)``, -1 to 1; from the centre of the first frame on.
 
         Returns
         -------
         Tensor
             ``(batch, bands, steps)``: natural logarithm of the density of each band's values, not a
-            number where the picture is silent and nothing is drawn.
+            number where the spectrogram is silent and nothing is drawn.
         """
-        kind = values.device.type
-        half = torch.is_autocast_enabled(kind)
-        # What is to be told, and what is foretold of it, differ by less than half precision has.
-        with torch.autocast(kind, enabled=False):
-            draft = draft_of(values, self.spec, self.draft_iterations)
-            if self.draft_iterations is not None:
-                samples = rephased(samples, draft, self.spec)
-            forced = self.teacher_forced(
-                values, self.split(samples), self.split(draft), half_precision=half
-            )
+        # Signal and estimate differ by less than half precision tells apart.
+        with torch.autocast(decibels.device.type, enabled=False):
+            estimate = self.estimate(decibels)
+            samples = rephased(samples, estimate, self.spec)
+            forced = self.teacher_forced(decibels, *map(self.bank.split, (samples, estimate)))
             about = forced.excitation - forced.from_lower_bands(forced.excitation)
-            density: Tensor = self.output.log_density(forced.parameters, about) - forced.scale.log()
-            return torch.where(forced.sounds, density, torch.nan)
+            density = log_density(forced.parameters, about) - forced.scale.log()
+            return torch.where(forced.audible, density, torch.nan)
 
-    def loss(self, values: Tensor, samples: Tensor, edge_frames: int = 0) -> Tensor:
-        """Mean negative log-likelihood, nats a sample; see `forward`.
+    def loss(self, decibels: Tensor, samples: Tensor, edge_frames: int = 0) -> Tensor:
+        """Mean negative log-likelihood, nats a sample, of every example by itself and then of all.
 
-        Of every example by itself, and then of all; an example where nothing sounds has 0.
         Densities, so negative values are possible: a uniform one over a step of 16 bits has -10.4.
-        Models of any bands, order and output can be compared where no band is silent.
-
-        Parameters
-        ----------
-        values, samples
-            As of `forward`.
-        edge_frames : int
-            At either end, that don't count.
+        ``edge_frames`` at either end don't count; a silent example has 0. See `forward`.
         """
-        likelihood: Tensor = self(values, samples)
+        likelihood: Tensor = self(decibels, samples)
         edge = edge_frames * self.steps_per_frame
         likelihood = likelihood[:, :, edge : likelihood.shape[2] - edge]
         counted = ~likelihood.isnan()
         totals = likelihood.where(counted, 0).sum((1, 2))
         return -(totals / counted.sum((1, 2)).clamp(min=1)).mean()
 
-    def split(self, samples: Tensor) -> Tensor:
-        """``(batch, samples)`` as the network hears them: ``(batch, bands, steps)``."""
-        before = torch.cat([samples[:, :1], samples[:, :-1]], dim=1)
-        return self.bank.split(samples - self.preemphasis * before)
-
-    def teacher_forced(
-        self, values: Tensor, subbands: Tensor, draft: Tensor, *, half_precision: bool = False
-    ) -> Forced:
+    def teacher_forced(self, decibels: Tensor, subbands: Tensor, estimate: Tensor) -> TeacherForced:
         """All steps at once, each given the true ones before it.
 
         Parameters
         ----------
-        values : Tensor
+        decibels : Tensor
             ``(batch, bins, frames)``.
-        subbands, draft : Tensor
-            ``(batch, bands, frames * steps_per_frame)``: the true ones, and those of the draft.
-        half_precision : bool
-            Whether the stack works in bfloat16, all but its sums.
+        subbands, estimate : Tensor
+            ``(batch, bands, frames * steps_per_frame)``: the true ones, and the estimate's.
         """
-        prediction = self.predict(values)
-        steps = subbands.shape[2]
-        draft, told = self.tell(prediction, draft)
-        predicted = draft + prediction.predict(subbands - draft)
-        scale = prediction.at_steps(prediction.scale, steps)
-        level = prediction.at_steps(prediction.level, steps).clamp(min=SILENCE)
-        sounds = scale > SILENCE
-        scale = scale.clamp(min=SILENCE)
-        excitation = ((subbands - predicted) / scale).where(sounds, 0)
-        # At its beginning a step knows its scale, its prediction, and the values before.
+        per_block = self.steps_per_frame // BLOCKS_PER_FRAME
+        levels, scales = self.levels(decibels)
+        estimate, seen_estimate = self.see_estimate(levels, estimate)
+        level, scale = (x.repeat_interleave(per_block, dim=1).mT for x in (levels, scales))
+        audible = scale > SILENCE
+        level, scale = level.clamp(min=SILENCE), scale.clamp(min=SILENCE)
+        excitation = ((subbands - estimate) / scale).where(audible, 0)
+        # At its beginning a step knows its scale, its estimate, and the values before.
         value = (_before(subbands) / level).clamp(-CREST, CREST)
-        seen = torch.cat([_before(excitation.asinh()), value, predicted / level], dim=1)
-        condition = self.condition(values)
-        with torch.autocast(values.device.type, torch.bfloat16, enabled=half_precision):
-            raw = self._stack(seen.mT, told, condition)
+        seen = torch.cat([_before(excitation.asinh()), value, estimate / level], dim=1).mT
+        raw = self._stack(seen, seen_estimate, self.condition(decibels))
         bands = self.bank.bands
-        parameters, mixing = torch.split(
-            raw, [bands * self.output.size, self.pairs.shape[1]], dim=2
-        )
-        return Forced(
-            self.output,
-            parameters.reshape(*raw.shape[:2], bands, self.output.size).transpose(1, 2),
-            self._square(mixing),
-            predicted,
-            scale,
-            level,
-            sounds,
-            excitation.clamp(-LIMIT, LIMIT),
-        )
+        size = 3 * self.components
+        parameters, weights = torch.split(raw, [bands * size, self.pairs.shape[1]], dim=2)
+        mixing = weights.new_zeros(*weights.shape[:2], bands, bands)
+        mixing[:, :, self.pairs[0], self.pairs[1]] = weights
+        parameters = parameters.reshape(*raw.shape[:2], bands, size).transpose(1, 2)
+        excitation = excitation.clamp(-LIMIT, LIMIT)
+        return TeacherForced(parameters, mixing, estimate, scale, level, audible, excitation)
 
-    def tell(self, prediction: Prediction, draft: Tensor) -> tuple[Tensor, Tensor]:
-        """A draft no louder than its picture allows, and what the first layer is told of it.
+    @torch.no_grad()
+    def levels(self, decibels: Tensor) -> tuple[Tensor, Tensor]:
+        """Level of the bands, and scale of their excitation, `BLOCKS_PER_FRAME` a frame.
 
-        ``(batch, bands, steps)`` and ``(batch, steps, residual_channels)``.
+        Root mean squares by Parseval's theorem, ``(batch, blocks, bands)``; the last frame goes on
+        as it is.
         """
-        draft = prediction.bounded(draft)
-        level = prediction.at_steps(prediction.level, draft.shape[2]).clamp(min=SILENCE)
-        return draft, self.draft_net(draft / level)
+        extended = functional.pad(decibels, (0, 1), mode="replicate")
+        magnitude = mel_to_linear(to_linear(extended, self.spec), self.spec, n_iter=0).double()
+        power = magnitude[:, _nearest_shown(self.spec).to(decibels.device)].square()
+        at_frames = power.mT @ _band_energies(self.spec, self.bank.bands).to(decibels.device)
+        later = (torch.arange(BLOCKS_PER_FRAME, device=decibels.device) + 0.5) / BLOCKS_PER_FRAME
+        energy = torch.lerp(
+            at_frames[:, :-1, None], at_frames[:, 1:, None], later.double()[:, None]
+        )
+        energy = energy.flatten(1, 2).clamp(min=0)
+        return energy.sqrt().float(), (energy * (1 + WHITENING)).sqrt().float()
 
-    def predict(self, values: Tensor) -> Prediction:
-        """Linear prediction of every frame; the last goes on as it is."""
-        extended = functional.pad(values, (0, 1), mode="replicate")
-        return predict_from(extended, self.spec, self.bank, self.order, self.preemphasis)
+    def see_estimate(self, levels: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
+        """An estimate no louder than `levels` allow, and what the first layer sees of it.
 
-    def condition(self, values: Tensor) -> Tensor:
-        """``(batch, frames + 1, layers * 2 * gate_channels + skip_channels)``."""
-        projected: Tensor = self.frame_net(features(values, self.spec))
+        ``(batch, bands, steps)`` and ``(batch, steps, channels)``.
+        """
+        level = levels.repeat_interleave(self.steps_per_frame // BLOCKS_PER_FRAME, dim=1).mT
+        estimate = estimate.clamp(-CREST * level, CREST * level)
+        return estimate, self.estimate_net(estimate / level.clamp(min=SILENCE)).mT
+
+    @torch.no_grad()
+    def estimate(self, decibels: Tensor) -> Tensor:
+        """The initial estimate, ``(batch, frames * hop_length)``."""
+        pieces = initial_estimate(decibels, self.spec, self.initial_iterations)
+        return torch.cat(list(pieces), dim=1).to(decibels.device)
+
+    def condition(self, decibels: Tensor) -> Tensor:
+        """What frames add to the stack, ``(batch, frames + 1, …)``; the last goes on as it is."""
+        projected: Tensor = self.frame_last(self.frame_net(features(decibels, self.spec)).mT)
         return torch.cat([projected, projected[:, -1:]], dim=1)
 
-    def fold(self) -> None:
-        """Replace weight norm by plain weights, in place."""
-        for module in self.modules():
-            if is_parametrized(module):
-                remove_parametrizations(module, "weight")
-
-    def folded(self) -> WaveNet:
-        """A copy on the CPU with plain weights, whether or not this one is folded."""
-        twin = WaveNet(self.spec, **self.settings)
-        twin.fold()  # copying a parametrised module and folding the copy would unmake this one
-        twin.load_state_dict({name: attrgetter(name)(self) for name in twin.state_dict()})
-        return twin
-
-    def _stack(self, seen: Tensor, told: Tensor, condition: Tensor) -> Tensor:
+    def _stack(self, seen: Tensor, seen_estimate: Tensor, condition: Tensor) -> Tensor:
         """``(batch, steps, inputs)`` to the parameters of densities, ``(batch, steps, …)``."""
-        # In half precision the sums and the densities stay whole: they tell small differences.
-        hidden: Tensor = (self.first(seen) + told).float()
-        skip_channels = self.last.in_features
-        total = hidden.new_zeros(*hidden.shape[:2], skip_channels)
-        sizes = [2 * self.gate_channels] * len(self.dilations) + [skip_channels]
-        *conditions, last_condition = torch.split(condition, sizes, dim=2)
+        hidden: Tensor = self.first(seen) + seen_estimate
+        total = torch.zeros_like(hidden)
+        *conditions, last_condition = torch.split(condition, self.condition_sizes, dim=2)
         for dilation, gates, mix, given in zip(
             self.dilations, self.gates, self.mixes, conditions, strict=True
         ):
             past = functional.pad(hidden, (0, 0, dilation, 0))[:, : hidden.shape[1]]
-            gated = self.upsampling(given, gates(torch.cat([past, hidden], dim=2)))
+            gated = _add_interpolated(gates(torch.cat([past, hidden], dim=2)), given)
             signal, gate = gated.chunk(2, dim=2)
             mixed = mix(torch.tanh(signal) * torch.sigmoid(gate))
-            residual, skip = torch.split(mixed, [hidden.shape[2], skip_channels], dim=2)
-            hidden = hidden + residual
-            total = total + skip
-        head = self.upsampling(last_condition, self.head(functional.relu(total)))
-        with torch.autocast(head.device.type, enabled=False):
-            raw: Tensor = self.last(functional.relu(head).float())
+            residual, skip = mixed.chunk(2, dim=2)
+            hidden, total = hidden + residual, total + skip
+        head = _add_interpolated(self.head(functional.relu(total)), last_condition)
+        raw: Tensor = self.last(functional.relu(head))
         return raw
 
-    def _square(self, mixing: Tensor) -> Tensor:
-        """Weights of pairs, ``(batch, steps, pairs)``, to ``(batch, steps, bands, bands)``."""
-        bands = self.bank.bands
-        square = mixing.new_zeros(*mixing.shape[:2], bands, bands)
-        band, lower = self.pairs
-        square[:, :, band, lower] = mixing
-        return square
+
+class Residual(nn.Sequential):
+    """Layers whose output is added to their input; they see it behind a GELU."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        added: Tensor = super().forward(functional.gelu(hidden))  # type: ignore[no-untyped-call]
+        return hidden + added
+
+
+def log_density(parameters: Tensor, values: Tensor) -> Tensor:
+    """Natural logarithm of mixtures of logistic densities.
+
+    Parameters ``(..., 3 * components)`` are logits of the weights, means and logarithms of scales;
+    values are ``(...)``.
+    """
+    logits, means, log_scales = parameters.chunk(3, dim=-1)
+    log_scales = log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE)
+    away = (values[..., None] - means).abs() * torch.exp(-log_scales)
+    each = -away - log_scales - 2 * functional.softplus(-away)
+    return torch.logsumexp(each + logits, -1) - torch.logsumexp(logits, -1)
+
+
+def _add_interpolated(at_steps: Tensor, at_frames: Tensor) -> Tensor:
+    """Add straight lines between frames, ``(batch, frames + 1, channels)``, to their steps.
+
+    The lines come after every linear map of the frames, so that these are done once a frame; as a
+    product of matrices they are one pass over the memory instead of three.
+    """
+    around = torch.stack([at_frames[:, :-1], at_frames[:, 1:]], dim=2).flatten(0, 1)
+    of_frames = at_steps.reshape(around.shape[0], -1, at_steps.shape[2])
+    n_steps = of_frames.shape[1]
+    later = torch.arange(n_steps, device=at_steps.device) / n_steps
+    weights = torch.stack([1 - later, later], dim=1).expand(around.shape[0], -1, -1)
+    return torch.baddbmm(of_frames, weights, around).view_as(at_steps)
 
 
 def _before(subbands: Tensor) -> Tensor:
@@ -349,6 +339,20 @@ def _before(subbands: Tensor) -> Tensor:
     return functional.pad(subbands, (1, -1))
 
 
-def _require(ok: bool, name: str, value: float, expected: str) -> None:
-    if not ok:
-        raise BadInput(f"model.{name} is {value}; expected {expected}")
+@lru_cache(maxsize=8)
+def _band_energies(spec: SpectrogramSpec, bands: int) -> Tensor:
+    """From STFT powers to the bands' mean squares, ``(n_freqs, bands)``, float64."""
+    k = np.arange(spec.n_freqs)
+    both_sides = np.where((k == 0) | (k * 2 == spec.n_fft), 1, 2)
+    density = both_sides / spec.n_fft / np.square(window_samples(spec)).sum()
+    return torch.from_numpy((FilterBank(bands).response(spec.n_fft) * density).T.copy())
+
+
+@lru_cache(maxsize=8)
+def _nearest_shown(spec: SpectrogramSpec) -> Tensor:
+    """For each STFT bin the nearest that the bands show: beyond their edges the edge goes on."""
+    first, last = 0, spec.bins - 1
+    if spec.kind == "mel":
+        peaks = mel_filters(spec, torch.device("cpu")).argmax(dim=1)
+        first, last = int(peaks.min()), int(peaks.max())
+    return torch.arange(spec.n_freqs).clamp(first, last)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.errors import BadInput
-from vocoder.model.wavenet.generation import Speaker
 from vocoder.model.wavenet.network import WaveNet
+from vocoder.model.wavenet.sampler import Sampler
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.objective.base import Batch, Objective, Task, require_kind
 
@@ -23,7 +23,7 @@ class Likelihood(Objective):
     model : WaveNet
     spec : SpectrogramSpec
     temperature, n_iter, seed
-        Of what is spoken at validation; see `vocoder.model.wavenet.generation.Stream`.
+        Of what is drawn at validation; see `vocoder.model.wavenet.sampler.Sampler`.
 
     Raises
     ------
@@ -40,7 +40,7 @@ class Likelihood(Objective):
             raise BadInput("train=likelihood needs a spec with center=true")
         self._temperature, self._n_iter, self._seed = temperature, n_iter, seed
         # Examples are cut out of words. Windows at their ends lack what was before and after, and
-        # what overlaps with these is given a draft's phases badly.
+        # what overlaps with these is given an estimate's phases badly.
         self._edge_frames = -(-spec.n_fft // spec.hop_length)
 
     def losses(self, turn: str, batch: Batch, step: int) -> dict[str, Tensor]:
@@ -54,11 +54,10 @@ class Likelihood(Objective):
         return {"total": loss}
 
     def render(self, model: nn.Module, values: Tensor) -> Tensor:
-        speaker = Speaker(cast(WaveNet, model))
-        stream = speaker.stream(
-            values.shape[0], seed=self._seed, temperature=self._temperature, n_iter=self._n_iter
+        pieces = Sampler(cast(WaveNet, model))(
+            values, seed=self._seed, temperature=self._temperature, n_iter=self._n_iter
         )
-        return torch.cat([stream.push(values), stream.finish()], dim=1)
+        return torch.cat(list(pieces), dim=1)
 
 
 @dataclass(frozen=True, kw_only=True)

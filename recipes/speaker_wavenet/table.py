@@ -1,0 +1,185 @@
+"""WaveNets on held-out utterances, beside the initial estimate that they start from.
+
+    python -m recipes.speaker_wavenet.table outputs/corpus_fillets outputs/wavenet_table wavenet
+
+Each before and after one Griffin-Lim iteration, from clean spectrograms: likelihood (of the
+recordings with the estimate's phases), speed on one core, what is not finite, clicks and level;
+then what ``vocoder evaluate`` says of them, in pairs with the iterated estimate. Weights are runs,
+files or names of shipped ones. Needs the extras ``evaluate`` and ``pesq``. Leaves the waveforms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.ndimage import uniform_filter1d
+from torch import Tensor
+from tqdm import tqdm
+
+from vocoder import load
+from vocoder.audio import write_audio
+from vocoder.cli.main import run as vocoder
+from vocoder.corpus.corpus import Corpus
+from vocoder.errors import BadInput
+from vocoder.evaluate.inference import mean_interval
+from vocoder.files import write_text
+from vocoder.model.checkpoint import read_checkpoint
+from vocoder.model.wavenet.network import WaveNet
+from vocoder.model.wavenet.sampler import Sampler
+from vocoder.model.wavenet.streaming import initial_estimate, iterate
+from vocoder.model.weights import find_weights
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import analyse
+
+MEASURES = "estoi,visqol,pesq,dnsmos,mel"
+ESTIMATE = "initial_estimate"
+# A click: a second difference so many times the root mean square of those around it, within 10 ms
+# but for the nearest half millisecond.
+CLICK_RATIO, AROUND_S, NEAREST_S = 12.0, 0.01, 0.0005
+# Levels are compared in blocks of this length, where recordings are above the floor.
+BLOCK_S, FLOOR_DBFS = 0.1, -60.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/corpus.py wrote")
+    parser.add_argument("output", type=Path, help="folder for waveforms and tables")
+    parser.add_argument("weights", nargs="+", help="runs, files, or names of shipped weights")
+    parser.add_argument("--speaker", help="whose utterances (default: all speakers')")
+    parser.add_argument("--utterances", type=int, default=48, help="evenly spread")
+    parser.add_argument("--measures", default=MEASURES, help="of vocoder evaluate")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        spec = load("spec", "mel256")
+        temperature = load("inverter", "wavenet").temperature
+        networks = {Path(each).stem: read_network(each) for each in given.weights}
+        waveforms = held_out(given.corpus, spec, given.utterances, given.speaker)
+        n_iter = next(iter(networks.values())).initial_iterations
+        rows = [
+            "| system | nats a sample | x real time | not finite | clicks | loudest block, dB |"
+        ]
+        rows.append("| --- " * 6 + "|")
+        rows += render_all(
+            ESTIMATE,
+            lambda decibels: initial_estimate(decibels, spec, n_iter),
+            waveforms,
+            spec,
+            given.output,
+        )
+        for name, network in networks.items():
+            nats = likelihood(network, waveforms, spec)
+            sample = partial(Sampler(network), seed=0, temperature=temperature, n_iter=0)
+            rows += render_all(name, sample, waveforms, spec, given.output, nats)
+        count = sum(clicks(one, spec.sample_rate) for one in waveforms)
+        rows.append(f"| the recordings | | | 0 | {count} | 0.0 |")
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    write_text(given.output / "table.md", "\n".join(rows) + "\n", overwrite=True)
+    print("\n".join(rows))
+    names = [f"{name}{after}" for after in ("_iterated", "") for name in (ESTIMATE, *networks)]
+    folders = ",".join(str(given.output / name) for name in names)
+    words = [f"reference={given.output / 'reference'}", f"systems=[{folders}]"]
+    words += [f"measures=[{given.measures}]", f"output={given.output / 'evaluation'}"]
+    return vocoder(["evaluate", *words, "overwrite=true"])
+
+
+def read_network(weights: str) -> WaveNet:
+    """A trained WaveNet."""
+    network = read_checkpoint(find_weights(weights)).build()
+    if not isinstance(network, WaveNet):
+        found = type(network).__name__
+        raise BadInput(f"{weights} holds a {found}; expected a WaveNet", "weights.type")
+    return network
+
+
+def held_out(
+    corpus: Path, spec: SpectrogramSpec, count: int, speaker: str | None
+) -> list[np.ndarray]:
+    """Recordings of the test split, evenly spread, in whole hops."""
+    clips = Corpus(
+        corpus,
+        "test",
+        speakers=None if speaker is None else [speaker],
+        sample_rate=spec.sample_rate,
+        min_samples=spec.n_fft,
+    )
+    chosen = np.unique(np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int))
+    waveforms = [clips.read(int(i)) for i in chosen]
+    return [one[: len(one) // spec.hop_length * spec.hop_length] for one in waveforms]
+
+
+def shown(waveform: np.ndarray, spec: SpectrogramSpec) -> tuple[Tensor, Tensor]:
+    """Decibels and waveform, as a network takes them."""
+    samples = torch.from_numpy(waveform)[None]
+    return analyse(samples, spec).decibels[:, :, : len(waveform) // spec.hop_length], samples
+
+
+@torch.inference_mode()
+def likelihood(network: WaveNet, waveforms: list[np.ndarray], spec: SpectrogramSpec) -> str:
+    """Mean negative log-likelihood of the recordings, with its interval."""
+    losses = [float(network.loss(*shown(one, spec))) for one in waveforms]
+    return mean_interval(losses).text(3)
+
+
+def render_all(
+    name: str,
+    render: Callable[[Tensor], Iterable[Tensor]],
+    waveforms: list[np.ndarray],
+    spec: SpectrogramSpec,
+    output: Path,
+    nats: str = "",
+) -> Iterator[str]:
+    """Write waveforms of a system, before and after an iteration; yield the rows of the table."""
+    for system in (name, f"{name}_iterated"):
+        seconds, faults, count, loudest = 0.0, 0, 0, -np.inf
+        for number, recording in enumerate(tqdm(waveforms, desc=system, unit="utterance")):
+            decibels, _ = shown(recording, spec)
+            began = time.perf_counter()
+            pieces = render(decibels)
+            pieces = pieces if system == name else iterate(decibels, spec, pieces)
+            waveform = torch.cat(list(pieces), 1)[0].numpy()
+            seconds += time.perf_counter() - began
+            faults += int((~np.isfinite(waveform)).sum())
+            count += clicks(waveform, spec.sample_rate)
+            loudest = max(loudest, loudest_db(waveform, recording, spec.sample_rate))
+            for folder, samples in ((system, waveform), ("reference", recording)):
+                path = output / folder / f"{number:03d}.wav"
+                write_audio(path, samples, spec.sample_rate, "FLOAT", overwrite=True)
+        speed = sum(map(len, waveforms)) / spec.sample_rate / seconds
+        yield f"| {system} | {nats} | {speed:.2f} | {faults} | {count} | {loudest:.1f} |"
+
+
+def clicks(waveform: np.ndarray, sample_rate: int) -> int:
+    """Jumps that stand alone; see `CLICK_RATIO`."""
+    power = np.square(np.diff(waveform.astype(np.float64), 2))
+    wide, near = (2 * round(s * sample_rate) + 1 for s in (AROUND_S, NEAREST_S))
+    total = uniform_filter1d(power, wide) * wide - uniform_filter1d(power, near) * near
+    around = np.maximum(total, 0) / (wide - near)
+    # Nothing is heard of jumps below a step of 16 bits.
+    jumps = np.flatnonzero((power > CLICK_RATIO**2 * around) & (power > (4 / 2**15) ** 2))
+    return int((np.diff(jumps, prepend=-wide) > near).sum())
+
+
+def loudest_db(waveform: np.ndarray, recording: np.ndarray, sample_rate: int) -> float:
+    """Greatest level of a block relative to the same block of the recording."""
+    length = round(BLOCK_S * sample_rate)
+    count = min(waveform.size, recording.size) // length
+    levels = [
+        np.sqrt(np.square(x[: count * length].reshape(count, length)).mean(1)) + 1e-9
+        for x in (waveform.astype(np.float64), recording.astype(np.float64))
+    ]
+    heard = 20 * np.log10(levels[1]) > FLOOR_DBFS
+    return float((20 * np.log10(levels[0] / levels[1]))[heard].max(initial=-np.inf))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
