@@ -9,12 +9,11 @@ import onnxruntime
 import pytest
 import torch
 
-from recipes import export_model, import_hifigan
 from tests.model.shapes import MEL, ODD, hifigan
-from tests.model.test_original_hifigan import V3, original_weights
+from tests.refusals import refused
 from tests.train.tiny import repair_net, shaken
-from vocoder.errors import BadInput
-from vocoder.model.interchange.export import METADATA, export
+from vocoder.decibels import to_decibels
+from vocoder.model.interchange.export import METADATA, export, metadata
 
 SMALL = {"channels": 16, "kernels": [3, 5], "dilations": [[1, 3], [1, 2]]}
 SIZES = [(1, 1), (1, 2), (3, 40), (2, 16)]
@@ -87,32 +86,20 @@ print(extra["{METADATA}"])
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
-    [("model.bin", r"ends in '.bin'; expected .onnx or .pt2"), ("there.pt2", "exists")],
+    ("name", "key"), [("model.bin", "output.format"), ("there.pt2", "output.exists")]
 )
-def test_refuses_other_outputs(name, message, tmp_path):
+def test_refuses_other_outputs(name, key, tmp_path):
     (tmp_path / "there.pt2").write_text("kept")
-    with pytest.raises(BadInput, match=message):
+    with refused(key):
         export(hifigan("hifigan_v2", **SMALL), tmp_path / name, overwrite=False)
     assert (tmp_path / "there.pt2").read_text() == "kept"
 
 
-def test_from_the_original_to_a_program_on_the_command_line(tmp_path, capsys):
-    config, weights = tmp_path / "config.json", tmp_path / "g_1"
-    config.write_text(json.dumps(V3))
-    torch.save({"generator": original_weights(V3)}, weights)
-    ours, program = tmp_path / "v3.safetensors", tmp_path / "v3.pt2"
-    assert import_hifigan.main([str(config), str(weights), str(ours)]) == 0
-    assert "80 mel bands, 0-11025 Hz" in capsys.readouterr().out
-    assert export_model.main([str(ours), str(program)]) == 0
-    assert '"first_sample": -128' in capsys.readouterr().out
-    assert torch.export.load(program).module()(torch.ones(1, 80, 3)).shape == (1, 768)
-    assert export_model.main([str(ours), str(program)]) == 2
-    assert "v3.pt2 exists" in capsys.readouterr().err
-    assert import_hifigan.main([str(config), str(config), str(ours)]) == 2
-    assert "config.json holds other things than weights" in capsys.readouterr().err
-
-
-def test_only_generators_and_repairs_are_exported(tmp_path, capsys):
-    assert export_model.main(["wavenet", str(tmp_path / "a.onnx")]) == 2
-    assert "holds a WaveNet" in capsys.readouterr().err
+def test_the_metadata_say_what_goes_in():
+    """A network that was trained on logarithms takes decibels all the same, of this reference."""
+    model = hifigan("hifigan_v2", **SMALL)
+    noted = metadata(model)
+    assert noted["spec"]["compression"] == "log" and noted["input"].startswith("decibels")
+    magnitudes = torch.rand(1, 80, 7) + 1e-3
+    decibels = 20 * torch.log10(magnitudes / noted["full_scale"])
+    assert torch.allclose(decibels, to_decibels(magnitudes, model.spec), atol=1e-3)

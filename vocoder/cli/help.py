@@ -14,7 +14,7 @@ _HYDRA = "# @"  # directives
 
 def commands() -> list[str]:
     """Every command: one module here and one file in ``conf/``."""
-    modules = {path.stem for path in Path(__file__).parent.glob("*.py")}
+    modules = {path.stem.rstrip("_") for path in Path(__file__).parent.glob("*.py")}
     return sorted(path.stem for path in conf_dir().glob("*.yaml") if path.stem in modules)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from io import TextIOWrapper
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.codes import BAD, DONE, INTERRUPTED
@@ -162,7 +163,8 @@ def _built(values: dict[str, Any], function: Callable[..., int]) -> dict[str, An
 
 
 def _function(command: str) -> Callable[..., int]:
-    function: Callable[..., int] = importlib.import_module(f"vocoder.cli.{command}").run
+    module = f"{command}_" if iskeyword(command) else command
+    function: Callable[..., int] = importlib.import_module(f"vocoder.cli.{module}").run
     return function
 
 

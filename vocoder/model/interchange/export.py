@@ -47,7 +47,6 @@ def export(network: Portable, output: Path, *, overwrite: bool) -> None:
         output is ``samples``, ``(batch, frames * hop_length)``, of a generator, and ``repaired``,
         decibels as they came, of a repair network.
     overwrite : bool
-
     """
     if output.suffix not in (ONNX, PROGRAM):
         raise BadInput(
@@ -67,6 +66,9 @@ def metadata(network: Portable) -> dict[str, Any]:
     return {
         "model": type(network).__name__,
         "input": "decibels relative to a full-scale sine",
+        # 20 log10(magnitude / this), or 10 log10 of powers. The logarithms that `compression` of
+        # an imported network's spec names it takes itself.
+        "full_scale": network.spec.full_scale,
         "spec": network.spec.to_dict(),
         **first,
         "context_frames": network.context_frames,
@@ -97,7 +99,8 @@ def _write_onnx(network: Portable, path: Path) -> None:
     except ImportError as error:
         raise BadInput(
             "ONNX needs the packages onnx and onnxscript; install them with pip install "
-            "'vocoder[train]'"
+            "'vocoder[train]'",
+            key="onnx.extra",
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PyTorch's about itself

@@ -1,0 +1,39 @@
+"""``vocoder import``: weights that another program has trained become ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vocoder.cli.codes import DONE
+from vocoder.errors import BadInput
+from vocoder.files import refuse_existing
+
+
+def run(
+    *, input: str, output: str, config: str | None, discriminators: str | None, overwrite: bool
+) -> int:
+    """Import weights; the keys are those of ``conf/import.yaml``, which describes them."""
+    from vocoder.model.checkpoint import SUFFIX
+    from vocoder.model.interchange.original_hifigan import import_discriminators, import_hifigan
+    from vocoder.train.loop import JUDGES_NAME
+    from vocoder.train.state import write_judges
+
+    source, target = Path(input), Path(output)
+    if target.suffix != SUFFIX:
+        raise BadInput(f"output={output} has another suffix than {SUFFIX}", key="output.format")
+    judging = None if discriminators is None else Path(discriminators)
+    beside = source.with_name(f"do_{source.name.removeprefix('g_')}")
+    if judging is None and source.name.startswith("g_") and beside.is_file():
+        judging = beside
+    others = target.with_name(JUDGES_NAME)
+    for path in [target, *([others] if judging else [])]:
+        refuse_existing(path, overwrite=overwrite)
+    beside = source.with_name("config.json")
+    checkpoint = import_hifigan(beside if config is None else Path(config), source)
+    states = None if judging is None else import_discriminators(judging)
+    checkpoint.write(target, overwrite=overwrite)
+    print(f"{output}: reads {checkpoint.spec.describe()}")
+    if states is not None:
+        write_judges(states, others)
+        print(f"{others}: its discriminators, which train.init={output} begins with")
+    return DONE
