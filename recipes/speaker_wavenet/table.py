@@ -139,23 +139,31 @@ def render_all(
     nats: str = "",
 ) -> Iterator[str]:
     """Write waveforms of a system, before and after an iteration; yield the rows of the table."""
-    for system in (name, f"{name}_iterated"):
-        seconds, faults, count, loudest = 0.0, 0, 0, -np.inf
-        for number, recording in enumerate(tqdm(waveforms, desc=system, unit="utterance")):
-            decibels, _ = shown(recording, spec)
-            began = time.perf_counter()
-            pieces = render(decibels)
-            pieces = pieces if system == name else iterate(decibels, spec, pieces)
-            waveform = torch.cat(list(pieces), 1)[0].numpy()
-            seconds += time.perf_counter() - began
-            faults += int((~np.isfinite(waveform)).sum())
-            count += clicks(waveform, spec.sample_rate)
-            loudest = max(loudest, loudest_db(waveform, recording, spec.sample_rate))
-            for folder, samples in ((system, waveform), ("reference", recording)):
-                path = output / folder / f"{number:03d}.wav"
-                write_audio(path, samples, spec.sample_rate, "FLOAT", overwrite=True)
-        speed = sum(map(len, waveforms)) / spec.sample_rate / seconds
-        yield f"| {system} | {nats} | {speed:.2f} | {faults} | {count} | {loudest:.1f} |"
+    found: dict[str, list[tuple[float, int, int, float]]] = {name: [], f"{name}_iterated": []}
+    for number, recording in enumerate(tqdm(waveforms, desc=name, unit="utterance")):
+        decibels, _ = shown(recording, spec)
+        began = time.perf_counter()
+        pieces = list(render(decibels))
+        rendered = time.perf_counter()
+        iterated = list(iterate(decibels, spec, pieces))
+        both = zip(found, (pieces, iterated), (rendered, time.perf_counter()), strict=True)
+        write(output / "reference", number, recording, spec)
+        for system, parts, ended in both:
+            waveform = torch.cat(parts, 1)[0].numpy()
+            write(output / system, number, waveform, spec)
+            faults = int((~np.isfinite(waveform)).sum())
+            count = clicks(waveform, spec.sample_rate)
+            loudest = loudest_db(waveform, recording, spec.sample_rate)
+            found[system].append((ended - began, faults, count, loudest))
+    for system, measured in found.items():
+        seconds, bad, jumps, levels = zip(*measured, strict=True)
+        speed = sum(map(len, waveforms)) / spec.sample_rate / sum(seconds)
+        yield f"| {system} | {nats} | {speed:.2f} | {sum(bad)} | {sum(jumps)} | {max(levels):.1f} |"
+
+
+def write(folder: Path, number: int, waveform: np.ndarray, spec: SpectrogramSpec) -> None:
+    path = folder / f"{number:03d}.wav"
+    write_audio(path, waveform, spec.sample_rate, "FLOAT", overwrite=True)
 
 
 def clicks(waveform: np.ndarray, sample_rate: int) -> int:

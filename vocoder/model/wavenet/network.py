@@ -177,18 +177,9 @@ class WaveNet(nn.Module):
     def forward(self, decibels: Tensor, samples: Tensor) -> Tensor:
         """Log-likelihood of recordings once they have the estimate's phases (`rephased`).
 
-        Parameters
-        ----------
-        decibels : Tensor
-            ``(batch, bins, frames)``.
-        samples : Tensor
-            ``(batch, frames * hop_length)``, -1 to 1; from the centre of the first frame on.
-
-        Returns
-        -------
-        Tensor
-            ``(batch, bands, steps)``: natural logarithm of the density of each band's values, not a
-            number where the spectrogram is silent and nothing is drawn.
+        Of ``(batch, bins, frames)`` and ``(batch, frames * hop_length)`` samples from the centre of
+        the first frame on: natural logarithms of densities, ``(batch, bands, steps)``, not a number
+        where the spectrogram is silent and nothing is drawn.
         """
         # Signal and estimate differ by less than half precision tells apart.
         with torch.autocast(decibels.device.type, enabled=False):
@@ -215,17 +206,11 @@ class WaveNet(nn.Module):
     def teacher_forced(self, decibels: Tensor, subbands: Tensor, estimate: Tensor) -> TeacherForced:
         """All steps at once, each given the true ones before it.
 
-        Parameters
-        ----------
-        decibels : Tensor
-            ``(batch, bins, frames)``.
-        subbands, estimate : Tensor
-            ``(batch, bands, frames * steps_per_frame)``: the true ones, and the estimate's.
+        Both signals, the true one and the estimate, are ``(batch, bands, steps)``.
         """
-        per_block = self.steps_per_frame // BLOCKS_PER_FRAME
         levels, scales = self.levels(decibels)
         estimate, seen_estimate = self.see_estimate(levels, estimate)
-        level, scale = (x.repeat_interleave(per_block, dim=1).mT for x in (levels, scales))
+        level, scale = self._at_steps(levels), self._at_steps(scales)
         audible = scale > SILENCE
         level, scale = level.clamp(min=SILENCE), scale.clamp(min=SILENCE)
         excitation = ((subbands - estimate) / scale).where(audible, 0)
@@ -265,9 +250,13 @@ class WaveNet(nn.Module):
 
         ``(batch, bands, steps)`` and ``(batch, steps, channels)``.
         """
-        level = levels.repeat_interleave(self.steps_per_frame // BLOCKS_PER_FRAME, dim=1).mT
+        level = self._at_steps(levels)
         estimate = estimate.clamp(-CREST * level, CREST * level)
         return estimate, self.estimate_net(estimate / level.clamp(min=SILENCE)).mT
+
+    def _at_steps(self, blocks: Tensor) -> Tensor:
+        """``(batch, blocks, bands)`` to ``(batch, bands, steps)``."""
+        return blocks.repeat_interleave(self.steps_per_frame // BLOCKS_PER_FRAME, dim=1).mT
 
     @torch.no_grad()
     def estimate(self, decibels: Tensor) -> Tensor:
