@@ -30,10 +30,10 @@ from vocoder.corpus.corpus import Corpus
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.files import write_text
+from vocoder.inverter.wavenet.network import WaveNet
+from vocoder.inverter.wavenet.sampler import Sampler
+from vocoder.inverter.wavenet.streaming import initial_estimate, iterate
 from vocoder.model.checkpoint import read_checkpoint
-from vocoder.model.wavenet.network import WaveNet
-from vocoder.model.wavenet.sampler import Sampler
-from vocoder.model.wavenet.streaming import initial_estimate, iterate
 from vocoder.model.weights import find_weights
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse

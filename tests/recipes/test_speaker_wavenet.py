@@ -8,7 +8,7 @@ import soundfile
 
 from recipes.speaker_wavenet import table
 from tests.corpora import write_clip
-from tests.model.wavenet.networks import MEL, small
+from tests.inverter.wavenet.networks import MEL, small
 from vocoder.corpus.manifest import write_corpus
 from vocoder.model.checkpoint import Checkpoint, settings_of
 

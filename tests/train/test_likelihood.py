@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.model.wavenet.networks import small
+from tests.inverter.wavenet.networks import small
 from tests.train.tiny import SPEC, judged, mixture, plan, repair_net, train
 from vocoder.config import load
 from vocoder.errors import BadInput
-from vocoder.model.wavenet.sampler import Sampler
+from vocoder.inverter.wavenet.sampler import Sampler
 from vocoder.train.objective.base import MODEL, Batch
 from vocoder.train.objective.likelihood import Likelihood, LikelihoodTask
 from vocoder.train.state import checkpoints, read_state

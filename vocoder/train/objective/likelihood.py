@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.errors import BadInput
-from vocoder.model.wavenet.network import WaveNet
-from vocoder.model.wavenet.sampler import Sampler
+from vocoder.inverter.wavenet.network import WaveNet
+from vocoder.inverter.wavenet.sampler import Sampler
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.objective.base import Batch, Objective, Task, require_kind
 
@@ -23,7 +23,7 @@ class Likelihood(Objective):
     model : WaveNet
     spec : SpectrogramSpec
     temperature, n_iter, seed
-        Of what is drawn at validation; see `vocoder.model.wavenet.sampler.Sampler`.
+        Of what is drawn at validation; see `vocoder.inverter.wavenet.sampler.Sampler`.
 
     Raises
     ------

@@ -6,13 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.model.wavenet.networks import MEL, pair_of, quantile, small, teacher_forced
+from tests.inverter.wavenet.networks import MEL, pair_of, quantile, small, teacher_forced
 from tests.refusals import refused
 from vocoder.config import load, options
 from vocoder.decibels import SILENCE_DB, to_decibels
-from vocoder.model.checkpoint import Checkpoint, settings_of
-from vocoder.model.wavenet.loop import LIMIT
-from vocoder.model.wavenet.network import (
+from vocoder.inverter.wavenet.loop import LIMIT
+from vocoder.inverter.wavenet.network import (
     BLOCKS_PER_FRAME,
     ESTIMATE_CONTEXT,
     FRAMES_CONTEXT,
@@ -20,6 +19,7 @@ from vocoder.model.wavenet.network import (
     _add_interpolated,
     log_density,
 )
+from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.spectrogram import analyse
 
 

@@ -15,10 +15,17 @@ from torch.nn.utils.parametrizations import weight_norm
 from vocoder.decibels import to_linear
 from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import mel_to_linear
+from vocoder.inverter.wavenet.filter_bank import FilterBank
+from vocoder.inverter.wavenet.loop import (
+    CREST,
+    LIMIT,
+    MAX_LOG_SCALE,
+    MIN_LOG_SCALE,
+    SILENCE,
+    UNROLLED,
+)
+from vocoder.inverter.wavenet.streaming import initial_estimate, rephased
 from vocoder.model.features import features
-from vocoder.model.wavenet.filter_bank import FilterBank
-from vocoder.model.wavenet.loop import CREST, LIMIT, MAX_LOG_SCALE, MIN_LOG_SCALE, SILENCE, UNROLLED
-from vocoder.model.wavenet.streaming import initial_estimate, rephased
 from vocoder.spec import SpectrogramSpec, window_samples
 from vocoder.spectrogram import mel_filters
 

@@ -3,14 +3,14 @@
 import torch
 
 from vocoder.config import load
-from vocoder.model.wavenet.loop import (
+from vocoder.inverter.wavenet.loop import (
     COLD,
     CREST,
     LIMIT,
     MAX_LOG_SCALE,
     MIN_LOG_SCALE,
 )
-from vocoder.model.wavenet.network import WaveNet
+from vocoder.inverter.wavenet.network import WaveNet
 from vocoder.spectrogram import analyse
 
 MEL = load("spec", "mel256")

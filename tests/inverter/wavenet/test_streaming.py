@@ -6,11 +6,11 @@ import scipy.signal
 import torch
 from torch.nn import functional
 
-from tests.model.wavenet.networks import MEL, pair_of
+from tests.inverter.wavenet.networks import MEL, pair_of
 from tests.train.tiny import griffin_lim
 from vocoder.decibels import SILENCE_DB, to_linear
 from vocoder.evaluate.metrics import estoi
-from vocoder.model.wavenet.streaming import initial_estimate, iterate, rephased
+from vocoder.inverter.wavenet.streaming import initial_estimate, iterate, rephased
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, analyse, stft
 

@@ -13,15 +13,15 @@ from torch.nn import functional
 
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
-from vocoder.model.wavenet.network import WaveNet
-from vocoder.model.wavenet.sampler import Sampler
+from vocoder.inverter.wavenet.network import WaveNet
+from vocoder.inverter.wavenet.sampler import Sampler
 from vocoder.model.weights import load_network, require_kind
 from vocoder.spectrogram import Spectrogram
 
 
 @dataclass(frozen=True, kw_only=True)
 class WaveNetInverter(Inverter):
-    """Samples from a `vocoder.model.wavenet.network.WaveNet`; on one core of the CPU.
+    """Samples from a `vocoder.inverter.wavenet.network.WaveNet`; on one core of the CPU.
 
     Parameters
     ----------

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.model.wavenet.networks import MEL, drawn, pair_of, scaled, small, teacher_forced
+from tests.inverter.wavenet.networks import MEL, drawn, pair_of, scaled, small, teacher_forced
 from tests.refusals import refused
 from vocoder.config import load
 from vocoder.decibels import SILENCE_DB
-from vocoder.model.wavenet.loop import CREST
-from vocoder.model.wavenet.sampler import Sampler, draw
+from vocoder.inverter.wavenet.loop import CREST
+from vocoder.inverter.wavenet.sampler import Sampler, draw
 
 TWO_SECONDS = 173  # frames
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.model.wavenet.networks import MEL, pair_of, small
+from tests.inverter.wavenet.networks import MEL, pair_of, small
 from tests.refusals import refused
 from vocoder.config import load, options
 from vocoder.model.checkpoint import Checkpoint, settings_of

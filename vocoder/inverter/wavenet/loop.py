@@ -1,6 +1,6 @@
 """The network step by step, compiled: every layer keeps its past in a ring, nothing is done twice.
 
-The same arithmetic as `vocoder.model.wavenet.network.WaveNet.teacher_forced`, which says what it
+The same arithmetic as `vocoder.inverter.wavenet.network.WaveNet.teacher_forced`, which says what it
 means. Arrays are float32 and C-contiguous; matrices are ``(inputs, outputs)``, so that the inner
 loops run over neighbouring outputs. Vectors of inputs end in zeros up to a multiple of `UNROLLED`.
 """

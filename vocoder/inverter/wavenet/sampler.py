@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.errors import BadInput
-from vocoder.model.wavenet.loop import UNROLLED, Guide, State, Weights, run_steps
-from vocoder.model.wavenet.network import BLOCKS_PER_FRAME, WaveNet
-from vocoder.model.wavenet.streaming import PIECE_FRAMES, initial_estimate, iterate
+from vocoder.inverter.wavenet.loop import UNROLLED, Guide, State, Weights, run_steps
+from vocoder.inverter.wavenet.network import BLOCKS_PER_FRAME, WaveNet
+from vocoder.inverter.wavenet.streaming import PIECE_FRAMES, initial_estimate, iterate
 
 INTERVALS = 2**23  # of uniform noise: as fine as float32 is below 1
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from vocoder.model.wavenet.filter_bank import FilterBank
+from vocoder.inverter.wavenet.filter_bank import FilterBank
 
 BANDS = [2, 4, 8]
 
