@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import hashlib
 import shutil
 import sys
@@ -75,9 +76,9 @@ def build(recordings: Path, output: Path, seed: int) -> Report:
     for speaker, rows in groupby(lines, key=lambda row: row["speaker"]):
         own = list(rows)
         key = hashlib.sha256(repr(own).encode()).hexdigest()
-        if (piece := partial.done(speaker, key)) is None:
-            piece = speaker_piece(recordings, output, own)
-            partial.note(speaker, key, piece)
+        piece = partial.piece(
+            speaker, key, functools.partial(speaker_piece, recordings, output, own)
+        )
         kept += [(Utterance(**one), snr_db) for one, snr_db in piece["kept"]]
         dropped += [Dropped(**one) for one in piece["dropped"]]
         left_out_s[speaker] = piece["left_out_s"]

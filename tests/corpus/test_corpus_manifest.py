@@ -51,27 +51,23 @@ def test_the_digest_follows_what_a_model_would_learn(utterances):
 
 
 @pytest.mark.parametrize(
-    ("change", "key"),
+    "change",
     [
         *(
-            ({"path": path}, "path.format")
+            {"path": path}
             for path in (
                 *("../one.flac", "/etc/one.flac", "C:/one.flac", "a\\one.flac", "a//one.flac"),
-                *("", "notes.txt"),
+                *("", ".", "notes.txt"),
             )
         ),
-        ({"speaker": " "}, "speaker.format"),
-        ({"split": "dev"}, "split.unknown"),
-        ({"start_sample": -1}, "start_sample.range"),
-        ({"samples": 0}, "samples.range"),
-        ({"samples": 10**30}, "samples.range"),
-        ({"peak_dbfs": float("nan")}, "peak_dbfs.range"),
-        ({"rms_dbfs": -96.3}, "rms_dbfs.range"),
-        ({"sha256": "abc"}, "sha256.format"),
+        *({"speaker": " "}, {"speaker": ""}, {"split": "dev"}, {"start_sample": -1}),
+        *({"samples": 0}, {"samples": 10**30}, {"sample_rate": 0}, {"sha256": "abc"}),
+        *({"peak_dbfs": float("nan")}, {"rms_dbfs": float("nan")}, {"rms_dbfs": -96.3}),
     ],
+    ids=str,
 )
-def test_impossible_utterances_are_refused(utterances, change: dict[str, Any], key: str):
-    with refused(key):
+def test_impossible_utterances_are_refused(utterances, change: dict[str, Any]):
+    with refused(f"{next(iter(change))}.invalid"):
         replace(utterances[0], **change)
 
 
@@ -80,7 +76,7 @@ def test_impossible_utterances_are_refused(utterances, change: dict[str, Any], k
     [
         ("path,", "file,", "corpus.columns", "corpus.csv"),
         ("val,0,22050,22050,", "val,0,many,22050,", "samples.type", "corpus.csv, line 3: "),
-        ("\na/one.flac,", "\n../one.flac,", "path.format", "corpus.csv, line 2: "),
+        ("\na/one.flac,", "\n../one.flac,", "path.invalid", "corpus.csv, line 2: "),
         ("anna,val", "anna", "corpus.format", "corpus.csv, line 3: "),
         ("b.flac", "a/one.flac", "sha256.conflict", "corpus.csv, line 2"),
         ("val,0,22050,22050", "val,0,22050,44100", "corpus.sample_rate", "44100 Hz (1 utterances)"),

@@ -207,16 +207,16 @@ def test_a_draw_stays_when_others_are_dropped():
 
 def test_a_half_done_corpus_goes_on_with_the_same_settings_only(tmp_path):
     output = tmp_path / "out"
-    partial = Partial(output, {"a": 1})
-    partial.note("one", "key", [1, 2])
+    made = Partial(output, {"a": 1}).piece("one", "key", lambda: [1, 2])
     again = Partial(output, {"a": 1})
-    assert again.done("one", "key") == [1, 2]
-    assert again.done("one", "another") is None
-    assert again.done("two", "key") is None
-    noted = output / ".partial/one.json"
-    for content in ("{", "[]", noted.read_text().replace("[1, 2]", "[1]"), "[" * 100_000):
-        noted.write_text(content)
-        assert again.done("one", "key") is None  # half written, or somebody else's: made anew
+    assert again.piece("one", "key", lambda: "made anew") == made == [1, 2]
+    assert again.piece("two", "key", lambda: "new") == "new"
+    noted = output / ".partial/piece-one.json"
+    whole = noted.read_text()
+    for content in ("{", "[]", whole.replace("[1, 2]", "[1]"), "[" * 100_000, '{"key": "key"}'):
+        noted.write_text(content)  # half written, or somebody else's
+        assert again.piece("one", "key", lambda: "made anew") == "made anew"
+    assert again.piece("one", "another", lambda: "of another") == "of another"
     with refused("output.conflict"):
         Partial(output, {"a": 2})
     (output / "corpus.csv").touch()

@@ -36,7 +36,8 @@ def run(
     import torch
 
     from vocoder.config import TARGET, build
-    from vocoder.corpus.make import Preparation, find_sources, make_corpus
+    from vocoder.corpus.make import Preparation, make_corpus
+    from vocoder.corpus.sources import find_sources
 
     torch.set_num_threads(1)  # of short frames, more threads wait for each other
     searched, made = Path(input), Path(output)
@@ -48,12 +49,12 @@ def run(
         Preparation(
             made,
             spec.sample_rate,
+            label or speaker or (whole.stem if whole.is_file() else whole.name),
             label,
             build({TARGET: "vocoder.corpus.cut.Cut", **cut}, "cut"),
             build({TARGET: "vocoder.corpus.cleaning.Limits", **limits}, "limits"),
         ),
         sources,
-        label or speaker or (whole.stem if whole.is_file() else whole.name),
         shares={name: split[name] for name in ("test", "val")},
         seed=seed,
         failed=failed,

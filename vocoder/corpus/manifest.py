@@ -57,37 +57,23 @@ class Utterance:
     sha256: str
 
     def __post_init__(self) -> None:
-        _require_path(self.path)
-        if not self.speaker or not self.speaker.isprintable() or self.speaker.strip() == "":
-            raise BadInput(f"speaker is {self.speaker!r}; expected a name", key="speaker.format")
-        if self.split not in SPLITS:
-            raise BadInput(
-                f"split is {self.split!r}; expected one of {', '.join(SPLITS)}",
-                key="split.unknown",
-            )
-        for name, low in (("start_sample", 0), ("samples", 1), ("sample_rate", 1)):
-            if not low <= getattr(self, name) < _MAX_INT:
+        finite = f"above {SILENCE_DBFS:g}, below which is silence: leave the utterance out"
+        for name, fits, expected in (
+            ("path", _is_inside(self.path), f"{' or '.join(SUFFIXES)} below the corpus folder"),
+            ("speaker", self.speaker.isprintable() and self.speaker.strip(), "a name"),
+            ("split", self.split in SPLITS, f"one of {', '.join(SPLITS)}"),
+            ("start_sample", 0 <= self.start_sample < _MAX_INT, "0 or more"),
+            ("samples", 1 <= self.samples < _MAX_INT, "1 or more"),
+            ("sample_rate", 1 <= self.sample_rate < _MAX_INT, "1 or more"),
+            ("peak_dbfs", math.isfinite(self.peak_dbfs), "decibels"),
+            ("rms_dbfs", SILENCE_DBFS <= self.rms_dbfs < math.inf, finite),
+            ("sha256", _SHA256.fullmatch(self.sha256), "64 hexadecimal digits"),
+        ):
+            if not fits:
                 raise BadInput(
-                    f"{name} is {getattr(self, name)}; expected {low} or more",
-                    key=f"{name}.range",
+                    f"{name} is {repr(getattr(self, name))[:80]}; expected {expected}",
+                    key=f"{name}.invalid",
                 )
-        for name in ("peak_dbfs", "rms_dbfs"):
-            if not math.isfinite(getattr(self, name)):
-                raise BadInput(
-                    f"{name} is {getattr(self, name)}; expected a number of decibels",
-                    key=f"{name}.range",
-                )
-        if self.rms_dbfs < SILENCE_DBFS:
-            raise BadInput(
-                f"rms_dbfs is {self.rms_dbfs:g}, which is silence; expected speech, above "
-                f"{SILENCE_DBFS:g}; leave the utterance out",
-                key="rms_dbfs.range",
-            )
-        if not _SHA256.fullmatch(self.sha256):
-            raise BadInput(
-                f"sha256 is {self.sha256[:70]!r}; expected 64 hexadecimal digits",
-                key="sha256.format",
-            )
 
     @property
     def seconds(self) -> float:
@@ -166,20 +152,12 @@ def _order(utterance: Utterance) -> tuple[str, int]:
     return utterance.path, utterance.start_sample
 
 
-def _require_path(path: str) -> None:
+def _is_inside(path: str) -> bool:
+    """Whether a path is plainly that of an audio file below a folder, on any system."""
     pure = PurePosixPath(path)
     is_plain = path.isprintable() and str(pure) == path and "\\" not in path
     leads_out = pure.is_absolute() or PureWindowsPath(path).drive or ".." in pure.parts
-    if not is_plain or leads_out or path in ("", "."):
-        raise BadInput(
-            f"path is {path!r}; expected a file below the corpus folder, such as "
-            "speaker/line.flac, without .., drives or backslashes",
-            key="path.format",
-        )
-    if pure.suffix.lower() not in SUFFIXES:
-        raise BadInput(
-            f"path is {path!r}; expected an audio file, {' or '.join(SUFFIXES)}", key="path.format"
-        )
+    return is_plain and not leads_out and pure.suffix.lower() in SUFFIXES
 
 
 def _rows(table: Path) -> Iterator[tuple[str, dict[str, str]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,9 @@ class Partial:
                 f"{output} exists and is no half-done corpus; choose a new folder",
                 key="output.exists",
             )
-        begun = self.done(_SETTINGS, "")
+        begun = self._noted(_SETTINGS, "")
         if begun is None:
-            self.note(_SETTINGS, "", settings)
+            self._note(_SETTINGS, "", settings)
         elif begun != settings:
             differing = ", ".join(
                 f"{name} {begun.get(name)!r} instead of {value!r}"
@@ -50,8 +51,29 @@ class Partial:
                 key="output.conflict",
             )
 
-    def done(self, name: str, key: str) -> Any:
-        """What was noted of a piece; ``None`` if nothing was, or of another key."""
+    def piece(self, name: str, key: str, make: Callable[[], Any]) -> Any:
+        """What an earlier call noted of a piece, or what is made and noted now.
+
+        Parameters
+        ----------
+        name : str
+            A plain file name.
+        key : str
+            What identifies the input that the piece is made of.
+        make : callable
+            Gives JSON values.
+        """
+        if (content := self._noted(f"piece-{name}", key)) is None:
+            content = make()
+            self._note(f"piece-{name}", key, content)
+        return content
+
+    def finish(self) -> None:
+        """Remove the folder: the output is whole."""
+        shutil.rmtree(self._folder)
+
+    def _noted(self, name: str, key: str) -> Any:
+        """``None`` if nothing was noted, of another input, or not all of it."""
         try:
             noted = json.loads(self._path(name).read_text(encoding="utf-8"))
             content = noted["content"]
@@ -59,24 +81,9 @@ class Partial:
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
 
-    def note(self, name: str, key: str, content: Any) -> None:
-        """Keep what a finished piece consists of.
-
-        Parameters
-        ----------
-        name : str
-            A plain file name.
-        key : str
-            What identifies the input that it was made of.
-        content : Any
-            JSON values.
-        """
+    def _note(self, name: str, key: str, content: Any) -> None:
         noted = {"key": [key, _digest(content)], "content": content}
         write_text(self._path(name), json.dumps(noted), overwrite=True)
-
-    def finish(self) -> None:
-        """Remove the folder: the output is whole."""
-        shutil.rmtree(self._folder)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"

@@ -16,7 +16,7 @@ from vocoder.image.manifest import one_spelling
 
 # What people keep sound in. Some of it libsndfile cannot read: that is then said, not passed over.
 AUDIO_SUFFIX = re.compile(
-    r"\.(3gp|aac|aif|aifc|aiff|amr|ape|au|caf|flac|m4a|mka|mp2|mp3|mp4|oga|ogg|opus|rf64|snd|voc|w64"
+    r"\.(3gp|aac|ac3|aif|aifc|aiff|amr|ape|au|caf|flac|g722|m4a|mka|mp2|mp3|mp4|oga|ogg|opus|rf64|snd|voc|w64"
     r"|wav|wave|webm|wma|wv)",
     re.IGNORECASE,
 )
