@@ -367,20 +367,25 @@ def test_weights_of_another_configuration_are_refused(write):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "key"),
     [
-        ({"hop_size": 300}, r"256 samples a frame; .* 300"),
-        ({"resblock": "3"}, "has resblock '3'; expected '1' or '2'"),
-        ({"upsample_rates": "8 8 2 2"}, "upsample_rates '8 8 2 2'; expected a list"),
-        ({"resblock_dilation_sizes": [1, 2, 3]}, "expected lists of whole numbers"),
-        ({"upsample_initial_channel": "512"}, "channels is '512'; expected a whole number"),
-        ({"sampling_rate": None}, "sample_rate|sampling_rate"),
-        ({"fmax": 20_000}, r"config.json: spec.fmax is 20000.0"),
+        ({"hop_size": 300}, "weights.config"),
+        ({"resblock": "3"}, "config.resblock.range"),
+        ({"upsample_rates": "8 8 2 2"}, "config.upsample_rates.type"),
+        ({"resblock_dilation_sizes": [1, 2, 3]}, "config.resblock_dilation_sizes.type"),
+        ({"upsample_initial_channel": "512"}, "weights.config"),
+        ({"upsample_initial_channel": 2**40}, "weights.config"),
+        ({"upsample_kernel_sizes": [2**40, 16, 4, 4]}, "weights.config"),
+        ({"num_mels": {}}, None),
+        ({"sampling_rate": None}, "config.sampling_rate.type"),
+        ({"fmax": 20_000}, None),
+        ({"fmax": None, "sampling_rate": "fast"}, "config.sampling_rate.type"),
     ],
 )
-def test_a_configuration_that_makes_no_sense_is_refused(change, message, write):
-    with pytest.raises(BadInput, match=message):
+def test_a_configuration_that_makes_no_sense_is_refused(change, key, write):
+    with pytest.raises(BadInput) as caught:
         import_hifigan(*write({**V1, **change}))
+    assert key in (None, caught.value.key)  # None is for the spec to say
 
 
 def test_an_unreadable_configuration_is_refused(write, tmp_path):

@@ -67,6 +67,21 @@ def import_hifigan(config: Path, weights: Path) -> Checkpoint:
     values = _read_config(config)
     model, spec = _model(values, config), _spec(values, config)
     tensors = _renamed(state, lambda name: _our_name(name, len(model["kernels"])))
+    # Before anything of such a size is built.
+    sizes = [size for tensor in tensors.values() for size in tensor.shape]
+    for key in (
+        "num_mels",
+        "upsample_initial_channel",
+        "upsample_kernel_sizes",
+        "resblock_kernel_sizes",
+    ):
+        for size in values[key] if isinstance(values[key], list) else [values[key]]:
+            if size not in sizes:
+                raise BadInput(
+                    f"{weights} cannot be used with {config}, whose {key} is {values[key]!r}: no "
+                    "tensor has that size; give the config.json that lies beside the checkpoint",
+                    key="weights.config",
+                )
     card = {"origin": f"{weights.name} in the layout of jik876/hifi-gan"}
     checkpoint = Checkpoint(model, spec, _with_norm(tensors), card)
     try:
@@ -158,9 +173,14 @@ def _are_numbers(values: Any) -> bool:
 
 def _spec(values: dict[str, Any], config: Path) -> SpectrogramSpec:
     """What its ``meldataset.py`` computes: librosa's mel filters, natural log above 1e-5."""
+    rate = values["sampling_rate"]
+    if type(rate) is not int:
+        raise BadInput(
+            f"{config} has sampling_rate {rate!r}; expected Hz", key="config.sampling_rate.type"
+        )
     fields = {
         "kind": "mel",
-        "sample_rate": values["sampling_rate"],
+        "sample_rate": rate,
         "n_fft": values["n_fft"],
         "hop_length": values["hop_size"],
         "win_length": values["win_size"],
@@ -171,7 +191,7 @@ def _spec(values: dict[str, Any], config: Path) -> SpectrogramSpec:
         "nyquist": True,
         "n_mels": values["num_mels"],
         "fmin": values["fmin"],
-        "fmax": values["sampling_rate"] / 2 if values["fmax"] is None else values["fmax"],
+        "fmax": rate / 2 if values["fmax"] is None else values["fmax"],
         "mel_scale": "slaney",
         "mel_norm": "slaney",
         "compression": "log",
