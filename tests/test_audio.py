@@ -89,7 +89,10 @@ def test_what_is_no_sound_is_refused(tmp_path):
     soundfile.write(silent, np.zeros(0, np.float32), RATE)
     broken = tmp_path / "nan.wav"
     soundfile.write(broken, np.array([0, np.nan, 0], np.float32), RATE, subtype="FLOAT")
+    slow = tmp_path / "slow.wav"
+    soundfile.write(slow, np.zeros(99, np.float32), 1)
     for path, fault in (
+        (slow, "sample_rate"),
         (made("text.wav", b"these are words"), "format"),
         (made("bytes.raw", b"0123456789"), "format"),
         (made("nothing.wav", b""), "empty"),

@@ -22,6 +22,8 @@ from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 
 MIX = "mix"
+# In Hz. Speech needs more and no microphone gives more; a damaged header asks for hours of samples.
+MIN_RATE, MAX_RATE = 1000, 1_000_000
 # Bits of the integer subtypes; FLOAT is written as it is.
 SUBTYPE_BITS = {"PCM_16": 16, "PCM_24": 24, "FLOAT": None}
 # No recording goes so far beyond full scale; numbers of 16 bits stored as floating point do.
@@ -138,6 +140,12 @@ def _open(path: Path) -> Iterator[soundfile.SoundFile]:
         stack.enter_context(closing(file))
         if file.frames == 0:
             raise BadInput(f"{path} holds no samples; expected a recording", key="audio.empty")
+        if not MIN_RATE <= file.samplerate <= MAX_RATE:
+            raise BadInput(
+                f"{path} says that it has {file.samplerate} Hz; expected {MIN_RATE} to {MAX_RATE}; "
+                "its header is damaged",
+                key="audio.sample_rate",
+            )
         yield file
 
 
