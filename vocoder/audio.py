@@ -92,23 +92,12 @@ def blocks(path: Path) -> Iterator[np.ndarray]:
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What an audio file's header says.
-
-    Parameters
-    ----------
-    channels : int
-    sample_rate : int
-        In Hz.
-    samples : int
-        Length at that rate.
-    is_float : bool
-        Whether it holds floating-point numbers, which full scale does not limit.
-    """
+    """What an audio file's header says."""
 
     channels: int
-    sample_rate: int
-    samples: int
-    is_float: bool = False
+    sample_rate: int  # in Hz
+    samples: int  # length at that rate
+    is_float: bool = False  # floating-point numbers, which full scale does not limit
 
     def samples_at(self, sample_rate: int) -> int:
         """Length after conversion to another rate, within a sample."""

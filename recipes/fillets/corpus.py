@@ -27,7 +27,7 @@ from tqdm import tqdm
 from recipes.fillets.fetch import SAMPLE_RATE, held_out_lines
 from vocoder.audio import read_audio
 from vocoder.corpus.activity import find_speech
-from vocoder.corpus.cleaning import Limits, quality
+from vocoder.corpus.cleaning import Limits
 from vocoder.corpus.cut import Cut, cut
 from vocoder.corpus.levels import levels
 from vocoder.corpus.manifest import Utterance, write_corpus
@@ -134,8 +134,8 @@ def speaker_piece(recordings: Path, output: Path, rows: list[dict[str, str]]) ->
         spans = [whole]
         if row["split"] != "test":
             clipped = int(row["clipped_samples"]) / len(samples)
-            measured = quality(samples, activity.snr_db(whole), clipped)
-            fault = LIMITS.fault(measured) if activity.speech else NO_SPEECH
+            fault = LIMITS.fault(samples, activity.snr_db(whole), clipped)
+            fault = fault if activity.speech else NO_SPEECH
             if fault is not None:
                 dropped.append(asdict(Dropped(name, row["speaker"], 0.0, whole.length_s, fault)))
                 continue

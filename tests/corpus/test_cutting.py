@@ -10,7 +10,7 @@ import soundfile
 
 from tests.refusals import refused
 from vocoder.corpus.activity import Activity, find_speech
-from vocoder.corpus.cleaning import CLIPPED, NOISY, OFFSET, QUIET, Clipping, Limits, quality
+from vocoder.corpus.cleaning import CLIPPED, NOISY, OFFSET, QUIET, Clipping, Limits
 from vocoder.corpus.cut import OTHERS, SHORT, SILENCE, Cut, cut
 from vocoder.corpus.partial import Partial
 from vocoder.corpus.report import Dropped, Report
@@ -138,13 +138,12 @@ def test_impossible_cuts_are_refused():
 
 
 def test_limits(speech):
-    good = quality(speech, 40.0, 0.0)
     limits = Limits()
-    assert limits.fault(good) is None
-    assert limits.fault(quality(speech, 12.0, 0.0)) == NOISY
-    assert limits.fault(quality(speech, 40.0, 0.01)) == CLIPPED
-    assert limits.fault(quality(1e-3 * speech, 40.0, 0.0)) == QUIET
-    assert limits.fault(quality(speech + np.float32(0.02), 40.0, 0.0)) == OFFSET
+    assert limits.fault(speech, 40.0, 0.0) is None
+    assert limits.fault(speech, 12.0, 0.0) == NOISY
+    assert limits.fault(speech, 40.0, 0.01) == CLIPPED
+    assert limits.fault(1e-3 * speech, 40.0, 0.0) == QUIET
+    assert limits.fault(speech + np.float32(0.02), 40.0, 0.0) == OFFSET
     with refused("limits.max_clipped.range"):
         Limits(max_clipped=2)
 

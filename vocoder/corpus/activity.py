@@ -43,23 +43,11 @@ _BLOCK_FRAMES = 4096
 
 @dataclass(frozen=True)
 class Activity:
-    """What the detector finds in a recording; arrays of one value a frame.
+    """What the detector finds in a recording; arrays of one value a frame."""
 
-    Parameters
-    ----------
-    hop_s : float
-        From the middle of a frame to that of the next; the first lies at 0.
-    level_db : ndarray
-        RMS level between 100 Hz and 7 kHz, in dB relative to 1.0.
-    floor_db : ndarray
-        The tracked noise floor in the same unit.
-    speech : list of Span
-        Where somebody speaks.
-    """
-
-    hop_s: float
-    level_db: np.ndarray
-    floor_db: np.ndarray
+    hop_s: float  # from the middle of a frame to that of the next; the first lies at 0
+    level_db: np.ndarray  # RMS between 100 Hz and 7 kHz, relative to 1.0
+    floor_db: np.ndarray  # the tracked noise floor
     speech: list[Span]
 
     def frames(self, span: Span) -> slice:

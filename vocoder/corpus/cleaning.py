@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vocoder.audio import MIX, blocks, read_info
-from vocoder.corpus.levels import Levels, levels
+from vocoder.corpus.levels import levels
 from vocoder.corpus.spans import Span
 from vocoder.errors import BadInput
 
@@ -19,52 +19,15 @@ _NEAR = 0.999  # of the recording's extreme, where its flat tops lie
 _MIN_EXTREME = 0.1  # nothing below is taken for an extreme, as silence is flat too
 
 
-@dataclass(frozen=True)
-class Quality:
-    """What is measured of an utterance.
-
-    Parameters
-    ----------
-    levels : Levels
-    snr_db : float
-        See `activity.Activity.snr_db`.
-    clipped : float
-        Share of its samples that are clipped, 0 to 1.
-    offset : float
-        Magnitude of its mean, which should be 0, as a share of full scale.
-    """
-
-    levels: Levels
-    snr_db: float
-    clipped: float
-    offset: float
-
-
-def quality(samples: np.ndarray, snr_db: float, clipped: float) -> Quality:
-    """Measure an utterance, ``(samples,)``, full scale at 1."""
-    return Quality(levels(samples), snr_db, clipped, abs(float(np.mean(samples, dtype=np.float64))))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What an utterance must keep to.
+    """What an utterance must keep to."""
 
-    Parameters
-    ----------
-    min_snr_db : float
-        20 dB of noise below speech is heard in every pause, and a vocoder learns to make it.
-    max_clipped : float
-        Share of samples; a thousandth is 22 samples a second.
-    min_rms_dbfs : float
-        Quieter ones are distant, or somebody else in the background.
-    max_offset : float
-        Share of full scale; what lies above is a defective or distorted recording.
-    """
-
+    # 20 dB of noise below speech is heard in every pause, and a vocoder learns to make it.
     min_snr_db: float = 20.0
-    max_clipped: float = 1e-3
-    min_rms_dbfs: float = -50.0
-    max_offset: float = 0.01
+    max_clipped: float = 1e-3  # share of samples: 22 a second
+    min_rms_dbfs: float = -50.0  # below, it is distant, or somebody in the background
+    max_offset: float = 0.01  # share of full scale; above, the recording is defective
 
     def __post_init__(self) -> None:
         for name in ("max_clipped", "max_offset"):
@@ -74,15 +37,25 @@ class Limits:
                     key=f"limits.{name}.range",
                 )
 
-    def fault(self, found: Quality) -> str | None:
-        """Why an utterance is not good enough; ``None`` if it is."""
-        if found.levels.rms_dbfs < self.min_rms_dbfs:
+    def fault(self, samples: np.ndarray, snr_db: float, clipped: float) -> str | None:
+        """Why an utterance is not good enough; ``None`` if it is.
+
+        Parameters
+        ----------
+        samples : ndarray
+            ``(samples,)``, full scale at 1.
+        snr_db : float
+            See `vocoder.corpus.activity.Activity.snr_db`.
+        clipped : float
+            Share of samples that are clipped, 0 to 1.
+        """
+        if levels(samples).rms_dbfs < self.min_rms_dbfs:
             return QUIET
-        if found.clipped > self.max_clipped:
+        if clipped > self.max_clipped:
             return CLIPPED
-        if found.offset > self.max_offset:
+        if abs(float(np.mean(samples, dtype=np.float64))) > self.max_offset:
             return OFFSET
-        return NOISY if found.snr_db < self.min_snr_db else None
+        return NOISY if snr_db < self.min_snr_db else None
 
 
 class Clipping:

@@ -12,7 +12,7 @@ import numpy as np
 
 from vocoder.config import nearest
 from vocoder.corpus.manifest import CORPUS_NAME, SPLITS, data_digest, read_corpus
-from vocoder.corpus.store import FULL_SCALE, open_store
+from vocoder.corpus.store import FULL_SCALE, SAMPLE, open_store
 from vocoder.errors import BadInput, some_of
 
 CACHE_NAME = ".decoded"
@@ -85,10 +85,10 @@ class Corpus:
                     f"{folder} has no speaker {name}{nearest(name, known)}",
                     key="data.speakers.unknown",
                 )
-        self._store = open_store(folder, everything, cache or folder / CACHE_NAME)
+        self._path, offsets, reasons = open_store(folder, everything, cache or folder / CACHE_NAME)
         rows = [
             row
-            for row in zip(everything, self._store.offsets, self._store.reasons, strict=True)
+            for row in zip(everything, offsets, reasons, strict=True)
             if row[0].split == split and (speakers is None or row[0].speaker in speakers)
         ]
         usable = [(one, offset) for one, offset, reason in rows if not reason]
@@ -170,7 +170,7 @@ class Corpus:
 
     @cached_property
     def _samples(self) -> np.ndarray:
-        return self._store.map()
+        return np.memmap(self._path, dtype=SAMPLE, mode="r")
 
     def __getstate__(self) -> dict[str, Any]:
         # A mapping would be sent to other processes as a copy of all samples.

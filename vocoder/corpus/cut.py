@@ -16,21 +16,12 @@ GUARD_S = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """How speech is cut into utterances.
+    """How speech is cut into utterances."""
 
-    Parameters
-    ----------
-    min_s, max_s : float
-        Length of an utterance, margins included.
-    max_pause_s : float
-        Pauses up to this stay in an utterance; longer ones are cut out.
-    margin_s : float
-        Kept before and after the speech, since quiet beginnings and reverberation are speech too.
-    """
-
-    min_s: float = 1.0
+    min_s: float = 1.0  # length of an utterance, margins included
     max_s: float = 12.0
-    max_pause_s: float = 0.5
+    max_pause_s: float = 0.5  # longer pauses are cut out
+    # Kept before and after: quiet beginnings and reverberation are speech too.
     margin_s: float = 0.1
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from vocoder.audio import read_audio, write_audio
 from vocoder.corpus.activity import find_speech
-from vocoder.corpus.cleaning import Clipping, Limits, quality
+from vocoder.corpus.cleaning import Clipping, Limits
 from vocoder.corpus.cut import OTHERS, Cut, cut
 from vocoder.corpus.levels import levels
 from vocoder.corpus.manifest import Utterance, write_corpus
@@ -39,25 +39,12 @@ _ROUNDING_S = 1e-6  # less is what the arithmetic of spans leaves of nothing
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done with every recording.
-
-    Parameters
-    ----------
-    output : Path
-    sample_rate : int
-        Of the utterances, in Hz.
-    speaker : str
-        How the speaker is called in the corpus.
-    label : str or None
-        The speaker's name in the labels; ``None`` takes all speech.
-    cut : Cut
-    limits : Limits
-    """
+    """What is done with every recording."""
 
     output: Path
-    sample_rate: int
-    speaker: str
-    label: str | None
+    sample_rate: int  # of the utterances, in Hz
+    speaker: str  # as called in the corpus
+    label: str | None  # as called in the labels; `None` takes all speech
     cut: Cut
     limits: Limits
 
@@ -109,8 +96,8 @@ class Preparation:
         kept, dropped = [], []
         for span in spans:
             first, last = (round(edge * self.sample_rate) for edge in span)
-            snr_db, clipped = activity.snr_db(span), clipping.share(span)
-            fault = self.limits.fault(quality(samples[first:last], snr_db, clipped))
+            snr_db = activity.snr_db(span)
+            fault = self.limits.fault(samples[first:last], snr_db, clipping.share(span))
             if fault is None:
                 utterance = self._write(source.name, span.start_s, samples[first:last])
                 kept.append((asdict(utterance), snr_db, span.start_s))
@@ -166,9 +153,7 @@ def make_corpus(
     preparation : Preparation
     sources : sequence of Source
     shares : dict
-        Of the speech, for ``test`` and ``val``.
-    seed : int
-        Of the draw of these.
+        Of the speech, for ``test`` and ``val``, drawn with ``seed``.
     failed : dict
         Recordings that cannot be used, each with the reason.
     """

@@ -27,34 +27,17 @@ _TYPES = {"int": int, "float": float, "str": str}
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """A stretch of one speaker's speech: a row of ``corpus.csv``.
+    """A stretch of one speaker's speech: a row of ``corpus.csv``."""
 
-    Parameters
-    ----------
-    path : str
-        Of a FLAC or WAV file with one channel, below the corpus folder, with ``/``.
-    speaker : str
-    split : {"train", "val", "test"}
-    start_sample, samples : int
-        Where in the file the utterance begins, and its length.
-    sample_rate : int
-        Of the file, in Hz.
-    peak_dbfs, rms_dbfs : float
-        Greatest magnitude and root mean square of the utterance, in dB relative to the greatest
-        number (1.0 as floating point), so that a full-scale sine has an RMS of -3.01.
-    sha256 : str
-        Of the file's bytes, as 64 hexadecimal digits.
-    """
-
-    path: str
+    path: str  # of a FLAC or WAV file with one channel, below the corpus folder, with /
     speaker: str
-    split: str
-    start_sample: int
+    split: str  # one of SPLITS
+    start_sample: int  # where in the file it begins
     samples: int
-    sample_rate: int
-    peak_dbfs: float
-    rms_dbfs: float
-    sha256: str
+    sample_rate: int  # of the file, in Hz
+    peak_dbfs: float  # greatest magnitude, in dB relative to 1.0
+    rms_dbfs: float  # root mean square likewise: a full-scale sine has -3.01
+    sha256: str  # of the file's bytes
 
     def __post_init__(self) -> None:
         finite = f"above {SILENCE_DBFS:g}, below which is silence: leave the utterance out"

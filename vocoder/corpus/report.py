@@ -33,31 +33,16 @@ class Dropped:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything about the making of a corpus.
-
-    Parameters
-    ----------
-    title : str
-    settings : dict
-        JSON values: what it was made with.
-    utterances : sequence of Utterance
-    snr_db : sequence of float
-        Of every utterance.
-    dropped : sequence of Dropped
-    left_out_s : dict
-        By speaker and reason: seconds that never became utterances, such as silence.
-    failed : dict
-        Recordings that could not be used at all, each with the reason.
-    notes : sequence of str
-        What else a reader should know.
-    """
+    """Everything about the making of a corpus."""
 
     title: str
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # JSON values: what it was made with
     utterances: Sequence[Utterance]
-    snr_db: Sequence[float]
+    snr_db: Sequence[float]  # of every utterance
     dropped: Sequence[Dropped] = ()
+    # Seconds that never became utterances, such as silence, by speaker and reason.
     left_out_s: dict[str, dict[str, float]] = field(default_factory=dict)
+    # Recordings that could not be used at all, each with the reason.
     failed: dict[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
 

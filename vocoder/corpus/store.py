@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,34 +18,13 @@ from vocoder.files import atomic_path, write_text
 
 FORMAT = 3
 FULL_SCALE = 32768.0  # of 16 bits, which are kept whatever the file has
-_SAMPLE = np.dtype("<i2")
+SAMPLE = np.dtype("<i2")
 _NAME_DIGITS = 16
 
 
-@dataclass(frozen=True)
-class Store:
-    """Where the decoded utterances lie.
-
-    Parameters
-    ----------
-    path : Path
-        16-bit samples of all utterances, one after the other.
-    offsets : sequence of int
-        First sample of each utterance in it; -1 for those that cannot be used.
-    reasons : sequence of str
-        Why, for each utterance; empty where all is well.
-    """
-
-    path: Path
-    offsets: Sequence[int]
-    reasons: Sequence[str]
-
-    def map(self) -> np.ndarray:
-        """All samples, int16, mapped from disk, read-only."""
-        return np.memmap(self.path, dtype=_SAMPLE, mode="r")
-
-
-def open_store(folder: Path, utterances: Sequence[Utterance], cache: Path) -> Store:
+def open_store(
+    folder: Path, utterances: Sequence[Utterance], cache: Path
+) -> tuple[Path, list[int], list[str]]:
     """Decode the utterances of a corpus, or find what an earlier call has decoded.
 
     Neither names nor splits make it decode anew; a file that was put right does.
@@ -58,6 +36,15 @@ def open_store(folder: Path, utterances: Sequence[Utterance], cache: Path) -> St
     utterances : sequence of Utterance
     cache : Path
         Folder for the decoded audio; made if need be. Two bytes a sample.
+
+    Returns
+    -------
+    path : Path
+        16-bit samples of all utterances, one after the other, to be mapped (`SAMPLE`).
+    offsets : list of int
+        First sample of each utterance in it; -1 for those that cannot be used.
+    reasons : list of str
+        Why, for each utterance; empty where all is well.
     """
     total = hashlib.sha256(f"{FORMAT}\n".encode())
     for one in utterances:
@@ -66,7 +53,7 @@ def open_store(folder: Path, utterances: Sequence[Utterance], cache: Path) -> St
         total.update(key.encode())
     data = cache / f"{total.hexdigest()[:_NAME_DIGITS]}.i16"
     if (known := _read_index(data, utterances)) is not None:
-        return known
+        return data, *known
     try:
         with atomic_path(data, overwrite=True) as temporary:
             offsets, reasons = _decode(folder, utterances, temporary)
@@ -74,20 +61,20 @@ def open_store(folder: Path, utterances: Sequence[Utterance], cache: Path) -> St
         content = {"bytes": data.stat().st_size, "offsets": offsets, "reasons": reasons}
         write_text(_index(data), json.dumps(content, ensure_ascii=False), overwrite=True)
     except BadInput as error:
-        megabytes = sum(one.samples for one in utterances) * _SAMPLE.itemsize / 1e6
+        megabytes = sum(one.samples for one in utterances) * SAMPLE.itemsize / 1e6
         raise BadInput(
             f"{error}; the decoded audio needs {megabytes:.0f} MB in a folder that can be "
             "written; give another with data.cache=",
             key="data.cache.unwritable",
         ) from error
-    return Store(data, offsets, reasons)
+    return data, offsets, reasons
 
 
 def _index(data: Path) -> Path:
     return data.with_suffix(".json")
 
 
-def _read_index(data: Path, utterances: Sequence[Utterance]) -> Store | None:
+def _read_index(data: Path, utterances: Sequence[Utterance]) -> tuple[list[int], list[str]] | None:
     """What an earlier call left; ``None`` if it is not there, half there or not ours."""
     try:
         content = json.loads(_index(data).read_text(encoding="utf-8"))
@@ -95,12 +82,12 @@ def _read_index(data: Path, utterances: Sequence[Utterance]) -> Store | None:
         whole = size == data.stat().st_size and all(
             type(reason) is str
             and type(offset) is int
-            and (reason or 0 <= offset <= size // _SAMPLE.itemsize - one.samples)
+            and (reason or 0 <= offset <= size // SAMPLE.itemsize - one.samples)
             for one, offset, reason in zip(utterances, offsets, reasons, strict=True)
         )
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
-    return Store(data, offsets, reasons) if whole else None
+    return (offsets, reasons) if whole else None
 
 
 def _decode(
@@ -108,7 +95,7 @@ def _decode(
 ) -> tuple[list[int], list[str]]:
     offsets, reasons = [], []
     position = 0
-    path, samples, reason = "", np.empty(0, _SAMPLE), ""
+    path, samples, reason = "", np.empty(0, SAMPLE), ""
     with target.open("wb") as file:
         for one in tqdm(utterances, desc="decode", unit="utterance", disable=None):
             if one.path != path:  # utterances of one file follow each other
@@ -122,13 +109,13 @@ def _decode(
                 file.write(piece.tobytes())
                 position += one.samples
         if position == 0:
-            file.write(np.zeros(1, _SAMPLE).tobytes())  # an empty file cannot be mapped
+            file.write(np.zeros(1, SAMPLE).tobytes())  # an empty file cannot be mapped
     return offsets, reasons
 
 
 def _read(path: Path, utterance: Utterance) -> tuple[np.ndarray, str]:
     """A whole file as 16 bits, or why it cannot be used."""
-    nothing = np.empty(0, _SAMPLE)
+    nothing = np.empty(0, SAMPLE)
     try:
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != utterance.sha256:
@@ -146,7 +133,7 @@ def _read(path: Path, utterance: Utterance) -> tuple[np.ndarray, str]:
     except BadInput as error:
         return nothing, str(error)
     # Exact for files of 16 bits.
-    return np.rint(samples * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(_SAMPLE), ""
+    return np.rint(samples * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(SAMPLE), ""
 
 
 def _fault(piece: np.ndarray, path: Path, utterance: Utterance, length: int) -> str:
