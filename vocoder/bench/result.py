@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from tabulate import tabulate
+
 # Told how much of a case is done since the last call; a whole case is 1.
 Tick = Callable[[float], object]
 
@@ -93,13 +95,8 @@ def table(report: dict[str, Any]) -> str:
         *(f"* {case['case']}: {case['about']}" for case in _first_of_each(report["cases"])),
         "",
     ]
-    cells = [_COLUMNS, *(_cells(case, row) for case in report["cases"] for row in case["rows"])]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_COLUMNS))]
-    cells.insert(1, tuple("-" * width for width in widths))
-    for line in cells:
-        padded = (f"{text:<{width}}" for text, width in zip(line, widths, strict=True))
-        lines.append(f"| {' | '.join(padded)} |")
-    return "\n".join(lines)
+    rows = [_cells(case, row) for case in report["cases"] for row in case["rows"]]
+    return "\n".join([*lines, tabulate(rows, _COLUMNS, tablefmt="github", disable_numparse=True)])
 
 
 def _first_of_each(cases: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
