@@ -7,7 +7,7 @@ PAINTED holds what a pix2pix painted of training lines, with ``manifest.csv``, a
 painted of held-out ones (``results/``, ``manifest.csv``, ``reference/``). What
 ``recipes/painter`` painted is given with its own ``reference/`` as the recordings, ``--gain-db 0``
 and ``--range-db -92 -12``; there is more of it for each speaker. Trains a base on the
-other speakers, goes on from it with some minutes of that one (``experiment=painted``) and, as a
+other speakers, goes on from it with some minutes of that one (``experiment=generated``) and, as a
 control, with the others once more. All are compared on the speaker's lines that none of them
 learnt from: those of TEST, and what is left of PAINTED (``--unseen`` so many of them). Runs that
 are there are gone on with. Leaves runs, sounds, ``evaluation/`` and ``curve.png``. Needs the extras
@@ -105,10 +105,10 @@ def train_all(given: argparse.Namespace) -> dict[str, Path]:
     base = given.output / BASE
     recordings = {"root": given.corpus, "speakers": f"[{','.join(names)}]"}
     source = pairs(given, given.output / "others.csv")
-    words = ["data=both", "model=repair", "train=repairing", "channel=painted"]
+    words = ["data=both", "model=repair", "train=repairing", "degradation=generated"]
     words += [f"data.parts.recordings.{key}={value}" for key, value in recordings.items()]
-    words += [f"data.parts.painted.{key}={value}" for key, value in source.items()]
-    plan = ["data.shares.painted=2.0", "train.plan.validate_every=500"]
+    words += [f"data.parts.generated.{key}={value}" for key, value in source.items()]
+    plan = ["data.shares.generated=2.0", "train.plan.validate_every=500"]
     train(base, [*words, *plan, f"train.plan.steps={given.base_steps}"])
     runs = {BASE: base, CONTROL: given.output / CONTROL}
     manifests = {CONTROL: given.output / "others.csv"}
@@ -119,7 +119,7 @@ def train_all(given: argparse.Namespace) -> dict[str, Path]:
     for name, manifest in manifests.items():
         words = [f"data.{key}={value}" for key, value in pairs(given, manifest).items()]
         plan = [f"train.plan.steps={given.steps}", "train.plan.validate_every=250"]
-        train(runs[name], ["experiment=painted", *words, *plan, f"train.init={base}"])
+        train(runs[name], ["experiment=generated", *words, *plan, f"train.init={base}"])
     return runs
 
 
@@ -180,7 +180,7 @@ def shortened(
 
 
 def pairs(given: argparse.Namespace, manifest: Path) -> dict[str, Any]:
-    """The keys of ``data=painted`` for some of the painted lines."""
+    """The keys of ``data=generated`` for some of the painted lines."""
     return {
         "input": given.painted,
         "manifest": manifest,

@@ -20,7 +20,7 @@ from vocoder.files import write_text
 from vocoder.model.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from vocoder.model.weights import FOLDER, find_weights
 from vocoder.train.loop import LAST_NAME
-from vocoder.train.training import RECORD_NAME
+from vocoder.train.record import RECORD_NAME
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -27,18 +27,19 @@ from torch.optim import AdamW
 from tqdm import tqdm
 
 from vocoder import load
-from vocoder.model.discriminator.base import SLOPE, Judgement, View
+from vocoder.model.discriminator.base import SLOPE, Output, View
 from vocoder.model.discriminator.mpd import MultiPeriod
 from vocoder.model.discriminator.msd import MultiScale
 from vocoder.spectrogram import analyse
+from vocoder.train.examples import Batch
 from vocoder.train.losses import (
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
     mel_loss,
 )
-from vocoder.train.objective.base import MODEL, Batch
-from vocoder.train.objective.vocoding import Vocoding
+from vocoder.train.tasks.base import MODEL
+from vocoder.train.tasks.vocoding import Vocoding
 
 SPEC = load("spec", "mel256")
 
@@ -57,34 +58,34 @@ class Clock:
 
 
 class Ours:
-    """The turns of our trainer."""
+    """The steps of our trainer."""
 
     def __init__(self) -> None:
-        self.objective = objective()
+        self.task = vocoding()
         self.optimisers = {
             name: AdamW(network.parameters(), 2e-4)
-            for name, network in self.objective.networks().items()
+            for name, network in self.task.networks().items()
         }
         self.clock = Clock()
 
     def step(self, batch: Batch) -> None:
         """One step of all networks."""
-        networks = self.objective.networks()
-        for turn in self.objective.turns(0):
-            with self.clock.on(f"{turn}, forward"):
-                losses = self.objective.losses(turn, batch, 0)
-            with self.clock.on(f"{turn}, backward"):
-                networks[turn].zero_grad(set_to_none=True)
+        networks = self.task.networks()
+        for name in self.task.order(0):
+            with self.clock.on(f"{name}, forward"):
+                losses = self.task.losses(name, batch, 0)
+            with self.clock.on(f"{name}, backward"):
+                networks[name].zero_grad(set_to_none=True)
                 losses["total"].backward()
             with self.clock.on("optimisers"):
-                self.optimisers[turn].step()
+                self.optimisers[name].step()
 
 
 class Straight:
     """The paper's procedure."""
 
     def __init__(self) -> None:
-        made = objective()
+        made = vocoding()
         networks = made.networks()
         self.model = made.model
         self.judges = {name: net for name, net in networks.items() if name != MODEL}
@@ -95,7 +96,7 @@ class Straight:
 
     def step(self, batch: Batch) -> None:
         """One step of all networks."""
-        fake, true = self.model(batch.damaged), batch.sound
+        fake, true = self.model(batch.degraded), batch.waveform
         self.judging.zero_grad()
         loss = torch.zeros(())
         for judge in self.judges.values():
@@ -114,16 +115,15 @@ class Straight:
         self.generating.step()
 
 
-def objective() -> Vocoding:
+def vocoding() -> Vocoding:
     """What ``train=hifigan model=hifigan_v2`` trains, the same weights every time."""
     torch.manual_seed(0)
-    made = load("train", "hifigan").task.objective(load("model", "hifigan_v2", spec=SPEC), SPEC)
-    if not isinstance(made, Vocoding):
-        raise TypeError(f"{type(made).__name__} is no Vocoding")
+    made: Vocoding = load("train", "hifigan").task
+    made.setup(load("model", "hifigan_v2", spec=SPEC), SPEC)
     return made
 
 
-def straight_verdict(judge: nn.Module, samples: Tensor) -> list[Judgement]:
+def straight_verdict(judge: nn.Module, samples: Tensor) -> list[Output]:
     """What a discriminator says, by convolutions as they were published."""
     if isinstance(judge, MultiPeriod):
         pairs = zip(judge.parts, judge.periods, strict=True)
@@ -143,7 +143,7 @@ def _folded(samples: Tensor, period: int) -> Tensor:
     return padded.view(len(samples), 1, -1, period)
 
 
-def _view(part: nn.Module, x: Tensor) -> Judgement:
+def _view(part: nn.Module, x: Tensor) -> Output:
     if not isinstance(part, View):
         raise TypeError(f"{type(part).__name__} is no View")
     maps = []

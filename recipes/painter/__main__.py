@@ -5,7 +5,7 @@
 What a repair learns from the pictures of one pix2pix run may fit that run only, so this makes more
 runs, of another program (our own small one), other seeds, other tasks and other stages of training:
 telephone speech to clean speech, its band, noise and coarseness drawn anew for every line. Only the
-corpus's training lines are painted. Writes a folder that ``data=painted`` reads:
+corpus's training lines are painted. Writes a folder that ``data=generated`` reads:
 ``results/``, ``reference/``, ``manifest.csv`` and ``spec.yaml``. Stopped half-way, the same command
 goes on.
 """

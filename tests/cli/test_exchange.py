@@ -12,7 +12,7 @@ from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.discriminator.mpd import MultiPeriod
 from vocoder.model.discriminator.msd import MultiScale
 from vocoder.model.weights import FOLDER, find_weights
-from vocoder.train.state import read_judges
+from vocoder.train.state import load_tensors
 
 SHIPPED = "jpeg"
 
@@ -32,7 +32,7 @@ def test_from_the_original_to_a_program(original, capsys):
     assert run(words) == 0
     assert "80 mel bands, 0-11025 Hz" in capsys.readouterr().out
     # The discriminators of the same number come along, as train.init= reads them.
-    states = read_judges(ours.with_name("discriminators.pt"))
+    states = load_tensors(ours.with_name("discriminators.pt"))
     for network in (
         MultiPeriod(width=1 / 8, periods=[2, 3, 5, 7, 11]),
         MultiScale(width=1 / 8, scales=3),

@@ -123,7 +123,7 @@ def test_jobs_start_processes_of_their_own(painted, speech, tmp_path):
     ]
     write_corpus(tmp_path / "corpus", clips, overwrite=False)
     words = ["experiment=my_speaker", "data.root=corpus", "seed=0,1", "output=runs"]
-    few = ["train.plan.steps=1", "train.plan.workers=1", "train.validation_lines=1"]
+    few = ["train.plan.steps=1", "train.plan.workers=1", "train.validation_utterances=1"]
     many = ["-m", "hydra/launcher=joblib"]
     done = run(os.environ, tmp_path, "train", *many, *words, *few)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,8 +11,7 @@ import pytest
 import soundfile
 
 from tests.refusals import refused
-from vocoder import load
-from vocoder.corpus import Corpus, CorpusFolder, data_digest, store, write_corpus
+from vocoder.corpus import Corpus, data_digest, store, write_corpus
 
 RATE = 22_050
 
@@ -194,12 +193,3 @@ def test_a_batch_costs_next_to_nothing(folder):
         corpus.read(k % 12, k, 8_192)
     per_batch_s = (time.perf_counter() - started) / 100
     assert per_batch_s < 5e-3  # 16 segments; a training step takes a hundred milliseconds
-
-
-def test_options_of_the_command_line(folder):
-    data = load("data", "corpus", root=str(folder), speakers=["ben"])
-    assert isinstance(data, CorpusFolder)
-    assert len(data.open("train", RATE)) == 6
-    assert load("data", "fillets").root.endswith("corpus_fillets")
-    with refused("data.speakers.type"):
-        CorpusFolder(root=str(folder), speakers="ben", cache=None)

@@ -76,8 +76,8 @@ def test_a_speaker_is_learnt_and_compared(home, tmp_path, capsys, monkeypatch):
         for name in ("base", "control", "0.05min")
     }
     assert records["base"]["recordings"]["recordings"]["speakers"] == ["anna"]
-    assert records["base"]["painted"]["painted"] == records["control"]["painted"]
-    assert records["0.05min"]["painted"]["lines"] == 1
+    assert records["base"]["generated"]["generated"] == records["control"]["generated"]
+    assert records["0.05min"]["generated"]["utterances"] == 1
     heard = sorted(path.stem for path in (output / "sounds/base").iterdir())
     assert heard == [f"ben__line{n}" for n in range(3)]
     with (output / "evaluation/evaluation.csv").open(newline="") as file:
@@ -117,5 +117,5 @@ def test_other_painters_have_their_own_range_and_level(home, tmp_path, monkeypat
         assert {row["utterance"] for row in csv.DictReader(file)} == {"ben__line1"}
     assert len(told) == 3
     for words in told:
-        ends = {word.rpartition("data.")[2].removeprefix("parts.painted.") for word in words}
+        ends = {word.rpartition("data.")[2].removeprefix("parts.generated.") for word in words}
         assert {"db_min=-92.0", "db_max=-12.0", "reference_gain_db=0.0"} <= ends

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from recipes.training_speed import Ours, Straight, main, noise_batch, objective, straight_verdict
+from recipes.training_speed import Ours, Straight, main, noise_batch, straight_verdict, vocoding
 
 
 @pytest.mark.parametrize("name", ["mpd", "msd"])
 def test_both_judge_alike(name):
-    judge = objective().networks()[name].eval()
-    sound = noise_batch(2, 16).sound
+    judge = vocoding().networks()[name].eval()
+    sound = noise_batch(2, 16).waveform
     with torch.no_grad():
         ours, straight = judge(sound), straight_verdict(judge, sound)
     for (logits, maps), (wanted, wanted_maps) in zip(ours, straight, strict=True):
@@ -23,7 +23,7 @@ def test_both_judge_alike(name):
 def test_both_learn():
     batch = noise_batch(1, 16)
     for trainer in (Ours(), Straight()):
-        model = trainer.objective.model if isinstance(trainer, Ours) else trainer.model
+        model = trainer.task.model if isinstance(trainer, Ours) else trainer.model
         before = [parameter.clone() for parameter in model.parameters()]
         trainer.step(batch)
         assert all(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))

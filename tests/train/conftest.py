@@ -9,7 +9,7 @@ import torch
 from vocoder.train import loop
 
 
-class Board:
+class Curves:
     """Curves in memory; TensorBoard takes seconds to import."""
 
     def __init__(self) -> None:
@@ -22,9 +22,9 @@ class Board:
     def add_audio(self, *_: object) -> None:
         pass
 
-    add_grey = add_audio
+    add_image = add_audio
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> "Curves":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -32,10 +32,11 @@ class Board:
 
 
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Board:
-    board = Board()
-    monkeypatch.setattr(loop, "Board", lambda folder, step: board)
-    return board
+def curves(monkeypatch: pytest.MonkeyPatch) -> Curves:
+    curves = Curves()
+    monkeypatch.setattr(loop, "Curves", lambda folder, step: curves)
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    return curves
 
 
 @pytest.fixture(autouse=True)

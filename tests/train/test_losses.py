@@ -1,6 +1,7 @@
 """Losses against second implementations, and what they must say of damage."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,20 @@ import pytest
 import torch
 from scipy.signal import stft as scipy_stft
 
-from tests.train.tiny import SPEC, decibels, hifigan_net, noisy, shaken, vocoding
+from tests.refusals import refused
+from tests.train.tiny import (
+    SPEC,
+    decibels,
+    griffin_lim,
+    hifigan_net,
+    noisy,
+    repair_net,
+    shaken,
+    vocoding,
+)
 from vocoder.config import load
-from vocoder.errors import BadInput
 from vocoder.spectrogram import analyse, mel_filters
-from vocoder.train.examples import Example
+from vocoder.train.examples import Batch, Example
 from vocoder.train.losses import (
     LOG_FLOOR,
     WINDOWS,
@@ -23,10 +33,9 @@ from vocoder.train.losses import (
     multi_resolution_loss,
     resolutions,
 )
-from vocoder.train.objective.base import MODEL, Batch, weighted
-from vocoder.train.objective.repairing import PictureWeights, RepairingTask
-from vocoder.train.objective.vocoding import SoundWeights, Vocoding
-from vocoder.train.picture_losses import picture_losses
+from vocoder.train.spectrogram_losses import spectrogram_losses
+from vocoder.train.tasks.base import MODEL, weighted
+from vocoder.train.tasks.repairing import Repairing
 
 RESOLUTIONS = resolutions(SPEC)
 
@@ -45,11 +54,13 @@ def test_equal_sounds_and_pictures_lose_nothing(true):
     assert {name: float(loss) for name, loss in losses.items()} == dict.fromkeys(losses, 0.0)
     assert float(mel_loss(true, true, SPEC)) == 0
     picture = decibels(true)
-    found = picture_losses(picture, picture, SPEC, 0.5)
+    found = spectrogram_losses(picture, picture, SPEC, 0.5)
     assert set(found) == {"decibels", "loudness", "intelligibility", "pitch"}
     assert all(0 <= float(loss) < 1e-5 for loss in found.values())
     silence = torch.full_like(picture, -90.0)
-    assert all(float(loss) < 1e-5 for loss in picture_losses(silence, silence, SPEC, 0.5).values())
+    assert all(
+        float(loss) < 1e-5 for loss in spectrogram_losses(silence, silence, SPEC, 0.5).values()
+    )
 
 
 def test_windows_keep_their_length_in_time():
@@ -89,7 +100,7 @@ def test_the_mel_loss_is_its_equation(true):
     assert float(mel_loss(sound, true, SPEC)) == pytest.approx(np.mean(rows), rel=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["sound", "picture", "features"])
+@pytest.mark.parametrize("kind", ["waveform", "spectrogram", "features"])
 def test_losses_of_a_batch_are_means_over_its_examples(kind, true):
     """So that machines which share out a batch find the same."""
     sound = torch.cat([noisy(true[:1], 0.1), noisy(0.01 * true[1:], 2.0)])
@@ -97,12 +108,12 @@ def test_losses_of_a_batch_are_means_over_its_examples(kind, true):
 
     def losses(part):
         ours, wanted = sound[part], loud[part]
-        if kind == "sound":
+        if kind == "waveform":
             return multi_resolution_loss(ours, wanted, RESOLUTIONS) | {
                 "mel": mel_loss(ours, wanted, SPEC)
             }
-        if kind == "picture":
-            return picture_losses(decibels(ours), decibels(wanted), SPEC, 0.4)
+        if kind == "spectrogram":
+            return spectrogram_losses(decibels(ours), decibels(wanted), SPEC, 0.4)
         seen = [[[x[:, None, :900], x[:, :50]], [x[:, 5:9]]] for x in (ours, wanted)]
         return {"features": feature_matching_loss(*seen)}
 
@@ -122,7 +133,7 @@ def test_damage_costs_more_the_worse_it_is(true):
         assert values == sorted(values) and values[0] < 0.5 * values[-1]
     for name in ("decibels", "loudness", "intelligibility", "pitch"):
         values = [
-            float(picture_losses(decibels(noisy(true, level)), picture, SPEC, 0.4)[name])
+            float(spectrogram_losses(decibels(noisy(true, level)), picture, SPEC, 0.4)[name])
             for level in (0.01, 0.03, 0.1, 0.3, 1.0)
         ]
         assert values == sorted(values) and values[0] < 0.5 * values[-1]
@@ -138,7 +149,7 @@ def test_gradients_are_numbers_for_silence_equality_and_noise(level, true):
         torch.stack(list(losses.values())).sum().backward()
         assert torch.isfinite(sound.grad).all()
         shown = decibels(level * true).requires_grad_()
-        losses = picture_losses(shown, decibels(wanted), SPEC, 0.4)
+        losses = spectrogram_losses(shown, decibels(wanted), SPEC, 0.4)
         torch.stack(list(losses.values())).sum().backward()
         assert shown.grad is not None and torch.isfinite(shown.grad).all()
 
@@ -168,30 +179,30 @@ def numbers(losses):
     return {name: float(loss.detach()) for name, loss in losses.items()}
 
 
-def test_judges_begin_when_told_and_learn_from_detached_sound(true):
-    objective = vocoding(adversarial_from=3)
-    shaken(objective.model)
-    assert objective.turns(2) == [MODEL] and objective.turns(3) == ["mpd", MODEL]
-    early = numbers(objective.losses(MODEL, batch(true), 2))
+def test_discriminators_begin_when_told_and_learn_from_a_detached_waveform(true):
+    task = vocoding(adversarial_from=3)
+    shaken(task.model)
+    assert task.order(2) == [MODEL] and task.order(3) == ["mpd", MODEL]
+    early = numbers(task.losses(MODEL, batch(true), 2))
     assert set(early) == {"convergence", "log", "loudness", "mel", "total"}
-    model, judge = objective.model, objective.networks()["mpd"]
-    objective.losses("mpd", batch(true), 3)["total"].backward()
+    model, discriminator = task.model, task.networks()["mpd"]
+    task.losses("mpd", batch(true), 3)["total"].backward()
     assert all(p.grad is None for p in model.parameters())
-    assert any(p.grad is not None and p.grad.any() for p in judge.parameters())
-    judge.zero_grad(set_to_none=True)
-    late = objective.losses(MODEL, batch(true), 3)
+    assert any(p.grad is not None and p.grad.any() for p in discriminator.parameters())
+    discriminator.zero_grad(set_to_none=True)
+    late = task.losses(MODEL, batch(true), 3)
     late["total"].backward()
     late = numbers(late)
     assert set(late) == {*early, "adversarial", "features"}
     assert any(p.grad is not None and p.grad.any() for p in model.parameters())
-    assert all(p.grad is None and p.requires_grad for p in judge.parameters())
+    assert all(p.grad is None and p.requires_grad for p in discriminator.parameters())
     total = sum(loss for name, loss in late.items() if name != "total")
     assert late["total"] == pytest.approx(total, rel=1e-5)
 
 
 def test_a_model_that_begins_early_is_compared_and_rendered_in_place(true):
     """A generator whose sound starts half a hop before the first frame's centre: no loss."""
-    sound = batch(true).sound
+    sound = batch(true).waveform
 
     class Early(torch.nn.Module):
         first_sample = -128
@@ -206,31 +217,42 @@ def test_a_model_that_begins_early_is_compared_and_rendered_in_place(true):
         def forward(self, decibels):
             return torch.nn.functional.pad(sound, (-128, 128))
 
-    weights = SoundWeights(convergence=1, log=1, loudness=1, mel=1, adversarial=0, features=0)
     models: list[Any] = [Early(), Late()]
     for model in models:
-        objective = Vocoding(model, SPEC, weights, {}, 0)
-        assert float(objective.losses(MODEL, batch(true), 0)["total"].detach()) == 0
-        rendered = objective.render(model, batch(true).damaged)
+        task = vocoding(net=hifigan_net(), adversarial=0, features=0)
+        task._first_sample, task.model = model.first_sample, model
+        assert float(task.losses(MODEL, batch(true), 0)["total"].detach()) == 0
+        rendered = task.render(model, batch(true).degraded)
         assert torch.equal(rendered[:, 256:9_000], sound[:, 256:9_000])
 
 
-def test_tasks_refuse_what_they_cannot_train():
-    with pytest.raises(BadInput, match=r"train=repairing trains a RepairNet, .*is a L"):
-        load("train", "repairing").task.objective(torch.nn.Linear(1, 1), SPEC)
-    with pytest.raises(BadInput, match="train=vocoding trains a Generator"):
-        load("train", "vocoding").task.objective(torch.nn.Linear(1, 1), SPEC)
-    with pytest.raises(BadInput, match="there are no discriminators"):
-        Vocoding(hifigan_net(), SPEC, SoundWeights(convergence=1, log=0, loudness=0, mel=0,
-                 adversarial=1, features=0), {}, 0)  # fmt: skip
-    with pytest.raises(BadInput, match=r"train\.task\.weights\.mel is -1"):
-        vocoding(mel=-1.0)
-    with pytest.raises(BadInput, match="one of convergence, log, loudness, mel must be above 0"):
-        vocoding(convergence=0, log=0, loudness=0, mel=0)
-    with pytest.raises(BadInput, match="one of decibels, loudness, intelligibility, pitch must be"):
-        PictureWeights(decibels=0, loudness=0, intelligibility=0, pitch=0)
-    assert isinstance(load("train", "repairing").task, RepairingTask)
-    # Judges that nobody asks are not trained.
+def repairing_of(**weights):
+    names = ("decibels", "loudness", "intelligibility", "pitch")
+    return Repairing(
+        weights={**dict.fromkeys(names, 0.0), **weights}, tau=0.5, inverter=griffin_lim()
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "key"),
+    [
+        (lambda: load("train", "repairing").task.setup(hifigan_net(), SPEC), "conflict"),
+        (lambda: load("train", "vocoding").task.setup(repair_net(), SPEC), "conflict"),
+        (lambda: replace(vocoding(), discriminators={}), "discriminators.missing"),
+        (lambda: vocoding(mel=-1.0), "weights.range"),
+        (lambda: vocoding(mel="x"), "weights.range"),
+        (lambda: vocoding(other=1.0), "weights.range"),
+        (lambda: vocoding(convergence=0, log=0, loudness=0, mel=0), "weights.range"),
+        (repairing_of, "weights.range"),
+        (lambda: replace(repairing_of(pitch=1.0), tau=1.0), "tau.range"),
+    ],
+)
+def test_tasks_refuse_what_they_cannot_train(make, key):
+    with refused(f"train.task.{key}"):
+        make()
+
+
+def test_discriminators_that_nobody_asks_are_not_trained():
     assert set(vocoding(adversarial=0, features=0).networks()) == {MODEL}
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,25 @@ import soundfile
 import torch
 
 from tests.corpora import write_clip
+from tests.refusals import refused
 from tests.train.tiny import NOISE, RATE, REFERENCE, SPEC, plan, repair_net
 from vocoder.config import load
 from vocoder.corpus.manifest import write_corpus
-from vocoder.errors import BadInput
 from vocoder.train.loop import Outcome
-from vocoder.train.record import require_same_data, require_same_settings, write_record
+from vocoder.train.record import RECORD_NAME, continued, new_record, require_same_settings
 from vocoder.train.state import checkpoints
-from vocoder.train.training import RECORD_NAME, Training
+from vocoder.train.training import Training
 
-pytestmark = pytest.mark.usefixtures("board")
+pytestmark = pytest.mark.usefixtures("curves")
 CONFIG: dict[str, Any] = {
     "spec": {"n_mels": 256},
     "model": {"channels": 4, "spec": {"n_mels": 256}},
     "seed": 0,
     "data": {"root": "corpus", "speakers": None, "cache": None},
-    "channel": {"max_db": 6.0},
+    "degradation": {"max_db": 6.0},
     "train": {
         "init": None,
-        "validation_lines": 1,
+        "validation_utterances": 1,
         "task": {"weights": {"decibels": 1.0}, "inverter": {"device": "cpu"}},
         "plan": {"steps": 9, "batch_size": 2, "frames": 40, "learning_rate": 1e-3, "workers": 0},
     },
@@ -50,11 +51,8 @@ def changed(name: str, value: Any) -> dict[str, Any]:
     return config
 
 
-@pytest.fixture
-def path(tmp_path):
-    """The record of a run with `CONFIG`."""
-    write_record(tmp_path / RECORD_NAME, CONFIG, {}, seed=0, world=1, step=0)
-    return tmp_path / RECORD_NAME
+RECORD = new_record(CONFIG, {}, seed=0, processes=1)
+HERE = Path("runs/me")
 
 
 @pytest.mark.parametrize(
@@ -64,16 +62,17 @@ def path(tmp_path):
         ("model.channels", 8),
         ("seed", 1),
         ("data.speakers", ["anna"]),
-        ("channel.max_db", 3.0),
-        ("channel", {"_target_": "Clean"}),
+        ("degradation.max_db", 3.0),
+        ("degradation", {"_target_": "Clean"}),
         ("train.init", "generated"),
-        ("train.validation_lines", 2),
+        ("train.validation_utterances", 2),
         ("train.task.weights.decibels", 0.5),
     ],
 )
-def test_what_a_run_is_made_of_stays(name, value, path):
-    with pytest.raises(BadInput, match=rf"^resume=true, but {name}.* is .* and was .*train\.init="):
-        require_same_settings(path, changed(name, value))
+def test_what_a_run_is_made_of_stays(name, value):
+    with refused("resume.conflict") as caught:
+        require_same_settings(RECORD, changed(name, value), HERE)
+    assert name in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -91,33 +90,28 @@ def test_what_a_run_is_made_of_stays(name, value, path):
         ("data.cache", "/tmp"),
     ],
 )
-def test_how_long_how_fast_and_where_may_change(name, value, path):
-    require_same_settings(path, changed(name, value))
+def test_how_long_how_fast_and_where_may_change(name, value):
+    require_same_settings(RECORD, changed(name, value), HERE)
 
 
-def test_the_record_keeps_what_it_was_before(path):
-    def steps_and_rates() -> list[tuple[int, float]]:
-        record = json.loads(path.read_text())
+def test_the_record_keeps_what_it_was_before():
+    def goes_on(before: dict[str, Any], step: int, rate: float, **more: int) -> dict[str, Any]:
+        config = changed("train.plan.learning_rate", rate) | {"resume": True}
+        now = new_record(config, {}, seed=0, processes=more.get("processes", 1))
+        return continued(before, now, step)
+
+    def steps_and_rates(record: dict[str, Any]) -> list[tuple[int, float]]:
         return [
             (entry["from_step"], entry["config"]["train"]["plan"]["learning_rate"])
             for entry in (*record["earlier"], record)
         ]
 
-    def goes_on(step: int, rate: float) -> list[tuple[int, float]]:
-        config = changed("train.plan.learning_rate", rate) | {"resume": True}
-        write_record(path, config, {}, seed=0, world=1, step=step)
-        return steps_and_rates()
-
-    assert steps_and_rates() == [(0, 1e-3)]
-    assert goes_on(2, 1e-3) == [(0, 1e-3)]
-    assert goes_on(3, 1e-4) == [(0, 1e-3), (3, 1e-4)]
-    assert goes_on(5, 1e-5) == [(0, 1e-3), (3, 1e-4), (5, 1e-5)]
-    # From an earlier checkpoint again: what came after it does not count.
-    assert goes_on(4, 1e-5) == [(0, 1e-3), (3, 1e-4), (4, 1e-5)]
-    assert goes_on(3, 1e-3) == [(0, 1e-3)]
-    write_record(path, CONFIG, {}, seed=0, world=2, step=4)
-    record = json.loads(path.read_text())
-    assert [record["earlier"][0]["processes"], record["processes"]] == [1, 2]
+    assert steps_and_rates(goes_on(RECORD, 2, 1e-3)) == [(0, 1e-3)]
+    later = goes_on(RECORD, 3, 1e-4)
+    assert steps_and_rates(later) == [(0, 1e-3), (3, 1e-4)]
+    assert steps_and_rates(goes_on(later, 5, 1e-5)) == [(0, 1e-3), (3, 1e-4), (5, 1e-5)]
+    two = goes_on(RECORD, 4, 1e-3, processes=2)
+    assert [two["earlier"][0]["processes"], two["processes"]] == [1, 2]
 
 
 def corpus(folder: Path, **offsets: int) -> Path:
@@ -138,10 +132,10 @@ def run(output: Path, root: Path, steps: int, *, resume: bool) -> Outcome | None
     training: Training = load("train", "repairing")
     config = changed("data.root", str(root))
     config["train"]["plan"]["steps"] = steps
-    return replace(training, plan=plan(steps=steps, frames=40), validation_lines=1).run(
+    return replace(training, plan=plan(steps=steps, frames=40), validation_utterances=1).run(
         spec=SPEC,
         data=load("data", "corpus", root=str(root)),
-        channel=NOISE,
+        degradation=NOISE,
         model=repair_net(),
         folder=output,
         device=torch.device("cpu"),
@@ -154,12 +148,9 @@ def run(output: Path, root: Path, steps: int, *, resume: bool) -> Outcome | None
 def test_a_run_goes_on_with_the_same_recordings_wherever_they_lie(tmp_path):
     output, root = tmp_path / "run", corpus(tmp_path / "corpus")
     run(output, root, 1, resume=False)
-    with pytest.raises(
-        BadInput, match=r"the data's recordings\.sha256 is '\w{64}' and was '\w{64}'"
-    ):
-        run(output, corpus(tmp_path / "other", one=500), 2, resume=True)
-    with pytest.raises(BadInput, match=r"but the data's recordings\.validation_sha256 is '\w{64}'"):
-        run(output, corpus(tmp_path / "third", val=500), 2, resume=True)
+    for offsets in ({"one": 500}, {"val": 500}):
+        with refused("resume.conflict"):
+            run(output, corpus(tmp_path / str(offsets), **offsets), 2, resume=True)
     assert json.loads((output / RECORD_NAME).read_text())["config"]["data"]["root"] == str(root)
     assert [path.name for path in checkpoints(output)] == ["step_00000001.pt"]
     moved = Path(shutil.move(root, tmp_path / "moved"))
@@ -168,16 +159,35 @@ def test_a_run_goes_on_with_the_same_recordings_wherever_they_lie(tmp_path):
     record = json.loads((output / RECORD_NAME).read_text())
     places = [entry["config"]["data"]["root"] for entry in (*record["earlier"], record)]
     assert places == [str(root), str(moved)] and record["from_step"] == 1
+    # From an earlier checkpoint again: what came after it does not count.
+    checkpoints(output)[-1].unlink()
+    run(output, moved, 3, resume=True)
+    record = json.loads((output / RECORD_NAME).read_text())
+    assert [entry["from_step"] for entry in record["earlier"]] == [0]
 
 
-def test_a_record_of_an_earlier_version_noted_fewer_hashes(path):
-    before = {"recordings": {"sha256": "aa", "clips": 2}}
-    write_record(path, CONFIG, before, seed=0, world=1, step=0)
-    require_same_data(path, {"recordings": {"sha256": "aa", "validation_sha256": "bb"}})
-    with pytest.raises(BadInput, match=r"the data's recordings\.sha256 is 'cc' and was 'aa'"):
-        require_same_data(path, {"recordings": {"sha256": "cc", "validation_sha256": "bb"}})
+def test_the_threads_of_a_training_are_its_own(tmp_path, monkeypatch):
+    seen = []
+
+    def fit(*_: Any, **__: Any) -> None:
+        seen.append(torch.get_num_threads())
+
+    monkeypatch.setattr("vocoder.train.training.fit", fit)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    run(tmp_path / "run", corpus(tmp_path / "corpus"), 1, resume=False)
+    assert seen == [1] and torch.get_num_threads() == 2
+    torch.set_num_threads(before)
 
 
-def test_no_line_to_validate_on_is_refused():
-    with pytest.raises(BadInput, match=r"^train\.validation_lines is 0; expected at least 1$"):
-        replace(load("train", "repairing"), validation_lines=0)
+def test_a_package_that_is_missing_is_told_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    root = corpus(tmp_path / "corpus")
+    with refused("train.extra"):
+        run(tmp_path / "run", root, 1, resume=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_utterance_to_validate_on_is_refused():
+    with refused("train.validation_utterances.range"):
+        replace(load("train", "repairing"), validation_utterances=0)

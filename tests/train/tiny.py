@@ -18,21 +18,19 @@ from vocoder.model.hifigan import HifiGan
 from vocoder.repair.network import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
-from vocoder.train.channel.base import Channel
-from vocoder.train.channel.damage import Noise
+from vocoder.train.degradation import Degradation, Noise
 from vocoder.train.examples import Mixture, Simulated
 from vocoder.train.loop import Outcome, fit
-from vocoder.train.machines import Machines
-from vocoder.train.objective.base import Objective
-from vocoder.train.objective.repairing import PictureWeights, Repairing
-from vocoder.train.objective.vocoding import SoundWeights, Vocoding
 from vocoder.train.plan import Plan
-from vocoder.train.validation import Validation, Verdict
+from vocoder.train.state import checkpoints, newest_checkpoint, read_checkpoint
+from vocoder.train.tasks.base import Task
+from vocoder.train.tasks.repairing import Repairing
+from vocoder.train.tasks.vocoding import Vocoding
+from vocoder.train.validation import Scores, Validation
 
 RATE = 22_050
 SPEC: SpectrogramSpec = load("spec", "mel256")
 NOISE = Noise(max_db=6.0, max_grain=1.0)
-ALONE = Machines(0, 1)
 Network = TypeVar("Network", bound=nn.Module)
 REFERENCE = Path(__file__).parents[1] / "data/pix2pix/reference"
 
@@ -59,7 +57,7 @@ class Clips:
         return [sound.size for sound in self._sounds]
 
     @property
-    def lines(self) -> Sequence[str]:
+    def names(self) -> Sequence[str]:
         return [str(number) for number in range(len(self._sounds))]
 
     def read(self, index: int, start: int, samples: int) -> np.ndarray:
@@ -91,6 +89,7 @@ def plan(**changes: Any) -> Plan:
         "keep_checkpoints": 2,
         "patience": 100,
         "workers": 0,
+        "threads": 1,
     }
     return Plan(**{**values, **changes})
 
@@ -115,9 +114,11 @@ def griffin_lim(**changes: Any) -> GriffinLim:
     return inverter
 
 
-def repairing(net: RepairNet | None = None) -> Objective:
-    weights = PictureWeights(decibels=1.0, loudness=1.0, intelligibility=1.0, pitch=1.0)
-    return Repairing(net or repair_net(), SPEC, weights, 0.5, griffin_lim())
+def repairing(net: RepairNet | None = None) -> Repairing:
+    weights = dict.fromkeys(("decibels", "loudness", "intelligibility", "pitch"), 1.0)
+    task = Repairing(weights=weights, tau=0.5, inverter=griffin_lim())
+    task.setup(net or repair_net(), SPEC)
+    return task
 
 
 def hifigan_net(spec: SpectrogramSpec = SPEC, seed: int = 0, channels: int = 16) -> HifiGan:
@@ -126,48 +127,72 @@ def hifigan_net(spec: SpectrogramSpec = SPEC, seed: int = 0, channels: int = 16)
     return HifiGan(spec, channels=channels, upsample_rates=4, upsample_kernels=None, **shape)
 
 
-def vocoding(adversarial_from: int = 1, net: Generator | None = None, **weights: float) -> Vocoding:
-    given = {"convergence": 1.0, "log": 1.0, "loudness": 1.0, "mel": 1.0}
-    given |= {"adversarial": 1.0, "features": 1.0, **weights}
-    net = net or hifigan_net()
-    judges = {"mpd": MultiPeriod(width=0.03, periods=[2, 3])}
-    return Vocoding(net, SPEC, SoundWeights(**given), judges, adversarial_from)
+def vocoding(adversarial_from: int = 1, net: Generator | None = None, **weights: Any) -> Vocoding:
+    net = net or hifigan_net()  # which seeds what is drawn next
+    names = ("convergence", "log", "loudness", "mel", "adversarial", "features")
+    task = Vocoding(
+        weights={**dict.fromkeys(names, 1.0), **weights},
+        discriminators={"mpd": MultiPeriod(width=0.03, periods=[2, 3])},
+        adversarial_from=adversarial_from,
+    )
+    task.setup(net, SPEC)
+    return task
 
 
-def mixture(seed: int = 0, frames: int = 40, channel: Channel = NOISE) -> Mixture:
-    source = Simulated(real_clips(), SPEC, channel)
+def mixture(seed: int = 0, frames: int = 40, degradation: Degradation = NOISE) -> Mixture:
+    source = Simulated(real_clips(), SPEC, degradation)
     return Mixture([source], [1.0], frames=frames, gain_db=8.0, seed=seed)
 
 
-def judged(*scores: float) -> Callable[..., Verdict]:
-    """A validation that finds one ESTOI after the other, the last for ever."""
-    left = list(scores)
+def real_validation() -> Validation:
+    """Of two of the clips."""
+    return Validation([Simulated(real_clips(), SPEC, NOISE)], SPEC, 2, seed=0)
 
-    def validation(*_: Any) -> Verdict:
-        return Verdict(left.pop(0) if len(left) > 1 else left[0], 1.0)
+
+def scored(*estoi: float, mel_distance_db: float = 1.0) -> Callable[..., Scores]:
+    """A validation that finds one ESTOI after the other, the last for ever."""
+    left = list(estoi)
+
+    def validation(*_: Any) -> Scores:
+        return Scores([left.pop(0) if len(left) > 1 else left[0]], [mel_distance_db])
 
     return validation
 
 
 def train(
-    objective: Objective,
+    task: Task,
     run: Path,
     numbers: Plan,
     *,
     resume: bool = False,
     validation: Any = None,
     examples: Any = None,
-    machines: Machines = ALONE,
 ) -> Outcome:
     return fit(
-        objective,
+        task,
         examples or mixture(frames=numbers.frames),
-        cast(Validation, validation or judged(0.5)),
+        cast(Validation, validation or scored(0.5)),
         numbers,
         run,
         device=torch.device("cpu"),
-        machines=machines,
         seed=0,
-        resume=resume,
+        record={"config": {}, "earlier": []},
+        checkpoint=newest_checkpoint(run) if resume else None,
         card={"data": "speech"},
     )
+
+
+def last(run: Path) -> dict[str, Any]:
+    """What the newest checkpoint of a run holds."""
+    return read_checkpoint(checkpoints(run)[-1])
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Bit for bit, through nested values."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return bool(a == b)

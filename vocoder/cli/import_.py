@@ -15,8 +15,8 @@ def run(
     """Import weights; the keys are those of ``conf/import.yaml``, which describes them."""
     from vocoder.model.checkpoint import SUFFIX
     from vocoder.model.interchange.original_hifigan import import_discriminators, import_hifigan
-    from vocoder.train.loop import JUDGES_NAME
-    from vocoder.train.state import write_judges
+    from vocoder.train.loop import DISCRIMINATORS_NAME
+    from vocoder.train.state import save_tensors
 
     source, target = Path(input), Path(output)
     if target.suffix != SUFFIX:
@@ -25,7 +25,7 @@ def run(
     beside = source.with_name(f"do_{source.name.removeprefix('g_')}")
     if judging is None and source.name.startswith("g_") and beside.is_file():
         judging = beside
-    others = target.with_name(JUDGES_NAME)
+    others = target.with_name(DISCRIMINATORS_NAME)
     for path in [target, *([others] if judging else [])]:
         refuse_existing(path, overwrite=overwrite)
     beside = source.with_name("config.json")
@@ -34,6 +34,6 @@ def run(
     checkpoint.write(target, overwrite=overwrite)
     print(f"{output}: reads {checkpoint.spec.describe()}")
     if states is not None:
-        write_judges(states, others)
+        save_tensors(states, others)
         print(f"{others}: its discriminators, which train.init={output} begins with")
     return DONE

@@ -1,16 +1,18 @@
-"""``vocoder train``: recordings and painted pictures to weights."""
+"""``vocoder train``: recordings and generated images to weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vocoder.cli.codes import DONE, INTERRUPTED
+
 if TYPE_CHECKING:
     from torch import nn
 
     from vocoder.spec import SpectrogramSpec
-    from vocoder.train.channel.base import Channel
     from vocoder.train.data import Data
+    from vocoder.train.degradation import Degradation
     from vocoder.train.training import Training
 
 
@@ -19,7 +21,7 @@ def run(
     output: str,
     spec: SpectrogramSpec,
     data: Data,
-    channel: Channel,
+    degradation: Degradation,
     model: nn.Module,
     train: Training,
     resume: bool,
@@ -30,18 +32,13 @@ def run(
     """Train a model; the keys are those of ``conf/train.yaml``.
 
     ``composed`` are the same settings as plain values, for the run's record.
-
-    Raises
-    ------
-    BadInput
-        Anything does not fit, found before the first step; or the training cannot go on.
     """
     from vocoder.device import torch_device
 
     outcome = train.run(
         spec=spec,
         data=data,
-        channel=channel,
+        degradation=degradation,
         model=model,
         folder=Path(output),
         device=torch_device(device),
@@ -50,8 +47,6 @@ def run(
         record=composed,
     )
     if outcome is None:  # another process tells
-        return 0
-    early = ", since validation got no better" if outcome.stopped_early else ""
-    print(f"{outcome.steps} steps{early}; best ESTOI of a validation: {outcome.best_estoi:.4f}")
-    print(f"Weights, curves and record in {output}")
-    return 0
+        return DONE
+    print(outcome.describe(Path(output), fine_tuned=train.init is not None))
+    return INTERRUPTED if outcome.interrupted else DONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -121,7 +120,7 @@ class Corpus:
         return [one.samples for one in self.utterances]
 
     @property
-    def lines(self) -> list[str]:
+    def names(self) -> list[str]:
         """The file of each utterance, without its suffix."""
         return [one.path.removesuffix(PurePosixPath(one.path).suffix) for one in self.utterances]
 
@@ -175,43 +174,3 @@ class Corpus:
     def __getstate__(self) -> dict[str, Any]:
         # A mapping would be sent to other processes as a copy of all samples.
         return {name: value for name, value in self.__dict__.items() if name != "_samples"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorpusFolder:
-    """Where a training finds its speech: the option ``data=`` of the command line.
-
-    Parameters
-    ----------
-    root : str
-        Folder with ``corpus.csv``.
-    speakers : list of str or None
-        Only these; all if ``None``.
-    cache : str or None
-        Folder for the decoded audio; ``None`` is ``.decoded`` in ``root``.
-    """
-
-    root: str
-    speakers: Sequence[str] | None
-    cache: str | None
-
-    def __post_init__(self) -> None:
-        names = self.speakers
-        if names is not None and (
-            isinstance(names, str) or not names or not all(isinstance(name, str) for name in names)
-        ):
-            raise BadInput(
-                f"data.speakers is {names!r}; expected a list, such as [anna,ben]",
-                key="data.speakers.type",
-            )
-
-    def open(self, split: str, sample_rate: int, min_samples: int = 1) -> Corpus:
-        """Open the `Corpus` of a split."""
-        return Corpus(
-            Path(self.root),
-            split,
-            speakers=self.speakers,
-            sample_rate=sample_rate,
-            min_samples=min_samples,
-            cache=None if self.cache is None else Path(self.cache),
-        )

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from vocoder.config import load
-from vocoder.corpus.corpus import CorpusFolder
+from vocoder.corpus.corpus import Corpus
 from vocoder.errors import BadInput, some_of
 from vocoder.image.codec.base import Codec
 from vocoder.spec import SpectrogramSpec
-from vocoder.train.channel.base import Channel
+from vocoder.train.degradation import Degradation
 from vocoder.train.examples import Simulated, Source, Subset
-from vocoder.train.painted import PaintedPairs, Pair, PairSounds, read_pairs
+from vocoder.train.generated import GeneratedPairs, Pair, PairRecordings, read_pairs
 
 
 @dataclass(frozen=True)
-class Materials:
-    """Sources of examples, with what to write down about them.
+class Sources:
+    """Where examples come from, with what to write down about them.
 
     Parameters
     ----------
@@ -47,47 +47,63 @@ class Data(ABC):
     """Where a training finds its examples."""
 
     @abstractmethod
-    def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
+    def open(self, spec: SpectrogramSpec, degradation: Degradation, seed: int) -> Sources:
         """Open everything and check that it fits.
 
-        Parameters
-        ----------
-        spec : SpectrogramSpec
-        channel : Channel
-            That pictures of recordings pass.
-        seed : int
-            Of whatever split is drawn.
-
-        Raises
-        ------
-        BadInput
+        ``degradation`` is what spectrograms of recordings pass; whatever split is drawn comes from
+        ``seed``.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recordings(CorpusFolder, Data):
-    """Recordings of a corpus, their pictures damaged by the simulated channel.
+class Recordings(Data):
+    """Recordings of a corpus, their spectrograms degraded by simulation.
 
     Parameters
     ----------
-    root, speakers, cache
-        See `vocoder.corpus.corpus.CorpusFolder`.
+    root : str
+        Folder with ``corpus.csv``.
+    speakers : list of str or None
+        Only these; all if ``None``.
+    cache : str or None
+        Folder for the decoded samples; ``None`` is ``.decoded`` in ``root``.
     """
 
-    def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
-        # Shorter ones cannot be analysed.
+    root: str
+    speakers: Sequence[str] | None
+    cache: str | None
+
+    def __post_init__(self) -> None:
+        names = self.speakers
+        if names is not None and (
+            isinstance(names, str) or not names or not all(isinstance(name, str) for name in names)
+        ):
+            raise BadInput(
+                f"data.speakers is {names!r}; expected a list, such as [anna,ben]",
+                key="data.speakers.type",
+            )
+
+    def open(self, spec: SpectrogramSpec, degradation: Degradation, seed: int) -> Sources:
         train, validation = (
-            self.open(split, spec.sample_rate, spec.n_fft) for split in ("train", "val")
+            Corpus(
+                Path(self.root),
+                split,
+                speakers=self.speakers,
+                sample_rate=spec.sample_rate,
+                min_samples=spec.n_fft,  # or else they cannot be analysed
+                cache=None if self.cache is None else Path(self.cache),
+            )
+            for split in ("train", "val")
         )
-        return Materials(
-            train=[Simulated(train, spec, channel)],
-            validation=[Simulated(validation, spec, channel)],
+        return Sources(
+            train=[Simulated(train, spec, degradation)],
+            validation=[Simulated(validation, spec, degradation)],
             weights=[1.0],
             record={
                 "recordings": {
                     "sha256": train.data_digest,
                     "validation_sha256": validation.data_digest,
-                    "clips": len(train),
+                    "utterances": len(train),
                     "minutes": round(train.seconds / 60, 2),
                     "speakers": sorted({one.speaker for one in train.utterances}),
                 }
@@ -97,34 +113,29 @@ class Recordings(CorpusFolder, Data):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Painted(Data):
-    """What a pix2pix painted, with the true recordings.
+class Generated(Data):
+    """What a pix2pix or another program generated, with the true recordings.
 
     Parameters
     ----------
     input : str
-        Folder that the program wrote, for the lines it was trained on or others; never those that
-        the result is to be tested on.
+        Folder of images that the program wrote, or of ``.npy`` arrays, for utterances that it was
+        trained on or others; never those that the result is to be tested on.
     reference : str
         Folder of the recordings, by name.
     manifest : str or None
-        Of the data set, where it isn't beside the pictures.
+        Of the data set, where it isn't beside the images.
     codec : str or None
-        Name of an option of ``codec=``; ``None`` takes what the data set or the pictures say.
+        An option of ``codec=``; ``None`` takes what the data set or the images say.
     db_min, db_max : float or None
         Its range, where it isn't the option's own.
     reference_gain_db : float
-        What brings the recordings to the level that the pictures were made from.
+        What brings the recordings to the level that the images were made from.
     simulated_share : float
-        How many examples are the same recordings behind the simulated channel instead, 0 to below
-        1, so that a model stays good for other pictures.
+        How many examples are the same recordings with a simulated degradation instead, 0 to below
+        1, so that a model stays good for other images.
     validation_share : float
-        Of the lines, drawn with the seed, that are validated on and not learnt from.
-
-    Raises
-    ------
-    BadInput
-        A share out of range, or a range without its codec.
+        Of the utterances, drawn with the seed, that are validated on and not learnt from.
     """
 
     input: str
@@ -140,13 +151,17 @@ class Painted(Data):
     def __post_init__(self) -> None:
         for name in ("simulated_share", "validation_share"):
             if not 0 <= getattr(self, name) < 1:
-                raise BadInput(f"data.{name} is {getattr(self, name)}; expected 0 to below 1")
+                raise BadInput(
+                    f"data.{name} is {getattr(self, name)}; expected 0 to below 1",
+                    key=f"data.{name}.range",
+                )
         if self.codec is None and (self.db_min, self.db_max) != (None, None):
             raise BadInput(
-                "data.db_min and data.db_max are of a codec; say which, as in data.codec=gray8"
+                "data.db_min and data.db_max are of a codec; say which, as in data.codec=gray8",
+                key="data.codec.missing",
             )
 
-    def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
+    def open(self, spec: SpectrogramSpec, degradation: Degradation, seed: int) -> Sources:
         ends = {"db_min": self.db_min, "db_max": self.db_max}
         given = {name: end for name, end in ends.items() if end is not None}
         codec: Codec | None = None if self.codec is None else load("codec", self.codec, **given)
@@ -161,21 +176,30 @@ class Painted(Data):
         left_out = [f"{name}: {reason}" for name, reason in problems.items()]
         held = max(1, round(self.validation_share * len(pairs)))
         if held >= len(pairs):
-            raise BadInput(f"{self.input} gives {len(pairs)} lines; too few to validate on some")
+            raise BadInput(
+                f"{self.input} gives {len(pairs)} utterance(s) with a recording; expected at least "
+                "two, one of them to validate on",
+                key="data.input.short",
+            )
         order = np.random.default_rng(seed).permutation(len(pairs))
         validation, train = (
             [pairs[i] for i in sorted(part)] for part in (order[:held], order[held:])
         )
-        return Materials(
-            train=[PaintedPairs(train, spec), Simulated(PairSounds(train), spec, channel)],
-            validation=[PaintedPairs(validation, spec)],
+        return Sources(
+            train=[
+                GeneratedPairs(train, spec),
+                Simulated(PairRecordings(train), spec, degradation),
+            ],
+            validation=[GeneratedPairs(validation, spec)],
             weights=[1 - self.simulated_share, self.simulated_share],
             record={
-                "painted": {
+                "generated": {
                     "files_sha256": _digest(train),
                     "validation_files_sha256": _digest(validation),
-                    "lines": len(train),
-                    "minutes": round(sum(p.sound.size for p in train) / spec.sample_rate / 60, 2),
+                    "utterances": len(train),
+                    "minutes": round(
+                        sum(p.waveform.size for p in train) / spec.sample_rate / 60, 2
+                    ),
                     "left_out": len(problems),
                 }
             },
@@ -192,30 +216,26 @@ class Mixed(Data):
     parts : mapping of str to Data
     shares : mapping of str to float
         How often an example comes from each part; they need not add up to one.
-
-    Raises
-    ------
-    BadInput
-        Not a share above 0 for every part.
     """
 
     parts: Mapping[str, Data]
     shares: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        if self.shares.keys() != self.parts.keys() or not all(s > 0 for s in self.shares.values()):
+        shares = self.shares
+        if not shares or shares.keys() != self.parts.keys() or not min(shares.values()) > 0:
             raise BadInput(
                 f"data.shares is {dict(self.shares)}; expected a number above 0 for each of "
-                f"{', '.join(self.parts)}"
+                f"{', '.join(self.parts)}",
+                key="data.shares.range",
             )
 
-    def materials(self, spec: SpectrogramSpec, channel: Channel, seed: int) -> Materials:
-        opened = {name: part.materials(spec, channel, seed) for name, part in self.parts.items()}
+    def open(self, spec: SpectrogramSpec, degradation: Degradation, seed: int) -> Sources:
+        opened = {name: part.open(spec, degradation, seed) for name, part in self.parts.items()}
         validation = [source for one in opened.values() for source in one.validation]
-        held = {line for source in validation for line in source.lines}
-        train = [_without(held, source) for one in opened.values() for source in one.train]
-        return Materials(
-            train=train,
+        held = {name for source in validation for name in source.recordings}
+        return Sources(
+            train=[_without(held, source) for one in opened.values() for source in one.train],
             validation=validation,
             weights=[
                 self.shares[name] * weight / sum(one.weights)
@@ -228,14 +248,15 @@ class Mixed(Data):
 
 
 def _without(held: set[str], source: Source) -> Source:
-    """A source but for what it has of some lines."""
-    kept = [i for i, line in enumerate(source.lines) if line not in held]
+    """A source but for what it has of some recordings."""
+    kept = [i for i, name in enumerate(source.recordings) if name not in held]
     if not kept:
         raise BadInput(
-            f"the data validates on all {len(source.lines)} recordings that one part would learn "
-            "from; give more recordings, or other parts"
+            f"the data validates on all {len(source.recordings)} recordings that one part would "
+            "learn from; give more recordings, or other parts",
+            key="data.short",
         )
-    return source if len(kept) == len(source.lines) else Subset(source, kept)
+    return source if len(kept) == len(source.recordings) else Subset(source, kept)
 
 
 def _digest(pairs: Sequence[Pair]) -> str:

@@ -1,7 +1,7 @@
-"""What a network learns from: pieces of sound with the picture it has to make them of.
+"""What a network learns from: pieces of recordings with what it has to make them of.
 
 Every example is a function of the seed and of its number alone, whoever asks for it: so training
-resumes where it stopped, and any number of workers or machines see the same examples.
+resumes where it stopped, and any number of workers or processes see the same examples.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from vocoder.decibels import SILENCE_DB, amplify
-from vocoder.errors import BadInput
 from vocoder.model.features import FLOOR_DB
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
-from vocoder.train.channel.base import Channel
+from vocoder.train.degradation import Degradation
 
 
 @dataclass(frozen=True)
@@ -30,25 +30,70 @@ class Example:
 
     Parameters
     ----------
-    damaged, true : ndarray
-        ``(bins, frames)``, float32, in decibels: what the image shows, and what it should show.
-    sound : ndarray
+    degraded, true : ndarray
+        ``(bins, frames)``, float32, in decibels: what an image shows, and what it should show.
+    waveform : ndarray
         ``(frames * hop_length,)``, float32; it begins at the centre of the first frame (with its
         first sample, where the spec isn't centred).
     """
 
-    damaged: np.ndarray
+    degraded: np.ndarray
     true: np.ndarray
-    sound: np.ndarray
+    waveform: np.ndarray
 
     def scaled(self, gain: float) -> Example:
         """The same, louder by a factor."""
         gain_db = 20 * math.log10(gain)
         return Example(
-            amplify(self.damaged, gain_db),
+            amplify(self.degraded, gain_db),
             amplify(self.true, gain_db),
-            self.sound * np.float32(gain),
+            self.waveform * np.float32(gain),
         )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples side by side.
+
+    Parameters
+    ----------
+    degraded, true : Tensor
+        ``(batch, bins, frames)``, float32, in decibels.
+    waveform : Tensor
+        ``(batch, frames * hop_length)``.
+    """
+
+    degraded: Tensor
+    true: Tensor
+    waveform: Tensor
+
+    @classmethod
+    def of(cls, examples: list[Example]) -> Batch:
+        """Join examples of equal length."""
+        joined = {
+            name: torch.from_numpy(np.stack([getattr(example, name) for example in examples]))
+            for name in ("degraded", "true", "waveform")
+        }
+        return cls(**joined)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
+
+class Recordings(Protocol):
+    """Recordings with random access, such as a `vocoder.corpus.corpus.Corpus`."""
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Samples of each."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """As `Source.recordings`."""
+
+    def read(self, index: int, start: int, samples: int) -> np.ndarray:
+        """A stretch of one, float32."""
 
 
 class Source(ABC):
@@ -57,18 +102,16 @@ class Source(ABC):
     Attributes
     ----------
     spec : SpectrogramSpec
-    lines : sequence of str
+    recordings : sequence of str
         For each utterance the recording that it is of, ``folder/name`` without a suffix: the same
         in all sources of one recording, for all that was cut from it.
+    total_frames : sequence of int
+        Of each utterance.
     """
 
     spec: SpectrogramSpec
-    lines: Sequence[str]
-
-    @property
-    @abstractmethod
-    def total_frames(self) -> Sequence[int]:
-        """Frames of each utterance."""
+    recordings: Sequence[str]
+    total_frames: Sequence[int]
 
     @abstractmethod
     def piece(self, utterance: int, begin: int, frames: int, rng: np.random.Generator) -> Example:
@@ -79,76 +122,40 @@ class Source(ABC):
         return self.piece(utterance, 0, self.total_frames[utterance], rng)
 
 
-class Sounds(Protocol):
-    """Recordings with random access, such as a `vocoder.corpus.corpus.Corpus`."""
-
-    @property
-    def lengths(self) -> Sequence[int]:
-        """Samples of each."""
-
-    @property
-    def lines(self) -> Sequence[str]:
-        """As `Source.lines`."""
-
-    def read(self, index: int, start: int, samples: int) -> np.ndarray:
-        """A stretch of one, float32."""
-
-
 class Simulated(Source):
-    """Recordings whose pictures pass a simulated channel.
+    """Recordings, at the spec's sample rate, whose spectrograms are degraded by simulation."""
 
-    Parameters
-    ----------
-    sounds : Sounds
-        At the spec's sample rate.
-    spec : SpectrogramSpec
-    channel : Channel
-    """
-
-    def __init__(self, sounds: Sounds, spec: SpectrogramSpec, channel: Channel) -> None:
-        self.spec, self.lines = spec, sounds.lines
-        self._sounds, self._channel = sounds, channel
-        self._frames = [spec.n_frames(length) for length in sounds.lengths]
-
-    @property
-    def total_frames(self) -> Sequence[int]:
-        return self._frames
+    def __init__(
+        self, recordings: Recordings, spec: SpectrogramSpec, degradation: Degradation
+    ) -> None:
+        self.spec, self.recordings = spec, recordings.names
+        self.total_frames = [spec.n_frames(length) for length in recordings.lengths]
+        self._from, self._degradation = recordings, degradation
 
     def piece(self, utterance: int, begin: int, frames: int, rng: np.random.Generator) -> Example:
-        sounds, spec = self._sounds, self.spec
-
         def read(start: int, samples: int) -> np.ndarray:
-            return sounds.read(utterance, start, samples)
+            return self._from.read(utterance, start, samples)
 
-        true, sound = sound_and_picture(read, sounds.lengths[utterance], begin, frames, spec)
-        damaged = self._channel(np.maximum(true, np.float32(FLOOR_DB)), spec, rng)
-        return Example(silenced(damaged), true, sound)
+        n_samples = self._from.lengths[utterance]
+        true, waveform = cut_piece(read, n_samples, begin, frames, self.spec)
+        degraded = self._degradation(np.maximum(true, np.float32(FLOOR_DB)), self.spec, rng)
+        return Example(silenced(degraded), true, waveform)
 
 
 class Subset(Source):
-    """Some utterances of a source.
-
-    Parameters
-    ----------
-    source : Source
-    utterances : sequence of int
-    """
+    """Some utterances of a source."""
 
     def __init__(self, source: Source, utterances: Sequence[int]) -> None:
         self.spec = source.spec
-        self.lines = [source.lines[i] for i in utterances]
+        self.recordings = [source.recordings[i] for i in utterances]
+        self.total_frames = [source.total_frames[i] for i in utterances]
         self._source, self._utterances = source, utterances
-        self._frames = [source.total_frames[i] for i in utterances]
-
-    @property
-    def total_frames(self) -> Sequence[int]:
-        return self._frames
 
     def piece(self, utterance: int, begin: int, frames: int, rng: np.random.Generator) -> Example:
         return self._source.piece(self._utterances[utterance], begin, frames, rng)
 
 
-def sound_and_picture(
+def cut_piece(
     read: Callable[[int, int], np.ndarray],
     n_samples: int,
     begin: int,
@@ -181,8 +188,8 @@ def sound_and_picture(
     stop = n_samples if last == total else last * hop
     samples = read(first * hop, stop - first * hop)
     decibels = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
-    sound = _filled(samples[None, (begin - first) * hop :], frames * hop, 0.0)[0]
-    return _filled(decibels[:, begin - first :], frames, SILENCE_DB), sound
+    waveform = _filled(samples[None, (begin - first) * hop :], frames * hop, 0.0)[0]
+    return _filled(decibels[:, begin - first :], frames, SILENCE_DB), waveform
 
 
 class Mixture(Dataset[Example]):
@@ -198,11 +205,6 @@ class Mixture(Dataset[Example]):
     gain_db : float
         Examples are made louder or quieter by up to this, so that a model learns all levels.
     seed : int
-
-    Raises
-    ------
-    BadInput
-        No source, or sources of different specs.
     """
 
     def __init__(
@@ -214,8 +216,6 @@ class Mixture(Dataset[Example]):
         gain_db: float,
         seed: int,
     ) -> None:
-        if not sources or len(sources) != len(weights):
-            raise BadInput(f"{len(sources)} sources and {len(weights)} weights; expected as many")
         for source in sources[1:]:
             sources[0].spec.require_same(source.spec, "one source of examples", "another")
         self._sources, self._frames = sources, frames

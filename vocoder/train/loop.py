@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,27 +16,27 @@ from typing import Any
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.optim import AdamW
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import atomic_path, write_text
 from vocoder.memory import enough_memory
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.weights import BEST_NAME
-from vocoder.train.board import Board
-from vocoder.train.examples import Example, Mixture
-from vocoder.train.machines import Machines
-from vocoder.train.objective.base import MODEL, Batch, Objective
+from vocoder.train import distributed
+from vocoder.train.examples import Batch, Example, Mixture
+from vocoder.train.logging import Curves, Progress
 from vocoder.train.plan import Plan
-from vocoder.train.state import State, checkpoints, newest_state, write_judges, write_state
-from vocoder.train.validation import Validation
+from vocoder.train.record import RECORD_NAME
+from vocoder.train.state import State, checkpoints, new_state, save_tensors
+from vocoder.train.tasks.base import MODEL, Task
+from vocoder.train.validation import Interrupted, Scores, Validation
 
 LAST_NAME = "last.safetensors"
-JUDGES_NAME = "discriminators.pt"
-SHOW_EVERY = 50  # steps between two points of the curves
-LOG_EVERY_S = 60.0  # between two states of the progress bar where nobody watches: in a log
+DISCRIMINATORS_NAME = "discriminators.pt"
+CURVES_NAME = "curves"
+LOG_EVERY = 10  # steps between two points of the curves
+AGAIN_S = 1.0  # between two interruptions that are not one
 
 
 @dataclass(frozen=True)
@@ -44,165 +47,232 @@ class Outcome:
     ----------
     steps : int
         Done in all.
-    best_estoi : float
-        Of the weights in ``best.safetensors``; those that the run began with count too.
+    first, best : Scores or None
+        Of the weights that it began with, and of those in ``best.safetensors``, which may be the
+        same; ``None`` where it was interrupted before.
+    best_step : int
     stopped_early : bool
         No better validation for as long as the plan's patience.
+    interrupted : bool
+        By Ctrl+C, or by the system that ends processes (SIGTERM).
     """
 
     steps: int
-    best_estoi: float
+    first: Scores | None
+    best: Scores | None
+    best_step: int
     stopped_early: bool
+    interrupted: bool
+
+    def describe(self, run: Path, *, fine_tuned: bool) -> str:
+        """What became of the run in ``run``, in sentences for whoever started it."""
+        if self.first is None or self.best is None or (self.interrupted and not self.steps):
+            return "Interrupted before the first step; nothing was saved."
+        n = len(self.first.estoi)
+        said = [f"{self.steps} steps" + (", then no better for long enough" * self.stopped_early)]
+        if self.best_step:
+            higher = sum(b > a for a, b in zip(self.first.estoi, self.best.estoi, strict=True))
+            said.append(
+                f"Best at step {self.best_step}: on {n} held-back utterances ESTOI went from "
+                f"{self.first.mean_estoi:.3f} to {self.best.mean_estoi:.3f} (higher in {higher}), "
+                f"the mel distance from {self.first.mean_mel_distance_db:.2f} to "
+                f"{self.best.mean_mel_distance_db:.2f} dB"
+            )
+        elif not self.interrupted:
+            began = "the weights it began with" if fine_tuned else "the untrained weights"
+            said.append(
+                f"Nothing was gained: no validation on {n} held-back utterances was better than "
+                f"{began} (ESTOI {self.first.mean_estoi:.3f}), which {BEST_NAME} holds; try a "
+                "lower train.plan.learning_rate, "
+                + ("more or other data" if fine_tuned else "or more steps")
+            )
+        said.append(f"Weights, curves and record in {run}")
+        if self.interrupted:
+            said.append(f"Interrupted; resume=true goes on from step {self.steps}")
+        return "\n".join(said)
 
 
 def fit(
-    objective: Objective,
+    task: Task,
     examples: Mixture,
     validation: Validation,
     plan: Plan,
     run: Path,
     *,
     device: torch.device,
-    machines: Machines,
     seed: int,
-    resume: bool,
+    record: dict[str, Any],
+    checkpoint: tuple[Path, Mapping[str, Any]] | None,
     card: Mapping[str, Any],
 ) -> Outcome:
     """Train until the plan's last step, or until validation stops getting better.
 
     Parameters
     ----------
-    objective : Objective
+    task : Task
         Its networks are trained in place.
     examples : Mixture
     validation : Validation
     plan : Plan
     run : Path
-        Folder for checkpoints, curves, ``best.safetensors`` and ``last.safetensors``.
+        Folder for checkpoints, curves, ``run.json``, ``best.safetensors`` and ``last.safetensors``.
     device : torch.device
-    machines : Machines
     seed : int
         Of what the networks draw; examples have their own.
-    resume : bool
-        Go on from the newest checkpoint in ``run``, as if the run had never stopped.
+    record : dict
+        What the run is made from, for ``run.json``; see `vocoder.train.record`.
+    checkpoint : (Path, mapping) or None
+        To go on from, as if the run had never stopped.
     card : mapping
         What is known beforehand of what the weights were made from; written beside them.
 
     Raises
     ------
     BadInput
-        A loss or gradient is no number (the batch is saved), the disk is full, or there is nothing
-        to resume.
+        Among others where a loss or gradient is no number; the batch is saved.
     """
-    torch.manual_seed(seed + machines.rank)
-    networks = {name: network.to(device) for name, network in objective.networks().items()}
-    optimisers = {name: _optimiser(network, plan) for name, network in networks.items()}
-    machines.agree(networks.values())
-    ema = {name: tensor.clone() for name, tensor in networks[MODEL].state_dict().items()}
-    done, best, since_best = 0, -1.0, 0
-    if resume:
-        state = _restore(run, networks, optimisers)
-        ema = {name: tensor.to(device) for name, tensor in state.ema.items()}
-        done, best, since_best = state.step, state.best, state.since_best
+    torch.manual_seed(seed + distributed.rank())
+    networks = {name: network.to(device) for name, network in task.networks().items()}
+    distributed.broadcast(networks.values())
+    state = new_state(networks, plan, record)
+    if checkpoint is not None:
+        path, content = checkpoint
+        state.load(content, path, plan)
+    saved = None if checkpoint is None else state.step
+    main = distributed.is_main()
 
-    with (
-        enough_memory("lower train.plan.batch_size or train.plan.frames"),
-        Board(run / "curves", done + 1) if machines.leads else nullcontext() as board,
-        _progress(plan.steps, done, machines.leads) as progress,
-    ):
+    def validate() -> None:
+        """Measure the moving average, and keep it if none was better."""
+        model = state.average.module
+        scores = validation(task, model, device, state.step, curves, interrupted)
+        state.validated = state.step
+        state.first = state.first or scores
+        diverged = scores.has_diverged(state.first)
+        progress.write(
+            f"step {state.step}: ESTOI {scores.mean_estoi:.4f}, mel distance "
+            f"{scores.mean_mel_distance_db:.2f} dB" + (", diverged" if diverged else "")
+        )
+        if state.best is None or (scores.is_better(state.best) and not diverged):
+            state.best, state.best_step, state.since_best = scores, state.step, 0
+            write_model(run / BEST_NAME, task, state, card)
+        else:
+            state.since_best += 1
 
-        def judge() -> None:
-            """Validate the moving average, and keep it if none was better."""
-            nonlocal best, since_best
-            verdict = validation(objective, _averaged(networks[MODEL], ema), device, done, board)
-            progress.write(
-                f"step {done}: ESTOI {verdict.estoi:.4f}, mel {verdict.mel_distance_db:.3f} dB"
-            )
-            since_best = 0 if verdict.estoi > best else since_best + 1
-            if verdict.estoi > best:
-                best = verdict.estoi
-                _write_model(run / BEST_NAME, objective, ema, {**card, "steps": done})
+    def save_all() -> None:
+        """Write whatever is needed to use the weights, and to go on."""
+        write_model(run / LAST_NAME, task, state, card)
+        write_discriminators(run / DISCRIMINATORS_NAME, networks)
+        # Last: what is resumed from here has nothing before it left to write.
+        state.save(run, plan.keep_checkpoints)
+        record_text = json.dumps(state.record, indent=2, ensure_ascii=False)
+        write_text(run / RECORD_NAME, record_text, overwrite=True)
 
-        if done == 0 and machines.leads:
-            judge()  # what a fine-tuning begins with may be better than all that follows
-        batches = _batches(examples, plan, machines, done)
-        stop = since_best >= plan.patience
-        while done < plan.steps and not stop:
-            batch = next(batches).to(device)
-            figures: dict[str, float] = {}
-            for turn in objective.turns(done):
-                with torch.autocast(
-                    device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"
-                ):
-                    losses = objective.losses(turn, batch, done)
-                seen = machines.average(losses)
-                seen["gradient"] = _gradient(networks[turn], losses["total"], plan, machines)
-                _require_numbers(seen, turn, done, batch, run, machines)
-                figures |= {f"{turn}/{name}": value for name, value in seen.items()}
-                _step(optimisers[turn], turn, done, plan)
-            _follow(ema, networks[MODEL], plan.ema_weight(done))
-            done += 1
-            progress.update()
-            if board is not None and done % SHOW_EVERY == 0:
-                progress.set_postfix_str(f"loss {figures[f'{MODEL}/total']:.3f}", refresh=False)
-                for name, value in figures.items():
-                    board.add_scalar(name, value, done)
-
-            if done % plan.validate_every == 0 or done == plan.steps:
-                if machines.leads:
-                    judge()
-                stop = machines.decide(since_best >= plan.patience)
-            at_end = done == plan.steps or stop
-            if machines.leads and (done % plan.checkpoint_every == 0 or at_end):
-                _write_model(run / LAST_NAME, objective, ema, {**card, "steps": done})
-                _write_judges(run / JUDGES_NAME, networks)
-                # Last: what is resumed from here has nothing before it left to write.
-                state = _state(done, networks, optimisers, ema, best, since_best)
-                write_state(state, run, plan.keep_checkpoints)
-    return Outcome(done, best, stop)
-
-
-def _progress(steps: int, done: int, leads: bool) -> tqdm:
-    """A bar for whoever watches, and now and then a line for a log."""
-    least, most = (0.1, 10.0) if sys.stderr.isatty() else (LOG_EVERY_S, LOG_EVERY_S)
-    return tqdm(
-        total=steps,
-        initial=done,
-        unit="step",
-        disable=not leads,
-        mininterval=least,
-        maxinterval=most,
+    try:
+        with (
+            enough_memory("lower train.plan.batch_size or train.plan.frames"),
+            Curves(run / CURVES_NAME, state.step + 1) if main else nullcontext() as curves,
+            Progress(plan.steps, state.step, enabled=main) as progress,
+            _interruptible(progress) as interrupted,
+        ):
+            batches = _batches(examples, plan, state.step)
+            while True:
+                at_end = state.step >= plan.steps
+                due = at_end or state.step % plan.validate_every == 0
+                if main and due and state.validated < state.step:
+                    with progress.pause("validating"), suppress(Interrupted):
+                        validate()
+                out_of_patience = state.since_best >= plan.patience
+                stop = distributed.any_process(at_end or out_of_patience or interrupted())
+                # After the first step too, so that a full disk is found at once.
+                due = stop or state.step == 1 or state.step % plan.checkpoint_every == 0
+                if main and due and state.step not in (0, saved):
+                    with progress.pause("saving"):
+                        save_all()
+                    saved = state.step
+                if stop:
+                    break
+                figures = _step(state, task, next(batches).to(device), plan, run)
+                progress.step(figures[f"{MODEL}/total"])
+                if curves is not None and state.step % LOG_EVERY == 0:
+                    figures["steps_per_second"] = progress.steps_per_second()
+                    for name, value in figures.items():
+                        curves.add_scalar(name, value, state.step)
+    finally:
+        if main and saved is None:
+            (run / BEST_NAME).unlink(missing_ok=True)  # a start that failed leaves no run
+    return Outcome(
+        steps=state.step,
+        first=state.first,
+        best=state.best,
+        best_step=state.best_step,
+        stopped_early=out_of_patience and not at_end,
+        interrupted=not (at_end or out_of_patience),
     )
 
 
-def _optimiser(network: nn.Module, plan: Plan) -> AdamW:
-    beta1, beta2 = plan.betas
-    return AdamW(network.parameters(), 1.0, (beta1, beta2), weight_decay=plan.weight_decay)
+def _step(state: State, task: Task, batch: Batch, plan: Plan, run: Path) -> dict[str, float]:
+    """One step of every network down its gradient; what there is to show of it."""
+    figures: dict[str, float] = {}
+    for name in task.order(state.step):
+        network, optimiser = state.networks[name], state.optimisers[name]
+        with torch.autocast(
+            batch.waveform.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"
+        ):
+            losses = task.losses(name, batch, state.step)
+        seen = distributed.means(losses)
+        seen["gradient"] = _gradient(network, losses["total"], plan)
+        _require_finite(seen, name, state.step, batch, run)
+        rate = plan.learning_rate if name == MODEL else plan.discriminator_learning_rate
+        seen["learning_rate"] = rate * plan.rate_factor(state.step)
+        for group in optimiser.param_groups:
+            group["lr"] = seen["learning_rate"]
+        optimiser.step()
+        figures |= {f"{name}/{key}": value for key, value in seen.items()}
+    state.average.update_parameters(state.networks[MODEL])
+    state.step += 1
+    return figures
 
 
-def _gradient(network: nn.Module, loss: Tensor, plan: Plan, machines: Machines) -> float:
+def _gradient(network: nn.Module, loss: Tensor, plan: Plan) -> float:
     """Find one network's gradient, of all processes and clipped; its length before that."""
     network.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    machines.average_gradients(network)
+    distributed.average_gradients(network)
     return float(nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm))
 
 
-def _step(optimiser: AdamW, turn: str, step: int, plan: Plan) -> None:
-    """One step of one network down its gradient."""
-    rate = plan.learning_rate if turn == MODEL else plan.discriminator_learning_rate
-    for group in optimiser.param_groups:
-        group["lr"] = rate * plan.rate_factor(step)
-    optimiser.step()
+def _require_finite(
+    figures: Mapping[str, float], name: str, step: int, batch: Batch, run: Path
+) -> None:
+    """Stop at a loss or gradient that is infinite or no number, and keep what led to it."""
+    bad = [key for key, value in figures.items() if not math.isfinite(value)]
+    if not bad:
+        return
+    share = "" if distributed.world_size() == 1 else f"_{distributed.rank()}"
+    path = run / f"bad_batch_{step}{share}.safetensors"
+    kept = f"the batch is in {path}"
+    tensors = {key: tensor.cpu().contiguous() for key, tensor in vars(batch).items()}
+    try:
+        with atomic_path(path, overwrite=True) as temporary:
+            temporary.write_bytes(save(tensors))
+    except BadInput as error:  # the disk is full
+        kept = f"the batch could not be kept ({error})"
+    there = checkpoints(run)
+    left = f"{there[-1].name} is intact" if there else "there is no checkpoint yet"
+    raise BadInput(
+        f"{name}/{bad[0]} became {figures[bad[0]]} in step {step}; {kept}, and {left}. A lower "
+        "train.plan.learning_rate helps, unless the batch itself holds what it should not",
+        key="train.diverged",
+    )
 
 
-def _batches(examples: Mixture, plan: Plan, machines: Machines, done: int) -> Iterator[Batch]:
+def _batches(examples: Mixture, plan: Plan, done: int) -> Iterator[Batch]:
     """This process's share of every batch from step ``done`` on."""
-    share = machines.share(plan.batch_size)
+    share = distributed.share_of(plan.batch_size)
 
     def indices() -> Iterator[list[int]]:
         for step in range(done, plan.steps):
-            first = step * plan.batch_size + machines.rank * share
+            first = step * plan.batch_size + distributed.rank() * share
             yield list(range(first, first + share))
 
     loader: DataLoader[Example] = DataLoader(
@@ -212,103 +282,59 @@ def _batches(examples: Mixture, plan: Plan, machines: Machines, done: int) -> It
         collate_fn=Batch.of,
         prefetch_factor=4 if plan.workers else None,
         generator=torch.Generator(),  # or else it draws from the common one, resumed or not
+        worker_init_fn=_ignore_interrupts,
     )
     return iter(loader)
 
 
-def _require_numbers(
-    figures: Mapping[str, float],
-    turn: str,
-    step: int,
-    batch: Batch,
-    run: Path,
-    machines: Machines,
-) -> None:
-    """Stop at a loss or gradient that is infinite or no number, and keep what led to it."""
-    if bad := [name for name, value in figures.items() if not abs(value) < float("inf")]:
-        share = "" if machines.world == 1 else f"_{machines.rank}"
-        path = run / f"bad_batch_{step}{share}.safetensors"
-        kept = f"the batch is in {path}"
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in batch.tensors().items()}
-        try:
-            with atomic_path(path, overwrite=True) as temporary:
-                temporary.write_bytes(save(tensors))
-        except BadInput as error:  # the disk is full
-            kept = f"the batch could not be kept ({error})"
-        there = checkpoints(run)
-        left = f"{there[-1].name} is intact" if there else "there is no checkpoint yet"
-        raise BadInput(
-            f"{turn}/{bad[0]} became {figures[bad[0]]} in step {step}; {kept}, and {left}. "
-            "A lower train.plan.learning_rate helps, unless the batch itself holds what it "
-            "should not"
-        )
+def _ignore_interrupts(worker: int) -> None:
+    """Ctrl+C reaches all processes; those that prepare examples end with the one that trains."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _follow(ema: dict[str, Tensor], network: nn.Module, keep: float) -> None:
-    """Move the average a little towards the weights."""
-    with torch.no_grad():
-        for name, tensor in network.state_dict().items():
-            if tensor.is_floating_point():
-                ema[name].lerp_(tensor, 1 - keep)
-            else:
-                ema[name].copy_(tensor)
+@contextmanager
+def _interruptible(progress: Progress) -> Iterator[Callable[[], bool]]:
+    """Note Ctrl+C and SIGTERM instead of ending; gives a function that says whether there was one.
 
+    A second one ends at once. Launchers such as torchrun pass on what has arrived already, so it
+    has to be `AGAIN_S` later.
+    """
+    times: list[float] = []
+    is_told = False
 
-def _averaged(network: nn.Module, ema: dict[str, Tensor]) -> nn.Module:
-    model = copy.deepcopy(network)
-    model.load_state_dict(ema)
-    return model.eval()
+    def note(number: int, frame: object) -> None:
+        times.append(time.monotonic())
+        if times[-1] - times[0] > AGAIN_S:
+            raise KeyboardInterrupt
 
+    def interrupted() -> bool:
+        nonlocal is_told
+        if times and not is_told:
+            is_told = True
+            progress.write("interrupted: saving a checkpoint (once more ends without)")
+        return is_told
 
-def _state(
-    done: int,
-    networks: Mapping[str, nn.Module],
-    optimisers: Mapping[str, AdamW],
-    ema: dict[str, Tensor],
-    best: float,
-    since_best: int,
-) -> State:
-    return State(
-        step=done,
-        networks={name: network.state_dict() for name, network in networks.items()},
-        optimisers={name: optimiser.state_dict() for name, optimiser in optimisers.items()},
-        ema=ema,
-        random=torch.get_rng_state(),
-        best=best,
-        since_best=since_best,
-    )
-
-
-def _restore(
-    run: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, AdamW]
-) -> State:
-    state = newest_state(run)
-    path = checkpoints(run)[-1]
-    if state.networks.keys() != networks.keys():
-        raise BadInput(
-            f"{path} was written by a run with {', '.join(state.networks)}; this one has "
-            f"{', '.join(networks)}; resume with the settings that the run was begun with"
-        )
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        for name, network in networks.items():
-            network.load_state_dict(state.networks[name])
-            optimisers[name].load_state_dict(state.optimisers[name])
-    except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise BadInput(f"{path} is of another model than this run's ({reason})") from error
-    torch.set_rng_state(state.random)
-    return state
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _write_model(
-    path: Path, objective: Objective, ema: dict[str, Tensor], card: dict[str, Any]
-) -> None:
-    checkpoint = Checkpoint(settings_of(objective.model), objective.spec, ema, card)
+def write_model(path: Path, task: Task, state: State, card: Mapping[str, Any]) -> None:
+    """Write the moving average, as `vocoder.model.checkpoint.read_checkpoint` reads it."""
+    tensors = state.average.module.state_dict()
+    settings = settings_of(task.model)
+    checkpoint = Checkpoint(settings, task.spec, tensors, {**card, "steps": state.step})
     checkpoint.write(path, overwrite=True)
 
 
-def _write_judges(path: Path, networks: Mapping[str, nn.Module]) -> None:
-    """The discriminators, which a fine-tuning needs as much as the model."""
-    judges = {name: network.state_dict() for name, network in networks.items() if name != MODEL}
-    if judges:
-        write_judges(judges, path)
+def write_discriminators(path: Path, networks: Mapping[str, nn.Module]) -> None:
+    """Write what a fine-tuning needs as much as the model."""
+    states = {name: network.state_dict() for name, network in networks.items() if name != MODEL}
+    if states:
+        save_tensors(states, path)

@@ -1,4 +1,4 @@
-"""Losses of sounds: how far one is from the true one, for gradients to follow."""
+"""Losses of waveforms: how far one is from the true one, for gradients to follow."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ LOG_FLOOR = 1e-3
 # A power law near the ear's (loudness grows with about the 0.3th power of intensity's root:
 # Stevens 1957), so that loud bins count more than in decibels and less than in magnitudes.
 LOUDNESS_POWER = 0.3
+TINY = 1e-5
+MIN_MAGNITUDE = 1e-7
 
 
 def resolutions(spec: SpectrogramSpec) -> list[SpectrogramSpec]:
@@ -39,7 +41,7 @@ def resolutions(spec: SpectrogramSpec) -> list[SpectrogramSpec]:
 
 
 def multi_resolution_loss(
-    sound: Tensor, true: Tensor, specs: Sequence[SpectrogramSpec]
+    waveform: Tensor, true: Tensor, specs: Sequence[SpectrogramSpec]
 ) -> dict[str, Tensor]:
     """Spectral distances over several windows.
 
@@ -49,7 +51,7 @@ def multi_resolution_loss(
 
     Parameters
     ----------
-    sound, true : Tensor
+    waveform, true : Tensor
         ``(batch, samples)``.
     specs : sequence of SpectrogramSpec
         As `resolutions` gives them.
@@ -61,7 +63,7 @@ def multi_resolution_loss(
     """
     convergence, log, loudness = [], [], []
     for spec in specs:
-        ours, wanted = magnitude_of(stft(sound, spec)), magnitude_of(stft(true, spec))
+        ours, wanted = magnitude_of(stft(waveform, spec)), magnitude_of(stft(true, spec))
         error = (ours - wanted).flatten(1).norm(dim=1)
         convergence.append((error / wanted.flatten(1).norm(dim=1).clamp(min=1e-3)).mean())
         floor = wanted.amax(dim=(1, 2), keepdim=True).clamp(min=1e-3) * LOG_FLOOR
@@ -76,25 +78,19 @@ def multi_resolution_loss(
     }
 
 
-TINY = 1e-5
-
-
 def magnitude_of(transform: Tensor) -> Tensor:
     """Magnitudes that are never zero, whose gradient therefore always exists.
 
     Several times as fast as ``abs`` of a complex tensor on the CPU.
     """
-    return (transform.real.square() + transform.imag.square() + LEAST_MAGNITUDE**2).sqrt()
+    return (transform.real.square() + transform.imag.square() + MIN_MAGNITUDE**2).sqrt()
 
 
-LEAST_MAGNITUDE = 1e-7
-
-
-def mel_loss(sound: Tensor, true: Tensor, spec: SpectrogramSpec) -> Tensor:
+def mel_loss(waveform: Tensor, true: Tensor, spec: SpectrogramSpec) -> Tensor:
     """L1 of the logarithms of mel bands (Kong, Kim, Bae 2020, "HiFi-GAN", eq. 5)."""
     ours, wanted = (
         to_bins(magnitude_of(stft(samples, spec)), spec).clamp(min=1e-5).log()
-        for samples in (sound, true)
+        for samples in (waveform, true)
     )
     return (ours - wanted).abs().mean()
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from vocoder.errors import BadInput
 
 PRECISIONS = ("float32", "bfloat16")
+# AdamW moves a weight by about the learning rate in a step, and weights are below one.
+MAX_LEARNING_RATE = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,7 @@ class Plan:
     steps : int
         Of the optimiser, in all: a resumed run goes on up to the same number.
     batch_size : int
-        Examples a step, over all machines together.
+        Examples a step, over all processes together.
     frames : int
         Length of an example.
     learning_rate : float
@@ -28,8 +30,6 @@ class Plan:
         Likewise, of every other network than the model.
     betas : list of float
         Of AdamW (Loshchilov and Hutter 2019).
-    weight_decay : float
-    warmup_steps : int
     clip_norm : float
         Gradients longer than this are shortened to it.
     ema_decay : float
@@ -44,11 +44,9 @@ class Plan:
         Validations without a better ESTOI before the run ends.
     workers : int
         Processes that prepare examples; 0 prepares them in the loop itself.
-
-    Raises
-    ------
-    BadInput
-        A number is out of range.
+    threads : int
+        Of torch in each process that trains on a CPU. More than the idle cores wait for each
+        other, which took ten times as long.
     """
 
     steps: int
@@ -67,9 +65,10 @@ class Plan:
     keep_checkpoints: int
     patience: int
     workers: int
+    threads: int
 
     def __post_init__(self) -> None:
-        for name, least in (
+        for name, minimum in (
             ("steps", 1),
             ("batch_size", 1),
             ("frames", 8),
@@ -79,11 +78,17 @@ class Plan:
             ("keep_checkpoints", 1),
             ("patience", 1),
             ("workers", 0),
+            ("threads", 1),
         ):
-            self._require(getattr(self, name) >= least, name, f"at least {least}")
-        for name in ("learning_rate", "discriminator_learning_rate", "clip_norm"):
-            self._require(getattr(self, name) > 0, name, "above 0")
-        self._require(self.weight_decay >= 0, "weight_decay", "at least 0")
+            self._require(getattr(self, name) >= minimum, name, f"at least {minimum}")
+        for name in ("learning_rate", "discriminator_learning_rate"):
+            self._require(
+                0 < getattr(self, name) <= MAX_LEARNING_RATE,
+                name,
+                f"above 0 and at most {MAX_LEARNING_RATE:g}, usually 1e-4 to 2e-3",
+            )
+        self._require(self.clip_norm > 0, "clip_norm", "above 0")
+        self._require(0 <= self.weight_decay <= 1, "weight_decay", "0 to 1")
         self._require(0 <= self.ema_decay < 1, "ema_decay", "0 to below 1")
         self._require(
             len(self.betas) == 2
@@ -95,13 +100,17 @@ class Plan:
 
     def _require(self, ok: bool, name: str, expected: str) -> None:
         if not ok:
-            raise BadInput(f"train.plan.{name} is {getattr(self, name)!r}; expected {expected}")
+            raise BadInput(
+                f"train.plan.{name} is {getattr(self, name)!r}; expected {expected}",
+                key=f"train.plan.{name}.range",
+            )
 
     def rate_factor(self, step: int) -> float:
-        """What learning rates are multiplied by in a step: a rise, then a half cosine."""
+        """What learning rates are multiplied by in a step: a rise, then a half cosine.
+
+        A function of the step alone. Torch's `LambdaLR` keeps the rates it began with in its state,
+        so that a resumed run could not be given another, and counts the steps of discriminators
+        that have not begun.
+        """
         rise = min(1.0, (step + 1) / (self.warmup_steps + 1))
         return rise * 0.5 * (1 + math.cos(math.pi * min(step / self.steps, 1.0)))
-
-    def ema_weight(self, step: int) -> float:
-        """How much of the moving average is kept in a step; little at first."""
-        return min(self.ema_decay, (step + 1) / (step + 10))

@@ -1,19 +1,27 @@
-"""The state of a run on disk: all that is needed to go on as if nothing had happened."""
+"""All that a run is, saved whole, so that it goes on as if nothing had happened."""
 
 from __future__ import annotations
 
 import pickle
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.swa_utils import AveragedModel
 
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
+from vocoder.train.plan import Plan
+from vocoder.train.validation import Scores
 
+FORMAT = "vocoder-training-1"
 FOLDER = "checkpoints"
+_NAME = re.compile(r"step_(\d{8})\.pt")
 # What torch raises for files that are no pickles, or damaged or hostile ones.
 _UNREADABLE = (
     pickle.UnpicklingError,
@@ -25,7 +33,6 @@ _UNREADABLE = (
     LookupError,
     AttributeError,
 )
-_NAME = re.compile(r"step_(\d{8})\.pt")
 _FOREIGN = "it holds other things than tensors and plain values, or is damaged; it was not read"
 
 
@@ -35,88 +42,123 @@ class State:
 
     Parameters
     ----------
+    networks : dict of str to Module
+        The model, and the discriminators by their names.
+    optimisers : dict of str to AdamW
+        One for each network.
+    average : AveragedModel
+        Moving average of the model, which is what ships.
+    record : dict
+        What the run is made from; see `vocoder.train.record`.
     step : int
         Steps done. Examples are numbered, so this is the position in the data too.
-    networks : dict of str to dict
-        State of each network, the discriminators included.
-    optimisers : dict of str to dict
-    ema : dict of str to Tensor
-        Moving average of the model.
-    random : Tensor
-        State of torch's generator.
-    best : float
-        The best ESTOI of a validation so far.
+    validated : int
+        The step of the last validation.
+    first, best : Scores or None
+        Of the first validation and of the best so far.
+    best_step : int
     since_best : int
         Validations since then.
     """
 
-    step: int
-    networks: dict[str, dict[str, Any]]
-    optimisers: dict[str, dict[str, Any]]
-    ema: dict[str, torch.Tensor]
-    random: torch.Tensor
-    best: float
-    since_best: int
+    networks: dict[str, nn.Module]
+    optimisers: dict[str, AdamW]
+    average: AveragedModel
+    record: dict[str, Any]
+    step: int = 0
+    validated: int = -1
+    first: Scores | None = None
+    best: Scores | None = None
+    best_step: int = 0
+    since_best: int = 0
 
-
-def write_state(state: State, run: Path, keep: int) -> Path:
-    """Write a checkpoint whole or not at all, and delete all but the newest ``keep``.
-
-    Raises
-    ------
-    BadInput
-        The disk is full or the folder cannot be written; older checkpoints are untouched.
-    """
-    folder = run / FOLDER
-    path = folder / f"step_{state.step:08d}.pt"
-    try:
-        _save(vars(state), path)
-    except BadInput as error:
-        kept = [old.name for old in checkpoints(run)]
-        raise BadInput(
-            f"{error}; "
-            + (
-                f"{kept[-1]} is intact, go on from it with resume=true once there is room"
-                if kept
-                else "there is no earlier checkpoint"
-            )
-        ) from error
-    for old in checkpoints(run)[:-keep]:
-        old.unlink()
-    return path
-
-
-def write_judges(judges: dict[str, dict[str, torch.Tensor]], path: Path) -> None:
-    """Write weights of discriminators, by name, for `read_judges`.
-
-    Raises
-    ------
-    BadInput
-        They cannot be written.
-    """
-    _save(judges, path)
-
-
-def _save(values: dict[str, Any], path: Path) -> None:
-    with atomic_path(path, overwrite=True) as temporary:
+    def save(self, run: Path, keep: int) -> None:
+        """Write a checkpoint whole or not at all, and delete all but the newest ``keep``."""
+        content = {
+            "format": FORMAT,
+            "networks": {name: one.state_dict() for name, one in self.networks.items()},
+            "optimisers": {name: one.state_dict() for name, one in self.optimisers.items()},
+            "average": self.average.state_dict(),
+            "random": torch.get_rng_state(),
+            "record": self.record,
+            "step": self.step,
+            "validated": self.validated,
+            "first": None if self.first is None else asdict(self.first),
+            "best": None if self.best is None else asdict(self.best),
+            "best_step": self.best_step,
+            "since_best": self.since_best,
+        }
         try:
-            with temporary.open("wb") as file:
-                torch.save(values, file)
-        except RuntimeError as error:
-            # That torch's archive is not whole; what the disk said came before.
-            if isinstance(error.__context__, OSError):
-                raise error.__context__ from None
-            first, _, _ = str(error).partition("\n")
-            raise BadInput(f"cannot write {path}: {first}") from error
+            save_tensors(content, run / FOLDER / f"step_{self.step:08d}.pt")
+        except BadInput as error:
+            kept = [old.name for old in checkpoints(run)]
+            raise BadInput(
+                f"{error}; "
+                + (
+                    f"{kept[-1]} is intact, go on from it with resume=true once there is room"
+                    if kept
+                    else "there is no earlier checkpoint"
+                ),
+                key=error.key,
+            ) from error
+        for old in checkpoints(run)[:-keep]:
+            old.unlink()
+
+    def load(self, content: Mapping[str, Any], path: Path, plan: Plan) -> None:
+        """Go on from what `read_checkpoint` read from ``path``, at the rates of ``plan``."""
+        theirs = content["networks"]
+        if theirs.keys() != self.networks.keys():
+            raise BadInput(
+                f"{path} was written by a run with {', '.join(theirs)}; this one has "
+                f"{', '.join(self.networks)}; resume with the settings that the run was begun with",
+                key="checkpoint.conflict",
+            )
+        try:
+            for name, network in self.networks.items():
+                network.load_state_dict(theirs[name])
+                optimiser = self.optimisers[name]
+                settings = optimiser.defaults
+                optimiser.load_state_dict(content["optimisers"][name])
+                for group in optimiser.param_groups:
+                    group.update({key: settings[key] for key in ("betas", "weight_decay")})
+            self.average.load_state_dict(content["average"])
+            torch.set_rng_state(content["random"])
+            self.first, self.best = (
+                None if content[name] is None else Scores(**content[name])
+                for name in ("first", "best")
+            )
+        except _UNREADABLE as error:
+            reason = " ".join(str(error).split())[:300]
+            raise BadInput(
+                f"{path} is of another model than this run's ({reason})", key="checkpoint.conflict"
+            ) from error
+        for name in ("step", "validated", "best_step", "since_best"):
+            setattr(self, name, content[name])
 
 
-def _reason(error: BaseException) -> str:
-    """Why a file could not be read. Never torch's words, which advise to run what it holds."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if isinstance(error, pickle.UnpicklingError):
-        return _FOREIGN
-    return "it is damaged, or something else"
+def new_state(networks: Mapping[str, nn.Module], plan: Plan, record: dict[str, Any]) -> State:
+    """The state of a run before its first step; ``networks`` begins with the model."""
+    beta1, beta2 = plan.betas
+    model = next(iter(networks.values()))
+
+    def update(averages: Any, currents: Any, n_averaged: Any) -> None:
+        # Little is kept at first, when what there is to keep is hardly trained.
+        keep = min(plan.ema_decay, int(n_averaged) / (int(n_averaged) + 9))
+        for average, current in zip(averages, currents, strict=True):
+            average.lerp_(current, 1 - keep)
+
+    average = AveragedModel(model, multi_avg_fn=update)
+    average.module.eval()
+    average.update_parameters(model)
+    return State(
+        networks=dict(networks),
+        optimisers={
+            name: AdamW(network.parameters(), 1.0, (beta1, beta2), weight_decay=plan.weight_decay)
+            for name, network in networks.items()
+        },
+        average=average,
+        record=record,
+    )
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -124,81 +166,92 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(path for path in (run / FOLDER).glob("step_*.pt") if _NAME.fullmatch(path.name))
 
 
-def step_of(path: Path) -> int:
-    """Steps done at a checkpoint, as its name says."""
-    return int(path.stem.removeprefix("step_"))
-
-
-def newest_state(run: Path) -> State:
-    """Where a run stands.
-
-    Raises
-    ------
-    BadInput
-        There is no checkpoint, or the newest cannot be read: the message says which one can.
-    """
+def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:
+    """A run's newest checkpoint, read; where it is damaged, the error says which one is not."""
     there = checkpoints(run)
     if not there:
-        raise BadInput(f"resume=true, but {run} holds no checkpoint; start with resume=false")
+        return None
     try:
-        return read_state(there[-1])
+        return there[-1], read_checkpoint(there[-1])
     except BadInput as error:
         intact = next(filter(_is_readable, reversed(there[:-1])), None)
         if intact is None:
             raise BadInput(
                 f"{error}; there is no other checkpoint that is intact; begin anew in another "
-                f"output, from the best weights so far with train.init={run}"
+                f"output, from the best weights so far with train.init={run}",
+                key=error.key,
             ) from error
         newer = ", ".join(path.name for path in there[there.index(intact) + 1 :])
         raise BadInput(
-            f"{error}; {intact.name} is intact: delete {newer}, and resume=true goes on from it"
+            f"{error}; {intact.name} is intact: delete {newer}, and resume=true goes on from it",
+            key=error.key,
         ) from error
 
 
 def _is_readable(path: Path) -> bool:
     try:
-        read_state(path)
+        read_checkpoint(path)
     except BadInput:
         return False
     return True
 
 
-def read_state(path: Path) -> State:
-    """Read a checkpoint; nothing in it is executed.
+# What each entry of a checkpoint is; what lies deeper is checked where it is used.
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "networks": dict,
+    "optimisers": dict,
+    "average": dict,
+    "random": Tensor,
+    "record": dict,
+    "step": int,
+    "validated": int,
+    "first": (dict, type(None)),
+    "best": (dict, type(None)),
+    "best_step": int,
+    "since_best": int,
+}
 
-    Raises
-    ------
-    BadInput
-        It is no checkpoint, damaged, or holds more than tensors and plain values.
-    """
-    try:
-        return State(**torch.load(path, map_location="cpu", weights_only=True))
-    except FileNotFoundError as error:
-        raise BadInput(f"{path} does not exist") from error
-    except _UNREADABLE as error:
-        raise BadInput(f"{path} is no checkpoint of a training run ({_reason(error)})") from error
 
-
-def read_judges(path: Path) -> dict[str, dict[str, torch.Tensor]]:
-    """Weights of discriminators, by name; nothing in the file is executed.
-
-    Raises
-    ------
-    BadInput
-        It is not there, damaged, or holds anything else.
-    """
-    if not path.is_file():
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `State.save` wrote, as plain values and tensors; nothing in it is executed."""
+    content = load_tensors(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BadInput(
-            f"{path} is missing; fine-tuning needs the discriminators' weights beside the model's. "
-            "Without them train with the adversarial weights at 0"
+            f"{path} is no checkpoint of a training run, or of another version of vocoder; its "
+            "weights are in best.safetensors, from which train.init= goes on in another output",
+            key="checkpoint.format",
         )
+    wrong = [name for name, kind in _TYPES.items() if not isinstance(content.get(name, ...), kind)]
+    if wrong:
+        raise BadInput(f"{path} is damaged: no valid {', '.join(wrong)}", key="checkpoint.damaged")
+    return content
+
+
+def save_tensors(values: Mapping[str, Any], path: Path) -> None:
+    """Write tensors and plain values, for `load_tensors`, whole or not at all."""
+    with atomic_path(path, overwrite=True) as temporary:
+        try:
+            with temporary.open("wb") as file:
+                torch.save(dict(values), file)
+        except RuntimeError as error:
+            # That torch's archive is not whole; what the disk said came before.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            first, _, _ = str(error).partition("\n")
+            raise BadInput(f"cannot write {path}: {first}", key="output.unwritable") from error
+
+
+def load_tensors(path: Path) -> Any:
+    """Read tensors and plain values; nothing in the file is executed."""
     try:
-        states: dict[str, dict[str, torch.Tensor]] = torch.load(
-            path, map_location="cpu", weights_only=True
-        )
-        tensors = [tensor for state in states.values() for tensor in state.values()]
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise BadInput(f"{path} does not exist", key="checkpoint.missing") from error
     except _UNREADABLE as error:
-        raise BadInput(f"{path} cannot be read ({_reason(error)})") from error
-    if not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
-        raise BadInput(f"{path} holds other things than weights of discriminators")
-    return states
+        # Never torch's words, which advise to run what the file holds.
+        reason = "it is damaged, or something else"
+        if isinstance(error, OSError) and error.strerror:
+            reason = error.strerror
+        elif isinstance(error, pickle.UnpicklingError):
+            reason = _FOREIGN
+        raise BadInput(f"{path} cannot be read ({reason})", key="checkpoint.damaged") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import nn
 from tqdm import tqdm
 
@@ -17,22 +17,28 @@ from vocoder.config import build
 from vocoder.cpu import usable_cores
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import load_weights, read_checkpoint, settings_of
-from vocoder.model.weights import find_weights
+from vocoder.model.weights import BEST_NAME, find_weights
 from vocoder.spec import SpectrogramSpec
-from vocoder.train.channel.base import Channel
+from vocoder.train import distributed
 from vocoder.train.data import Data
+from vocoder.train.degradation import Degradation
 from vocoder.train.examples import Mixture
-from vocoder.train.loop import JUDGES_NAME, Outcome, fit
-from vocoder.train.machines import joined, local_device
-from vocoder.train.objective.base import MODEL, Objective, Task
+from vocoder.train.logging import summary_writer
+from vocoder.train.loop import CURVES_NAME, DISCRIMINATORS_NAME, LAST_NAME, Outcome, fit
 from vocoder.train.plan import Plan
-from vocoder.train.record import require_same_data, require_same_settings, write_record
-from vocoder.train.state import checkpoints, read_judges, step_of
+from vocoder.train.record import (
+    RECORD_NAME,
+    continued,
+    new_record,
+    require_same_data,
+    require_same_settings,
+)
+from vocoder.train.state import checkpoints, load_tensors, newest_checkpoint
+from vocoder.train.tasks.base import MODEL, Task
 from vocoder.train.validation import Validation
 
-RECORD_NAME = "run.json"
 LOCK_NAME = ".lock"
-# Examples are made louder or quieter by up to this: pictures come at all levels.
+# Examples are made louder or quieter by up to this: images come at all levels.
 GAIN_DB = 8.0
 
 
@@ -45,26 +51,22 @@ class Training:
     init : str or None
         Weights to go on from, with a fresh schedule: a run's folder, a ``.safetensors`` file, or
         the name of shipped ones, such as ``repair``.
-    validation_lines : int
-        Lines that are rendered and measured at every validation.
+    validation_utterances : int
+        Rendered and measured at every validation.
     plan : Plan
     task : Task
-
-    Raises
-    ------
-    BadInput
-        Nothing to validate on.
     """
 
     init: str | None
-    validation_lines: int
+    validation_utterances: int
     plan: Plan
     task: Task
 
     def __post_init__(self) -> None:
-        if self.validation_lines < 1:
+        if self.validation_utterances < 1:
             raise BadInput(
-                f"train.validation_lines is {self.validation_lines}; expected at least 1"
+                f"train.validation_utterances is {self.validation_utterances}; expected at least 1",
+                key="train.validation_utterances.range",
             )
 
     def run(
@@ -72,7 +74,7 @@ class Training:
         *,
         spec: SpectrogramSpec,
         data: Data,
-        channel: Channel,
+        degradation: Degradation,
         model: nn.Module,
         folder: Path,
         device: torch.device,
@@ -84,7 +86,7 @@ class Training:
 
         Parameters
         ----------
-        spec, data, channel, model
+        spec, data, degradation, model
             What the command line composes.
         folder : Path
             For the run; must not hold another.
@@ -98,134 +100,149 @@ class Training:
         Returns
         -------
         Outcome or None
-            ``None`` in a process that doesn't lead.
-
-        Raises
-        ------
-        BadInput
-            Anything does not fit, before the first step; or what `fit` raises.
+            ``None`` in all processes but the main one.
         """
-        if seed < 0:
-            raise BadInput(f"seed is {seed}; expected at least 0")
+        if not 0 <= seed < 2**63:
+            raise BadInput(f"seed is {seed}; expected 0 to 2^63 - 1", key="seed.range")
         if self.plan.workers > (cores := len(usable_cores())):
             raise BadInput(
                 f"train.plan.workers is {self.plan.workers}; expected at most the {cores} cores of "
-                "this machine"
+                "this machine",
+                key="train.plan.workers.range",
             )
-        objective = self.task.objective(model, spec)
-        with joined(device) as machines, _own_folder(folder, resume, record, machines.leads):
-            machines.share(self.plan.batch_size)
-            there = checkpoints(folder) if resume else []
-            if self.init is not None and not there:
-                initialise(objective, self.init)
-            materials = data.materials(spec, channel, seed)
-            if there and machines.leads:
-                require_same_data(folder / RECORD_NAME, materials.record)
-            examples = Mixture(
-                materials.train,
-                materials.weights,
-                frames=self.plan.frames,
-                gain_db=GAIN_DB,
-                seed=seed,
-            )
-            validation = Validation(materials.validation, spec, self.validation_lines, seed)
-            if machines.leads:
-                for note in materials.notes:
+        summary_writer()  # before hours of work, or of waiting for other processes
+        self.task.setup(model, spec)
+        with (
+            distributed.process_group(device),
+            _own_folder(folder, resume=resume),
+            _threads(self.plan.threads),
+        ):
+            distributed.share_of(self.plan.batch_size)
+            checkpoint = newest_checkpoint(folder) if resume else None
+            before = None if checkpoint is None else checkpoint[1]["record"]
+            if before is not None:
+                require_same_settings(before, record, folder)
+            elif self.init is not None:
+                initialise(self.task, self.init)
+            sources = data.open(spec, degradation, seed)
+            now = new_record(record, sources.record, seed, distributed.world_size())
+            if checkpoint is not None and before is not None:
+                require_same_data(before, now["data"], folder)
+                now = continued(before, now, checkpoint[1]["step"])
+            if distributed.is_main():
+                for note in sources.notes:
                     tqdm.write(note)
-                write_record(
-                    folder / RECORD_NAME,
-                    record,
-                    materials.record,
-                    seed,
-                    machines.world,
-                    step_of(there[-1]) if there else 0,
-                )
             outcome = fit(
-                objective,
-                examples,
-                validation,
+                self.task,
+                Mixture(
+                    sources.train,
+                    sources.weights,
+                    frames=self.plan.frames,
+                    gain_db=GAIN_DB,
+                    seed=seed,
+                ),
+                Validation(sources.validation, spec, self.validation_utterances, seed),
                 self.plan,
                 folder,
-                device=local_device(device),
-                machines=machines,
+                device=distributed.local_device(device),
                 seed=seed,
-                resume=bool(there),
-                card={"data": materials.record, "init": self.init, "seed": seed},
+                record=now,
+                checkpoint=checkpoint,
+                card={"data": sources.record, "init": self.init, "seed": seed},
             )
-            return outcome if machines.leads else None
+            return outcome if distributed.is_main() else None
 
 
-def initialise(objective: Objective, source: str) -> None:
+def initialise(task: Task, source: str) -> None:
     """Give the networks the weights of an earlier training, the discriminators included.
+
+    Fine-tuning against fresh discriminators makes a vocoder worse, so theirs must be there.
 
     Parameters
     ----------
-    objective : Objective
+    task : Task
     source : str
         A run's folder, a ``.safetensors`` file with ``discriminators.pt`` beside it if the
-        objective has any, or the name of shipped weights.
-
-    Raises
-    ------
-    BadInput
-        Another model or spec (the fields are named), or no weights for the discriminators:
-        fine-tuning against fresh ones makes a vocoder worse.
+        task has any, or the name of shipped weights.
     """
     path = find_weights(source)
     checkpoint = read_checkpoint(path)
-    objective.spec.require_same(checkpoint.spec, "this training", str(path))
+    task.spec.require_same(checkpoint.spec, "this training", str(path))
     # Of a built model: one network's settings can be written in several ways.
     model = build({**checkpoint.model, "spec": checkpoint.spec}, str(path))
-    ours, theirs = settings_of(objective.model), settings_of(model)
+    ours, theirs = settings_of(task.model), settings_of(model)
     if ours != theirs:
         named = "; ".join(
             f"{key}: {ours.get(key)} != {theirs.get(key)}"
             for key in sorted(ours.keys() | theirs.keys())
             if ours.get(key) != theirs.get(key)
         )
-        raise BadInput(f"{path} holds another model than model= says ({named})")
-    load_weights(objective.model, checkpoint.tensors, str(path))
-    judges = {name: net for name, net in objective.networks().items() if name != MODEL}
-    if not judges:
+        raise BadInput(
+            f"{path} holds another model than model= says ({named})", key="train.init.conflict"
+        )
+    load_weights(task.model, checkpoint.tensors, str(path))
+    discriminators = {name: net for name, net in task.networks().items() if name != MODEL}
+    if not discriminators:
         return
-    states = read_judges(path.parent / JUDGES_NAME)
-    for name, network in judges.items():
-        if name not in states:
+    beside = path.parent / DISCRIMINATORS_NAME
+    if not beside.is_file():
+        raise BadInput(
+            f"{beside} is missing; fine-tuning needs the discriminators' weights beside the "
+            "model's. Without them train with the adversarial weights at 0",
+            key="train.init.discriminators.missing",
+        )
+    states = load_tensors(beside)
+    for name, network in discriminators.items():
+        weights = states.get(name) if isinstance(states, dict) else None
+        if not isinstance(weights, dict) or not all(map(torch.is_tensor, weights.values())):
             raise BadInput(
-                f"{path.parent / JUDGES_NAME} has no discriminator {name}; it has "
-                f"{', '.join(states)}"
+                f"{beside} holds no weights of a discriminator {name}, but the model's training "
+                "needs them",
+                key="train.init.discriminators.missing",
             )
-        load_weights(network, states[name], f"{path.parent / JUDGES_NAME}, {name}")
+        load_weights(network, weights, f"{beside}, {name}")
 
 
 @contextmanager
-def _own_folder(
-    folder: Path, resume: bool, record: Mapping[str, Any], leads: bool
-) -> Iterator[None]:
+def _own_folder(folder: Path, *, resume: bool) -> Iterator[None]:
     """The folder of a run, for as long as it lasts; no other training may write there."""
-    if not leads:
+    if not distributed.is_main():
         yield
         return
-    path, there = folder / RECORD_NAME, checkpoints(folder)
-    if resume and there:
-        require_same_settings(path, record)
-    elif resume and not path.exists():
-        raise BadInput(f"resume=true, but {folder} holds no run; leave resume out")
-    elif not resume and (there or path.exists()):
+    names = (RECORD_NAME, BEST_NAME, LAST_NAME, CURVES_NAME)
+    there = [name for name in names if (folder / name).exists()]
+    if resume and not there and not checkpoints(folder):
         raise BadInput(
-            f"{folder} holds a run already; choose another output, or resume=true to go on with it"
+            f"resume=true, but {folder} holds no run; leave resume out", key="resume.missing"
         )
+    if not resume and (checkpoints(folder) or there not in ([], [CURVES_NAME])):
+        raise BadInput(
+            f"{folder} holds a run already; choose another output, or resume=true to go on with it",
+            key="output.exists",
+        )
+    lock = FileLock(folder / LOCK_NAME)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK_NAME).open("w")
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise BadInput(
+            f"another training is writing to {folder}; choose another output", key="output.locked"
+        ) from error
     except OSError as error:
-        raise BadInput(f"output={folder} cannot be written to: {error.strerror}") from error
-    with lock:
-        try:
-            # Unlike flock, not inherited by the workers, which may outlive a kill by seconds.
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BadInput(
-                f"another training is writing to {folder}; choose another output"
-            ) from error
+        raise BadInput(
+            f"output={folder} cannot be written to: {error.strerror}", key="output.unwritable"
+        ) from error
+    try:
         yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

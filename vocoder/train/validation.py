@@ -1,8 +1,8 @@
-"""How good a model is while it trains: the same lines each time, measured as listeners would."""
+"""How good a model is while it trains: the same utterances each time, measured as one listens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,58 +14,74 @@ from vocoder.evaluate.metrics import estoi, mel_distance_db
 from vocoder.model.features import FLOOR_DB
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
-from vocoder.train.board import Board
 from vocoder.train.examples import Example, Source
-from vocoder.train.objective.base import Objective
+from vocoder.train.logging import Curves
+from vocoder.train.tasks.base import Task
 
-SHOWN = 3  # lines whose sound and pictures are written
+SHOWN = 3  # utterances whose waveforms and spectrograms are written
+# Of silence, and of what is no number.
+WORST_MEL_DISTANCE_DB = 100.0
+# A model whose output is this much farther from the truth than the first one's has diverged,
+# whatever its ESTOI, which hears a chance likeness in noise too.
+DIVERGED_DB = 3.0
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line to validate on, and what the best thinkable inverter would give."""
+class Scores:
+    """What a validation found, for each utterance."""
 
+    estoi: list[float]
+    mel_distance_db: list[float]
+
+    @property
+    def mean_estoi(self) -> float:
+        """Mean over the utterances."""
+        return float(np.mean(self.estoi))
+
+    @property
+    def mean_mel_distance_db(self) -> float:
+        """Mean over the utterances."""
+        return float(np.mean(self.mel_distance_db))
+
+    def has_diverged(self, first: Scores) -> bool:
+        """Whether it is much worse than where the run began."""
+        return self.mean_mel_distance_db > first.mean_mel_distance_db + DIVERGED_DB
+
+    def is_better(self, best: Scores) -> bool:
+        """Whether it is more intelligible."""
+        return self.mean_estoi > best.mean_estoi
+
+
+class Interrupted(Exception):
+    """A validation was told to stop."""
+
+
+@dataclass(frozen=True)
+class _Utterance:
     name: str
     example: Example
     n_samples: int
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a validation found.
-
-    Parameters
-    ----------
-    estoi, mel_distance_db : float
-        Means over the lines.
-    """
-
-    estoi: float
-    mel_distance_db: float
-
-
 class Validation:
-    """Fixed lines, each damaged in the same way every time.
+    """Fixed utterances, each degraded in the same way every time.
 
     Parameters
     ----------
     sources : sequence of Source
-        The lines of each are taken in turn.
+        The utterances of each are taken in turn.
     spec : SpectrogramSpec
-    lines : int
+    utterances : int
         How many at most.
     seed : int
-        Of the damage.
-
-    Raises
-    ------
-    BadInput
-        No line long enough to measure.
+        Of the degradation.
     """
 
-    def __init__(self, sources: Sequence[Source], spec: SpectrogramSpec, lines: int, seed: int):
+    def __init__(
+        self, sources: Sequence[Source], spec: SpectrogramSpec, utterances: int, seed: int
+    ) -> None:
         self._spec = spec
-        self._lines: list[Line] = []
+        self._utterances: list[_Utterance] = []
         longest = max(len(source.total_frames) for source in sources)
         candidates = [
             (source, index)
@@ -74,62 +90,73 @@ class Validation:
             if index < len(source.total_frames)
         ]
         for number, (source, index) in enumerate(candidates):
-            if len(self._lines) == lines:
+            if len(self._utterances) == utterances:
                 break
             example = source.whole(index, np.random.default_rng((seed, number)))
-            n_samples = min(example.sound.size, spec.n_samples(example.true.shape[1]))
+            n_samples = min(example.waveform.size, spec.n_samples(example.true.shape[1]))
             try:
-                estoi(example.sound[:n_samples], example.sound[:n_samples], spec.sample_rate)
+                estoi(example.waveform[:n_samples], example.waveform[:n_samples], spec.sample_rate)
             except BadInput:  # too short or silent to be measured
                 continue
-            self._lines.append(Line(f"line{len(self._lines):02d}", example, n_samples))
-        if not self._lines:
+            name = f"utterance{len(self._utterances):02d}"
+            self._utterances.append(_Utterance(name, example, n_samples))
+        if not self._utterances:
             raise BadInput(
-                "no line to validate on: the validation split has none with 0.4 s of speech"
+                "nothing to validate on: no utterance of the validation split has 0.4 s of speech",
+                key="data.validation.empty",
             )
 
     @torch.inference_mode()
     def __call__(
         self,
-        objective: Objective,
+        task: Task,
         model: nn.Module,
         device: torch.device,
         step: int,
-        board: Board | None,
-    ) -> Verdict:
-        """Render every line with ``model`` and measure it; show the first on the board."""
-        scores, distances = [], []
-        for number, line in enumerate(self._lines):
-            values = torch.from_numpy(line.example.damaged)[None].to(device)
-            sound = objective.render(model, values)[0, : line.n_samples].float().cpu().numpy()
-            true = line.example.sound[: line.n_samples]
-            if not np.isfinite(sound).all() or not np.abs(sound).max() > 0:
-                scores.append(0.0)
-                continue
-            scores.append(estoi(true, sound, self._spec.sample_rate))
-            distances.append(mel_distance_db(true, sound, self._spec.sample_rate))
-            if board is not None and number < SHOWN:
-                self._show(board, line, sound, step)
-        verdict = Verdict(
-            float(np.mean(scores)), float(np.mean(distances)) if distances else float("inf")
-        )
-        if board is not None:
-            board.add_scalar("validation/estoi", verdict.estoi, step)
-            board.add_scalar("validation/mel_distance_db", verdict.mel_distance_db, step)
-        return verdict
+        curves: Curves | None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Scores:
+        """Render every utterance with ``model`` and measure it; the first go into the curves.
 
-    def _show(self, board: Board, line: Line, sound: np.ndarray, step: int) -> None:
-        rate = self._spec.sample_rate
-        board.add_audio(f"{line.name}/sound", torch.from_numpy(sound)[None], step, rate)
-        after = analyse(torch.from_numpy(sound)[None], self._spec).decibels[0]
-        frames = min(after.shape[1], line.example.true.shape[1])
-        rows = [line.example.damaged, after.numpy(), line.example.true]
-        picture = np.concatenate([self._grey(row[:, :frames]) for row in rows])
-        board.add_grey(f"{line.name}/given_made_true", picture, step)
+        Raises
+        ------
+        Interrupted
+            ``stop`` said so.
+        """
+        scores, distances = [], []
+        for number, utterance in enumerate(self._utterances):
+            if stop():
+                raise Interrupted
+            decibels = torch.from_numpy(utterance.example.degraded)[None].to(device)
+            made = task.render(model, decibels)[0, : utterance.n_samples].float().cpu().numpy()
+            true = utterance.example.waveform[: utterance.n_samples]
+            if not np.isfinite(made).all() or not np.abs(made).max() > 0:
+                scores.append(0.0)
+                distances.append(WORST_MEL_DISTANCE_DB)
+                continue
+            distance = mel_distance_db(true, made, self._spec.sample_rate)
+            # Rounded: the last bits depend on where in memory the arrays lie.
+            scores.append(round(float(np.nan_to_num(estoi(true, made, self._spec.sample_rate))), 6))
+            distances.append(round(float(np.fmin(distance, WORST_MEL_DISTANCE_DB)), 6))
+            if curves is not None and number < SHOWN:
+                self._show(curves, utterance, made, step)
+        found = Scores(scores, distances)
+        if curves is not None:
+            curves.add_scalar("validation/estoi", found.mean_estoi, step)
+            curves.add_scalar("validation/mel_distance_db", found.mean_mel_distance_db, step)
+        return found
+
+    def _show(self, curves: Curves, utterance: _Utterance, made: np.ndarray, step: int) -> None:
+        rate, example = self._spec.sample_rate, utterance.example
+        curves.add_audio(f"{utterance.name}/made", torch.from_numpy(made)[None], step, rate)
+        after = analyse(torch.from_numpy(made)[None], self._spec).decibels[0]
+        frames = min(after.shape[1], example.true.shape[1])
+        rows = [example.degraded, after.numpy(), example.true]
+        image = np.concatenate([self._grey(row[:, :frames]) for row in rows])
+        curves.add_image(f"{utterance.name}/given_made_true", image, step)
         if step == 0:
-            board.add_audio(
-                f"{line.name}/true", torch.from_numpy(line.example.sound)[None], step, rate
-            )
+            true = torch.from_numpy(example.waveform)[None]
+            curves.add_audio(f"{utterance.name}/true", true, step, rate)
 
     def _grey(self, decibels: np.ndarray) -> np.ndarray:
         return np.asarray((decibels[::-1] / FLOOR_DB * -255 + 255).clip(0, 255), np.uint8)

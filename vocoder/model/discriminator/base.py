@@ -13,22 +13,22 @@ from torch.nn.utils import parametrizations
 from vocoder.errors import BadInput
 
 # Logits (batch, n), and the outputs of all layers on the way, the last included.
-Judgement = tuple[Tensor, list[Tensor]]
+Output = tuple[Tensor, list[Tensor]]
 SLOPE = 0.1  # of all leaky ReLUs: Kong et al. 2020, Kumar et al. 2023
 
 _Layer = TypeVar("_Layer", bound=nn.Module)
 
 
 class Discriminator(nn.Module, ABC):
-    """Several networks, each with its own view of the sound.
+    """Several networks, each with its own view of the waveform.
 
-    Recordings and synthesis may be judged in one call, joined along the batch: that is faster than
+    Recordings and synthesis may be given in one call, joined along the batch: that is faster than
     two, and gives the same.
     """
 
     @abstractmethod
-    def forward(self, samples: Tensor) -> list[Judgement]:
-        """Judge sounds ``(batch, samples)``; one `Judgement` for each view."""
+    def forward(self, samples: Tensor) -> list[Output]:
+        """Waveforms ``(batch, samples)`` to an `Output` for each view."""
 
 
 class Layers(nn.Module):
@@ -55,8 +55,8 @@ class View(nn.Module):
         self.layers = Layers(convs)
         self.last = last
 
-    def forward(self, x: Tensor) -> Judgement:
-        """Judge ``(batch, channels, …)``."""
+    def forward(self, x: Tensor) -> Output:
+        """``(batch, channels, …)`` to logits and maps."""
         maps = self.layers(x)
         logits = self.last(maps[-1])
         return logits.flatten(1), [*maps, logits]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vocoder.errors import BadInput
-from vocoder.model.discriminator.base import Discriminator, Judgement, View, normed, scaled
+from vocoder.model.discriminator.base import Discriminator, Output, View, normed, scaled
 
 CHANNELS = (32, 128, 512, 1024, 1024)
 STRIDES = (3, 3, 3, 3, 1)
@@ -36,8 +36,8 @@ class MultiPeriod(Discriminator):
         self.periods = periods
         self.parts = nn.ModuleList(_view(width) for _ in periods)
 
-    def forward(self, samples: Tensor) -> list[Judgement]:
-        """Judge sounds ``(batch, samples)``; one `Judgement` for each period."""
+    def forward(self, samples: Tensor) -> list[Output]:
+        """Waveforms ``(batch, samples)`` to an `Output` for each period."""
         return [
             part(_by_phase(samples, period))
             for part, period in zip(self.parts, self.periods, strict=True)

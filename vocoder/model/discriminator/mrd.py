@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.errors import BadInput
-from vocoder.model.discriminator.base import Discriminator, Judgement, Layers, normed, scaled
+from vocoder.model.discriminator.base import Discriminator, Layers, Output, normed, scaled
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import stft
 
@@ -49,8 +49,8 @@ class MultiResolution(Discriminator):
             raise BadInput(f"n_ffts={n_ffts}; expected even numbers from 64, as 2048, 1024, 512")
         self.parts = nn.ModuleList(_Resolution(n_fft, width) for n_fft in n_ffts)
 
-    def forward(self, samples: Tensor) -> list[Judgement]:
-        """Judge sounds ``(batch, samples)``; one `Judgement` for each resolution.
+    def forward(self, samples: Tensor) -> list[Output]:
+        """Waveforms ``(batch, samples)`` to an `Output` for each resolution.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class _Resolution(nn.Module):
         self.bands = nn.ModuleList(Layers([_conv(*s) for s in shapes]) for _ in self.band_sizes)
         self.last = _conv(sizes[-1], 1, LAST_KERNEL, (1, 1))
 
-    def forward(self, samples: Tensor) -> Judgement:
+    def forward(self, samples: Tensor) -> Output:
         transform = torch.view_as_real(stft(samples, self.spec).mT).movedim(3, 1)
         bands = torch.split(transform, self.band_sizes, dim=3)
         maps = [layers(band) for layers, band in zip(self.bands, bands, strict=True)]

@@ -8,7 +8,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations
 
 from vocoder.errors import BadInput
-from vocoder.model.discriminator.base import Discriminator, Judgement, View, normed, scaled
+from vocoder.model.discriminator.base import Discriminator, Output, View, normed, scaled
 
 CHANNELS = (128, 128, 256, 512, 1024, 1024, 1024)
 KERNELS = (15, 41, 41, 41, 41, 41, 5)
@@ -43,8 +43,8 @@ class MultiScale(Discriminator):
         # As published, spectral norm (Miyato et al. 2018) where the sound is whole.
         self.parts = nn.ModuleList(_view(width, spectral=scale == 0) for scale in range(scales))
 
-    def forward(self, samples: Tensor) -> list[Judgement]:
-        """Judge sounds ``(batch, samples)``; one `Judgement` for each scale."""
+    def forward(self, samples: Tensor) -> list[Output]:
+        """Waveforms ``(batch, samples)`` to an `Output` for each scale."""
         found, slower = [], samples[:, None]
         for scale, part in enumerate(self.parts):
             if scale:

@@ -1,4 +1,4 @@
-"""Losses of pictures against second implementations, and what they must say of damage."""
+"""Losses of spectrograms against second implementations, and what they must say of damage."""
 
 import math
 
@@ -11,21 +11,21 @@ from tests.train.tiny import SPEC, decibels, noisy
 from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.spectrogram import mel_filters
-from vocoder.train.picture_losses import (
-    LOWEST_PITCH_HZ,
+from vocoder.train.spectrogram_losses import (
+    MIN_PITCH_HZ,
     PITCHES_PER_OCTAVE,
     band_correlation_loss,
-    picture_losses,
     pitch_loss,
     pitch_strengths,
+    spectrogram_losses,
 )
 
 pystoi = pytest.importorskip("pystoi")
 
 
-def test_picture_losses_are_in_their_units(true):
+def test_spectrogram_losses_are_in_their_units(true):
     picture = decibels(true)
-    found = picture_losses(picture + 2, picture, SPEC, 0.5)
+    found = spectrogram_losses(picture + 2, picture, SPEC, 0.5)
     assert float(found["decibels"]) == pytest.approx(0.1, rel=1e-4)
     assert float(found["intelligibility"]) < 1e-4  # blind to the level
     loudness = 10 * np.abs(10 ** (0.3 * (picture.numpy() + 2) / 20)
@@ -33,17 +33,17 @@ def test_picture_losses_are_in_their_units(true):
     assert float(found["loudness"]) == pytest.approx(loudness, rel=1e-4)
 
 
-@pytest.mark.parametrize("quantile", [0.2, 0.5, 0.8])
-def test_decibels_are_least_at_the_quantile(quantile):
+@pytest.mark.parametrize("tau", [0.2, 0.5, 0.8])
+def test_decibels_are_least_at_the_quantile_tau(tau):
     """Of many true pictures to one damaged one."""
     drawn = -60 + 9 * torch.randn(201, generator=torch.Generator().manual_seed(2))
     true = drawn[:, None, None].expand(-1, SPEC.bins, 40)
     levels = torch.quantile(drawn, torch.linspace(0.1, 0.9, 9))
     losses = [
-        float(picture_losses(level.expand_as(true), true, SPEC, quantile)["decibels"])
+        float(spectrogram_losses(level.expand_as(true), true, SPEC, tau)["decibels"])
         for level in levels
     ]
-    assert min(range(9), key=losses.__getitem__) == round(10 * quantile) - 1
+    assert min(range(9), key=losses.__getitem__) == round(10 * tau) - 1
 
 
 @pytest.mark.parametrize("spec", ["mel256", "linear256", "linear512", "tacotron2"])
@@ -112,7 +112,7 @@ def test_a_picture_shorter_than_a_segment_is_refused():
 
 def pitches_hz(strengths):
     """The strongest pitch of every frame."""
-    return LOWEST_PITCH_HZ * 2 ** (strengths.argmax(1) / PITCHES_PER_OCTAVE)
+    return MIN_PITCH_HZ * 2 ** (strengths.argmax(1) / PITCHES_PER_OCTAVE)
 
 
 def buzz(hz, seconds=0.5, rate=22_050):
@@ -190,7 +190,7 @@ def test_a_voice_in_breath_costs_and_other_breath_little():
 def test_losses_that_are_not_wanted_ask_for_nothing(true):
     """Intelligibility needs a third of a second; the others don't."""
     short = decibels(true)[:, :, :20]
-    found = picture_losses(short + 2, short, SPEC, 0.5, ("decibels", "pitch"))
+    found = spectrogram_losses(short + 2, short, SPEC, 0.5, ("decibels", "pitch"))
     assert list(found) == ["decibels", "pitch"]
     with pytest.raises(BadInput, match="intelligibility"):
-        picture_losses(short + 2, short, SPEC, 0.5)
+        spectrogram_losses(short + 2, short, SPEC, 0.5)

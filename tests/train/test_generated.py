@@ -1,4 +1,4 @@
-"""Painted pictures with their true sound: found by name, checked, and never those held out."""
+"""Generated images with their recordings: found by name, checked, never those held out."""
 
 import shutil
 from pathlib import Path
@@ -9,15 +9,19 @@ import soundfile
 import torch
 from PIL import Image
 
+from tests.refusals import refused
 from tests.train.tiny import NOISE, RATE, SPEC, decibels
+from vocoder.audio import write_audio
 from vocoder.config import load
 from vocoder.errors import BadInput
+from vocoder.image.array import write_array
 from vocoder.image.utterances import load_utterance
 from vocoder.model.features import FLOOR_DB
-from vocoder.train import painted as module
-from vocoder.train.data import Mixed, Painted, Recordings
+from vocoder.spectrogram import analyse
+from vocoder.train import generated as module
+from vocoder.train.data import Generated, Mixed, Recordings
 from vocoder.train.examples import Mixture
-from vocoder.train.painted import PaintedPairs, best_shift, read_pairs
+from vocoder.train.generated import GeneratedPairs, best_shift, energy_db, read_pairs
 
 LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
 GAIN_DB = 0.0  # from the references' level to that of the recordings that were painted
@@ -44,7 +48,7 @@ def data(folder, **changes):
         "codec": None, "db_min": None, "db_max": None, "reference_gain_db": GAIN_DB,
         "simulated_share": 0.25, "validation_share": 0.34,
     }  # fmt: skip
-    return Painted(**{**values, **changes})
+    return Generated(**{**values, **changes})
 
 
 def test_pairs_are_read_at_the_recordings_level_and_place(given):
@@ -53,7 +57,7 @@ def test_pairs_are_read_at_the_recordings_level_and_place(given):
     for pair in found:
         sound, _ = soundfile.read(given / f"reference/{pair.name}.flac", dtype="float32")
         sound *= np.float32(10 ** (GAIN_DB / 20))
-        assert np.allclose(pair.sound, sound, rtol=1e-6, atol=0)
+        assert np.allclose(pair.waveform, sound, rtol=1e-6, atol=0)
         true = decibels(torch.from_numpy(sound)[None])[0].numpy()
         assert pair.decibels.shape == true.shape and pair.decibels.dtype == np.float16
         loud = true > true.max() - 40
@@ -77,7 +81,7 @@ def test_lines_held_out_for_testing_are_never_read(painted, given, monkeypatch):
     assert [pair.name for pair in found] == read == [LINES[0], LINES[2]]
     assert problems == {LINES[1]: "held out for testing; not used"}
     read.clear()
-    with pytest.raises(BadInput, match=r"no pair that can be used \(.*held out for testing"):
+    with refused("data.input.empty"):
         pairs(painted)
     assert read == []
 
@@ -103,7 +107,7 @@ def test_unusable_lines_are_named_with_the_reason(given):
     assert problems[LINES[1]] == f"{LINES[1]}__01: missing; silent"
     shutil.copy(given / f"reference/{LINES[2]}.flac", given / f"reference/{LINES[0]}.flac")
     _, problems = pairs(given)
-    assert problems[LINES[0]] == "the picture has 573 frames and the recording 447"
+    assert problems[LINES[0]] == "573 frames, but the recording has 447"
 
 
 @pytest.mark.parametrize("shift", [-7, -1, 1, 3, 12])
@@ -114,7 +118,7 @@ def test_a_planted_shift_is_found(shift, given):
     soundfile.write(path, np.roll(sound, -shift * 256), RATE)
     found, problems = pairs(given)
     assert len(found) == 2
-    assert problems == {LINES[0]: f"the picture lies {shift:+d} frames from the recording"}
+    assert problems == {LINES[0]: f"it lies {shift:+d} frames from the recording"}
 
 
 def test_shifts_of_bare_arrays():
@@ -132,7 +136,7 @@ def test_blank_pictures_and_recordings_are_named(given):
     path = given / f"reference/{LINES[1]}.flac"
     soundfile.write(path, np.zeros(soundfile.info(path).frames), RATE)
     _, problems = pairs(given)
-    assert problems == {LINES[0]: "the picture is blank", LINES[1]: "the recording is blank"}
+    assert problems == {LINES[0]: "it is blank", LINES[1]: "the recording is blank"}
 
 
 def test_another_level_throughout_is_refused_and_can_be_told(given):
@@ -140,11 +144,50 @@ def test_another_level_throughout_is_refused_and_can_be_told(given):
         path = given / f"reference/{name}.flac"
         sound, _ = soundfile.read(path, dtype="float32")
         soundfile.write(path, sound / 4, RATE)
-    with pytest.raises(BadInput, match=r"are \+\d+\.\d dB from the recordings .*reference_gain_db"):
+    with refused("data.reference_gain_db.conflict"):
         pairs(given)
     found, _ = pairs(given, reference_gain_db=GAIN_DB + 12.04)
     before, _ = soundfile.read(given / f"reference/{LINES[0]}.flac", dtype="float32")
-    assert np.allclose(found[0].sound, before * 4, rtol=1e-3)
+    assert np.allclose(found[0].waveform, before * 4, rtol=1e-3)
+
+
+def test_the_level_is_that_of_all_that_is_heard(speech):
+    """A network that invents where the voice is may be loud where the recording is not."""
+    true = decibels(torch.from_numpy(speech)[None])[0].numpy()
+    generated = true[:, ::-1]
+    assert abs(energy_db(generated, SPEC) - energy_db(true, SPEC)) < 0.01
+    loud = true > true.max() - 40
+    assert (generated[loud] - true[loud]).mean() < -5
+    assert energy_db(true + 6, SPEC) - energy_db(true, SPEC) == pytest.approx(6, abs=1e-3)
+    for spec in (SPEC, load("spec", "linear256")):
+        noise = 0.1 * torch.randn(1, 30_000, generator=torch.Generator().manual_seed(0))
+        shown = decibels(torch.cat([noise, noise / 10], 1), spec)[0].numpy()
+        half = shown.shape[1] // 2 - 4
+        quieter = energy_db(shown[:, :half], spec) - energy_db(shown[:, -half:], spec)
+        assert quieter == pytest.approx(20, abs=0.5)
+
+
+@pytest.mark.parametrize("spec", ["mel256", "tacotron2"])
+def test_arrays_are_pairs_as_images_are(spec, speech, tmp_path):
+    """As ``decode`` writes them, or a text-to-speech model of one's own."""
+    spec = load("spec", spec)
+    (tmp_path / "mels").mkdir()
+    for number in range(3):
+        sound = speech[number * 20_000 : number * 20_000 + 19_000]
+        write_audio(tmp_path / f"true/a{number}.wav", sound, RATE, overwrite=False)
+        shown = analyse(torch.from_numpy(sound)[None], spec)
+        write_array(tmp_path / f"mels/a{number}.npy", shown, overwrite=False)
+    (tmp_path / "mels/a2.spec.json").unlink()  # then it is what spec= says
+    arrays = Generated(
+        input=str(tmp_path / "mels"), reference=str(tmp_path / "true"), manifest=None, codec=None,
+        db_min=None, db_max=None, reference_gain_db=0, simulated_share=0, validation_share=0.3,
+    )  # fmt: skip
+    sources = arrays.open(spec, NOISE, 0)
+    assert sources.notes == [] and sources.record["generated"]["utterances"] == 2
+    assert {*sources.train[0].recordings, *sources.validation[0].recordings} == {"a0", "a1", "a2"}
+    example = sources.train[0].piece(0, 10, 40, np.random.default_rng(0))
+    heard = example.true > -80
+    assert heard.any() and np.abs(example.degraded - example.true)[heard].mean() < 0.1
 
 
 def test_the_codec_is_the_data_sets_own_or_agrees_with_it(given):
@@ -154,10 +197,10 @@ def test_the_codec_is_the_data_sets_own_or_agrees_with_it(given):
     (given / "spec.yaml").unlink()
     with pytest.raises(BadInput, match=r"spec=.*codec="):
         pairs(given)
-    with pytest.raises(BadInput, match=r"data\.db_min and data\.db_max are of a codec"):
+    with refused("data.codec.missing"):
         data(given, db_min=-92.04)
     told = data(given, codec="gray8", db_min=-92.04, db_max=-12.04)
-    assert len(told.materials(SPEC, NOISE, 0).train[0].total_frames) == 2
+    assert len(told.open(SPEC, NOISE, 0).train[0].total_frames) == 2
     with pytest.raises(BadInput, match=r"n_mels: 80 != 256|different spectrogram settings"):
         shutil.copy(Path(__file__).parents[1] / "data/pix2pix/spec.yaml", given)
         pairs(given, spec=load("spec", "tacotron2"))
@@ -165,53 +208,55 @@ def test_the_codec_is_the_data_sets_own_or_agrees_with_it(given):
 
 def test_examples_of_pairs_show_the_painted_picture_beside_the_true_one(given):
     found, _ = pairs(given)
-    source = PaintedPairs(found, SPEC)
+    source = GeneratedPairs(found, SPEC)
     rng = np.random.default_rng(0)
     assert list(source.total_frames) == [573, 319, 447]
     for begin, frames in ((0, 40), (100, 40), (300, 40)):
         example = source.piece(1, begin, frames, rng)
-        shown = np.maximum(example.damaged, FLOOR_DB)
+        shown = np.maximum(example.degraded, FLOOR_DB)
         there = found[1].decibels[:, begin : begin + frames].astype(np.float32)
         assert np.abs(shown[:, : there.shape[1]] - there).max() < 1e-2
         assert (shown[:, there.shape[1] :] == FLOOR_DB).all()
-        assert not example.sound[(319 - begin) * 256 :].any()
+        assert not example.waveform[(319 - begin) * 256 :].any()
     one = Mixture([source], [1], frames=40, gain_db=0, seed=0)[0]
-    damaged, true = (np.maximum(one, FLOOR_DB) for one in (one.damaged, one.true))
+    damaged, true = (np.maximum(one, FLOOR_DB) for one in (one.degraded, one.true))
     assert 2 < np.abs(damaged - true).mean() < 20
 
 
 def test_material_is_split_once_and_written_down(given):
-    materials = data(given).materials(SPEC, NOISE, 1)
-    real, simulated = materials.train
-    assert materials.weights == [0.75, 0.25]
+    sources = data(given).open(SPEC, NOISE, 1)
+    real, simulated = sources.train
+    assert sources.weights == [0.75, 0.25]
     assert list(real.total_frames) == list(simulated.total_frames) and len(real.total_frames) == 2
-    (held,) = materials.validation
+    (held,) = sources.validation
     assert sorted([*real.total_frames, *held.total_frames]) == [319, 447, 573]
-    record = materials.record["painted"]
-    assert record["lines"] == 2 and record["left_out"] == 0 and len(record["files_sha256"]) == 64
-    again = data(given).materials(SPEC, NOISE, 1)
-    assert again.record == materials.record
-    assert materials.notes == []
-    others = [data(given).materials(SPEC, NOISE, seed) for seed in (2, 5)]
-    assert any(other.record != materials.record for other in others)
+    record = sources.record["generated"]
+    assert (
+        record["utterances"] == 2 and record["left_out"] == 0 and len(record["files_sha256"]) == 64
+    )
+    again = data(given).open(SPEC, NOISE, 1)
+    assert again.record == sources.record
+    assert sources.notes == []
+    others = [data(given).open(SPEC, NOISE, seed) for seed in (2, 5)]
+    assert any(other.record != sources.record for other in others)
 
 
 def test_many_pictures_that_are_no_use_are_counted_and_the_first_of_them_named(given):
     picture = next(given.rglob("*_fake_B.png"))
     for number in range(9):
         shutil.copy(picture, picture.with_name(f"other{number}__00_fake_B.png"))
-    materials = data(given).materials(SPEC, NOISE, 1)
-    (note,) = materials.notes
+    sources = data(given).open(SPEC, NOISE, 1)
+    (note,) = sources.notes
     assert note.startswith("9 left out: other0__00_fake_B.png: ") and note.endswith("; and 4 more")
-    assert materials.record["painted"]["left_out"] == 9
+    assert sources.record["generated"]["left_out"] == 9
 
 
 def test_several_kinds_of_data_are_mixed_as_asked(given):
     parts = {"all": data(given), "some": data(given, simulated_share=0.5)}
-    mixed = Mixed(parts=parts, shares={"all": 3, "some": 1}).materials(SPEC, NOISE, 1)
+    mixed = Mixed(parts=parts, shares={"all": 3, "some": 1}).open(SPEC, NOISE, 1)
     assert mixed.weights == pytest.approx([3 * 0.75, 3 * 0.25, 0.5, 0.5])
     assert len(mixed.train) == 4 and len(mixed.validation) == 2
-    assert mixed.record["all"]["painted"] == mixed.record["some"]["painted"]
+    assert mixed.record["all"]["generated"] == mixed.record["some"]["generated"]
 
 
 def test_what_one_part_validates_on_no_other_learns_from(given):
@@ -228,12 +273,12 @@ def test_what_one_part_validates_on_no_other_learns_from(given):
     other = Path(shutil.copytree(given, given.parent / "other"))
     (other / "manifest.csv").write_text("\n".join(rows) + "\n")
     parts = {"one": data(given), "other": data(other, validation_share=0.67)}
-    mixed = Mixed(parts=parts, shares={"one": 1, "other": 1}).materials(SPEC, NOISE, 1)
-    held = {line for source in mixed.validation for line in source.lines}
-    assert [len(source.lines) for source in mixed.validation] == [1, 2] and len(held) == 2
-    assert [len(s.lines) for s in parts["one"].materials(SPEC, NOISE, 1).train] == [2, 2]
+    mixed = Mixed(parts=parts, shares={"one": 1, "other": 1}).open(SPEC, NOISE, 1)
+    held = {line for source in mixed.validation for line in source.recordings}
+    assert [len(source.recordings) for source in mixed.validation] == [1, 2] and len(held) == 2
+    assert [len(s.recordings) for s in parts["one"].open(SPEC, NOISE, 1).train] == [2, 2]
     for one in mixed.train:
-        assert len(one.lines) == len(one.total_frames) == 1 and not held & set(one.lines)
+        assert len(one.recordings) == len(one.total_frames) == 1 and not held & set(one.recordings)
         piece = one.piece(0, 0, 40, np.random.default_rng(0))
         assert piece.true.shape == (256, 40) and (piece.true > FLOOR_DB).any()
 
@@ -241,20 +286,18 @@ def test_what_one_part_validates_on_no_other_learns_from(given):
 def test_material_is_refused_where_it_is_too_little(given):
     for name in LINES[1:]:
         (given / f"reference/{name}.flac").unlink()
-    with pytest.raises(BadInput, match="gives 1 lines; too few to validate on some"):
-        data(given).materials(SPEC, NOISE, 0)
+    with refused("data.input.short"):
+        data(given).open(SPEC, NOISE, 0)
     shutil.rmtree(given / "reference")
     with pytest.raises(BadInput, match=r"reference=.* is not a folder"):
-        data(given).materials(SPEC, NOISE, 0)
-    with pytest.raises(BadInput, match=r"data\.simulated_share is 1"):
+        data(given).open(SPEC, NOISE, 0)
+    with refused("data.simulated_share.range"):
         data(given, simulated_share=1)
-    with pytest.raises(BadInput, match=r"data\.validation_share is -0\.1"):
+    with refused("data.validation_share.range"):
         data(given, validation_share=-0.1)
     nobody = Recordings(root="nowhere", speakers=None, cache=None)
     for shares in ({"nobody": 0}, {"nobody": -1.0}, {}, {"nobody": 1, "me": 1}):
-        with pytest.raises(
-            BadInput, match=r"data\.shares is .*a number above 0 for each of nobody"
-        ):
+        with refused("data.shares.range"):
             Mixed(parts={"nobody": nobody}, shares=shares)
     with pytest.raises(BadInput, match="nowhere"):
-        nobody.materials(SPEC, NOISE, 0)
+        nobody.open(SPEC, NOISE, 0)

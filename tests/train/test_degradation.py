@@ -1,31 +1,34 @@
-"""What simulated channels do to a picture."""
+"""What simulated degradations do to a spectrogram."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from tests.refusals import refused
 from tests.train.tiny import SPEC, decibels
 from vocoder.config import load
-from vocoder.errors import BadInput
 from vocoder.image.file import decode_image, read_image, write_image
 from vocoder.model.features import FLOOR_DB
-from vocoder.train.channel.base import Chain, Choice, Clean, Sometimes
-from vocoder.train.channel.container import Stored
-from vocoder.train.channel.damage import (
+from vocoder.train.degradation import (
     BandErrors,
     Blur,
+    Chain,
     Checkerboard,
+    Choice,
+    Clean,
     LostDetail,
     Noise,
     Resize,
+    Sometimes,
+    Stored,
     Truncation,
 )
 from vocoder.train.examples import silenced
 
 GRAY = load("codec", "gray8", db_min=-100.0, db_max=0.0)
 LOST = {"max_share": 0.7, "max_mix": 0.9, "envelope_bins": 4.0, "envelope_frames": 2.0}
-DAMAGES = {
+DEGRADATIONS = {
     "noise": Noise(max_db=6.0, max_grain=1.5),
     "blur": Blur(max_bins=2.0, max_frames=2.0),
     "checkerboard": Checkerboard(max_db=3.0),
@@ -35,8 +38,8 @@ DAMAGES = {
     "detail": LostDetail(**LOST, max_shift=24),
     "png": Stored(codec=GRAY, jpeg_quality_min=None, jpeg_quality_max=None),
     "jpeg": Stored(codec=GRAY, jpeg_quality_min=40, jpeg_quality_max=95),
-    "conf painted": load("channel", "painted"),
-    "conf stored": load("channel", "stored"),
+    "conf generated": load("degradation", "generated"),
+    "conf stored": load("degradation", "stored"),
 }
 
 
@@ -49,12 +52,12 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-@pytest.mark.parametrize("name", DAMAGES)
-def test_a_channel_damages_by_its_seed_alone_and_leaves_its_input(name, picture):
-    channel, before = DAMAGES[name], picture.copy()
+@pytest.mark.parametrize("name", DEGRADATIONS)
+def test_a_degradation_draws_by_its_seed_alone_and_leaves_its_input(name, picture):
+    degradation, before = DEGRADATIONS[name], picture.copy()
     torch_state = torch.get_rng_state()
-    results = [channel(picture, SPEC, rng(seed)) for seed in range(6)]
-    again = [channel(picture, SPEC, rng(seed)) for seed in range(6)]
+    results = [degradation(picture, SPEC, rng(seed)) for seed in range(6)]
+    again = [degradation(picture, SPEC, rng(seed)) for seed in range(6)]
     for result, same in zip(results, again, strict=True):
         assert result.shape == picture.shape and result.dtype == np.float32
         assert np.isfinite(result).all() and result.min() >= FLOOR_DB - 0.32
@@ -70,13 +73,13 @@ def test_a_channel_damages_by_its_seed_alone_and_leaves_its_input(name, picture)
 @pytest.mark.parametrize("shape", [(256, 1), (256, 5), (80, 33), (255, 40)])
 def test_any_shape_will_do(shape):
     small = rng().uniform(-80, -10, shape).astype(np.float32)
-    for name, channel in DAMAGES.items():
+    for name, degradation in DEGRADATIONS.items():
         if "conf" not in name and name not in ("png", "jpeg"):
-            assert channel(small, SPEC, rng()).shape == shape, name
+            assert degradation(small, SPEC, rng()).shape == shape, name
 
 
 def test_clean_changes_nothing(picture):
-    assert np.array_equal(load("channel", "clean")(picture, SPEC, rng()), picture)
+    assert np.array_equal(load("degradation", "clean")(picture, SPEC, rng()), picture)
 
 
 def test_noise_has_the_deviation_and_the_grain_that_were_drawn():
@@ -163,8 +166,8 @@ def test_storing_is_what_a_file_does(suffix, codec, picture, tmp_path):
     """Against pictures that are written to disk and read again by `vocoder.image`."""
     codec = load("codec", codec)
     quality = None if suffix == ".png" else 60
-    channel = Stored(codec=codec, jpeg_quality_min=quality, jpeg_quality_max=quality)
-    shown = channel(picture, SPEC, rng(5))
+    degradation = Stored(codec=codec, jpeg_quality_min=quality, jpeg_quality_max=quality)
+    shown = degradation(picture, SPEC, rng(5))
     pixels = codec.encode(silenced(picture), SPEC)
     path = tmp_path / f"picture{suffix}"
     if suffix == ".png":
@@ -183,91 +186,85 @@ def test_storing_is_what_a_file_does(suffix, codec, picture, tmp_path):
 def test_a_picture_wider_than_any_jpeg_is_stored_in_parts():
     rng = np.random.default_rng(0)
     wide = rng.uniform(-80, -20, (SPEC.bins, 66_000)).astype(np.float32)
-    channel = Stored(codec=GRAY, jpeg_quality_min=90, jpeg_quality_max=90)
-    stored, alone = (channel(x, SPEC, np.random.default_rng(0)) for x in (wide, wide[:, 65_488:]))
+    degradation = Stored(codec=GRAY, jpeg_quality_min=90, jpeg_quality_max=90)
+    stored, alone = (
+        degradation(x, SPEC, np.random.default_rng(0)) for x in (wide, wide[:, 65_488:])
+    )
     assert stored.shape == wide.shape
     assert np.array_equal(stored[:, 65_488:], alone)
 
 
 def test_a_jpeg_of_lower_quality_is_worse(picture):
     def error(quality):
-        channel = Stored(codec=GRAY, jpeg_quality_min=quality, jpeg_quality_max=quality)
-        return np.abs(channel(picture, SPEC, rng()) - picture).mean()
+        degradation = Stored(codec=GRAY, jpeg_quality_min=quality, jpeg_quality_max=quality)
+        return np.abs(degradation(picture, SPEC, rng()) - picture).mean()
 
     png = Stored(codec=GRAY, jpeg_quality_min=None, jpeg_quality_max=None)
     assert np.abs(png(picture, SPEC, rng()) - picture).mean() < GRAY.step_db
     assert error(95) < error(75) < error(40) < error(10)
 
 
-def test_channels_are_put_together(picture):
+def test_degradations_are_put_together(picture):
     picture = picture[100:116, :16]
     up = BandErrors(max_db=10.0, bins=4.0, frames=4.0)
     cut = Truncation(step_db=1.0)
-    chained = Chain(channels=[cut, Clean(), cut])(picture, SPEC, rng())
+    chained = Chain(degradations=[cut, Clean(), cut])(picture, SPEC, rng())
     assert np.array_equal(chained, cut(picture, SPEC, rng()))
     assert not np.array_equal(
-        Chain(channels=[up, cut])(picture, SPEC, rng(1)),
-        Chain(channels=[cut, up])(picture, SPEC, rng(1)),
+        Chain(degradations=[up, cut])(picture, SPEC, rng(1)),
+        Chain(degradations=[cut, up])(picture, SPEC, rng(1)),
     )
 
-    def share(channel):
+    def share(degradation):
         return np.mean(
-            [np.array_equal(channel(picture, SPEC, rng(i)), picture) for i in range(200)]
+            [np.array_equal(degradation(picture, SPEC, rng(i)), picture) for i in range(200)]
         )
 
-    assert share(Choice(channels=[Clean(), cut], weights=[3, 1])) == pytest.approx(0.75, abs=0.1)
-    assert share(Sometimes(probability=0.2, channel=cut)) == pytest.approx(0.8, abs=0.1)
-    assert share(Sometimes(probability=0, channel=cut)) == 1
-    assert share(Sometimes(probability=1, channel=cut)) == 0
+    assert share(Choice(degradations=[Clean(), cut], weights=[3, 1])) == pytest.approx(
+        0.75, abs=0.1
+    )
+    assert share(Sometimes(probability=0.2, degradation=cut)) == pytest.approx(0.8, abs=0.1)
+    assert share(Sometimes(probability=0, degradation=cut)) == 1
+    assert share(Sometimes(probability=1, degradation=cut)) == 0
+
+
+def lost_detail(**changes):
+    return LostDetail(**{**LOST, "max_shift": 1, **changes})
+
+
+def stored(codec=GRAY, low=50, high=60):
+    return Stored(codec=codec, jpeg_quality_min=low, jpeg_quality_max=high)
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "key"),
     [
-        (lambda: Noise(max_db=-1, max_grain=0), "channel.max_db is -1; expected 0 to 60"),
-        (lambda: Noise(max_db=1, max_grain=99), "channel.max_grain is 99"),
-        (lambda: Noise(max_db=float("nan"), max_grain=0), "channel.max_db is nan"),
-        (lambda: Blur(max_bins=21, max_frames=0), "channel.max_bins is 21"),
-        (lambda: Blur(max_bins=0, max_frames=-0.1), "channel.max_frames is -0.1"),
-        (lambda: Checkerboard(max_db=31), "channel.max_db is 31"),
-        (lambda: Resize(min_scale=0, max_scale=1), "channel.min_scale is 0"),
-        (lambda: Resize(min_scale=1, max_scale=0.9), "channel.max_scale is 0.9; expected 1 to 4"),
-        (lambda: Truncation(step_db=0), "channel.step_db is 0"),
-        (lambda: BandErrors(max_db=5, bins=-1, frames=1), "channel.bins is -1"),
-        (lambda: BandErrors(max_db=5, bins=1, frames=1e9), "channel.frames is 1000000000.0"),
-        (lambda: LostDetail(**LOST, max_shift=0), "channel.max_shift is 0; expected at least 1"),
-        (lambda: LostDetail(**{**LOST, "max_share": 2}, max_shift=1), "channel.max_share is 2"),
-        (lambda: LostDetail(**{**LOST, "max_mix": -1}, max_shift=1), "channel.max_mix is -1"),
-        (
-            lambda: LostDetail(**{**LOST, "envelope_bins": 0}, max_shift=1),
-            "channel.envelope_bins is 0",
-        ),
-        (lambda: Sometimes(probability=1.1, channel=Clean()), "channel.probability is 1.1"),
-        (lambda: Choice(channels=[Clean()], weights=[1, 2]), "expected 1 numbers above 0"),
-        (lambda: Choice(channels=[Clean()], weights=[0]), r"channel.weights is \[0\]"),
-        (lambda: Choice(channels=[], weights=[]), "expected at least one"),
-        (
-            lambda: Stored(codec=GRAY, jpeg_quality_min=50, jpeg_quality_max=None),
-            "go together; give both",
-        ),
-        (
-            lambda: Stored(codec=GRAY, jpeg_quality_min=90, jpeg_quality_max=50),
-            "channel.jpeg_quality is 90 to 50",
-        ),
-        (
-            lambda: Stored(codec=GRAY, jpeg_quality_min=0, jpeg_quality_max=50),
-            "expected 1 to 100",
-        ),
-        (
-            lambda: Stored(codec=load("codec", "gray16"), jpeg_quality_min=50, jpeg_quality_max=60),
-            "codec gray16 does not survive a JPEG",
-        ),
-        (
-            lambda: Stored(codec=load("codec", "rgb24"), jpeg_quality_min=50, jpeg_quality_max=60),
-            "codec rgb24 does not survive a JPEG",
-        ),
+        (lambda: Noise(max_db=-1, max_grain=0), "max_db.range"),
+        (lambda: Noise(max_db=1, max_grain=99), "max_grain.range"),
+        (lambda: Noise(max_db=float("nan"), max_grain=0), "max_db.range"),
+        (lambda: Blur(max_bins=21, max_frames=0), "max_bins.range"),
+        (lambda: Blur(max_bins=0, max_frames=-0.1), "max_frames.range"),
+        (lambda: Checkerboard(max_db=31), "max_db.range"),
+        (lambda: Resize(min_scale=0, max_scale=1), "min_scale.range"),
+        (lambda: Resize(min_scale=1, max_scale=0.9), "max_scale.range"),
+        (lambda: Truncation(step_db=0), "step_db.range"),
+        (lambda: BandErrors(max_db=5, bins=-1, frames=1), "bins.range"),
+        (lambda: BandErrors(max_db=5, bins=1, frames=1e9), "frames.range"),
+        (lambda: lost_detail(max_shift=0), "max_shift.range"),
+        (lambda: lost_detail(max_share=2), "max_share.range"),
+        (lambda: lost_detail(max_mix=-1), "max_mix.range"),
+        (lambda: lost_detail(envelope_bins=0), "envelope_bins.range"),
+        (lambda: Sometimes(probability=1.1, degradation=Clean()), "probability.range"),
+        (lambda: Choice(degradations=[Clean()], weights=[1, 2]), "weights.range"),
+        (lambda: Choice(degradations=[Clean()], weights=[0]), "weights.range"),
+        (lambda: Choice(degradations=[], weights=[]), "weights.range"),
+        (lambda: stored(high=None), "jpeg_quality.range"),
+        (lambda: stored(low=90), "jpeg_quality.range"),
+        (lambda: stored(low=0), "jpeg_quality.range"),
+        (lambda: stored(load("codec", "gray16")), "codec.conflict"),
+        (lambda: stored(load("codec", "rgb24")), "codec.conflict"),
     ],
 )
-def test_settings_out_of_range_are_named(make, message):
-    with pytest.raises(BadInput, match=message):
+def test_settings_out_of_range_are_named(make, key):
+    with refused(f"degradation.{key}"):
         make()

@@ -1,4 +1,4 @@
-"""Losses of pictures: how far one is from the true one, for gradients to follow."""
+"""Losses of spectrograms: how far one is from the true one, for gradients to follow."""
 
 from __future__ import annotations
 
@@ -16,47 +16,50 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import bin_centres_hz
 from vocoder.train.losses import LOUDNESS_POWER
 
+LOSSES = ("decibels", "loudness", "intelligibility", "pitch")
 
-def picture_losses(
+
+def spectrogram_losses(
     repaired_db: Tensor,
     true_db: Tensor,
     spec: SpectrogramSpec,
-    quantile: float,
-    wanted: Collection[str] | None = None,
+    tau: float,
+    wanted: Collection[str] = LOSSES,
 ) -> dict[str, Tensor]:
-    """How far a picture is from the true one.
+    """How far a spectrogram is from the true one.
 
     Parameters
     ----------
     repaired_db, true_db : Tensor
         ``(batch, bins, frames)`` in dB relative to a full-scale sine.
     spec : SpectrogramSpec
-    quantile : float
-        What ``decibels`` is least at, of all that a doubtful pixel may be, 0 to 1: its median at
-        0.5, something quieter below (Koenker and Bassett, "Regression quantiles", 1978).
-    wanted : collection of str, optional
-        Names of the losses; the others are not computed. All if not given.
+    tau : float
+        Of the pinball loss (Koenker and Bassett, "Regression quantiles", 1978), 0 to 1: which
+        quantile of all that a doubtful pixel may be ``decibels`` is least at; below 0.5 it is
+        quieter than the median.
+    wanted : collection of str
+        Names of the losses; the others are not computed.
 
     Returns
     -------
     dict of str to Tensor
-        ``decibels``: mean difference, in units of 20 dB; what is too loud counts ``2 - 2 *
-        quantile`` times, what is too quiet ``2 * quantile``. ``loudness``: of magnitudes to the
-        power of 0.3, which counts what is heard. ``intelligibility``: see
-        `band_correlation_loss`. ``pitch``: see `pitch_loss`.
+        ``decibels``: mean difference, in units of 20 dB; what is too loud counts ``2 - 2 * tau``
+        times, what is too quiet ``2 * tau``. ``loudness``: of magnitudes to the power of 0.3, which
+        counts what is heard. ``intelligibility``: see `band_correlation_loss`. ``pitch``: see
+        `pitch_loss`.
     """
     losses = {
-        "decibels": lambda: _decibel_loss(repaired_db, true_db, quantile),
+        "decibels": lambda: _pinball_loss(repaired_db, true_db, tau),
         "loudness": lambda: _loudness_loss(repaired_db, true_db),
         "intelligibility": lambda: band_correlation_loss(repaired_db, true_db, spec),
         "pitch": lambda: pitch_loss(repaired_db, true_db, spec),
     }
-    return {name: losses[name]() for name in (losses if wanted is None else wanted)}
+    return {name: losses[name]() for name in wanted}
 
 
-def _decibel_loss(repaired_db: Tensor, true_db: Tensor, quantile: float) -> Tensor:
+def _pinball_loss(repaired_db: Tensor, true_db: Tensor, tau: float) -> Tensor:
     excess_db = repaired_db - true_db
-    return (excess_db.abs() + (1 - 2 * quantile) * excess_db).mean() / 20
+    return (excess_db.abs() + (1 - 2 * tau) * excess_db).mean() / 20
 
 
 def _loudness_loss(repaired_db: Tensor, true_db: Tensor) -> Tensor:
@@ -65,17 +68,17 @@ def _loudness_loss(repaired_db: Tensor, true_db: Tensor) -> Tensor:
 
 
 # ESTOI's bands and segments: 15 third-octave bands from 150 Hz, 384 ms (Jensen, Taal 2016).
-N_BANDS, LOWEST_HZ, SEGMENT_S, ACTIVE_RANGE_DB = 15, 150.0, 0.384, 40.0
+N_BANDS, MIN_HZ, SEGMENT_S, ACTIVE_RANGE_DB = 15, 150.0, 0.384, 40.0
 SEGMENT_STEP_FRAMES = 3
 
 
 def band_correlation_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> Tensor:
-    """One minus the intermediate intelligibility of ESTOI, taken from pictures.
+    """One minus the intermediate intelligibility of ESTOI, taken from spectrograms.
 
     Jensen and Taal 2016, "An algorithm for predicting the intelligibility of speech masked by
     modulated noise maskers", eqs. 3 to 6: band envelopes, normalised over time and then over
-    bands within segments of 384 ms, correlated. Here of the picture's own frames (11.6 ms instead
-    of 12.8) and bands; within each example, segments count as much as they hold speech.
+    bands within segments of 384 ms, correlated. Here of the spectrogram's own bands and frames
+    (11.6 ms instead of 12.8); within each example, segments count as much as they hold speech.
 
     Parameters
     ----------
@@ -86,18 +89,14 @@ def band_correlation_loss(repaired_db: Tensor, true_db: Tensor, spec: Spectrogra
     Returns
     -------
     Tensor
-        0 for equal pictures and where there is no speech, about 1 for unrelated ones.
-
-    Raises
-    ------
-    BadInput
-        Shorter than a segment.
+        0 for equal spectrograms and where there is no speech, about 1 for unrelated ones.
     """
     length = round(SEGMENT_S * spec.frame_rate_hz)
     if true_db.shape[2] < length:
         raise BadInput(
             f"train.plan.frames is {true_db.shape[2]}; the intelligibility loss needs at least "
-            f"{length} ({1000 * SEGMENT_S:.0f} ms), or a weight of 0"
+            f"{length} ({1000 * SEGMENT_S:.0f} ms), or a weight of 0",
+            key="train.plan.frames.range",
         )
     ours, wanted = (_band_envelopes(db, spec) for db in (repaired_db, true_db))
     level_db = 20 * wanted.norm(dim=1).clamp(min=1e-9).log10()
@@ -131,15 +130,15 @@ def _band_matrix(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     """Which bins belong to which third-octave band, weighted by their width in Hz."""
     centres = bin_centres_hz(spec)
     width = np.gradient(centres)
-    middle = LOWEST_HZ * 2 ** (np.arange(N_BANDS)[:, None] / 3)
+    middle = MIN_HZ * 2 ** (np.arange(N_BANDS)[:, None] / 3)
     inside = (centres >= middle * 2 ** (-1 / 6)) & (centres < middle * 2 ** (1 / 6))
     return torch.from_numpy(inside * width).to(device, torch.float32)
 
 
 # Fundamental frequencies that are told apart, of speaking voices, excited ones included.
-LOWEST_PITCH_HZ, HIGHEST_PITCH_HZ, PITCHES_PER_OCTAVE = 55.0, 600.0, 48
-# Harmonics above this are blurred in the pictures of most specs.
-HIGHEST_HARMONIC_HZ = 3500.0
+MIN_PITCH_HZ, MAX_PITCH_HZ, PITCHES_PER_OCTAVE = 55.0, 600.0, 48
+# Harmonics above this are blurred in the spectrograms of most specs.
+MAX_HARMONIC_HZ = 3500.0
 # Pitch strengths that differ by this much differ e-fold in probability.
 STRENGTH_STEP = 0.03
 # The greatest strength of frames with a voice is nearly always above this (0.34 to 0.71 in nine
@@ -152,12 +151,12 @@ VOICELESS_WEIGHT = 0.03
 
 
 def pitch_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> Tensor:
-    """How far what a picture says about the pitch is from what the true one says.
+    """How far what a spectrogram says about the pitch is from what the true one says.
 
     For every frame, the strengths of all pitches after SWIPE (Camacho and Harris 2008, "A sawtooth
-    waveform inspired pitch estimator for speech and music"), taken from the picture's bins, as a
+    waveform inspired pitch estimator for speech and music"), taken from its bins, as a
     softmax; the Kullback-Leibler divergence between the two, each frame as heavy as its
-    true picture's greatest strength is above `FAINT_STRENGTH`, and `VOICELESS_WEIGHT` more.
+    true spectrogram's greatest strength is above `FAINT_STRENGTH`, and `VOICELESS_WEIGHT` more.
 
     Parameters
     ----------
@@ -168,7 +167,7 @@ def pitch_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> T
     Returns
     -------
     Tensor
-        In nats; 0 for equal pictures.
+        In nats; 0 for equal spectrograms.
     """
     ours, wanted = (pitch_strengths(db, spec) for db in (repaired_db, true_db))
     weight = (wanted.amax(1) - FAINT_STRENGTH).clamp(min=0) + VOICELESS_WEIGHT
@@ -179,7 +178,7 @@ def pitch_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> T
 
 
 def pitch_strengths(decibels: Tensor, spec: SpectrogramSpec) -> Tensor:
-    """How well each pitch explains a picture, ``(batch, pitches, frames)``, -1 to 1.
+    """How well each pitch explains a spectrogram, ``(batch, pitches, frames)``, -1 to 1.
 
     Square roots of the magnitudes, normalised in every frame, times a cosine that has a peak at
     each harmonic, falling with frequency (Camacho and Harris 2008, eqs. 3 to 7, with the bins'
@@ -195,16 +194,16 @@ def pitch_strengths(decibels: Tensor, spec: SpectrogramSpec) -> Tensor:
 @torch.inference_mode(False)
 def _pitch_kernels(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     """What `pitch_strengths` weights the bins with, ``(pitches, bins)``."""
-    octaves = math.log2(HIGHEST_PITCH_HZ / LOWEST_PITCH_HZ)
+    octaves = math.log2(MAX_PITCH_HZ / MIN_PITCH_HZ)
     steps = np.arange(octaves * PITCHES_PER_OCTAVE)
-    pitches_hz = LOWEST_PITCH_HZ * 2 ** (steps[:, None] / PITCHES_PER_OCTAVE)
+    pitches_hz = MIN_PITCH_HZ * 2 ** (steps[:, None] / PITCHES_PER_OCTAVE)
     centres = bin_centres_hz(spec)
     harmonic = centres / pitches_hz
     # Full peaks, valleys of half the depth since each has two neighbours, nothing below the first
     # valley.
     peak = np.abs(harmonic - harmonic.round()) < 1 / 4
     kernels = np.cos(2 * math.pi * harmonic) * np.where(peak, 1.0, 0.5)
-    kernels *= (harmonic > 1 / 4) & (centres < HIGHEST_HARMONIC_HZ)
+    kernels *= (harmonic > 1 / 4) & (centres < MAX_HARMONIC_HZ)
     kernels *= np.gradient(centres) / np.maximum(centres, pitches_hz / 4)
     kernels /= np.linalg.norm(kernels.clip(min=0), axis=1, keepdims=True)
     return torch.from_numpy(kernels).to(device, torch.float32)

@@ -1,0 +1,214 @@
+"""Pairs of what a program generated and the true recording, checked one by one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from vocoder.audio import read_audio
+from vocoder.errors import BadInput, some_of
+from vocoder.evaluate.reference import References
+from vocoder.image.codec.base import Codec
+from vocoder.image.utterances import Found, Utterance, find_utterances, load_utterance
+from vocoder.model.features import FLOOR_DB
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import analyse, bin_centres_hz
+from vocoder.train.examples import Example, Source, cut_piece, silenced
+
+HELD_OUT_SPLIT = "test"  # in a manifest
+# Shifts that are looked for, in frames. pix2pix cannot shift an image; a wrong start can.
+MAX_SHIFT_FRAMES = 12
+# Levels differ by less than this: networks generate a little too quietly or loudly, by 1 to 2 dB.
+MAX_LEVEL_DB = 4.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A generated utterance and its recording.
+
+    Parameters
+    ----------
+    name : str
+    recording : str
+        As `vocoder.train.examples.Source.recordings`: what the manifest says it was made of, or the
+        name.
+    decibels : ndarray
+        ``(bins, frames)``, float16: what was generated, not below `FLOOR_DB`.
+    waveform : ndarray
+        ``(samples,)``, float32.
+    level_db : float
+        How much louder it was generated than it was recorded.
+    sha256 : str
+        Of the files of both: what is computed from them depends on the machine in its last bits.
+    """
+
+    name: str
+    recording: str
+    decibels: np.ndarray
+    waveform: np.ndarray
+    level_db: float
+    sha256: str
+
+
+def read_pairs(
+    folder: Path,
+    reference: Path,
+    *,
+    manifest: Path | None,
+    spec: SpectrogramSpec,
+    codec: Codec | None,
+    reference_gain_db: float,
+) -> tuple[list[Pair], dict[str, str]]:
+    """Read what a program generated, with the recordings of the same names.
+
+    Parameters
+    ----------
+    folder : Path
+        As for ``vocoder invert``: images, the gain of the manifest undone, or ``.npy`` arrays.
+    reference : Path
+        Folder of recordings, by name; ``sub/x.flac`` is called ``sub__x``.
+    manifest : Path or None
+        Of the data set, where it isn't beside the images.
+    spec : SpectrogramSpec
+    codec : Codec or None
+        How the images were made; ``None`` is what the data set or the images say.
+    reference_gain_db : float
+        What brings the recordings to the level that the images were made from.
+
+    Returns
+    -------
+    list of Pair
+    dict of str to str
+        Utterances that can't be used, and why.
+    """
+    references = References(reference)
+    found = find_utterances(folder, manifest=manifest, spec=spec, codec=codec)
+    problems = dict(found.problems)
+    pairs: list[Pair] = []
+    for utterance in tqdm(found.utterances, desc="pairs", unit="utterance"):
+        if any(tile.split == HELD_OUT_SPLIT for tile, _ in utterance.tiles):
+            problems[utterance.name] = "held out for testing; not used"
+            continue
+        try:
+            pairs.append(_pair(utterance, found, references, spec, reference_gain_db))
+        except BadInput as error:
+            problems[utterance.name] = str(error)
+    if not pairs:
+        reasons = [f"{name}: {reason}" for name, reason in problems.items()]
+        raise BadInput(
+            f"{folder} holds no pair that can be used ({some_of(reasons)})", key="data.input.empty"
+        )
+    level_db = float(np.median([pair.level_db for pair in pairs]))
+    if abs(level_db) > MAX_LEVEL_DB:
+        raise BadInput(
+            f"what was generated in {folder} is {level_db:+.1f} dB from the recordings in "
+            f"{reference}; if it was made from the same recordings at another level, say "
+            f"data.reference_gain_db={reference_gain_db + level_db:.1f}",
+            key="data.reference_gain_db.conflict",
+        )
+    return pairs, problems
+
+
+def _pair(
+    utterance: Utterance,
+    found: Found,
+    references: References,
+    spec: SpectrogramSpec,
+    reference_gain_db: float,
+) -> Pair:
+    loaded = load_utterance(utterance, found)
+    name = utterance.name
+    if loaded.problems:
+        raise BadInput("; ".join(f"{tile}: {why}" for tile, why in loaded.problems.items()))
+    path = references.path(name)
+    if path is None:
+        raise BadInput("no recording of this name")
+    waveform = read_audio(path, spec.sample_rate) * np.float32(10 ** (reference_gain_db / 20))
+    generated = loaded.spectrogram.decibels[0].clamp(min=FLOOR_DB).numpy()
+    true = analyse(torch.from_numpy(waveform)[None], spec).decibels[0].clamp(min=FLOOR_DB).numpy()
+    if abs(generated.shape[1] - true.shape[1]) > 1:
+        raise BadInput(f"{generated.shape[1]} frames, but the recording has {true.shape[1]}")
+    for what, decibels in (("it", generated), ("the recording", true)):
+        if decibels.max() == decibels.min():
+            raise BadInput(f"{what} is blank")
+    frames = min(generated.shape[1], true.shape[1])
+    generated, true = generated[:, :frames], true[:, :frames]
+    if shift := best_shift(generated, true):
+        raise BadInput(f"it lies {shift:+d} frames from the recording")
+    source = utterance.tiles[0][0].source if utterance.tiles else ""
+    digest = hashlib.sha256()
+    for file in (*utterance.paths, path):
+        digest.update(file.read_bytes())
+    return Pair(
+        name=name,
+        recording=source.removesuffix(PurePosixPath(source).suffix) or name.replace("__", "/"),
+        decibels=generated.astype(np.float16),
+        waveform=waveform,
+        level_db=energy_db(generated, spec) - energy_db(true, spec),
+        sha256=digest.hexdigest(),
+    )
+
+
+def energy_db(decibels: np.ndarray, spec: SpectrogramSpec) -> float:
+    """Energy of a spectrogram ``(bins, frames)``, each bin as wide as it is in Hz.
+
+    Over all frames: where only the recording's loud ones were compared, a network that invents the
+    voicing, and so is loud elsewhere, was found 5.8 dB too quiet at the right loudness.
+    """
+    width_hz = np.gradient(bin_centres_hz(spec))[:, None]
+    return float(10 * np.log10((10 ** (decibels.astype(np.float64) / 10) * width_hz).sum()))
+
+
+def best_shift(generated: np.ndarray, true: np.ndarray) -> int:
+    """By how many frames ``generated`` is later than ``true``, both ``(bins, frames)`` in dB.
+
+    The shift of the greatest correlation.
+    """
+    reach = min(MAX_SHIFT_FRAMES, true.shape[1] // 4)
+
+    def correlation(shift: int) -> float:
+        a = generated[:, max(shift, 0) : generated.shape[1] + min(shift, 0)].ravel()
+        b = true[:, max(-shift, 0) : true.shape[1] + min(-shift, 0)].ravel()
+        return float(np.corrcoef(a, b)[0, 1])
+
+    return max(range(-reach, reach + 1), key=correlation)
+
+
+class PairRecordings:
+    """The recordings of pairs, for degradations to be simulated on."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self._pairs = pairs
+        self.lengths = [pair.waveform.size for pair in pairs]
+        self.names = [pair.recording for pair in pairs]
+
+    def read(self, index: int, start: int, samples: int) -> np.ndarray:
+        """A stretch of one, float32."""
+        return self._pairs[index].waveform[start : start + samples]
+
+
+class GeneratedPairs(Source):
+    """Examples from pairs."""
+
+    def __init__(self, pairs: Sequence[Pair], spec: SpectrogramSpec) -> None:
+        self.spec, self._pairs = spec, pairs
+        self.recordings = [pair.recording for pair in pairs]
+        self.total_frames = [pair.decibels.shape[1] for pair in pairs]
+
+    def piece(self, utterance: int, begin: int, frames: int, rng: np.random.Generator) -> Example:
+        pair, spec = self._pairs[utterance], self.spec
+
+        def read(start: int, samples: int) -> np.ndarray:
+            return pair.waveform[start : start + samples]
+
+        true, waveform = cut_piece(read, pair.waveform.size, begin, frames, spec)
+        filled = np.full((spec.bins, frames), FLOOR_DB, np.float32)
+        decibels = pair.decibels[:, begin : begin + frames].astype(np.float32)
+        filled[:, : decibels.shape[1]] = decibels
+        return Example(silenced(filled), true, waveform)

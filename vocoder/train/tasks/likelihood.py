@@ -1,0 +1,57 @@
+"""Learning what comes next: the likelihood of the recording, each sample given those before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from vocoder.errors import BadInput
+from vocoder.inverter.wavenet.network import WaveNet
+from vocoder.inverter.wavenet.sampler import Sampler
+from vocoder.spec import SpectrogramSpec
+from vocoder.train.examples import Batch
+from vocoder.train.tasks.base import Task, require_centred
+
+
+@dataclass(kw_only=True)
+class Likelihood(Task):
+    """Trains a WaveNet: the negative log-likelihood, given degraded spectrograms.
+
+    Parameters
+    ----------
+    temperature, n_iter, seed
+        Of what is drawn at validation; see `vocoder.inverter.wavenet.sampler.Sampler`.
+    """
+
+    model_type = WaveNet
+
+    temperature: float
+    n_iter: int
+    seed: int
+
+    def setup(self, model: nn.Module, spec: SpectrogramSpec) -> None:
+        super().setup(model, spec)
+        require_centred(spec)
+
+    def losses(self, name: str, batch: Batch, step: int) -> dict[str, Tensor]:
+        # Examples are cut out of words. Windows at their ends lack what was before and after, and
+        # the initial estimate's phases are bad in what overlaps with these.
+        edge_frames = -(-self.spec.n_fft // self.spec.hop_length)
+        frames = batch.degraded.shape[2]
+        if frames <= 2 * edge_frames:
+            raise BadInput(
+                f"train.plan.frames is {frames}; expected more than {2 * edge_frames}, of which "
+                "nothing is learnt",
+                key="train.plan.frames.range",
+            )
+        model = cast(WaveNet, self.model)
+        return {"total": model.loss(batch.degraded, batch.waveform, edge_frames)}
+
+    def render(self, model: nn.Module, decibels: Tensor) -> Tensor:
+        pieces = Sampler(cast(WaveNet, model))(
+            decibels, seed=self.seed, temperature=self.temperature, n_iter=self.n_iter
+        )
+        return torch.cat(list(pieces), dim=1)
