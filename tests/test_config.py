@@ -189,17 +189,16 @@ def test_arguments_that_do_not_fit_are_named():
         build(values, "inverter")
 
 
-def test_fields_of_another_task_are_told_in_our_words():
-    target = "vocoder.train.objective.vocoding.SoundWeights"
-    names = ("convergence", "log", "loudness", "mel", "adversarial", "features")
-    values = {TARGET: target, **dict.fromkeys(names, 1.0)}
-    start = r"^train\.task\.weights does not fit .*\.SoundWeights: "
-    with pytest.raises(BadInput, match=start + "it has no field 'pitch'; there are adversarial, c"):
-        build({**values, "pitch": 1.0}, "train.task.weights")
-    del values["features"], values["log"]
-    message = start + "it has no field 'feature'; did you mean features.; missing 'log', 'features'"
+def test_fields_of_another_class_are_told_in_our_words():
+    target = "vocoder.train.degradation.BandErrors"
+    values = {TARGET: target, "max_db": 1.0, "bins": 2.0, "frames": 3.0}
+    start = r"^degradation does not fit .*\.BandErrors: "
+    with pytest.raises(BadInput, match=start + "it has no field 'pitch'; there are bins, frames, m"):
+        build({**values, "pitch": 1.0}, "degradation")
+    del values["bins"], values["frames"]
+    message = start + "it has no field 'frame'; did you mean frames.; missing 'bins', 'frames'"
     with pytest.raises(BadInput, match=message + "$"):
-        build({**values, "feature": 1.0}, "train.task.weights")
+        build({**values, "frame": 1.0}, "degradation")
 
 
 @pytest.mark.parametrize(
