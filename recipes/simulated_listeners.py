@@ -18,9 +18,9 @@ from vocoder.compare.answers import (
     PreferenceAnswer,
 )
 from vocoder.compare.statistics.abx import CORRECT_ELSEWHERE
-from vocoder.compare.statistics.bradley_terry import STRENGTH, WIN_PROBABILITY, fit_strengths
 from vocoder.compare.statistics.preference import ORDER_BIAS, PREFERENCE
 from vocoder.compare.statistics.ratings import DIFFERENCE, SCORE
+from vocoder.compare.statistics.strengths import STRENGTH, WIN_PROBABILITY, fit_strengths
 
 DCR = " (DCR)"  # what its measures are called here, MUSHRA having the same
 NOW = "2026-01-01T00:00:00+00:00"
@@ -209,7 +209,7 @@ def truths(world: World) -> dict[tuple[str, str], float]:
         wins[i, j], wins[j, i] = share, 1 - share
         lefts.append(attention * (left + 1 - right) / 2 + world.guessing / 2)
     found[ORDER_BIAS, "left over right"] = float(np.mean(lefts))
-    strengths = dict(zip(world.systems, fit_strengths(wins[None])[0].tolist(), strict=True))
+    strengths = dict(zip(world.systems, fit_strengths(wins).tolist(), strict=True))
     found |= {(STRENGTH, name): value for name, value in strengths.items()}
     for one, other in world.pairs:
         difference = strengths[one] - strengths[other]

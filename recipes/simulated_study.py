@@ -32,10 +32,10 @@ from recipes.simulated_listeners import (
     truths,
 )
 from vocoder.compare.statistics.abx import analyse_abx
-from vocoder.compare.statistics.bradley_terry import analyse_strengths
-from vocoder.compare.statistics.finding import CONFIDENCE, Analysis
+from vocoder.compare.statistics.findings import CONFIDENCE, Analysis
 from vocoder.compare.statistics.preference import analyse_preference
-from vocoder.compare.statistics.ratings import Ratings, analyse_ratings
+from vocoder.compare.statistics.ratings import analyse_ratings
+from vocoder.compare.statistics.strengths import analyse_strengths
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, write_text
 
@@ -51,19 +51,17 @@ class Interval:
     high: float
 
 
-def one_study(
-    seed: int, world: World, n_listeners: int, n_items: int, n_bootstrap: int
-) -> list[Interval]:
+def one_study(seed: int, world: World, n_listeners: int, n_items: int) -> list[Interval]:
     """Simulate one study of every kind and analyse it."""
     rng = np.random.default_rng(seed)
     preferences = simulate_preferences(world, n_listeners, n_items, rng)
     abx = simulate_abx(world, n_listeners, n_items, rng)
-    mushra = Ratings.of_mushra(simulate_mushra(world, n_listeners, n_items, rng))
-    degradation = Ratings.of_degradation(simulate_degradation(world, n_listeners, n_items, rng))
+    mushra = simulate_mushra(world, n_listeners, n_items, rng)
+    degradation = simulate_degradation(world, n_listeners, n_items, rng)
     systems = world.systems
     return [
         *_intervals(analyse_preference(preferences, systems)),
-        *_intervals(analyse_strengths(preferences, systems, seed=seed, n_bootstrap=n_bootstrap)),
+        *_intervals(analyse_strengths(preferences, systems)),
         *_intervals(analyse_abx(abx, systems)),
         *_intervals(analyse_ratings(mushra, systems)),
         *_intervals(analyse_ratings(degradation, systems), DCR),
@@ -136,18 +134,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--studies", type=int, default=500)
     parser.add_argument("--listeners", type=int, default=200)
     parser.add_argument("--items", type=int, default=12)
-    parser.add_argument("--bootstrap", type=int, default=400, help="samples of each kind a study")
     parser.add_argument("--seed", type=int, default=0, help="of the first study")
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args(arguments)
     os.environ["OMP_NUM_THREADS"] = "1"
-    work = partial(
-        one_study,
-        world=WORLD,
-        n_listeners=given.listeners,
-        n_items=given.items,
-        n_bootstrap=given.bootstrap,
-    )
+    work = partial(one_study, world=WORLD, n_listeners=given.listeners, n_items=given.items)
     seeds = range(given.seed, given.seed + given.studies)
     if given.processes == 1:
         studies = list(tqdm(map(work, seeds), total=given.studies, unit="study"))

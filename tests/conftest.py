@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.compare.listening.browser import LACKING
+from tests.compare.browser import LACKING
 
 DATA = Path(__file__).parent / "data"
 

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,13 @@ import pytest
 import soundfile
 import yaml
 
+import vocoder.compare.server as server_module
+import vocoder.compare.sessions as sessions_module
 from vocoder.cli import main
 from vocoder.cli.compare import run
-from vocoder.compare.listening.server import open_browser
+from vocoder.compare.page import ASSETS, FOLDER, TRANSLATION
+from vocoder.compare.plan import QUESTIONS
+from vocoder.compare.server import open_browser
 
 CONF = Path(__file__).parents[2] / "conf/compare.yaml"
 RATE = 22_050
@@ -42,22 +47,21 @@ def test_from_a_sweep_to_a_page_to_a_report(sweep, tmp_path, capsys):
     study, page = tmp_path / "study", tmp_path / "page"
     assert compare(f"systems={sweep}", f"output={study}", f"export={page}") == 0
     said = capsys.readouterr().out
-    assert "ab test of inverter=admm, inverter=griffin_lim: 2 items, 2 trials a listener" in said
+    assert "ab test of admm, griffin_lim: 2 items, 2 trials a listener" in said
     assert "not tamper-proof" in said
     script = (page / "study.js").read_text()
     public = json.loads(script.split("const STUDY = ")[1].rstrip(";\n"))
     rows = [
         {
-            "trial": one["trial"],
-            "shown": {"sounds": one["sounds"], "x": None},
+            "position": position,
             "time": "2026-01-31T12:00:00Z",
             "seconds": 3,
             "heard": dict.fromkeys(one["sounds"], 1),
             "choice": "none",
         }
-        for one in public["trials"][1:]
+        for position, one in enumerate(public["orders"][0])
     ]
-    sent = {"study": public["id"], "listener": "ann", "answers": rows}
+    sent = {"study": public["id"], "listener": "ann", "order": 0, "answers": rows}
     (tmp_path / "sent").mkdir()
     (tmp_path / "sent/answers-ann.json").write_text(json.dumps(sent))
     assert compare(f"output={study}", f"collect={tmp_path / 'sent'}") == 0
@@ -70,30 +74,63 @@ def test_folders_can_be_listed_with_names_that_hydra_does_not_know(sweep, tmp_pa
     both = ",".join(str(folder) for folder in sorted(sweep.iterdir()))
     words = [f"systems=[{both}]", f"output={tmp_path / 'study'}", f"export={tmp_path / 'page'}"]
     assert compare(*words, "test=abx", "repeats=3") == 0
-    assert "abx test of inverter=admm, inverter=griffin_lim" in capsys.readouterr().out
+    assert "abx test of admm, griffin_lim" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    "words",
     [
-        (["output=nowhere"], "nowhere holds no study (study.json: No such file"),
-        (["systems=gone", "output=a"], "gone is not a folder"),
-        (["systems={sweep}", "output={root}/a", "test=mushra"], "give their folder, reference="),
-        (["systems={sweep}", "output={root}/a", "test=mos"], "expected one of ab, abx, mushra"),
-        (["systems={sweep}", "output={root}/a", "items=0"], "items is 0; expected at least 1"),
-        (["systems={sweep}", "output={root}/a", "export={root}/a"], "which holds the key"),
-        (["systems={sweep}", "output={root}/a", "port=99999"], "port is 99999; expected 0 to"),
-        (["systems={sweep}", "output={root}/a", "collect={root}"], "holds no .json files"),
-        (["systems={sweep}", "output={root}/a", "itms=3"], "did you mean items?"),
-        (["report={root}", "output={root}/b"], "holds no study"),
+        ["output=nowhere"],
+        ["systems=gone", "output=a"],
+        ["systems={sweep}", "output={root}/a", "test=mushra"],
+        ["systems={sweep}", "output={root}/a", "items=0"],
+        ["systems={sweep}", "output={root}/a", "export={root}/a"],
+        ["systems={sweep}", "output={root}/a", "port=99999"],
+        ["systems={sweep}", "output={root}/a", "collect={root}"],
+        ["systems={sweep}", "output={root}/a", "language=klingon"],
+        ["systems={sweep}", "output={root}/a", "itms=3"],
+        ["report={root}", "output={root}/b"],
     ],
 )
-def test_bad_values_are_refused(words, message, sweep, tmp_path, capsys):
+def test_bad_values_are_one_line_and_exit_code_2(words, sweep, tmp_path, capsys):
     filled = [word.format(sweep=sweep, root=tmp_path) for word in words]
     assert compare(*filled) == 2
     error = capsys.readouterr().err
-    assert message in error and error.startswith("vocoder: ")
-    assert error.count("\n") == 1
+    assert error.startswith("vocoder: ") and error.count("\n") == 1
+
+
+def test_the_page_speaks_another_language(sweep, tmp_path):
+    words = tmp_path / "words.yaml"
+    (tmp_path / "consent.txt").write_text("Žluť?\n")
+    asked = ["questions=[Name,Age]", "comments=true", f"consent={tmp_path / 'consent.txt'}"]
+    command = [f"systems={sweep}", f"language={words}", *asked, f"export={tmp_path / 'page'}"]
+    for text in ("Begin: Začít\n", "Unknown: words\n", "[]", "Begin: 3", "{"):
+        words.write_text(text)
+        done = compare(*command, f"output={tmp_path / 'study'}", "overwrite=true")
+        assert done == (0 if text.startswith("Begin: Z") else 2)
+    public = (tmp_path / "page/study.js").read_text()
+    study = json.loads(public.split("const STUDY = ")[1].rstrip(";\n"))
+    assert study["words"] == {"Begin": "Začít"} and study["comments"] is True
+    assert (study["questions"], study["consent"]) == (["Name", "Age"], "Žluť?")
+
+
+def test_every_word_of_the_page_can_be_translated():
+    """Those in its scripts, and those that this program sends it."""
+    scripts = "".join((FOLDER / name).read_text() for name in ASSETS if name.endswith(".js"))
+    strings = re.findall(r'"((?:[^"\\\n]|\\.)*)"', scripts)
+    called = re.findall(r'\bt\(\s*"([^"]*)"', scripts) + re.findall(
+        r'failure\(\s*"([^"]*)"', scripts
+    )
+    known = yaml.safe_load(TRANSLATION.read_text(encoding="utf-8"))
+    assert len(called) > 60 and set(called) <= set(known)
+    assert set(QUESTIONS.values()) <= set(known)
+    server = "".join(
+        Path(inspect.getfile(module)).read_text() for module in (sessions_module, server_module)
+    )
+    joined = re.sub(r'"\s+"', "", server)
+    for word in known:
+        assert word == "lang" or word in strings or word in joined or word in QUESTIONS.values()
+        assert known[word].count("{}") == word.count("{}")
 
 
 def test_a_browser_is_opened_where_there_is_a_desktop(monkeypatch):

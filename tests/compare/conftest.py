@@ -1,14 +1,33 @@
-"""Short versions of real lines."""
+"""Short versions of real utterances, studies of them, and what drives these."""
 
+import shutil
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import soundfile
+import uvicorn
+
+from tests.compare.browser import CHROMIUM, LACKING, open_page
+from vocoder.compare.plan import Settings, Texts, make_study
+from vocoder.compare.server import bound, make_app
+from vocoder.compare.sessions import Sessions
+from vocoder.compare.sources import find_sources
+from vocoder.compare.store import AnswerStore
+from vocoder.compare.study import read_study
 
 RATE = 22_050
-LINES = ("gate", "river", "stone")
+ITEMS = ("gate", "river", "stone")
 CLIP_S = 0.3
+# Of the studies that are listened to: a version takes its time.
+N_ITEMS = {"ab": 3, "abx": 2, "mushra": 1, "dcr": 1}
+NOW = "2026-01-31T12:00:00+00:00"
 
 
 def write_lines(folder: Path, lines: dict[str, np.ndarray], suffix=".wav", rate=RATE):
@@ -22,8 +41,120 @@ def noisy(samples: np.ndarray, level: float) -> np.ndarray:
     return np.asarray(samples + level * np.sqrt(np.mean(samples**2)) * noise)
 
 
+def answers_in(folder: Path) -> list[Any]:
+    """The answers of a study, whatever the test."""
+    with AnswerStore(folder) as store:
+        return store.answers()
+
+
 @pytest.fixture(scope="session")
 def lines(speech) -> dict[str, np.ndarray]:
-    """Three stretches of a real line, each ``CLIP_S`` long, peak 0.5 or less."""
+    """Three stretches of a real utterance, each ``CLIP_S`` long, peak 0.5 or less."""
     n = int(CLIP_S * RATE)
-    return {name: speech[n * k : n * (k + 1)].astype(np.float64) for k, name in enumerate(LINES)}
+    return {name: speech[n * k : n * (k + 1)].astype(np.float64) for k, name in enumerate(ITEMS)}
+
+
+@pytest.fixture(scope="session")
+def folders(lines, tmp_path_factory):
+    """``ref/``, and a sweep: ``sweep/plainrender`` and ``sweep/hissyrender``, as good and worse."""
+    root = tmp_path_factory.mktemp("sounds")
+    write_lines(root / "ref", lines, ".flac")
+    late = {name: np.pad(-0.5 * samples, (17, 0)) for name, samples in lines.items()}
+    write_lines(root / "sweep/plainrender", late)
+    write_lines(root / "sweep/hissyrender", {name: noisy(x, 0.2) for name, x in lines.items()})
+    return root
+
+
+@pytest.fixture(scope="session")
+def make(folders):
+    """Make a study of these folders in a new one; changes are of its settings or its texts."""
+
+    def make(output: Path, test: str = "ab", **changes):
+        reference = str(folders / "ref") if test in ("mushra", "dcr") else None
+        systems = changes.pop("systems", str(folders / "sweep"))
+        sources = find_sources(systems, changes.pop("reference", reference))
+        texts = Texts(title="Which vocoder?")
+        texts = replace(texts, **{key: changes.pop(key) for key in vars(texts) if key in changes})
+        settings = Settings(**{"test": test, "items": None, "seed": 5, **changes})
+        return make_study(output, sources, settings, texts)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made(make, tmp_path_factory):
+    """The folder of one study a test; not to be changed."""
+    root = tmp_path_factory.mktemp("studies")
+    folders: dict[str, Path] = {}
+
+    def made(test: str) -> Path:
+        if test not in folders:
+            folders[test] = root / test
+            make(root / test, test, items=N_ITEMS[test])
+        return folders[test]
+
+    return made
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    """A copy of such a folder."""
+    return lambda test: Path(shutil.copytree(made(test), tmp_path / f"study-{test}"))
+
+
+@contextmanager
+def _served(folder, key):
+    sessions = Sessions(read_study(folder), folder)
+    server = uvicorn.Server(uvicorn.Config(make_app(sessions, folder, key), log_level="warning"))
+    with bound(0) as listening, sessions.store:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def serving():
+    """Serve a study until the test ends; returns the address."""
+    with ExitStack() as stack:
+        yield lambda folder, key="": stack.enter_context(_served(folder, key))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if LACKING:
+        pytest.skip(LACKING)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browse(chromium):
+    """Open a page as a listener of its own; at the end, nothing went wrong or elsewhere."""
+    opened = []
+    requests, problems = [], []
+
+    def browse(url, **options):
+        context = chromium.new_context(**{"viewport": {"width": 900, "height": 800}, **options})
+        opened.append(context)
+        context.on("request", lambda request: requests.append(request.url))
+        context.on("weberror", lambda error: problems.append(str(error.error)))
+        page = context.new_page()
+        open_page(page, url)
+        return page
+
+    yield browse
+    for context in opened:
+        context.close()
+    hosts = {
+        urlsplit(url).hostname for url in requests if urlsplit(url).scheme not in ("data", "blob")
+    }
+    assert hosts <= {"127.0.0.1", None}
+    assert not problems

@@ -20,10 +20,7 @@ STUDIES = 60
 
 @pytest.fixture(scope="module")
 def studies():
-    return [
-        one_study(1000 + seed, WORLD, n_listeners=20, n_items=8, n_bootstrap=50)
-        for seed in range(STUDIES)
-    ]
+    return [one_study(1000 + seed, WORLD, n_listeners=20, n_items=8) for seed in range(STUDIES)]
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say(studies):
@@ -65,7 +62,7 @@ def test_truths_are_what_many_listeners_do():
 
 
 def test_the_recipe_writes_its_table_and_figure(tmp_path):
-    arguments = ["--studies", "2", "--listeners", "16", "--items", "2", "--bootstrap", "10"]
+    arguments = ["--studies", "2", "--listeners", "16", "--items", "2"]
     assert main([str(tmp_path), *arguments]) == 0
     assert "| preference | griffin_lim over admm | 0.4" in (tmp_path / "table.md").read_text()
     assert (tmp_path / "intervals.png").read_bytes().startswith(b"\x89PNG")

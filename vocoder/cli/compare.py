@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,7 @@ from vocoder.cli.codes import DONE
 from vocoder.errors import BadInput
 
 if TYPE_CHECKING:
-    from vocoder.compare.listening.study import Study
-    from vocoder.compare.webmushra.study import PlannedStudy
+    from vocoder.compare.study import Study
 
 
 def run(
@@ -26,117 +26,137 @@ def run(
     longest_s: float,
     title: str,
     question: str | None,
+    consent: str | None,
+    questions: str | Sequence[str],
+    comments: bool,
+    language: str | None,
     skip: bool,
     allow_clipped: bool,
+    check: bool,
     seed: int,
     port: int,
     browser: bool,
+    network: bool,
     export: str | None,
     collect: str | Sequence[str] | None,
     report: str | None,
     overwrite: bool,
 ) -> int:
-    """Make a study and serve, export or collect it, or report; keys are ``conf/compare.yaml``'s.
-
-    Returns
-    -------
-    int
-        0; or 2 from a report that lacks an answer, which was cut while it was written.
-
-    Raises
-    ------
-    BadInput
-        The sounds cannot be compared, or a setting, a file or the port cannot be used.
-    """
+    """Make a study and serve, export or collect it, or report; keys are ``conf/compare.yaml``'s."""
     root = Path(output)
     if report is not None:
         from vocoder.compare.report import write_report
 
-        return write_report(Path(report), root, overwrite=overwrite, seed=seed, tell=print)
-    from vocoder.compare.listening.study import STUDY_NAME, read_study
+        write_report(Path(report), root, overwrite=overwrite, tell=print)
+        return DONE
+    if export is None and collect is None:
+        _require_server()
+    from vocoder.compare.page import read_words
+    from vocoder.compare.plan import Settings, Texts, make_study
+    from vocoder.compare.sources import find_sources
+    from vocoder.compare.study import STUDY_NAME, read_study
 
     sources = None
+    asked = tuple(_listed(questions))
+    agreed = "" if consent is None else _text(consent)
     if webmushra is not None:
-        if systems is not None or reference is not None:
-            raise BadInput("webmushra= says which sounds there are; leave systems, reference out")
-        planned = _planned(Path(webmushra))
-        sources, test, items, title = planned.sources, planned.test, None, planned.title
-    elif systems is not None:
-        from vocoder.compare.listening.sources import find_sources
+        from vocoder.compare.webmushra import read_webmushra
 
+        if systems is not None or reference is not None:
+            raise BadInput(
+                "webmushra= says which systems there are; leave systems, reference out",
+                key="webmushra.conflict",
+            )
+        planned = read_webmushra(Path(webmushra))
+        for note in planned.notes:
+            print(f"{webmushra}: {note}")
+        sources, test, items, title = planned.sources, planned.test, None, planned.title
+        asked, agreed = asked or planned.questions, agreed or planned.consent
+    elif systems is not None:
         sources = find_sources(systems, reference)
     if sources is None:
         study = read_study(root)
     else:
-        from vocoder.compare.listening.plan import make_study
-
-        study = make_study(
-            root,
-            sources=sources,
+        settings = Settings(
             test=test,
             items=items,
             repeats=repeats,
             longest_s=longest_s,
             seed=seed,
-            title=title,
-            question=question,
             skip=skip,
             allow_clipped=allow_clipped,
+            check=check,
         )
-    print(_about(study))
-    print(f"What was done to the sounds, and the key, are in {root / STUDY_NAME}")
+        texts = Texts(
+            title=title,
+            question=question,
+            consent=agreed,
+            questions=asked,
+            comments=comments,
+            words={} if language is None else read_words(language),
+        )
+        study = make_study(root, sources, settings, texts)
+    left_out = f"; {len(study.left_out)} left out" if study.left_out else ""
+    print(
+        f"{study.test} test of {', '.join(study.systems)}: {len(study.items)} items, "
+        f"{len(study.trials)} trials a listener{left_out}"
+    )
+    for note in study.notes:
+        print(note)
+    print(f"What was done to the audio, and the key, are in {root / STUDY_NAME}")
     if collect is not None:
-        return _collect(study, root, collect)
+        return _collect(study, root, _listed(collect))
     if export is not None:
         return _export(study, root, Path(export), overwrite)
-    return _serve(study, root, port, browser)
+    return _serve(study, root, port=port, browser=browser, network=network)
 
 
-def _planned(path: Path) -> PlannedStudy:
-    from vocoder.compare.webmushra.study import planned_study
-
-    planned = planned_study(path)
-    for note in planned.notes:
-        print(f"{path}: {note}")
-    return planned
-
-
-def _about(study: Study) -> str:
-    left_out = study.more.get("left_out", {})
-    more = f"; {len(left_out)} left out" if left_out else ""
-    return (
-        f"{study.test} test of {', '.join(study.systems)}: {len(study.items)} items, "
-        f"{len(study.trials)} trials a listener{more}"
-    )
-
-
-def _serve(study: Study, root: Path, port: int, browser: bool) -> int:
-    try:
-        from vocoder.compare.listening.server import serve
-    except ImportError as error:
+def _require_server() -> None:
+    """Before any work is done."""
+    if missing := [name for name in ("starlette", "uvicorn") if find_spec(name) is None]:
         raise BadInput(
-            "the server needs starlette and uvicorn; install them with pip install "
-            "'vocoder[compare]'"
-        ) from error
-    from vocoder.compare.listening.session import Sessions
+            f"the server needs {' and '.join(missing)}; install what is missing with pip install "
+            "'vocoder[compare]', or write a page without a server: export=FOLDER",
+            key="compare.extra",
+        )
+
+
+def _listed(values: str | Sequence[str]) -> list[str]:
+    return [values] if isinstance(values, str) else [str(value) for value in values]
+
+
+def _text(value: str) -> str:
+    """Of a file, if there is one of that name."""
+    path = Path(value)
+    try:
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else value
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read consent={path} ({error})", key="consent.format") from error
+
+
+def _serve(study: Study, root: Path, *, port: int, browser: bool, network: bool) -> int:
+    from vocoder.compare.server import serve
+    from vocoder.compare.sessions import Sessions
+
+    def tell(url: str) -> None:
+        others = ", also from other machines of this network" if network else ""
+        print(
+            f"Listen at {url}{others}  (Ctrl+C ends; every answer is saved when given)", flush=True
+        )
 
     sessions = Sessions(study, root)
-    for line in sessions.cut_lines:
-        print(f"{line} was cut while it was written, and is lost; its trial is asked again")
-    serve(sessions, root, port=port, browser=browser, tell=_tell)
+    with sessions.store:
+        serve(sessions, root, port=port, browser=browser, network=network, tell=tell)
+        answers = sessions.store.answers()
     print(
-        f"\n{sessions.n_answers} answers of {sessions.n_listeners} listeners in {root}; for the "
-        f"statistics: vocoder compare report={root} output=..."
+        f"\n{len(answers)} answers of {len({one.listener for one in answers})} listeners in "
+        f"{root}; for the statistics: vocoder compare report={root} output=..."
     )
     return DONE
 
 
-def _tell(url: str) -> None:
-    print(f"Listen at {url}  (Ctrl+C ends; every answer is saved when given)", flush=True)
-
-
 def _export(study: Study, root: Path, page: Path, overwrite: bool) -> int:
-    from vocoder.compare.listening.export import export_page
+    from vocoder.compare.export import export_page
 
     export_page(study, root, page, overwrite=overwrite)
     print(
@@ -147,14 +167,17 @@ def _export(study: Study, root: Path, page: Path, overwrite: bool) -> int:
     return DONE
 
 
-def _collect(study: Study, root: Path, files: str | Sequence[str]) -> int:
-    from vocoder.compare.listening.export import collect
+def _collect(study: Study, root: Path, files: Sequence[str]) -> int:
+    from vocoder.compare.export import collect
 
     paths = []
-    for path in map(Path, [files] if isinstance(files, str) else files):
+    for path in map(Path, files):
         paths += sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not paths:
-        raise BadInput(f"collect={files} holds no .json files; give what listeners sent back")
+        raise BadInput(
+            f"collect={', '.join(files)} holds no .json files; give what listeners sent back",
+            key="collect.missing",
+        )
     added, known = collect(study, root, paths)
     print(f"{added} answers added to {root}, {known} were there already")
     return DONE

@@ -1,4 +1,4 @@
-"""From the results of a listening study to a page, tables and numbers."""
+"""From the answers of a listening study to a page, tables and numbers."""
 
 from vocoder.compare.report.write import write_report
 

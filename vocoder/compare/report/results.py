@@ -1,31 +1,22 @@
-"""Reading a study and its results, and analysing them with and without screened listeners."""
+"""Reading a study and its answers, and analysing them with and without screened listeners."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from vocoder.compare.answers import (
-    ANCHORS,
-    REFERENCE,
-    RESULTS_NAME,
-    AbxAnswer,
-    Answer,
-    Answers,
-    DegradationAnswer,
-    MushraAnswer,
-    PreferenceAnswer,
-    read_answers,
-)
-from vocoder.compare.listening.study import Study, read_study
+from vocoder.compare.answers import ANCHORS, REFERENCE, Answer, Details
 from vocoder.compare.statistics.abx import analyse_abx
-from vocoder.compare.statistics.bradley_terry import MIN_SYSTEMS, analyse_strengths
-from vocoder.compare.statistics.finding import Analysis
+from vocoder.compare.statistics.findings import Analysis
 from vocoder.compare.statistics.preference import analyse_preference
-from vocoder.compare.statistics.ratings import Ratings, analyse_ratings
+from vocoder.compare.statistics.ratings import analyse_ratings
 from vocoder.compare.statistics.screening import screen
+from vocoder.compare.statistics.strengths import MIN_SYSTEMS, analyse_strengths
+from vocoder.compare.store import AnswerStore
+from vocoder.compare.study import Study, read_study
 from vocoder.errors import BadInput
 
 
@@ -41,12 +32,15 @@ class Listener:
         Median time an answer took.
     excluded : str
         Why screening leaves the listener out; empty if it does not.
+    details : dict of str to str
+        What the listener said about himself, by question.
     """
 
     name: str
     n_answers: int
     seconds: float
     excluded: str
+    details: Details
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +50,7 @@ class Results:
     Parameters
     ----------
     study : Study
-    answers : Answers
+    answers : sequence of Answer
     listeners : tuple of Listener
     everyone : Analysis
         Of all answers.
@@ -65,7 +59,7 @@ class Results:
     """
 
     study: Study
-    answers: Answers
+    answers: Sequence[Answer]
     listeners: tuple[Listener, ...]
     everyone: Analysis
     screened: Analysis | None
@@ -76,54 +70,36 @@ class Results:
         return self.screened or self.everyone
 
     @property
+    def analyses(self) -> dict[str, Analysis]:
+        """All analyses, by the listeners they are of."""
+        screened = {} if self.screened is None else {"screened": self.screened}
+        return {"all": self.everyone, **screened}
+
+    @property
     def excluded(self) -> list[Listener]:
         """Those whom screening leaves out."""
         return [listener for listener in self.listeners if listener.excluded]
 
     @property
-    def unfinished(self) -> list[Listener]:
-        """Those who did not answer every trial."""
-        return [one for one in self.listeners if one.n_answers < len(self.study.trials)]
-
-    @property
-    def problems(self) -> list[str]:
-        """What went wrong with the results, in sentences."""
-        return [
-            f"{line} was cut while it was written; its answer is lost, all others are here."
-            for line in self.answers.cut_lines
-        ]
+    def details(self) -> Mapping[str, Details]:
+        """What listeners said about themselves, by listener and question."""
+        return {listener.name: listener.details for listener in self.listeners}
 
 
-def read_results(folder: Path, *, seed: int, n_bootstrap: int) -> Results:
-    """Read and analyse a listening session's folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds ``study.json`` and ``results.jsonl``, or the files that an exported page let its
-        listeners download: every ``*.jsonl`` there is read.
-    seed, n_bootstrap : int
-        Of the bootstrap behind strengths.
-
-    Raises
-    ------
-    BadInput
-        No study, no answers, or answers to another study.
-    """
+def read_results(folder: Path) -> Results:
+    """Read and analyse the study in a folder."""
     study = read_study(folder)
-    paths = sorted(folder.glob("*.jsonl"))
-    if not paths:
-        raise BadInput(f"{folder} holds no {RESULTS_NAME}; has anybody listened?")
-    answers = read_answers(*paths)
-    if not answers.answers:
-        lost = f" ({len(answers.cut_lines)} lines are cut)" if answers.cut_lines else ""
-        raise BadInput(f"{folder} holds no answers yet{lost}; has anybody listened?")
-    for answer in answers.answers:
-        _require_fit(answer, study, folder)
-    excluded = screen(answers.answers)
-    kept = [answer for answer in answers.answers if answer.listener not in excluded]
+    with AnswerStore(folder) as store:
+        answers, details = store.answers(), store.details()
+        source = str(store.path)
+    if not answers:
+        raise BadInput(f"{folder} holds no answers yet; has anybody listened?", key="answers.none")
+    for answer in answers:
+        study.require_fit(answer, source)
+    excluded = screen(answers)
+    kept = [answer for answer in answers if answer.listener not in excluded]
     by_listener: dict[str, list[Answer]] = {}
-    for answer in answers.answers:
+    for answer in answers:
         by_listener.setdefault(answer.listener, []).append(answer)
     return Results(
         study=study,
@@ -134,19 +110,16 @@ def read_results(folder: Path, *, seed: int, n_bootstrap: int) -> Results:
                 len(given),
                 median(answer.seconds for answer in given),
                 excluded.get(name, ""),
+                details.get(name, {}),
             )
             for name, given in by_listener.items()
         ),
-        everyone=analyse(answers.answers, study.systems, seed=seed, n_bootstrap=n_bootstrap),
-        screened=analyse(kept, study.systems, seed=seed, n_bootstrap=n_bootstrap)
-        if kept and excluded
-        else None,
+        everyone=analyse(answers, study.systems),
+        screened=analyse(kept, study.systems) if kept and excluded else None,
     )
 
 
-def analyse(
-    answers: Sequence[Answer], systems: Sequence[str], *, seed: int, n_bootstrap: int
-) -> Analysis:
+def analyse(answers: Sequence[Any], systems: Sequence[str]) -> Analysis:
     """Analyse the answers to one question.
 
     Parameters
@@ -155,55 +128,18 @@ def analyse(
         At least one, all of one question.
     systems : sequence of str
         Under test, without reference and anchors.
-    seed, n_bootstrap : int
-        Of the bootstrap behind strengths.
     """
     names = [*systems, *(one for one in (REFERENCE, *ANCHORS) if one not in systems)]
-
-    def preference(given: Sequence[PreferenceAnswer]) -> Analysis:
-        analysis = analyse_preference(given, names)
-        heard = {name for one in given for name in (one.left, one.right)}
-        if len(heard) < MIN_SYSTEMS:
-            return analysis
-        try:
-            strengths = analyse_strengths(given, names, seed=seed, n_bootstrap=n_bootstrap)
-        except BadInput as error:
-            return replace(analysis, notes=(*analysis.notes, f"No common scale: {error}."))
-        return replace(analysis, findings=(*strengths.findings, *analysis.findings))
-
-    kinds: Mapping[type[Answer], Callable[..., Analysis]] = {
-        PreferenceAnswer: preference,
-        AbxAnswer: lambda given: analyse_abx(given, names),
-        MushraAnswer: lambda given: analyse_ratings(Ratings.of_mushra(given), names),
-        DegradationAnswer: lambda given: analyse_ratings(Ratings.of_degradation(given), names),
-    }
-    return kinds[type(answers[0])](answers)
-
-
-def _require_fit(answer: Answer, study: Study, folder: Path) -> None:
-    """That an answer is one to this study."""
-    where = f"{folder}: the answer of {answer.listener} to trial {answer.trial}"
-    hint = "; do study.json and the results belong together?"
-    trials = {trial.number: trial for trial in study.trials}
-    if answer.question != study.test or answer.trial not in trials:
-        raise BadInput(f"{where} ({answer.question}) is to no trial of the study{hint}")
-    trial = trials[answer.trial]
-    if answer.item != trial.item or set(systems_of(answer)) != set(trial.systems):
-        raise BadInput(
-            f"{where} is about {answer.item} by {', '.join(systems_of(answer))}, but the study "
-            f"asks about {trial.item} by {', '.join(trial.systems)}{hint}"
-        )
-
-
-def systems_of(answer: Answer) -> tuple[str, ...]:
-    """The systems that an answer is about."""
-    match answer:
-        case PreferenceAnswer():
-            return answer.left, answer.right
-        case AbxAnswer():
-            return answer.a, answer.b
-        case MushraAnswer():
-            return tuple(answer.scores)
-        case DegradationAnswer():
-            return (answer.system,)
-    raise TypeError(f"{type(answer).__name__} is no kind of answer")
+    question = answers[0].question
+    if question == "abx":
+        return analyse_abx(answers, names)
+    if question != "ab":
+        return analyse_ratings(answers, names)
+    analysis = analyse_preference(answers, names)
+    if len({name for one in answers for name in one.systems}) < MIN_SYSTEMS:
+        return analysis
+    try:
+        strengths = analyse_strengths(answers, names)
+    except BadInput as error:
+        return replace(analysis, notes=(*analysis.notes, f"No common scale: {error}."))
+    return replace(analysis, findings=(*strengths.findings, *analysis.findings))

@@ -7,37 +7,77 @@ from dataclasses import replace
 from vocoder.compare.answers import ANCHORS, REFERENCE
 from vocoder.compare.report.results import Results
 from vocoder.compare.statistics.abx import CORRECT, CORRECT_ELSEWHERE, CORRECT_OF_LISTENER
-from vocoder.compare.statistics.bradley_terry import STRENGTH, WIN_PROBABILITY
-from vocoder.compare.statistics.finding import ALPHA, Analysis, Finding
-from vocoder.compare.statistics.power import SHARE, needed_answers
-from vocoder.compare.statistics.preference import (
-    ORDER_BIAS,
-    PREFERENCE,
-    PREFERENCE_OF_LISTENERS,
-)
+from vocoder.compare.statistics.findings import ALPHA, Analysis, Finding
+from vocoder.compare.statistics.preference import ORDER_BIAS, PREFERENCE
 from vocoder.compare.statistics.ratings import DIFFERENCE, OMNIBUS, SCORE
+from vocoder.compare.statistics.screening import RULES
+from vocoder.compare.statistics.strengths import STRENGTH, WIN_PROBABILITY
 
 SHARES = (PREFERENCE, ORDER_BIAS, WIN_PROBABILITY, CORRECT, CORRECT_ELSEWHERE, CORRECT_OF_LISTENER)
 TITLES = {
     PREFERENCE: "Preference, pair by pair",
-    PREFERENCE_OF_LISTENERS: "One vote a listener",
     ORDER_BIAS: "Does the side matter?",
     STRENGTH: "Strength on one scale (Bradley-Terry, log odds)",
     WIN_PROBABILITY: "Probability of being preferred (Bradley-Terry)",
     CORRECT: "Right answers",
     CORRECT_ELSEWHERE: "Right answers, allowing for other listeners and items",
     CORRECT_OF_LISTENER: "Right answers of each listener",
-    SCORE: "Mean scores",
+    SCORE: "Scores",
     OMNIBUS: "Do the systems differ at all?",
     DIFFERENCE: "Differences of scores, pair by pair",
 }
-MINUS = "\N{MINUS SIGN}"
-TESTS = {
-    "ab": "A/B",
-    "abx": "ABX",
-    "mushra": "MUSHRA",
-    "dcr": "DCR",
+TESTS = {"ab": "A/B", "abx": "ABX", "mushra": "MUSHRA", "dcr": "DCR"}
+NO_PROOF = "That is no proof that there is none."
+_CLUSTERS = (
+    "Intervals are 95 % and allow for listeners and items that differ: the variance is that over "
+    "listeners plus that over items less that over single answers (Cameron, Gelbach and Miller "
+    "2011), with Student's t and Satterthwaite's degrees of freedom."
+)
+_HOLM = (
+    "Where several pairs are tested, p-values are corrected by Holm's method (1979). A row is bold "
+    "where the corrected p-value is below 0.05 and (but for ABX) the interval excludes no "
+    "difference."
+)
+_WILSON = (
+    "Intervals of shares have Wilson's form for the effective number of answers (Franco, Little, "
+    "Louis and Slud 2019)."
+)
+_RANKS = (
+    "Friedman's test asks whether the systems differ at all, Wilcoxon's signed-rank test which "
+    "pairs do. Both take one value a listener, the mean over items, and leave hidden reference and "
+    "anchors out."
+)
+METHODS = {
+    "ab": (
+        "A share of preference counts “no difference” as one half, and is the mean of the share "
+        "with the system on the left and that with it on the right. Its p-value is that of the "
+        "score test which its interval belongs to: below 0.05 where the interval excludes 50 %.",
+        "Strengths are those of Bradley and Terry (1952), with half an answer added each way to "
+        "every pair heard. They sum to zero.",
+        _WILSON,
+    ),
+    "abx": (
+        "The p-value is the exact chance of so many right answers or more by guessing.",
+        "Wilson's interval takes answers for independent; that below it allows for other listeners "
+        "and items.",
+        _WILSON,
+    ),
+    "mushra": (_RANKS,),
+    "dcr": (
+        "Scores go from 5 (degradation inaudible) to 1 (very annoying), ITU-T P.800, annex D.",
+        _RANKS,
+    ),
 }
+_MINUS = "\N{MINUS SIGN}"
+
+
+def methods(question: str) -> list[str]:
+    """How the numbers of a question came about, in sentences."""
+    screening = (
+        f"Screening leaves out listeners by this rule: {RULES[question]}. No rule looks at which "
+        "system won."
+    )
+    return [*METHODS[question], _CLUSTERS, _HOLM, screening]
 
 
 def neutral(measure: str) -> float | None:
@@ -55,7 +95,7 @@ def number(value: float | None, measure: str) -> str:
         return f"{100 * value:.1f} %"
     digits = 2 if measure == STRENGTH else 1
     text = f"{value:+.{digits}f}" if measure in (STRENGTH, DIFFERENCE) else f"{value:.1f}"
-    return text.replace("-", MINUS)
+    return text.replace("-", _MINUS)
 
 
 def interval(finding: Finding) -> str:
@@ -77,20 +117,20 @@ def is_sure(finding: Finding) -> bool:
     Of right answers in ABX the one-sided test alone, which Wilson's interval does not go with.
     """
     p, middle = finding.decisive_p, neutral(finding.measure)
-    if finding.measure in (CORRECT, CORRECT_OF_LISTENER):
-        middle = None
-    outside = (
-        middle is None
-        or finding.low is None
-        or finding.high is None
-        or not finding.low <= middle <= finding.high
-    )
-    return p is not None and p < ALPHA and outside
+    if p is None or p >= ALPHA:
+        return False
+    if middle is None or finding.low is None or finding.high is None:
+        return True
+    one_sided = finding.measure in (CORRECT, CORRECT_OF_LISTENER)
+    return one_sided or not finding.low <= middle <= finding.high
 
 
 def turned(finding: Finding) -> Finding:
-    """The same of a pair the other way round: ``second over first``."""
-    detail, middle = dict(finding.detail), neutral(finding.measure) or 0.0
+    """The same of a pair with the better system first."""
+    middle = neutral(finding.measure) or 0.0
+    if "first" not in finding.detail or finding.value is None or finding.value >= middle:
+        return finding
+    detail = dict(finding.detail)
     for one, other in (("first", "second"), ("wins", "losses")):
         if one in detail:
             detail[one], detail[other] = detail[other], detail[one]
@@ -108,65 +148,34 @@ def turned(finding: Finding) -> Finding:
     )
 
 
-def is_against(finding: Finding) -> bool:
-    """Whether a pair came out for its second system."""
-    if "first" not in finding.detail:
-        return False
-    if finding.value is None:
-        return int(finding.detail["wins"]) < int(finding.detail["losses"])
-    return finding.value < (neutral(finding.measure) or 0.0)
-
-
 def headline(analysis: Analysis) -> str:
     """The outcome in one sentence."""
-    return {"ab": _preferred, "abx": _heard, "mushra": _scored, "dcr": _scored}[analysis.question](
-        analysis
-    )
-
-
-def _preferred(analysis: Analysis) -> str:
-    return _ranked(
-        analysis.of(WIN_PROBABILITY) or analysis.of(PREFERENCE),
-        analysis.of(PREFERENCE),
-        "preferred to",
-        "No preference was found.",
-    )
-
-
-def _scored(analysis: Analysis) -> str:
+    if analysis.question == "abx":
+        return _heard(analysis.of(CORRECT))
+    if analysis.question == "ab":
+        pairs = analysis.of(WIN_PROBABILITY) or analysis.of(PREFERENCE)
+        return _ranked(pairs, "was preferred to", "No preference was found.")
     pairs = analysis.of(DIFFERENCE)
-    if not pairs:
-        ours = (REFERENCE, *ANCHORS)  # there to be told apart, not to be judged
-        scores = [one for one in analysis.of(SCORE) if one.subject not in ours]
-        best = max(scores, key=lambda one: one.value or 0)
-        return f"{best.subject} scored {number(best.value, SCORE)} on average."
-    return _ranked(pairs, pairs, "scored above", "No difference between the systems was found.")
+    if pairs:
+        return _ranked(pairs, "scored above", "No difference between the systems was found.")
+    ours = (REFERENCE, *ANCHORS)  # there to be told apart, not to be judged
+    scores = [one for one in analysis.of(SCORE) if one.subject not in ours]
+    best = max(scores, key=lambda one: one.value or 0)
+    return f"{best.subject} scored {number(best.value, SCORE)} on average."
 
 
-def _ranked(pairs: list[Finding], tested: list[Finding], verb: str, nothing: str) -> str:
-    """What was better than what, surely; the one that beat all others first."""
+def _ranked(pairs: list[Finding], verb: str, nothing: str) -> str:
+    """What was better than what, surely; the one that beat most others first."""
     beaten: dict[str, list[str]] = {}
-    for finding in pairs:
+    for finding in map(turned, pairs):
         if is_sure(finding):
-            better, worse = _winner(finding)
-            beaten.setdefault(better, []).append(worse)
-    if not beaten:
-        return f"{nothing} {_undecided(tested)}".strip()
+            beaten.setdefault(finding.detail["first"], []).append(finding.detail["second"])
     order = sorted(beaten, key=lambda name: -len(beaten[name]))
-    parts = [f"{name} was {verb} {_join(beaten[name])}" for name in order]
-    if verb == "scored above":
-        parts = [f"{name} {verb} {_join(beaten[name])}" for name in order]
-    return "; ".join(parts) + "."
+    parts = [f"{name} {verb} {_join(beaten[name])}" for name in order]
+    return "; ".join(parts) + "." if parts else f"{nothing} {NO_PROOF}"
 
 
-def _undecided(tested: list[Finding]) -> str:
-    """That too little was asked, if so."""
-    more = max((int(one.detail.get("more_answers", 0)) for one in tested), default=0)
-    return "That is no proof that there is none: too few answers were given." if more else ""
-
-
-def _heard(analysis: Analysis) -> str:
-    pairs = analysis.of(CORRECT)
+def _heard(pairs: list[Finding]) -> str:
     sure = [one.subject.replace(" or ", " from ") for one in pairs if is_sure(one)]
     unsure = [one.subject.replace(" or ", " from ") for one in pairs if not is_sure(one)]
     parts = []
@@ -174,50 +183,20 @@ def _heard(analysis: Analysis) -> str:
         parts.append(f"Listeners could tell {_join(sure)}.")
     if unsure:
         parts.append(
-            f"It was not shown that anybody could tell {_join(unsure)}"
-            f"{'; that is no proof that nobody can' if _undecided(pairs) else ''}."
+            f"It was not shown that anybody could tell {_join(unsure)}; that is no proof that "
+            "nobody can."
         )
     return " ".join(parts)
-
-
-def _winner(finding: Finding) -> tuple[str, str]:
-    detail = (turned(finding) if is_against(finding) else finding).detail
-    return str(detail["first"]), str(detail["second"])
 
 
 def _join(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def power(results: Results) -> str:
-    """How many answers more would be needed to tell a 60:40 preference."""
-    analysis = results.decisive
-    counted = [one for one in analysis.findings if "needed_answers" in one.detail]
-    counted = [one for one in counted if one.measure != CORRECT_OF_LISTENER]
-    if not counted:
-        return ""
-    worst = max(counted, key=lambda one: int(one.detail["more_answers"]))
-    needed, more = int(worst.detail["needed_answers"]), int(worst.detail["more_answers"])
-    share = f"{100 * SHARE:.0f}:{100 * (1 - SHARE):.0f}"
-    what = "share of right answers" if analysis.question == "abx" else "preference"
-    ideal = needed_answers(two_sided=analysis.question != "abx")
-    text = (
-        f"To tell a {share} {what} in four of five studies takes {ideal} independent answers that "
-        f"are no ties. With the ties of this study and the likeness of its answers (variance "
-        f"{float(worst.detail['design_effect']):.2f} times that of independent ones) it takes "
-        f"{needed} on {worst.subject}; there are {worst.n_answers}. "
-    )
-    if not more:
-        return text + "No more trials are needed."
-    each = max(1, round(worst.n_answers / worst.n_listeners))
-    text += f"{_count(more, 'trial')} more would be needed"
-    return text + f": about {_count(-(-more // each), 'listener')} more with {each} each."
-
-
 def notes(results: Results) -> list[str]:
     """What a reader has to know before believing the rest."""
-    found = list(results.decisive.notes)
     study, n = results.study, len(results.listeners)
+    found = [*results.decisive.notes, *(f"{note}." for note in study.notes)]
     if n == 1:
         found.append(
             "There is one listener: intervals speak of this listener and other items, not of "
@@ -225,20 +204,15 @@ def notes(results: Results) -> list[str]:
         )
     if len(study.items) == 1:
         found.append("There is one item: nothing is known of others.")
-    if results.unfinished:
+    if unfinished := sum(one.n_answers < len(study.trials) for one in results.listeners):
         found.append(
-            f"{_count(len(results.unfinished), 'listener')} of {n} did not answer all "
-            f"{len(study.trials)} trials; what was answered counts."
+            f"{_count(unfinished, 'listener')} of {n} did not answer all {len(study.trials)} "
+            "trials; what was answered counts."
         )
     if study.test == "abx":
         found.append(
             f"The study fixed {_count(len(study.trials), 'trial')} a listener, but not how many "
             "listeners: the p-values hold if their number did not depend on results seen before."
-        )
-    if results.answers.n_replaced:
-        found.append(
-            f"{_count(results.answers.n_replaced, 'answer')} were given anew by the same listener "
-            "to the same trial; the last counts."
         )
     if results.screened is None and results.excluded:
         found.append("Screening would leave nobody; everything here is of all listeners.")

@@ -1,52 +1,28 @@
-"""Writing the report: ``report.html``, ``report.csv``, ``report.json``, and webMUSHRA's tables."""
+"""Writing the report: page, tables, numbers, and webMUSHRA's tables."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from vocoder.compare.answers import AbxAnswer, MushraAnswer, PreferenceAnswer
 from vocoder.compare.report.page import page
 from vocoder.compare.report.results import Results, read_results
-from vocoder.compare.report.wording import headline, notes, power
-from vocoder.compare.statistics.finding import Analysis, Finding
-from vocoder.compare.webmushra.tables import write_mushra, write_paired_comparison
-from vocoder.errors import BadInput
+from vocoder.compare.report.wording import headline, notes
+from vocoder.compare.webmushra import write_mushra, write_paired_comparison
 from vocoder.files import atomic_path, refuse_existing, write_text
 
 PAGE_NAME, TABLE_NAME, NUMBERS_NAME = "report.html", "report.csv", "report.json"
-MUSHRA_NAME, PAIRED_NAME = "mushra.csv", "paired_comparison.csv"
-N_BOOTSTRAP = 2000
-DONE, INCOMPLETE = 0, 2
+ANSWERS_NAME, MUSHRA_NAME, PAIRED_NAME = "answers.csv", "mushra.csv", "paired_comparison.csv"
 # Those of a finding's details that have a column.
-_DETAILS = (
-    "wins",
-    "losses",
-    "ties",
-    "right",
-    "heard_share",
-    "statistic",
-    "design_effect",
-    "needed_answers",
-    "more_answers",
-)
+_DETAILS = ("wins", "losses", "ties", "right", "heard_share", "statistic")
+_QUARTILES = ("min", "quartile1", "median", "quartile3", "max")
 _COLUMNS = (
-    "listeners",
-    "question",
-    "measure",
-    "subject",
-    "value",
-    "low",
-    "high",
-    "test",
-    "p",
-    "p_holm",
-    "n_answers",
-    "n_listeners",
-    "n_items",
+    *("listeners", "question", "measure", "subject", "value", "low", "high", "test", "p", "p_holm"),
+    *("n_answers", "n_listeners", "n_items"),
 )
 
 
@@ -55,117 +31,99 @@ def write_report(
     output: Path,
     *,
     overwrite: bool,
-    seed: int,
-    n_bootstrap: int = N_BOOTSTRAP,
-    tell: Callable[[str], object] | None = None,
-) -> int:
-    """Analyse a listening session and write what it says.
+    tell: Callable[[str], object] = lambda line: None,
+) -> None:
+    """Analyse a listening study and write what it says.
 
     Parameters
     ----------
     results : Path
-        Folder of the study and its results.
+        Folder of the study and its answers.
     output : Path
         Folder for the report.
     overwrite : bool
         Whether a report there may be replaced.
-    seed : int
-        Of the bootstrap.
-    n_bootstrap : int
-        Samples of each kind.
-    tell : callable or None
-        Called with the outcome in a sentence, then problems, then the page's name.
-
-    Returns
-    -------
-    int
-        0, or 2 if an answer was lost in a cut line (all others are in the report).
-
-    Raises
-    ------
-    BadInput
-        No results, results that contradict the study, or a report exists.
+    tell : callable
+        Called with the outcome in a sentence, then the page's name.
     """
-    if n_bootstrap < 2:
-        raise BadInput(f"n_bootstrap is {n_bootstrap}; expected 2 or more, usually {N_BOOTSTRAP}")
-    for name in (PAGE_NAME, TABLE_NAME, NUMBERS_NAME, MUSHRA_NAME, PAIRED_NAME):
+    names = (PAGE_NAME, TABLE_NAME, NUMBERS_NAME, ANSWERS_NAME, MUSHRA_NAME, PAIRED_NAME)
+    for name in names:
         refuse_existing(output / name, overwrite=overwrite)
-    found = read_results(results, seed=seed, n_bootstrap=n_bootstrap)
+    found = read_results(results)
+    study = found.study
     write_text(output / PAGE_NAME, page(found), overwrite=overwrite)
-    _write_table(output / TABLE_NAME, found, overwrite=overwrite)
-    text = json.dumps(numbers(found, seed, n_bootstrap), indent=1, ensure_ascii=False)
+    rows = [
+        {"listeners": name, **finding.to_dict(), **finding.detail}
+        for name, analysis in found.analyses.items()
+        for finding in analysis.findings
+    ]
+    _write_table(
+        output / TABLE_NAME, (*_COLUMNS, *_DETAILS, *_QUARTILES), rows, overwrite=overwrite
+    )
+    text = json.dumps(numbers(found), indent=1, ensure_ascii=False)
     write_text(output / NUMBERS_NAME, text + "\n", overwrite=overwrite)
-    answers = found.answers
-    if mushra := answers.of(MushraAnswer):
-        write_mushra(output / MUSHRA_NAME, mushra, found.study.title, overwrite=overwrite)
-    if paired := [*answers.of(AbxAnswer), *answers.of(PreferenceAnswer)]:
-        write_paired_comparison(
-            output / PAIRED_NAME,
-            paired,
-            found.study.title,
-            systems=found.study.systems,
+    given = [answer.model_dump() for answer in found.answers]
+    _write_table(output / ANSWERS_NAME, list(given[0]), given, overwrite=overwrite)
+    ratings = [one for one in found.answers if isinstance(one, MushraAnswer)]
+    if ratings:
+        write_mushra(
+            output / MUSHRA_NAME,
+            ratings,
+            study.title,
+            study.questions,
+            found.details,
             overwrite=overwrite,
         )
-    for line in (headline(found.decisive), *found.problems, f"report: {output / PAGE_NAME}"):
-        if tell is not None:
-            tell(line)
-    return INCOMPLETE if found.problems else DONE
+    pairs = [one for one in found.answers if isinstance(one, AbxAnswer | PreferenceAnswer)]
+    if pairs:
+        write_paired_comparison(
+            output / PAIRED_NAME,
+            pairs,
+            study.title,
+            study.questions,
+            found.details,
+            systems=study.systems,
+            overwrite=overwrite,
+        )
+    tell(headline(found.decisive))
+    tell(f"report: {output / PAGE_NAME}")
 
 
-def numbers(results: Results, seed: int, n_bootstrap: int) -> dict[str, Any]:
+def numbers(results: Results) -> dict[str, Any]:
     """All that the report says, as plain values for JSON; never the study's secret."""
     study = results.study
     return {
         "headline": headline(results.decisive),
-        "problems": results.problems,
         "notes": notes(results),
-        "power": power(results),
         "study": {
-            "title": study.title,
-            "question": study.question,
-            "test": study.test,
-            "seed": study.seed,
-            "systems": list(study.systems),
-            "items": list(study.items),
+            **study.model_dump(include={"title", "question", "test", "seed", "systems", "items"}),
             "trials_per_listener": len(study.trials),
         },
-        "bootstrap": {"seed": seed, "samples": n_bootstrap},
-        "answers": {
-            "counted": len(results.answers.answers),
-            "replaced": results.answers.n_replaced,
-            "cut_lines": list(results.answers.cut_lines),
-        },
+        "answers": len(results.answers),
         "listeners": [
             {
                 "listener": one.name,
                 "answers": one.n_answers,
                 "median_seconds": one.seconds,
                 "screened_out": one.excluded or None,
+                "details": one.details,
             }
             for one in results.listeners
         ],
-        "findings": {name: [one.to_dict() for one in a.findings] for name, a in _sets(results)},
+        "findings": {
+            name: [one.to_dict() for one in analysis.findings]
+            for name, analysis in results.analyses.items()
+        },
     }
 
 
-def _write_table(path: Path, results: Results, *, overwrite: bool) -> None:
+def _write_table(
+    path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]], *, overwrite: bool
+) -> None:
     with (
         atomic_path(path, overwrite=overwrite) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        writer = csv.DictWriter(file, [*_COLUMNS, *_DETAILS], lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
-        for name, analysis in _sets(results):
-            writer.writerows(_row(name, finding) for finding in analysis.findings)
-
-
-def _row(listeners: str, finding: Finding) -> dict[str, Any]:
-    values = {"listeners": listeners, **finding.to_dict()}
-    details = {name: finding.detail[name] for name in _DETAILS if name in finding.detail}
-    return {name: values[name] for name in _COLUMNS} | details
-
-
-def _sets(results: Results) -> list[tuple[str, Analysis]]:
-    """The analyses by the listeners they are of."""
-    sets = [("all", results.everyone)]
-    return sets if results.screened is None else [*sets, ("screened", results.screened)]
+        writer.writerows(rows)

@@ -9,15 +9,18 @@ import numpy as np
 from scipy import stats
 
 from vocoder.compare.answers import AbxAnswer
-from vocoder.compare.statistics.clusters import Groups, design_effect, share_interval
-from vocoder.compare.statistics.finding import CONFIDENCE, Analysis, Finding, with_holm
-from vocoder.compare.statistics.pairs import by_pair
-from vocoder.compare.statistics.power import more_answers
+from vocoder.compare.statistics.clusters import Groups
+from vocoder.compare.statistics.findings import (
+    CONFIDENCE,
+    Analysis,
+    Finding,
+    by_pair,
+    with_holm,
+)
 
 CORRECT = "right answers"
 CORRECT_ELSEWHERE = "right answers, other listeners and items"
 CORRECT_OF_LISTENER = "right answers of one listener"
-QUESTION = AbxAnswer.question
 TEST = "exact binomial, one-sided"
 
 
@@ -33,59 +36,48 @@ def analyse_abx(answers: Sequence[AbxAnswer], systems: Sequence[str]) -> Analysi
     ----------
     answers : sequence of AbxAnswer
     systems : sequence of str
-        All systems of the study; in this order pairs are named.
+        All systems of the study, in whose order pairs are named.
     """
     pairs = by_pair(answers, lambda answer: (answer.a, answer.b), systems)
     tested = [_tested(group, CORRECT, f"{one} or {other}") for (one, other), group in pairs]
-    elsewhere = [
-        _elsewhere(group, finding) for (_, group), finding in zip(pairs, tested, strict=True)
-    ]
+    findings = with_holm(tested)
+    for (_, group), finding in zip(pairs, tested, strict=True):
+        right = _right(group)
+        low, high = Groups.of(group).of_mean(right).share_interval(float(right.mean()))
+        findings.append(
+            replace(
+                finding, measure=CORRECT_ELSEWHERE, low=low, high=high, test="", p=None, detail={}
+            )
+        )
     listeners = list(dict.fromkeys(answer.listener for answer in answers))
-    of_listeners = [
-        _tested([one for one in answers if one.listener == name], CORRECT_OF_LISTENER, name)
-        for name in listeners
-    ]
-    findings = [*with_holm(tested), *elsewhere]
     if len(listeners) > 1:
-        findings += with_holm(of_listeners)
-    return Analysis(question=QUESTION, findings=tuple(findings))
+        findings += with_holm(
+            [
+                _tested([one for one in answers if one.listener == name], CORRECT_OF_LISTENER, name)
+                for name in listeners
+            ]
+        )
+    return Analysis(question="abx", findings=tuple(findings))
 
 
 def _tested(answers: Sequence[AbxAnswer], measure: str, subject: str) -> Finding:
-    groups, right = _outcomes(answers)
+    right = _right(answers)
     n, n_right = len(right), int(right.sum())
-    # Of the two-sided test: the one-sided test's own interval always ends at 1.
+    # The two-sided test's: the one-sided test's own interval always ends at 1.
     interval = stats.binomtest(n_right, n, 0.5).proportion_ci(CONFIDENCE, method="wilson")
-    effect = design_effect(groups.of_mean(right), right)
-    needed, more = more_answers(n, n, effect, two_sided=False)
     return Finding(
-        question=QUESTION,
+        question="abx",
         measure=measure,
         subject=subject,
-        **groups.sizes,
+        **Groups.of(answers).sizes,
         value=n_right / n,
         low=float(interval.low),
         high=float(interval.high),
         test=TEST,
         p=float(stats.binomtest(n_right, n, 0.5, alternative="greater").pvalue),
-        detail={
-            "right": n_right,
-            "heard_share": max(0.0, 2 * n_right / n - 1),
-            "design_effect": effect,
-            "needed_answers": needed,
-            "more_answers": more,
-        },
+        detail={"right": n_right, "heard_share": max(0.0, 2 * n_right / n - 1)},
     )
 
 
-def _elsewhere(answers: Sequence[AbxAnswer], finding: Finding) -> Finding:
-    groups, right = _outcomes(answers)
-    low, high = share_interval(float(right.mean()), groups.of_mean(right))
-    return replace(
-        finding, measure=CORRECT_ELSEWHERE, low=low, high=high, test="", p=None, detail={}
-    )
-
-
-def _outcomes(answers: Sequence[AbxAnswer]) -> tuple[Groups, np.ndarray]:
-    groups = Groups([one.listener for one in answers], [one.item for one in answers])
-    return groups, np.array([one.is_correct for one in answers], dtype=float)
+def _right(answers: Sequence[AbxAnswer]) -> np.ndarray:
+    return np.array([one.is_correct for one in answers], dtype=float)

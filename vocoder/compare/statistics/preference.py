@@ -5,31 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from vocoder.compare.answers import PreferenceAnswer
-from vocoder.compare.statistics.clusters import Groups, design_effect, share_interval
-from vocoder.compare.statistics.finding import Analysis, Finding, with_holm
-from vocoder.compare.statistics.pairs import Pair, by_pair
-from vocoder.compare.statistics.power import more_answers
+from vocoder.compare.statistics.clusters import Groups
+from vocoder.compare.statistics.findings import Analysis, Finding, by_pair, with_holm
 
 PREFERENCE = "preference"
-PREFERENCE_OF_LISTENERS = "preference by listener"
 ORDER_BIAS = "left chosen"
-QUESTION = PreferenceAnswer.question
-TEST = "sign test, two-sided"
+TEST = "score test against one half, allowing for listeners and items"
 _LEFT_SHARE = {"left": 1.0, "none": 0.5, "right": 0.0}
 
 
 def analyse_preference(answers: Sequence[PreferenceAnswer], systems: Sequence[str]) -> Analysis:
     """Share of preferences for every pair of systems, and the share of the left side.
 
-    "No difference" counts as half a preference in the share; the exact sign test leaves it out,
-    as Dixon and Mood (1946) do. The share is the mean of that with the first system on the left
-    and that with it on the right, so that a liking for a side cancels, also where sides did not
-    come out equal; its interval allows for listeners and items that differ (`clusters`). The sign
-    test takes answers for independent, which they are if nobody hears a difference. A second sign
-    test has one vote a listener.
+    "No difference" counts as half a preference. A share is the mean of that with the first system
+    on the left and that with it on the right, so that a liking for a side cancels, also where
+    sides did not come out equal. Interval and p-value belong to each other, and allow for
+    listeners and items that differ (`clusters`).
 
     Parameters
     ----------
@@ -38,11 +31,10 @@ def analyse_preference(answers: Sequence[PreferenceAnswer], systems: Sequence[st
         All systems of the study; the first of a pair is that which comes first here.
     """
     pairs = by_pair(answers, lambda answer: (answer.left, answer.right), systems)
-    findings = with_holm([_preference(group, pair) for pair, group in pairs])
-    findings += with_holm([_votes(group, pair) for pair, group in pairs])
+    findings = with_holm([_preference(group, *pair) for pair, group in pairs])
     if answers:
         findings.append(_order_bias(answers))
-    return Analysis(question=QUESTION, findings=tuple(findings))
+    return Analysis(question="ab", findings=tuple(findings))
 
 
 def first_share(answer: PreferenceAnswer, first: str) -> float:
@@ -51,64 +43,15 @@ def first_share(answer: PreferenceAnswer, first: str) -> float:
     return left if answer.left == first else 1 - left
 
 
-def _preference(answers: Sequence[PreferenceAnswer], pair: Pair) -> Finding:
-    first, second = pair
-    groups = _groups(answers)
+def _preference(answers: Sequence[PreferenceAnswer], first: str, second: str) -> Finding:
     won = np.array([first_share(answer, first) for answer in answers])
     on_left = np.array([answer.left == first for answer in answers])
     share, contributions = _balanced(won, on_left)
-    found = groups.spread(contributions)
-    wins, losses = int(np.sum(won == 1)), int(np.sum(won == 0))
-    effect = design_effect(found, won)
-    needed, more = more_answers(len(answers), wins + losses, effect, two_sided=True)
-    low, high = share_interval(share, found)
-    return Finding(
-        question=QUESTION,
-        measure=PREFERENCE,
-        subject=f"{first} over {second}",
-        **groups.sizes,
-        value=share,
-        low=low,
-        high=high,
-        test=TEST,
-        p=_sign_test(wins, losses),
-        detail={
-            "first": first,
-            "second": second,
-            "wins": wins,
-            "losses": losses,
-            "ties": len(answers) - wins - losses,
-            "design_effect": effect,
-            "needed_answers": needed,
-            "more_answers": more,
-        },
-    )
-
-
-def _votes(answers: Sequence[PreferenceAnswer], pair: Pair) -> Finding:
-    groups = _groups(answers)
-    votes = np.array([first_share(answer, pair[0]) - 0.5 for answer in answers])
-    balance = np.bincount(groups.listener, weights=votes)
-    wins, losses = int(np.sum(balance > 0)), int(np.sum(balance < 0))
-    return Finding(
-        question=QUESTION,
-        measure=PREFERENCE_OF_LISTENERS,
-        subject=" over ".join(pair),
-        **groups.sizes,
-        test=TEST,
-        p=_sign_test(wins, losses),
-        detail={
-            "first": pair[0],
-            "second": pair[1],
-            "wins": wins,
-            "losses": losses,
-            "ties": groups.n_listeners - wins - losses,
-        },
-    )
+    names = {"first": first, "second": second}
+    return _finding(answers, PREFERENCE, f"{first} over {second}", won, share, contributions, names)
 
 
 def _order_bias(answers: Sequence[PreferenceAnswer]) -> Finding:
-    groups = _groups(answers)
     left = np.array([_LEFT_SHARE[answer.choice] for answer in answers])
     # Systems differ, and may stand on the left more often than on the right: each system counts
     # as much on one side as on the other, as in `_preference`, pair by pair.
@@ -121,24 +64,36 @@ def _order_bias(answers: Sequence[PreferenceAnswer]) -> Finding:
         part, deviations = _balanced(left[inside], on_left[inside])
         share += weight * part
         contributions[inside] = weight * deviations
-    low, high = share_interval(share, found := groups.spread(contributions))
-    wins, losses = int(np.sum(left == 1)), int(np.sum(left == 0))
+    return _finding(answers, ORDER_BIAS, "left over right", left, share, contributions, {})
+
+
+def _finding(
+    answers: Sequence[PreferenceAnswer],
+    measure: str,
+    subject: str,
+    outcomes: np.ndarray,
+    share: float,
+    contributions: np.ndarray,
+    names: dict[str, str],
+) -> Finding:
+    groups = Groups.of(answers)
+    found = groups.spread(contributions)
+    low, high = found.share_interval(share)
+    counts = {
+        name: int(np.sum(outcomes == outcome))
+        for name, outcome in (("wins", 1), ("losses", 0), ("ties", 0.5))
+    }
     return Finding(
-        question=QUESTION,
-        measure=ORDER_BIAS,
-        subject="left over right",
+        question="ab",
+        measure=measure,
+        subject=subject,
         **groups.sizes,
         value=share,
         low=low,
         high=high,
         test=TEST,
-        p=_sign_test(wins, losses),
-        detail={
-            "wins": wins,
-            "losses": losses,
-            "ties": len(answers) - wins - losses,
-            "design_effect": design_effect(found, left),
-        },
+        p=found.share_p(share),
+        detail=names | counts,
     )
 
 
@@ -157,11 +112,3 @@ def _balanced(values: np.ndarray, on_left: np.ndarray) -> tuple[float, np.ndarra
     for side in sides:
         contributions[side] = (values[side] - values[side].mean()) / side.sum() / len(sides)
     return float(np.mean([values[side].mean() for side in sides])), contributions
-
-
-def _sign_test(wins: int, losses: int) -> float:
-    return float(stats.binomtest(wins, wins + losses, 0.5).pvalue) if wins + losses else 1.0
-
-
-def _groups(answers: Sequence[PreferenceAnswer]) -> Groups:
-    return Groups([answer.listener for answer in answers], [answer.item for answer in answers])

@@ -36,20 +36,20 @@ CHANCE = 0.5
 MIN_CONSTANT = 8
 
 RULES = {
-    MushraAnswer.question: (
+    "mushra": (
         "ITU-R BS.1534-3: more than 15 % of the hidden references scored below 90, or more than "
         "15 % of the 7 kHz anchors above 90 (items whose anchor more than a quarter of the "
         "listeners scored above 90 do not count for the latter)"
     ),
-    PreferenceAnswer.question: (
+    "ab": (
         "one side chosen so often that a coin would do it once in a thousand times, or repeated "
         "pairs (four or more) answered alike no more often than by guessing"
     ),
-    AbxAnswer.question: (
+    "abx": (
         "one letter chosen so often that a coin would do it once in a thousand times; the number "
         "of right answers is never a reason"
     ),
-    DegradationAnswer.question: "the same score in all of eight or more trials",
+    "dcr": "the same score in all of eight or more trials",
 }
 
 

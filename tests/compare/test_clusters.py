@@ -1,0 +1,86 @@
+"""Intervals: right where theory gives them, and wide enough where answers come in groups."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from vocoder.compare.statistics.clusters import Groups, Spread
+from vocoder.compare.statistics.findings import holm
+
+
+def test_one_answer_a_listener_about_one_item_is_students_interval():
+    values = np.random.default_rng(0).normal(50, 10, 15)
+    found = Groups(range(15), ["line"] * 15).of_mean(values)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert found.mean_interval(values.mean()) == pytest.approx(tuple(expected))
+    assert found.mean_p(values.mean()) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    one_listener = Groups(["ann"] * 15, range(15)).of_mean(values)
+    assert one_listener == found
+
+
+def test_many_independent_answers_have_wilsons_interval():
+    right = np.arange(4000) % 10 < 6
+    rng = np.random.default_rng(1)
+    groups = Groups(range(4000), rng.integers(0, 2000, 4000))
+    expected = stats.binomtest(2400, 4000).proportion_ci(0.95, method="wilson")
+    low, high = groups.of_mean(rng.permutation(right).astype(float)).share_interval(0.6)
+    assert low == pytest.approx(expected.low, abs=0.002)
+    assert high == pytest.approx(expected.high, abs=0.002)
+
+
+def test_variance_of_crossed_groups_is_that_of_the_model():
+    """Listeners, items and single answers with known variances: that of the mean is known."""
+    n_listeners, n_items = 30, 40
+    rng = np.random.default_rng(2)
+    groups = Groups(
+        np.repeat(np.arange(n_listeners), n_items), np.tile(np.arange(n_items), n_listeners)
+    )
+    found = []
+    for _ in range(300):
+        values = (
+            2.0 * rng.standard_normal((n_listeners, 1))
+            + 1.0 * rng.standard_normal((1, n_items))
+            + 3.0 * rng.standard_normal((n_listeners, n_items))
+        )
+        found.append(groups.of_mean(values.ravel()).variance)
+    expected = 4 / n_listeners + 1 / n_items + 9 / (n_listeners * n_items)
+    assert np.mean(found) == pytest.approx(expected, rel=0.05)
+
+
+def test_repeating_a_listeners_answer_adds_no_certainty():
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=20)
+    once = Groups(range(20), ["line"] * 20).of_mean(values)
+    often = Groups(np.repeat(np.arange(20), 10), ["line"] * 200).of_mean(np.repeat(values, 10))
+    assert often.variance == pytest.approx(once.variance)
+
+
+def test_unanimity_is_as_sure_as_there_are_witnesses():
+    few = Groups(np.repeat(np.arange(3), 50), np.tile(np.arange(50), 3)).of_mean(np.ones(150))
+    low, high = few.share_interval(1.0)
+    assert low < 0.5
+    assert high == 1.0
+    many = Groups(np.repeat(np.arange(60), 50), np.tile(np.arange(50), 60)).of_mean(np.ones(3000))
+    assert many.share_interval(1.0)[0] > 0.9
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.99, 1.0])
+def test_intervals_of_shares_stay_within_nothing_and_all(share):
+    low, high = Spread(variance=0.01, degrees=3, n_groups=4).share_interval(share)
+    assert 0 <= low <= share <= high <= 1
+
+
+@pytest.mark.parametrize("degrees", [2.0, 30.0])
+def test_p_values_belong_to_their_intervals(degrees):
+    """Below 5 % exactly where the interval leaves out "no difference"."""
+    for value in np.linspace(0.02, 0.98, 49):
+        found = Spread(variance=0.02, degrees=degrees, n_groups=9)
+        low, high = found.share_interval(value)
+        assert (found.share_p(value) < 0.05) == (not low <= 0.5 <= high)
+        low, high = found.mean_interval(value)
+        assert (found.mean_p(value) < 0.05) == (not low <= 0 <= high)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == pytest.approx([1.0, 1.0])

@@ -1,0 +1,152 @@
+"""A study as a folder of static files, and the answers that come back from it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from vocoder.compare.answers import Answer, Details, Name, Record, Time, checked
+from vocoder.compare.page import ASSETS, FOLDER, INDEX_NAME, STUDY_SCRIPT, study_script
+from vocoder.compare.store import AnswerStore
+from vocoder.compare.study import PAGE, PAGE_ORDERS, STUDY_NAME, Study
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path, refuse_existing, write_text
+
+SOUNDS_NAME = "sounds"
+_SOUND = re.compile(r"[0-9a-f]{20}\.js")
+
+
+class Given(Record):
+    """One answer in a file that an exported page let its listener save, beside `Said`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    position: Annotated[int, Field(ge=0)]
+    time: Time
+
+
+class Saved(Record):
+    """Such a file."""
+
+    study: str
+    listener: Name
+    order: Annotated[int, Field(ge=0, lt=PAGE_ORDERS)]
+    details: Details = Field(default_factory=dict)
+    answers: list[Given]
+
+
+def export_page(study: Study, folder: Path, output: Path, *, overwrite: bool) -> None:
+    """Write a page that needs no server, from a web server or opened as a file.
+
+    It holds no key: listeners' answers name audio by opaque names, and `collect` tells what they
+    were. The page takes one of several orders that were drawn here. Audio comes in scripts, since
+    a page opened as a file may load nothing else. Who wants to can still compare the files or
+    change answers.
+
+    Parameters
+    ----------
+    study : Study
+    folder : Path
+        Of the study.
+    output : Path
+        Folder for ``index.html`` and what it needs.
+    overwrite : bool
+        Whether files in ``output`` may be replaced, and audio of an earlier page removed.
+    """
+    if (output / STUDY_NAME).exists():
+        raise BadInput(
+            f"export={output} is a study's folder, which holds the key; give another",
+            key="export.conflict",
+        )
+    refuse_existing(output / INDEX_NAME, overwrite=overwrite)
+    for path in (output / SOUNDS_NAME).glob("*") if overwrite else ():
+        if _SOUND.fullmatch(path.name):  # others are not ours
+            path.unlink()
+    orders = [study.session(f"{PAGE}{order}", PAGE) for order in range(PAGE_ORDERS)]
+    practice = study.practice(PAGE, PAGE)
+    written: set[str] = set()
+    for one in (practice, *(one for session in orders for one in session)):
+        for place, name in one.names.items():
+            if name not in written:
+                path = folder / study.file(one.trial.item, one.system(place))
+                data = base64.b64encode(path.read_bytes()).decode()
+                target = output / SOUNDS_NAME / f"{name}.js"
+                write_text(target, f'SOUND("{name}", "{data}");\n', overwrite=overwrite)
+                written.add(name)
+    public: dict[str, Any] = {
+        **study.public(),
+        "id": _page_id(study),
+        "practice": practice.shown(),
+        "orders": [[one.shown() for one in session] for session in orders],
+    }
+    write_text(output / STUDY_SCRIPT, study_script(public), overwrite=overwrite)
+    for name in (*ASSETS, INDEX_NAME):  # the index last: with it the page is there
+        with atomic_path(output / name, overwrite=overwrite) as temporary:
+            temporary.write_bytes((FOLDER / name).read_bytes())
+
+
+def collect(study: Study, folder: Path, downloads: Sequence[Path]) -> tuple[int, int]:
+    """Add the answers that exported pages gave to the study's own.
+
+    Parameters
+    ----------
+    study : Study
+    folder : Path
+        Of the study.
+    downloads : sequence of Path
+        Files that listeners sent back. Of a bad one nothing is added, nor of the others.
+
+    Returns
+    -------
+    added, known : int
+        Answers; those there already, of the same listener and trial, are left as they are.
+    """
+    files = [_read(study, path) for path in downloads]
+    found = [answer for saved, path in files for answer in _answers(study, saved, path)]
+    with AnswerStore(folder) as store:
+        for saved, _ in files:
+            if saved.details:
+                store.add_listener(saved.listener, study.checked_details(saved.details))
+        added = store.add(found) if found else 0
+    return added, len(found) - added
+
+
+def _page_id(study: Study) -> str:
+    return study.name(PAGE, 0, "study")
+
+
+def _read(study: Study, path: Path) -> tuple[Saved, Path]:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"cannot read {path}: {error.strerror or error}", key="collect.missing"
+        ) from error
+    source = f"{path} is no file that an exported page let listeners save"
+    saved: Saved = checked(Saved, text, source, "collect.invalid")
+    if saved.study != _page_id(study):
+        raise BadInput(f"{path} holds answers to another study", key="collect.conflict")
+    if saved.details:
+        study.checked_details(saved.details)
+    return saved, path
+
+
+def _answers(study: Study, saved: Saved, path: Path) -> list[Answer]:
+    session = study.session(f"{PAGE}{saved.order}", PAGE)
+    found = []
+    for number, given in enumerate(saved.answers, start=1):
+        try:
+            if given.position >= len(session):
+                raise BadInput(f"there is no trial {given.position}")
+            arrangement = session[given.position]
+            found.append(study.resolve(saved.listener, arrangement, given.model_dump(), given.time))
+        except BadInput as error:
+            raise BadInput(
+                f"{path}, answer {number} cannot be used: {error}", key="collect.invalid"
+            ) from error
+    return found

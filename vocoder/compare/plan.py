@@ -1,0 +1,313 @@
+"""Making a listening study: drawing items, planning trials, preparing the audio."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from vocoder.audio import read_info, write_audio
+from vocoder.compare.answers import ANCHORS, REFERENCE
+from vocoder.compare.sources import Sources, summary
+from vocoder.compare.stimuli import (
+    LOUDNESS_LUFS,
+    Stimulus,
+    attenuate,
+    common_rate,
+    digest,
+    prepare_item,
+)
+from vocoder.compare.study import (
+    AB,
+    ABX,
+    DCR,
+    MUSHRA,
+    STUDY_NAME,
+    TESTS,
+    Study,
+    Trial,
+    read_study,
+)
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+
+SOUNDS_NAME = "sounds"
+# There while audio is written: what an interrupted run leaves is ours to replace.
+UNFINISHED_NAME = ".unfinished-study"
+# ITU-R BS.1534-3, 5.2: at most twelve signals a page, of which three are ours.
+MAX_RATED = 12
+MAX_SEED = 2**64 - 1
+# By test, and whether there is a reference.
+QUESTIONS = {
+    (AB, False): "Which one sounds better?",
+    (AB, True): "Which one sounds closer to the reference?",
+    (ABX, False): "Is X the same as A, or the same as B?",
+    (ABX, True): "Is X the same as A, or the same as B?",
+    (MUSHRA, True): "How good is each, compared with the reference?",
+    (DCR, True): "How much worse is the sound than the reference?",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What decides which audio is heard, and how often; see ``conf/compare.yaml``.
+
+    Parameters
+    ----------
+    test : {"ab", "abx", "mushra", "dcr"}
+    items : int or None
+        How many are drawn; ``None`` takes all.
+    repeats : int
+        How often each question is asked.
+    longest_s : float
+        In seconds; longer audio loses its end.
+    seed : int
+    skip : bool
+        Whether items that cannot be used are left out; otherwise they are refused.
+    allow_clipped : bool
+    check : bool
+        Whether versions of an item must say the same.
+    """
+
+    test: str
+    items: int | None = 10
+    repeats: int = 1
+    longest_s: float = 10.0
+    seed: int = 0
+    skip: bool = False
+    allow_clipped: bool = False
+    check: bool = True
+
+    def __post_init__(self) -> None:
+        if self.test not in TESTS:
+            raise BadInput(
+                f"test is {self.test!r}; expected one of {', '.join(TESTS)}", key="test.unknown"
+            )
+        for name, value, low, high in (
+            ("items", self.items, 1, 10_000),
+            ("repeats", self.repeats, 1, 100),
+            ("seed", self.seed, 0, MAX_SEED),
+            ("longest_s", self.longest_s, 0.5, 600.0),
+        ):
+            if value is not None and not low <= value <= high:
+                raise BadInput(f"{name} is {value}; expected {low} to {high}", key=f"{name}.range")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """What the page says and asks beside the test; as of `vocoder.compare.study.Study`."""
+
+    title: str = "Listening test"
+    question: str | None = None
+    consent: str = ""
+    questions: tuple[str, ...] = ()
+    comments: bool = False
+    words: dict[str, str] = field(default_factory=dict)
+
+
+def make_study(folder: Path, sources: Sources, settings: Settings, texts: Texts) -> Study:
+    """Prepare the audio and write ``study.json``, or find the same study there already.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the study.
+    sources : Sources
+        Of folders (`vocoder.compare.sources.find_sources`) or of a webMUSHRA test
+        (`vocoder.compare.webmushra.read_webmushra`).
+    settings : Settings
+    texts : Texts
+
+    Raises
+    ------
+    BadInput
+        Also where the folder holds another study or somebody's files.
+    """
+    has_reference = bool(sources.references)
+    systems = tuple(sources.systems)
+    # Before the audio is worked on: what the test cannot do with these systems.
+    plan_trials(settings.test, systems, ["any"], 1, settings.seed, has_reference=has_reference)
+    asked = {**asdict(settings), "systems": list(systems), "reference": has_reference}
+    said = asdict(texts)
+    said["question"] = texts.question or QUESTIONS[settings.test, has_reference]
+    if (folder / STUDY_NAME).exists():
+        return _same_study(folder, asked, said, sources)
+    unfinished = folder / UNFINISHED_NAME
+    if (folder / SOUNDS_NAME).exists() and not unfinished.exists():
+        raise BadInput(
+            f"{folder / SOUNDS_NAME} exists, but no {STUDY_NAME} beside it says that it is a "
+            "study's; give another output",
+            key="output.exists",
+        )
+    if sources.problems and not settings.skip:
+        raise BadInput(
+            f"{summary(sources.problems)}; add the files, or leave these out: skip=true",
+            key="items.missing",
+        )
+    items, spare, stimuli, problems = _prepare(sources, settings)
+    stimuli, attenuation_db = attenuate(stimuli)
+    study = Study(
+        test=settings.test,  # type: ignore[arg-type]
+        seed=settings.seed,
+        secret=secrets.token_hex(32),
+        systems=systems,
+        items=tuple(items),
+        training=spare,
+        has_reference=has_reference and settings.test != ABX,
+        sample_rate=stimuli[0].sample_rate,
+        samples={one.treatment.item: len(one.samples) for one in stimuli},
+        trials=plan_trials(
+            settings.test,
+            systems,
+            items,
+            settings.repeats,
+            settings.seed,
+            has_reference=has_reference,
+        ),
+        settings=asked,
+        stimuli=tuple(
+            {**asdict(one.treatment), "file": f"{SOUNDS_NAME}/{number:04}.wav"}
+            for number, one in enumerate(stimuli)
+        ),
+        loudness_lufs=LOUDNESS_LUFS,
+        shared_attenuation_db=round(attenuation_db, 3),
+        left_out=problems,
+        notes=_notes(sources, (*items, spare)),
+        **said,
+    )
+    with atomic_path(unfinished, overwrite=True) as temporary:
+        temporary.touch()
+    for one, about in zip(stimuli, study.stimuli, strict=True):
+        write_audio(folder / about["file"], one.samples, one.sample_rate, overwrite=True)
+    study.write(folder)
+    unfinished.unlink()
+    return study
+
+
+def plan_trials(
+    test: str,
+    systems: Sequence[str],
+    items: Sequence[str],
+    repeats: int,
+    seed: int,
+    *,
+    has_reference: bool,
+) -> tuple[Trial, ...]:
+    """All questions of a study, numbered in random order so that numbers tell nothing.
+
+    A/B asks about every pair of systems. ABX asks about every pair too, or with a reference about
+    each system beside it. MUSHRA rates all systems, the hidden reference and the anchors at once;
+    DCR each system beside the reference.
+    """
+    if test in (MUSHRA, DCR) and not has_reference:
+        raise BadInput(
+            f"test={test} compares with true recordings; give their folder, reference=",
+            key="reference.missing",
+        )
+    if test == MUSHRA:
+        rated = (*systems, REFERENCE, *ANCHORS)
+        if len(rated) > MAX_RATED:
+            raise BadInput(
+                f"{len(systems)} systems with reference and anchors are more than {MAX_RATED} on "
+                f"a page; compare {MAX_RATED - 3} at most, or choose test=ab",
+                key="systems.many",
+            )
+        groups: list[tuple[str, ...]] = [rated]
+    elif test == DCR:
+        groups = [(system,) for system in systems]
+    elif test == ABX and has_reference:
+        groups = [(REFERENCE, system) for system in systems]
+    else:
+        groups = list(combinations(systems, 2))
+        if not groups:
+            hint = "" if test == AB else ", or reference= to compare it with"
+            raise BadInput(
+                f"test={test} compares pairs, but there is one system, {systems[0]}; give two"
+                f"{hint}",
+                key="systems.few",
+            )
+    asked = [(item, group) for _ in range(repeats) for group in groups for item in items]
+    random.Random(f"{seed}/trials").shuffle(asked)
+    return tuple(
+        Trial(trial=number, item=item, systems=group) for number, (item, group) in enumerate(asked)
+    )
+
+
+def _same_study(
+    folder: Path, asked: dict[str, Any], said: dict[str, Any], sources: Sources
+) -> Study:
+    study = read_study(folder)
+    hint = "give another output, or leave systems= out to go on with it"
+    has = {**{key: study.settings.get(key, value) for key, value in asked.items()}}
+    has |= {key: getattr(study, key) for key in said}
+    for key, value in {**asked, **said}.items():
+        if has[key] != value:
+            raise BadInput(
+                f"{folder} holds a study with {key}={has[key]}, not {value}; {hint}",
+                key="output.conflict",
+            )
+    for one in study.stimuli:
+        if one["system"] in ANCHORS:
+            continue
+        path = sources.files[one["system"]].get(one["item"])
+        if path is None or digest(path) != one["source_sha256"]:
+            raise BadInput(
+                f"{folder} holds a study of other audio, such as {one['source']} for "
+                f"{one['item']} of {one['system']}; {hint}",
+                key="output.conflict",
+            )
+    return study
+
+
+def _prepare(
+    sources: Sources, settings: Settings
+) -> tuple[list[str], str, list[Stimulus], dict[str, str]]:
+    """Items for trials, the one for practice, the audio of all these, and what was left out."""
+    paths = sources.files
+    shuffled = list(sources.items)
+    random.Random(f"{settings.seed}/items").shuffle(shuffled)
+    # One more than asked for: practice takes an item of its own where there is one to spare.
+    wanted = len(shuffled) if settings.items is None else settings.items + 1
+    sample_rate = common_rate(paths, shuffled)
+    usable: dict[str, list[Stimulus]] = {}
+    problems = dict(sources.problems)
+    with tqdm(total=min(wanted, len(shuffled)), unit="item", disable=None) as bar:
+        for item in shuffled:
+            if len(usable) == wanted:
+                break
+            try:
+                usable[item] = prepare_item(
+                    item,
+                    {system: files[item] for system, files in paths.items()},
+                    sample_rate,
+                    longest_s=settings.longest_s,
+                    anchors_of=REFERENCE if settings.test == MUSHRA else None,
+                    allow_clipped=settings.allow_clipped,
+                    check=settings.check,
+                )
+            except BadInput as error:
+                if not settings.skip:
+                    message = f"{error}; skip=true leaves such items out"
+                    raise BadInput(message, key=error.key) from error
+                problems[item] = str(error)
+                continue
+            bar.update()
+    if not usable:
+        raise BadInput(f"no item can be used: {summary(problems)}", key="items.none")
+    items = list(usable)
+    spare = items.pop() if len(items) == wanted and settings.items is not None else items[0]
+    return sorted(items), spare, [one for audio in usable.values() for one in audio], problems
+
+
+def _notes(sources: Sources, items: Sequence[str]) -> tuple[str, ...]:
+    """What was done to the audio that a listener might not expect."""
+    paths = [files[item] for files in sources.files.values() for item in dict.fromkeys(items)]
+    mixed = sum(read_info(path).channels > 1 for path in paths)
+    some = f"{mixed} of {len(paths)} files have several channels, which were mixed to one"
+    return (some,) if mixed else ()

@@ -1,0 +1,115 @@
+"""The shape in which every analysis says what it found: rows for tables and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+CONFIDENCE = 0.95  # of all intervals
+ALPHA = 1 - CONFIDENCE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One quantity that was estimated, tested or both.
+
+    Parameters
+    ----------
+    question : {"ab", "abx", "mushra", "dcr"}
+    measure : str
+        What was measured, such as ``preference``.
+    subject : str
+        A system, or a pair as ``first over second``.
+    n_answers, n_listeners, n_items : int
+        What it rests on.
+    value, low, high : float or None
+        Estimate and its 95 % interval.
+    test : str
+        Which test ``p`` is of; empty without one.
+    p, p_holm : float or None
+        As tested, and corrected for the number of tests in its family (Holm 1979).
+    detail : mapping
+        Counts, quartiles and the like, by name.
+    """
+
+    question: str
+    measure: str
+    subject: str
+    n_answers: int
+    n_listeners: int
+    n_items: int
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    test: str = ""
+    p: float | None = None
+    p_holm: float | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def decisive_p(self) -> float | None:
+        """The p-value to judge by: the corrected one if there is one."""
+        return self.p if self.p_holm is None else self.p_holm
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """All findings of one question over one set of answers, and what to know to judge them."""
+
+    question: str
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+    def of(self, measure: str) -> list[Finding]:
+        """The findings of one measure, in order."""
+        return [finding for finding in self.findings if finding.measure == measure]
+
+
+def with_holm(findings: Sequence[Finding]) -> list[Finding]:
+    """Correct the p-values of one family of tests by Holm's method; a single test stays."""
+    if len(findings) < 2:
+        return list(findings)
+    corrected = holm([finding.p or 0.0 for finding in findings])
+    return [replace(one, p_holm=p) for one, p in zip(findings, corrected, strict=True)]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values, in the given order, to bound the chance of any false alarm (Holm 1979).
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, k in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[k]))
+        adjusted[k] = highest
+    return adjusted
+
+
+def by_pair(
+    answers: Iterable[T], pair_of: Callable[[T], tuple[str, str]], systems: Sequence[str]
+) -> list[tuple[tuple[str, str], list[T]]]:
+    """Group answers by the pair they are about, whichever side was which.
+
+    Parameters
+    ----------
+    answers : iterable
+    pair_of : callable
+        Gives the two systems of an answer.
+    systems : sequence of str
+        All systems of the study; pairs and their members come in this order.
+    """
+    rank = {system: k for k, system in enumerate(systems)}
+    groups: dict[tuple[str, str], list[T]] = {}
+    for answer in answers:
+        first, second = sorted(pair_of(answer), key=rank.__getitem__)
+        groups.setdefault((first, second), []).append(answer)
+    return sorted(groups.items(), key=lambda entry: [rank[system] for system in entry[0]])

@@ -1,0 +1,348 @@
+"""webMUSHRA's formats: its tests (YAML) as sources of a study, and its tables of results.
+
+The tables have the columns of its own ``service/write.php``: the test's name, the questions to
+the listener, then the trial; times are in milliseconds.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from vocoder.compare.answers import (
+    ANCHORS,
+    REFERENCE,
+    AbxAnswer,
+    Answer,
+    Details,
+    MushraAnswer,
+    PreferenceAnswer,
+)
+from vocoder.compare.sources import Sources, paired
+from vocoder.compare.study import ABX, MUSHRA
+from vocoder.errors import BadInput
+from vocoder.files import atomic_path
+
+KINDS = {"mushra": MUSHRA, "paired_comparison": ABX}  # which of two is the reference: ABX
+RANDOM = "random"
+MAX_DEPTH = 20  # of nested lists of pages; an alias may make them endless
+MAX_PAGES = 2000  # of all pages together, of which an alias may make many
+# Text with a colon in it, without the quotes that YAML asks for: webMUSHRA's parser takes it, and
+# its own default test has it.
+_LOOSE = re.compile(r"""^(\s*(?:-\s+)?\w+:[ \t]+)([^\s'"|>\[{&*#].*:[ \t].*)$""", re.MULTILINE)
+_NOT_OURS = ("generic", "volume", "finish")  # pages that a study has in its own way
+
+
+@dataclass(frozen=True)
+class WebMushra:
+    """What a study takes from a webMUSHRA test.
+
+    Parameters
+    ----------
+    test : {"mushra", "abx"}
+    sources : Sources
+        Conditions are systems, pages are items.
+    title, consent : str
+    questions : tuple of str
+        To the listener.
+    notes : list of str
+        What the test says and a study does otherwise, for people.
+    """
+
+    test: str
+    sources: Sources
+    title: str
+    consent: str
+    questions: tuple[str, ...]
+    notes: list[str]
+
+
+def read_webmushra(path: Path) -> WebMushra:
+    """Read a webMUSHRA test: its MUSHRA pages, or if there are none its paired comparisons.
+
+    Audio is looked for as webMUSHRA does, below the folder that holds the test's own
+    (``configs``), and below the test's folder. The text of consent pages and the questions of
+    the last page are taken over; what is not is told by ``notes``.
+
+    Parameters
+    ----------
+    path : Path
+        YAML.
+    """
+    values = _load(path)
+    pages = list(_pages(values.get("pages"), f"{path.name}, pages", 0))
+    kinds = [kind for kind in KINDS if any(page["type"] == kind for page in pages)]
+    if not kinds:
+        found = ", ".join(dict.fromkeys(str(page["type"]) for page in pages)) or "no pages"
+        raise BadInput(
+            f"{path.name} has {found}; expected pages of type mushra or paired_comparison "
+            "(test=dcr asks how much worse a system is: systems= and reference=)",
+            key="webmushra.unknown",
+        )
+    chosen = [page for page in pages if page["type"] == kinds[0]]
+    paths = {_text(page, "id", path): _audio(page, path) for page in chosen}
+    if len(paths) < len(chosen):
+        raise BadInput(f"{path.name}: two pages have one id", key="webmushra.twice")
+    root = _root(path, next(iter(paths.values()))[REFERENCE])
+    systems: dict[str, dict[str, Path]] = {}
+    references: dict[str, Path] = {}
+    for item, audio in paths.items():
+        for name, file in audio.items():
+            if not (root / file).is_file():
+                raise BadInput(
+                    f"{path.name} names {file}, which is not in {root}", key="webmushra.missing"
+                )
+            of_system = references if name == REFERENCE else systems.setdefault(name, {})
+            of_system[item] = root / file
+    questionnaire = [
+        question
+        for page in pages
+        if page["type"] == "finish"
+        for question in _maps(page.get("questionnaire"))
+    ]
+    return WebMushra(
+        KINDS[kinds[0]],
+        paired(systems, references, systems, list(paths)),
+        str(values.get("testname") or path.stem),
+        "\n\n".join(_plain(page.get("content")) for page in pages if page["type"] == "consent"),
+        tuple(str(one.get("label") or one.get("name")) for one in questionnaire),
+        _notes(pages, chosen),
+    )
+
+
+def write_mushra(
+    path: Path,
+    answers: Sequence[MushraAnswer],
+    test_id: str,
+    questions: Sequence[str],
+    details: Mapping[str, Details],
+    *,
+    overwrite: bool,
+) -> None:
+    """Write one row a score; ``trial_id`` is the item, ``session_uuid`` the listener."""
+    columns = ["session_uuid", "trial_id", "rating_stimulus", "rating_score", "rating_time"]
+    rows = (
+        (
+            *_session(answer, test_id, questions, details),
+            answer.listener,
+            answer.item,
+            system,
+            f"{score:g}",
+            round(1000 * answer.seconds),
+            answer.comment,
+        )
+        for answer in answers
+        for system, score in answer.scores.items()
+    )
+    header = ["session_test_id", *questions, *columns, "rating_comment"]
+    _write(path, header, rows, overwrite=overwrite)
+
+
+def write_paired_comparison(
+    path: Path,
+    answers: Sequence[AbxAnswer | PreferenceAnswer],
+    test_id: str,
+    questions: Sequence[str],
+    details: Mapping[str, Details],
+    *,
+    systems: Sequence[str],
+    overwrite: bool,
+) -> None:
+    """Write one row an answer; ``trial_id`` is the item.
+
+    webMUSHRA knows but one paired question, which of two sounds is the reference. ABX answers are
+    that: X is the reference. Of an A/B preference the system that comes first in ``systems``
+    stands for it, so that ``correct`` means that the first was preferred (as its users have done,
+    by hiding the reference's button).
+    """
+    columns = ["trial_id", "choice_reference", "choice_non_reference", "choice_answer"]
+    rows = (
+        (
+            *_session(answer, test_id, questions, details),
+            answer.item,
+            *_choice(answer, systems),
+            round(1000 * answer.seconds),
+            answer.comment,
+        )
+        for answer in answers
+    )
+    header = ["session_test_id", *questions, *columns, "choice_time", "choice_comment"]
+    _write(path, header, rows, overwrite=overwrite)
+
+
+def _session(
+    answer: Answer, test_id: str, questions: Sequence[str], details: Mapping[str, Details]
+) -> tuple[str, ...]:
+    said = details.get(answer.listener, {})
+    return test_id, *(said.get(question, "") for question in questions)
+
+
+def _choice(answer: AbxAnswer | PreferenceAnswer, systems: Sequence[str]) -> tuple[str, str, str]:
+    """Reference, the other, and the answer."""
+    if isinstance(answer, AbxAnswer):
+        x, other = (answer.a, answer.b) if answer.x == "a" else (answer.b, answer.a)
+        return x, other, "correct" if answer.is_correct else "incorrect"
+    first, second = sorted((answer.left, answer.right), key=list(systems).index)
+    if answer.choice == "none":
+        return first, second, "undecided"
+    chosen = answer.left if answer.choice == "left" else answer.right
+    return first, second, "correct" if chosen == first else "incorrect"
+
+
+def _write(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], *, overwrite: bool
+) -> None:
+    with (
+        atomic_path(path, overwrite=overwrite) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        try:
+            values = yaml.load(text, _Loader)
+        except yaml.scanner.ScannerError:
+            values = yaml.load(_LOOSE.sub(lambda m: m[1] + json.dumps(m[2]), text), _Loader)
+    except OSError as error:
+        raise BadInput(
+            f"cannot read {path}: {error.strerror or error}", key="webmushra.missing"
+        ) from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # bad UTF-8, or a bad date
+        words = " ".join(str(error).split())
+        raise BadInput(f"{path} is not valid YAML: {words}", key="webmushra.format") from error
+    if not isinstance(values, dict):
+        raise BadInput(
+            f"{path} holds {values!r:.60}; expected keys and values", key="webmushra.format"
+        )
+    return values
+
+
+def _pages(entries: Any, where: str, depth: int) -> Iterator[dict[str, Any]]:
+    """All pages in order; what a list of them says about their order is for the study to decide."""
+    if not isinstance(entries, list) or depth > MAX_DEPTH:
+        raise BadInput(f"{where} is {entries!r:.60}; expected a list", key="webmushra.format")
+    n_pages = 0
+    for number, entry in enumerate(entries, start=1):
+        here = f"{where}, {number}"
+        if entry == RANDOM:
+            continue
+        if isinstance(entry, list):
+            found: Iterable[dict[str, Any]] = _pages(entry, here, depth + 1)
+        elif isinstance(entry, dict) and "type" in entry:
+            found = [entry]
+        else:
+            raise BadInput(
+                f"{here} is {entry!r:.60}; expected a page with its type", key="webmushra.format"
+            )
+        for page in found:
+            n_pages += 1
+            if n_pages > MAX_PAGES:
+                raise BadInput(f"{where} has more than {MAX_PAGES} pages", key="webmushra.format")
+            yield page
+
+
+def _audio(page: dict[str, Any], path: Path) -> dict[str, PurePosixPath]:
+    """The reference's path and those of all conditions."""
+    item = _text(page, "id", path)
+    stimuli = page.get("stimuli")
+    if not isinstance(stimuli, dict) or not stimuli:
+        raise BadInput(
+            f"{path.name}, {item}: stimuli is {stimuli!r:.60}; expected names and paths",
+            key="webmushra.format",
+        )
+    found = {REFERENCE: page.get("reference")}
+    for name, file in stimuli.items():
+        if str(name) in (REFERENCE, *ANCHORS):
+            raise BadInput(
+                f"{path.name}, {item}: a condition is called {name}, which means something else "
+                "here; call it otherwise",
+                key="systems.reserved",
+            )
+        found[str(name)] = file
+    return {name: _inner(file, f"{path.name}, {item}, {name}") for name, file in found.items()}
+
+
+def _inner(file: Any, where: str) -> PurePosixPath:
+    parts = PurePosixPath(file.strip().replace("\\", "/")) if isinstance(file, str) else None
+    if parts is None or not parts.name or parts.is_absolute() or ".." in parts.parts:
+        raise BadInput(
+            f"{where} is {file!r:.60}; expected a path below webMUSHRA's folder",
+            key="webmushra.path",
+        )
+    return parts
+
+
+def _root(path: Path, file: PurePosixPath) -> Path:
+    roots = [path.absolute().parent.parent, path.absolute().parent]
+    for root in roots:
+        if (root / file).is_file():
+            return root
+    raise BadInput(
+        f"{path.name} names {file}, which is neither in {roots[0]} nor in {roots[1]}",
+        key="webmushra.missing",
+    )
+
+
+def _text(page: dict[str, Any], key: str, path: Path) -> str:
+    value = page.get(key)
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
+        raise BadInput(f"{path.name}: a page's {key} is {value!r:.60}", key="webmushra.format")
+    return str(value)
+
+
+def _maps(values: Any) -> list[dict[str, Any]]:
+    found = values if isinstance(values, list) else []
+    return [one for one in found if isinstance(one, dict) and (one.get("label") or one.get("name"))]
+
+
+def _plain(content: Any) -> str:
+    """Text without its HTML."""
+    text = re.sub(r"<(?:br|p|/p|li)\b[^>]*>", "\n", str(content or ""), flags=re.IGNORECASE)
+    return html.unescape(re.sub(r"<[^>]*>", "", text)).strip()
+
+
+def _notes(pages: Sequence[dict[str, Any]], chosen: Sequence[dict[str, Any]]) -> list[str]:
+    notes = []
+    others = [page for page in pages if page["type"] not in (*_NOT_OURS, "consent")]
+    if left := [str(page.get("id")) for page in others if page not in chosen]:
+        notes.append(
+            f"a study asks one kind of question, {chosen[0]['type']}; left out: {', '.join(left)}"
+        )
+    if words := [str(page.get("id")) for page in pages if page["type"] in _NOT_OURS[:2]]:
+        notes.append(f"the study has its own pages before the test instead of {', '.join(words)}")
+    if any(_maps(page.get("questionnaire")) for page in pages):
+        notes.append("questions to the listener come first, and are answered in free text")
+    if chosen[0]["type"] == "mushra":
+        if not all(page.get("createAnchor35") and page.get("createAnchor70") for page in chosen):
+            notes.append("both anchors are made, as ITU-R BS.1534 asks for")
+    elif any(page.get("unforced") for page in chosen):
+        notes.append("every trial needs an answer: there is no third choice")
+    return notes
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that comes twice, of which YAML would keep the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if isinstance(key_node, yaml.ScalarNode):
+                if key_node.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key_node.value} stands there twice", key_node.start_mark
+                    )
+                seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
