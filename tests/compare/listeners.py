@@ -1,7 +1,10 @@
 """Answers for the tests, made from little."""
 
+from typing import Any
+
 from vocoder.compare.answers import AbxAnswer, MushraAnswer, PreferenceAnswer
 
+SIDES: Any = ("a", "b")
 NOW = "2026-01-31T12:00:00+00:00"
 
 
@@ -33,8 +36,8 @@ def abx(rows):
             seconds=5.0,
             a="admm",
             b="hifigan",
-            x="ab"[k % 2],
-            choice="ab"[k % 2 if is_right else 1 - k % 2],
+            x=SIDES[k % 2],
+            choice=SIDES[k % 2 if is_right else 1 - k % 2],
         )
         for k, (listener, item, is_right) in enumerate(rows)
     ]

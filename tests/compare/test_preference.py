@@ -86,7 +86,7 @@ def test_the_p_value_is_right_where_listeners_and_items_differ():
             (f"n{who}", f"l{k}", *SYSTEMS, "left" if left[who, k] else "right")
             for who, k in np.ndindex(10, 10)
         ]
-        (found,) = analyse_preference(preferences(rows), SYSTEMS).of(PREFERENCE)
+        found: Any = analyse_preference(preferences(rows), SYSTEMS).of(PREFERENCE)[0]
         alarms += found.p < 0.05
     assert alarms <= 10
 

@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -160,7 +161,7 @@ def test_every_estimate_stands_where_its_number_is(tmp_path):
     plots = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
     preferences = [row for row in rows if row["measure"] == "preference"]
     of_preference = plots[6:9]  # after three strengths and three probabilities
-    places = []
+    places: list[tuple[float, float]] = []
     for plot, row in zip(of_preference, preferences, strict=True):
         found = {
             kind: [float(x) for x in re.findall(rf'class="{kind}" x1="(.*?)" x2="(.*?)"', plot)[0]]
@@ -277,7 +278,8 @@ def test_what_cannot_be_reported(tmp_path):
     with pytest.raises(ValueError, match=r"report\.html exists"):
         report_of(folder)
     report_of(folder, overwrite=True)
-    for k, change in enumerate(({"item": "another"}, {"trial": 99}, {"left": "other"})):
+    changes: list[dict[str, Any]] = [{"item": "another"}, {"trial": 99}, {"left": "other"}]
+    for k, change in enumerate(changes):
         other = session(tmp_path / f"other{k}", "ab", answers)
         with AnswerStore(other) as store:
             store.add([answers[0].model_copy(update={"listener": "bob", **change})])

@@ -4,6 +4,7 @@ import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Any
 
 import httpx
 import pytest
@@ -146,7 +147,7 @@ def test_a_path_for_a_sounds_name(connect, folder, name):
 def test_answers_are_given_once_in_order_and_only_if_heard(connect, folder):
     ann = Listener(connect())
     first = ann.state()
-    for changes in (
+    wrong: list[dict[str, Any]] = [
         {"heard": {}},
         {"choice": "left hand"},
         {"choice": None},
@@ -155,7 +156,8 @@ def test_answers_are_given_once_in_order_and_only_if_heard(connect, folder):
         {"position": -1},
         {"position": "0"},
         {"position": True},
-    ):
+    ]
+    for changes in wrong:
         assert ann.answer(first, **changes).status_code == 400
     second = ann.answer(first).json()
     again = ann.answer(first, seconds=9.0)  # the reply was lost, say
@@ -208,13 +210,12 @@ def test_answers_of_another_study_are_not_added_to(connect, folder, copy):
 def test_listeners_are_asked_about_themselves(make, serving, tmp_path):
     make(tmp_path, questions=("Name", "Age"))
     with httpx.Client(base_url=serving(tmp_path)) as client:
-        for details in ({}, {"Name": "Ann", "Age": " "}, {"Name": 3}, [], None):
+        wrong: list[Any] = [{}, {"Name": "Ann", "Age": " "}, {"Name": 3}, [], None]
+        for details in wrong:
             response = client.post("/api/session", json={"details": details})
             assert response.status_code == 400
-        details = {"Name": "Ann", "Age": "31", "more": "?"}
-        ann = Listener(
-            client, client.post("/api/session", json={"details": details}).json()["token"]
-        )
+        said = {"Name": "Ann", "Age": "31", "more": "?"}
+        ann = Listener(client, client.post("/api/session", json={"details": said}).json()["token"])
         ann.answer(ann.state(), comment="a hiss")
     with AnswerStore(tmp_path) as store:
         assert store.details() == {ann.name: {"Name": "Ann", "Age": "31"}}

@@ -55,7 +55,7 @@ def test_a_listeners_first_answer_to_a_trial_stays(tmp_path):
     with AnswerStore(tmp_path) as store:
         assert store.add([preference()]) == 1
         assert store.add([preference(choice="none"), preference(trial=1)]) == 1
-        kept = store.answer("ann", 0)
+        kept: Any = store.answer("ann", 0)
         assert kept == preference()
         assert kept.says_the_same(preference(seconds=9))
         assert not kept.says_the_same(preference(choice="none"))
@@ -83,13 +83,14 @@ def test_threads_and_other_processes_do_not_mix(tmp_path):
 def test_a_full_disk_keeps_what_was_there_and_nothing_half(tmp_path):
     with AnswerStore(tmp_path) as store:
         store.add([preference()])
-        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
-        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        connection: Any = store._connection
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
         many = [preference(trial=k, item="x" * 900) for k in range(1, 40)]
         with refused("answers.write"):
             store.add(many)
         assert store.answers() == [preference()]
-        store._connection.execute("PRAGMA max_page_count = 1000")
+        connection.execute("PRAGMA max_page_count = 1000")
         assert store.add(many) == 39
 
 

@@ -37,11 +37,11 @@ def study(test="ab", systems=("one", "two"), *, seed=0, has_reference=False, rep
         samples=dict.fromkeys(ITEMS, 22_050),
         trials=trials,
         settings={},
-        stimuli=[
+        stimuli=tuple(
             {"system": name, "item": item, "file": f"{item}-{name}.wav"}
             for item in ITEMS
             for name in names
-        ],
+        ),
     )
 
 

@@ -72,7 +72,7 @@ def test_paired_comparisons_become_an_abx_study(laboratory):
 
 
 def test_its_own_default_test_loads(tmp_path, capsys):
-    """No speech, text that is no strict YAML, one set of files for all pages, pages in a random list; check=false."""
+    """No speech, loose YAML, one set of files for all pages, in a random list; check=false."""
     noise = 0.1 * np.random.default_rng(0).standard_normal((3, 22_050))
     versions = dict(zip(("ref", "c1", "c2"), noise, strict=True))
     write_lines(tmp_path / "configs/resources/audio", versions)
@@ -87,10 +87,11 @@ def test_its_own_default_test_loads(tmp_path, capsys):
         }
         for k in range(3)
     ]
-    values = {"testname": "Example", "pages": [{"type": "volume", "id": "v"}, pages[0]]}
-    values["pages"] += [["random", *pages[1:]], {"type": "finish", "name": "Thank you"}]
+    ends = {"type": "volume", "id": "v"}, {"type": "finish", "name": "Thank you"}
+    mixed = [ends[0], pages[0], ["random", *pages[1:]], ends[1]]
+    values = {"testname": "Example", "pages": mixed}
     path = tmp_path / "configs/default.yaml"
-    text = "content: In a test: rate. # it's <br/>loose: text\n" + yaml.safe_dump(values)
+    text = "content: In a test: rate. <br/>loose: text\n" + yaml.safe_dump(values)
     path.write_text(text, encoding="utf-8")
     command = ["compare", f"webmushra={path}", f"output={tmp_path / 'study'}"]
     command.append(f"export={tmp_path / 'page'}")
@@ -186,8 +187,9 @@ def test_the_table_of_mushra(tmp_path):
 
 
 def test_the_table_of_paired_comparisons(tmp_path):
-    common = {"listener": "ann", "time": NOW}
-    abx = {"a": "admm", "b": "hifigan", "x": "b"}
+    common: Any = {"listener": "ann", "time": NOW}
+    abx: Any = {"a": "admm", "b": "hifigan", "x": "b"}
+    choices: list[Any] = [{"choice": choice} for choice in ("right", "left", "none")]
     answers: list[Any] = [
         AbxAnswer(**common, **abx, trial=0, item="line1", seconds=5.0, choice="b"),
         AbxAnswer(**common, **abx | {"x": "a"}, trial=1, item="line2", seconds=6.25, choice="b"),
@@ -199,9 +201,9 @@ def test_the_table_of_paired_comparisons(tmp_path):
                 seconds=5.0,
                 left="hifigan",
                 right="admm",
-                choice=choice,
+                **choice,
             )
-            for number, choice in ((3, "right"), (4, "left"), (5, "none"))
+            for number, choice in zip((3, 4, 5), choices, strict=True)
         ),
     ]
     path = tmp_path / "paired_comparison.csv"
