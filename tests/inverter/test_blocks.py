@@ -9,12 +9,11 @@ import soundfile
 import torch
 from pystoi import stoi
 
+from tests.inverter.test_contract import RETRIEVAL as INVERTERS
 from vocoder.config import load, options
 from vocoder.inverter.retrieval import overlap_frames
 from vocoder.spectrogram import Constraint, Spectrogram, analyse, stft
 
-# Those that need no weights for a spec; networks have contracts of their own.
-INVERTERS = [name for name in options("inverter") if name not in ("hifigan", "wavenet")]
 SPECS = ["mel256", "linear256"]
 BLOCK_FRAMES = 128
 WHOLE = 100_000
