@@ -121,8 +121,8 @@ def test_the_command_line_knows_them(checkout, painted):
     code, said = run(checkout, "-m", "vocoder.cli.main", *words, "repair=smooth")
     assert code == 0, said
     assert len(list((checkout / "out").glob("*.wav"))) == 3
-    words = (*words, "inverter.sede=2", "overwrite=true")
-    code, said = run(checkout, "-m", "vocoder.cli.main", *words)
+    slip = (*words, "inverter.sede=2", "overwrite=true")
+    code, said = run(checkout, "-m", "vocoder.cli.main", *slip)
     assert code == 2 and "inverter.seed" in said
     code, said = run(checkout, "-m", "vocoder.cli.main", "invert", "inverter=quick", "--help")
     assert code == 0 and "quick" in said and "smooth" in said and "of the quiet bins" in said

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from vocoder.compare.statistics.finding import CONFIDENCE
+from vocoder.compare.statistics.findings import CONFIDENCE
 
 N_RESAMPLES = 5_000
 # Of sign patterns; all of them where there are fewer, that is up to 13 utterances.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vocoder.compare.statistics.finding import ALPHA, holm
+from vocoder.compare.statistics.findings import ALPHA, holm
 from vocoder.evaluate.inference import Interval, mean_interval, paired_p
 from vocoder.evaluate.metrics.measure import COLUMNS, HIGHER, LOWER, ZERO, Column
 from vocoder.evaluate.work import Measured
