@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import ndarray as Array
+from numpy.random import Generator
 from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, zoom
 
@@ -32,9 +34,7 @@ class Degradation(ABC):
     """An option of ``degradation=``."""
 
     @abstractmethod
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         """Degrade one spectrogram."""
 
     def _require(self, **ranges: tuple[float, float]) -> None:
@@ -52,9 +52,7 @@ class Degradation(ABC):
 class Clean(Degradation):
     """Changes nothing."""
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         return decibels
 
 
@@ -64,9 +62,7 @@ class Chain(Degradation):
 
     degradations: Sequence[Degradation]
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         for degradation in self.degradations:
             decibels = degradation(decibels, spec, rng)
         return decibels
@@ -95,9 +91,7 @@ class Choice(Degradation):
                 key="degradation.weights.range",
             )
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         weights = np.asarray(self.weights, np.float64)
         drawn = self.degradations[int(rng.choice(len(weights), p=weights / weights.sum()))]
         return drawn(decibels, spec, rng)
@@ -113,9 +107,7 @@ class Sometimes(Degradation):
     def __post_init__(self) -> None:
         self._require(probability=(0, 1))
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         return (
             self.degradation(decibels, spec, rng) if rng.random() < self.probability else decibels
         )
@@ -139,9 +131,7 @@ class Noise(Degradation):
     def __post_init__(self) -> None:
         self._require(max_db=(0, 60), max_grain=(0, 20))
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         field = _smooth_noise(decibels.shape, rng.uniform(0, self.max_grain), rng)
         return _floored(decibels + rng.uniform(0, self.max_db) * field)
 
@@ -162,9 +152,7 @@ class Blur(Degradation):
     def __post_init__(self) -> None:
         self._require(max_bins=(0, 20), max_frames=(0, 20))
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         sigma = (rng.uniform(0, self.max_bins), rng.uniform(0, self.max_frames))
         return np.asarray(gaussian_filter(decibels, sigma, mode="nearest"), np.float32)
 
@@ -184,9 +172,7 @@ class Checkerboard(Degradation):
     def __post_init__(self) -> None:
         self._require(max_db=(0, 30))
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         period = int(rng.choice([2, 4]))
         cell = rng.standard_normal((period, period))
         rows, columns = decibels.shape
@@ -212,9 +198,7 @@ class Resize(Degradation):
     def __post_init__(self) -> None:
         self._require(min_scale=(0.1, 4), max_scale=(self.min_scale, 4))
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         scale = rng.uniform(self.min_scale, self.max_scale)
         between = zoom(decibels, scale, order=1, mode="nearest", grid_mode=True)
         back = [new / old for new, old in zip(decibels.shape, between.shape, strict=True)]
@@ -236,9 +220,7 @@ class Truncation(Degradation):
     def __post_init__(self) -> None:
         self._require(step_db=(1e-6, 10))
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         levels = np.floor((decibels - FLOOR_DB) / self.step_db)
         return np.asarray(FLOOR_DB + levels * self.step_db, np.float32)
 
@@ -262,9 +244,7 @@ class BandErrors(Degradation):
     def __post_init__(self) -> None:
         self._require(max_db=(0, 30), bins=(0, 1000), frames=(0, 1000))
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         field = rng.standard_normal(decibels.shape)
         for axis, size in enumerate((self.bins, self.frames)):
             field = gaussian_filter1d(field, size, axis=axis, mode="reflect")
@@ -301,9 +281,7 @@ class LostDetail(Degradation):
         self._require(max_share=(0, 1), max_mix=(0, 1), max_shift=(1, 100_000))
         self._require(envelope_bins=(0.1, 100), envelope_frames=(0.1, 100))
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         sigma = (self.envelope_bins, self.envelope_frames)
         envelope = gaussian_filter(decibels, sigma, mode="nearest")
         detail = decibels - envelope
@@ -348,9 +326,7 @@ class Stored(Degradation):
                 key="degradation.codec.conflict",
             )
 
-    def __call__(
-        self, decibels: np.ndarray, spec: SpectrogramSpec, rng: np.random.Generator
-    ) -> np.ndarray:
+    def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         audible = np.where(decibels > FLOOR_DB, decibels, SILENCE_DB)
         pixels = self.codec.encode(audible, spec)
         if self.jpeg_quality_min is not None and self.jpeg_quality_max is not None:
@@ -360,7 +336,7 @@ class Stored(Degradation):
         return np.asarray(np.maximum(decoded, np.float32(FLOOR_DB)))
 
 
-def _through_jpeg(pixels: np.ndarray, quality: int, subsampling: str) -> np.ndarray:
+def _through_jpeg(pixels: Array, quality: int, subsampling: str) -> Array:
     options = {"subsampling": subsampling} if pixels.ndim == 3 else {}
     parts = []
     for begin in range(0, pixels.shape[1], MAX_COLUMNS):
@@ -372,7 +348,7 @@ def _through_jpeg(pixels: np.ndarray, quality: int, subsampling: str) -> np.ndar
     return np.concatenate(parts, axis=1)
 
 
-def _smooth_noise(shape: tuple[int, ...], grain: float, rng: np.random.Generator) -> np.ndarray:
+def _smooth_noise(shape: tuple[int, ...], grain: float, rng: Generator) -> Array:
     """Noise of unit variance, alike over ``grain`` pixels."""
     field = rng.standard_normal(shape)
     if grain > 0:
@@ -381,5 +357,5 @@ def _smooth_noise(shape: tuple[int, ...], grain: float, rng: np.random.Generator
     return np.asarray(field, np.float32)
 
 
-def _floored(decibels: np.ndarray) -> np.ndarray:
+def _floored(decibels: Array) -> Array:
     return np.asarray(np.maximum(decibels, FLOOR_DB), np.float32)
