@@ -11,6 +11,7 @@ import soundfile
 import torch
 
 import vocoder
+from tests.refusals import refused
 from vocoder.cli import main
 from vocoder.decibels import SILENCE_DB
 from vocoder.image.file import ImageInfo, write_image
@@ -84,5 +85,5 @@ def test_arrays_and_what_is_no_single_picture(tmp_path, painted, speech):
         vocoder.read_spectrogram(painted)
     with pytest.raises(vocoder.BadInput, match=r"nowhere\.png does not exist"):
         vocoder.read_spectrogram(tmp_path / "nowhere.png")
-    with pytest.raises(vocoder.BadInput, match="spec=mel512 does not exist; did you mean mel256"):
+    with refused("spec.unknown"):
         vocoder.read_spectrogram(tmp_path / "sound.npy", "mel512")

@@ -16,12 +16,12 @@ import pytest
 import soundfile
 import torch
 from filelock import FileLock
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from omegaconf import OmegaConf
 
 from tests.corpora import write_clip
 from vocoder.cli import main
-from vocoder.config import build, conf_dir, options
+from vocoder.config import build, conf_dir, hydra_conf, options
 from vocoder.corpus.manifest import write_corpus
 from vocoder.model.checkpoint import read_checkpoint as read_model
 from vocoder.train.data import Data
@@ -279,7 +279,7 @@ def test_an_output_that_cannot_be_is_refused_before_the_data_is_read(place, tmp_
 
 
 def composed(*words: str) -> dict[str, Any]:
-    with initialize_config_dir(str(conf_dir()), version_base=main.HYDRA_VERSION):
+    with hydra_conf():
         config = compose("train", [*words, "output=o"])
         for key in OmegaConf.missing_keys(config):
             OmegaConf.update(config, key, "given")

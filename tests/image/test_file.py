@@ -3,15 +3,13 @@
 import json
 import struct
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from hydra.utils import instantiate
 from PIL import Image, PngImagePlugin
 
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.image.codec.palette import Colormap, Hue
 from vocoder.image.codec.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
@@ -24,7 +22,6 @@ from vocoder.image.file import (
     write_image,
 )
 
-CONF = Path(__file__).parents[2] / "conf"
 RANGE: dict[str, Any] = {"db_min": -100.0, "db_max": 0.0}
 CODECS = [
     Gray8(**RANGE),
@@ -40,13 +37,13 @@ CODECS = [
 PLACES = [(codec, suffix) for codec in CODECS for suffix in codec.suffixes]
 
 
-def load(name):
-    return instantiate(yaml.safe_load((CONF / f"spec/{name}.yaml").read_text(encoding="utf-8")))
+def spec_of(name):
+    return load("spec", name)
 
 
 @pytest.fixture(scope="module")
 def mel256():
-    return load("mel256")
+    return spec_of("mel256")
 
 
 def smooth(codec, spec, frames=48):
@@ -58,7 +55,7 @@ def smooth(codec, spec, frames=48):
 
 @pytest.mark.parametrize(("codec", "suffix"), PLACES, ids=lambda x: getattr(x, "name", x))
 def test_pixels_and_metadata_come_back(codec, suffix, mel256, tmp_path):
-    spec = load("seed") if codec.name.startswith("seed") else mel256
+    spec = spec_of("seed") if codec.name.startswith("seed") else mel256
     info = ImageInfo(spec, codec, samples=12_000, gain_db=-6.02)
     pixels = smooth(codec, spec)
     path = tmp_path / f"picture{suffix}"

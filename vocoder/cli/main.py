@@ -16,30 +16,29 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from io import TextIOWrapper
 from keyword import iskeyword
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocoder.cli.codes import BAD, DONE, INTERRUPTED
+from vocoder.cli.codes import BAD, BROKEN_PIPE, DONE, INTERRUPTED
 from vocoder.cli.help import command_help, commands, key_help, overview
-from vocoder.config import (
-    build,
-    conf_dir,
-    nearest,
-    plain_types,
-    require_types,
-)
+from vocoder.config import build, check, hydra_conf, nearest, require_types, text_keys
 from vocoder.errors import BadInput
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-HYDRA_VERSION = "1.3"
 
 
 def main() -> None:
     """Entry point: exit with `run`'s code."""
     if isinstance(sys.stdout, TextIOWrapper):  # as standard error: names of files may be any bytes
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = BROKEN_PIPE
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -56,25 +55,32 @@ def run(arguments: Sequence[str]) -> int:
         0 done, 2 bad use or bad input, 130 interrupted. A bug raises.
     """
     try:
-        if not arguments or arguments[0] in ("-h", "--help", "help"):
-            print(overview())
-            return DONE
-        if arguments[0] == "--version":
-            print(f"vocoder {version('vocoder')}")
-            return DONE
-        command, *rest = arguments
-        if command not in commands():
-            raise BadInput(f"{command} is no command{nearest(command, commands())}")
-        if {"-h", "--help"} & set(rest):
-            print(command_help(command))
-            return DONE
-        return _launch(command, rest)
+        return dispatch(arguments)
     except BadInput as error:
         print(f"vocoder: {error}", file=sys.stderr)
         return BAD
     except KeyboardInterrupt:
         print("vocoder: interrupted; what is finished stays", file=sys.stderr)
         return INTERRUPTED
+
+
+def dispatch(arguments: Sequence[str]) -> int:
+    """Do as `run`, but raise `BadInput` and `KeyboardInterrupt`."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return DONE
+    if arguments[0] == "--version":
+        print(f"vocoder {version('vocoder')}")
+        return DONE
+    command, *rest = arguments
+    if command not in commands():
+        raise BadInput(
+            f"unknown command {command}{nearest(command, commands())}", key="command.unknown"
+        )
+    if {"-h", "--help"} & set(rest):
+        print(command_help(command))
+        return DONE
+    return _launch(command, rest)
 
 
 @contextmanager
@@ -93,42 +99,32 @@ def _files_told() -> Iterator[None]:
 
 @_files_told()
 def _launch(command: str, arguments: list[str]) -> int:
-    from hydra import compose, initialize_config_dir, main
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     from vocoder.cli import overrides, sweep
 
     # Pillow and soundfile warn of what our own errors say better.
     warnings.filterwarnings("ignore", module="PIL")
-    flags, words = overrides.split(arguments)
-    is_sweep = bool(overrides.SWEEP & set(flags))
+    flags, settings = overrides.split(arguments)
+    is_sweep = bool(overrides.SWEEP & flags)
     try:
-        with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
-            texts = overrides.text_keys(_function(command))
-            parsed = overrides.parse(words, texts, sweeps=is_sweep)
-            overrides.check(command, parsed)
-            lines = [str(override.input_line) for override in parsed]
-            if not flags:
-                config = compose(command, lines)
-                return _call(command, config)
-        # Sweeps and Hydra's own flags need Hydra's own program.
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions reach us
-        sys.argv = [f"vocoder {command}", *flags, *lines]
-        sys.argv += sweep.settings(parsed)
-        program = main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=command)
-        with sweep.without_traces(parsed):
-            program(sweep.Job(command, _call, is_sweep=is_sweep))()
-        return DONE
-    except sweep.Unfinished:
-        return BAD
+        with hydra_conf():
+            texts = text_keys(_function(command))
+            parsed = overrides.parse(settings, texts, sweeps=is_sweep)
+            if is_sweep:
+                lines = overrides.require_all(command, parsed)
+            else:
+                config = overrides.compose(command, parsed)
+        if is_sweep:
+            return sweep.run(command, lines, parsed, _call)
+        if flags:
+            print(OmegaConf.to_yaml(config), end="")
+            return DONE
+        return _call(command, config)
     except (HydraException, OmegaConfBaseException) as error:
-        raise BadInput(" ".join(str(error).split())) from error
-    except ConnectionError as error:
-        if error.errno is not None:
-            raise
-        # Ray's own, of a cluster that is not there.
-        raise BadInput(str(error)) from error
+        raise BadInput(" ".join(str(error).split()), key="setting.conflict") from error
 
 
 @_files_told()
@@ -138,28 +134,37 @@ def _call(command: str, config: DictConfig) -> int:
 
     if missing := sorted(OmegaConf.missing_keys(config)):
         key = missing[0]
-        raise BadInput(f"{key}= must be given: {key_help(command, key)}")
-    values: Any = OmegaConf.to_container(config, resolve=True)
+        raise BadInput(f"{key}= must be given: {key_help(command, key)}", key=f"{key}.missing")
+    values: Any = _at_home(OmegaConf.to_container(config, resolve=True))
     if empty := [key for key in ("input", "output") if values.get(key) == ""]:
-        raise BadInput(f"{empty[0]}= is empty: {key_help(command, empty[0])}")
+        raise BadInput(
+            f"{empty[0]}= is empty: {key_help(command, empty[0])}", key=f"{empty[0]}.missing"
+        )
     function = _function(command)
-    arguments = _built(values, function)
+    names = inspect.signature(function).parameters
+    arguments = {key: value for key, value in values.items() if key in names}
     require_types(function, arguments, "")
-    code: int = function(**arguments)
-    return code
-
-
-def _built(values: dict[str, Any], function: Callable[..., int]) -> dict[str, Any]:
-    """The objects of a configuration; and, for a command that records it, the values as well."""
-    require_types(function, {key: values[key] for key in plain_types(function)}, "")
+    check(arguments, "")
     if "model" in values:  # networks draw their first weights when they are built
         import torch
 
         torch.manual_seed(values["seed"])
-    arguments = {key: build(value, key) for key, value in values.items()}
-    if "composed" in inspect.signature(function).parameters:
-        arguments["composed"] = values
-    return arguments
+    built = {key: build(value, key) for key, value in arguments.items()}
+    if "composed" in names:  # what a command records
+        built["composed"] = values
+    code: int = function(**built)
+    return code
+
+
+def _at_home(value: Any) -> Any:
+    """Values with a leading ``~/`` expanded, which not every shell does after ``=``."""
+    if isinstance(value, dict):
+        return {key: _at_home(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_at_home(inner) for inner in value]
+    if isinstance(value, str) and value.startswith("~/"):
+        return str(Path(value).expanduser())
+    return value
 
 
 def _function(command: str) -> Callable[..., int]:

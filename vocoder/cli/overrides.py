@@ -1,94 +1,99 @@
-"""What follows a command: flags and overrides in Hydra's grammar, checked with errors for people.
+"""What follows a command: flags and settings in Hydra's grammar, composed with errors for people.
 
 Imported by what needs Hydra anyway, which is slow to import.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import yaml
-from hydra import compose
+from hydra import compose as hydra_compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Glob,
+    IntervalSweep,
+    Override,
+    QuotedString,
+    Sweep,
+)
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
-from vocoder.config import conf_dir, nearest, plain_types, require_option
+from vocoder.cli.renamed import require_current
+from vocoder.config import groups, nearest, options, require_option, setting_names
 from vocoder.errors import BadInput
 
 SWEEP = {"-m", "--multirun"}
-_MODES = SWEEP | {"-r", "--run", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
+PRINT = {"-c", "--cfg"}
+_LAUNCHER = "hydra/launcher"
 _LAUNCHER_EXTRAS = {"joblib": "cluster", "ray": "ray"}
 _EXAMPLES = {"spec": "mel256", "codec": "gray8"}  # of groups that have no choice of their own
+# Keys whose values are text, whatever they look like: names of files above all.
+_TEXTS = {"input", "input_a", "output", "manifest", "label", "program", "reference", "root"}
 
 
-def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Hydra's own flags, each with the word after it if that is no setting; and the settings.
-
-    Raises
-    ------
-    BadInput
-        A flag that there is not, or two that exclude each other.
-    """
-    flags: list[str] = []
-    overrides: list[str] = []
-    after_flag = False
-    for argument in arguments:
-        is_flag = argument.startswith("-")
-        (flags if is_flag or (after_flag and "=" not in argument) else overrides).append(argument)
-        after_flag = is_flag
-    if len(modes := sorted(_MODES & {flag.split("=")[0] for flag in flags})) > 1:
-        raise BadInput(f"{' and '.join(modes)} exclude each other; give one of them")
-    for flag in flags:
-        if flag.startswith("-") and flag.split("=")[0] not in _MODES:
-            key = flag.lstrip("-").split("=")[0]
-            raise BadInput(f"{flag} is no flag; settings are written {key}=value, without dashes")
-    return flags, overrides
-
-
-def text_keys(function: Callable[..., int]) -> list[str]:
-    """The keys of a command that can be nothing but text (or null), such as file names."""
-    types = plain_types(function)
-    return [name for name, words in types.items() if "str" in words and {*words} <= {"str", "None"}]
+def split(arguments: Sequence[str]) -> tuple[set[str], list[str]]:
+    """Flags, and settings; the word after ``--cfg`` is none."""
+    flags, settings = set(), []
+    words = iter(arguments)
+    for word in words:
+        name = word.split("=")[0]
+        if not word.startswith("-"):
+            settings.append(word)
+        elif name in SWEEP:
+            flags.add("-m")
+        elif name in PRINT:
+            flags.add("-c")
+            what = word.partition("=")[2] or next(words, "job")
+            if what != "job":
+                raise BadInput(f"unknown {name} {what}; expected {name} job", key="flag.unknown")
+        else:
+            key = name.lstrip("-")
+            raise BadInput(
+                f"unknown flag {word}; settings are written {key}=value, without dashes",
+                key="flag.unknown",
+            )
+    if len(flags) > 1:
+        raise BadInput("--cfg and -m exclude each other; give one of them", key="flag.conflict")
+    return flags, settings
 
 
-def parse(overrides: Sequence[str], texts: Sequence[str], *, sweeps: bool) -> list[Override]:
-    """Parse overrides; a value that is not in Hydra's grammar is taken as it stands.
+def parse(settings: Sequence[str], texts: Sequence[str] = (), *, sweeps: bool) -> list[Override]:
+    """Parse settings; a value that is not in Hydra's grammar is taken as it stands.
 
-    File names hold brackets, commas, spaces and equal signs, or look like numbers, and a shell's
-    completion quotes for the shell only.
+    File names hold brackets, commas, spaces and equal signs, or look like numbers.
 
     Parameters
     ----------
-    overrides : sequence of str
+    settings : sequence of str
     texts : sequence of str
-        Keys whose values are text whatever they look like.
+        More keys whose values are text whatever they look like.
     sweeps : bool
         Whether commas part values, of these keys too.
-
-    Raises
-    ------
-    BadInput
-        One has no equal sign.
     """
     parser = OverridesParser.create()
     parsed = []
-    for line in overrides:
+    for line in settings:
         key, equals, value = line.partition("=")
         if not equals:
-            raise BadInput(f"{line!r} is no setting; expected key=value")
+            raise BadInput(f"{line!r} is no setting; expected key=value", key="setting.format")
+        require_current(line)
         try:
             (override,) = parser.parse_overrides([line])
             swept = sweeps and override.is_sweep_override()
-            literal = key in texts and not swept and not isinstance(override.value(), str | None)
+            is_text = key in texts or key.rpartition(".")[2] in _TEXTS
+            literal = is_text and not swept and not isinstance(override.value(), str | None)
         except HydraException:
             literal = True
         if literal:
             (override,) = parser.parse_overrides([f"{key}={quoted(value)}"])
+        _require_allowed(override)
         parsed.append(override)
     return parsed
 
@@ -104,83 +109,149 @@ def _escaped(backslashes: str, quote: str) -> str:
     return backslashes * 2 + (f"\\{quote}" if quote else "")
 
 
-def check(command: str, overrides: Sequence[Override]) -> None:
-    """Refuse options and keys that do not exist, naming the nearest.
-
-    Needs Hydra initialised with the folder ``conf/``.
-
-    Raises
-    ------
-    BadInput
-    """
-    groups = []
-    own = _groups(command)
-    for override in overrides:
-        name = override.key_or_group
-        if name in own and not override.is_delete():
-            value = override.value()
-            choices = value.list if override.is_sweep_override() else [value]  # type: ignore[union-attr]
-            chosen = [
-                "null" if choice is None else str(getattr(choice, "text", choice))
-                for choice in choices
-            ]
-            for choice in chosen:  # Hydra has no group=null; to leave it out is the same
-                require_option(name, choice)
-            groups.append(f"{name}={chosen[0]}")
-    base = compose(command, groups)
-    values = OmegaConf.to_container(base, resolve=False)
-    known = _paths(values)
-    for override in overrides:
-        name = override.key_or_group
-        if name == "hydra/launcher":
-            _require_launcher(override)
-        if name == "hydra.launcher":
-            raise BadInput(f"a launcher is chosen with a slash: hydra/launcher={override.value()}")
-        if name.startswith("hydra.launcher."):  # launchers hand on what others define
-            continue
-        if override.is_delete() or override.is_add() or override.is_force_add():
-            raise BadInput(f"{override.input_line}: keys cannot be added or removed, only set")
-        if name.startswith("hydra") or name in own or name in known:
-            continue
-        parent = name.rpartition(".")[0]
-        if parent in _EXAMPLES and parent in known:
+def _require_allowed(override: Override) -> None:
+    """Refuse what Hydra would do, but nobody should ask of it here."""
+    key, line = override.key_or_group, str(override.input_line)
+    parts = re.split(r"[./@]", key)
+    if parts[0] == "hydra":
+        if key == "hydra.launcher":
             raise BadInput(
-                f"{name}= changes a field of {parent}, so say which: {parent}=..., such as "
-                f"{parent}={_EXAMPLES[parent]}"
-                if OmegaConf.select(base, parent) is None
-                else f"{parent} has no key {name}{nearest(name, known)}"
+                f"a launcher is chosen with a slash: {_LAUNCHER}={override.value()}",
+                key="launcher.format",
             )
-        raise BadInput(f"{command} has no key {name}{nearest(name, known)}")
+        if parts[1:2] not in (["launcher"], ["sweeper"]):
+            raise BadInput(
+                f"{line}: of Hydra's own settings only {_LAUNCHER}= and hydra.launcher.* can be "
+                "set",
+                key="setting.unknown",
+            )
+    elif override.is_delete() or override.is_add() or override.is_force_add():
+        raise BadInput(
+            f"{line}: settings cannot be added or removed, only changed", key="setting.unknown"
+        )
+    elif any(part.startswith("_") for part in parts):
+        raise BadInput(f"unknown setting {key}", key="setting.unknown")
+    elif key in groups() and not isinstance(override.value(), str | Sweep | QuotedString):
+        require_option(key, line.partition("=")[2])
+
+
+def compose(command: str, parsed: Sequence[Override]) -> DictConfig:
+    """Compose a command's configuration; Hydra's errors in our words, with the nearest name.
+
+    Needs `vocoder.config.hydra_conf` around it.
+    """
+    lines = [_line(command, override, parsed) for override in parsed]
+    try:
+        return hydra_compose(command, lines)
+    except HydraException as error:
+        _explain(command, parsed)
+        raise BadInput(" ".join(str(error).split()), key="setting.conflict") from error
+
+
+def require_all(command: str, parsed: Sequence[Override]) -> list[str]:
+    """Refuse a sweep of which any job could not be composed; return its settings as text."""
+    for override in parsed:
+        if override.key_or_group == _LAUNCHER:
+            _require_launcher(override)
+    mine = [one for one in parsed if not one.key_or_group.startswith("hydra")]
+    choices = [_choices(one) for one in mine]
+    parser = OverridesParser.create()
+    for values in itertools.product(*choices):
+        words = [f"{one.key_or_group}={word}" for one, word in zip(mine, values, strict=True)]
+        compose(command, parser.parse_overrides(words))
+    return [_line(command, override, parsed) for override in parsed]
+
+
+def _choices(override: Override) -> list[str]:
+    """What a sweep takes for a group, each; for a setting one value will do."""
+    key, sweep = override.key_or_group, override.value()
+    if not override.is_sweep_override():
+        return [str(override.input_line).partition("=")[2]]
+    if isinstance(sweep, IntervalSweep):
+        raise BadInput(
+            f"{override.input_line}: expected values with commas, or range()", key=f"{key}.type"
+        )
+    group = key.partition("@")[0]
+    if group not in groups():
+        return ["null"]
+    if isinstance(sweep, Glob):
+        found = [name for name in options(group) if sweep.filter([name])]
+        return found or ["*"]
+    if not isinstance(sweep, ChoiceSweep):
+        raise BadInput(
+            f"{override.input_line}: expected names of options, with commas", key=f"{key}.type"
+        )
+    return [str(getattr(choice, "text", choice)) for choice in sweep.list]
+
+
+def _line(command: str, override: Override, parsed: Sequence[Override]) -> str:
+    """The setting as Hydra wants it: the option of a nested group, ``data.codec=gray8``, as its
+    ``codec@data.codec=gray8``.
+    """
+    key = override.key_or_group
+    group = key.rpartition(".")[2]
+    if group == key or group not in groups():
+        return str(override.input_line)
+    chosen = [str(one.input_line) for one in parsed if one.key_or_group in groups()]
+    if f"{group}@{key}" in _tree(command, chosen):
+        return f"{group}@{override.input_line}"
+    return str(override.input_line)
+
+
+def _tree(command: str, lines: Sequence[str]) -> dict[str, Any]:
+    """The groups that a command chooses an option of, nested ones as ``group@place``."""
+    loader = GlobalHydra.instance().config_loader()
+    try:
+        found = loader.compute_defaults_list(command, [*lines], RunMode.RUN)
+    except HydraException:
+        return {}
+    choices: dict[str, Any] = found.overrides.known_choices
+    return choices
+
+
+def _explain(command: str, parsed: Sequence[Override]) -> None:
+    """Say which of the settings there is not, and which is the nearest."""
+    own = [one for one in _tree(command, []) if not one.startswith("hydra")]
+    chosen = []
+    for override in parsed:
+        key = override.key_or_group
+        if key in own:
+            require_option(key, _choices(override)[0])
+            chosen.append(str(override.input_line))
+    base = hydra_compose(command, chosen)
+    known = setting_names(OmegaConf.to_container(base, resolve=False))
+    for override in parsed:
+        key = override.key_or_group
+        if key.startswith("hydra") or key in own or key in known:
+            continue
+        parent = key.rpartition(".")[0]
+        if parent in _EXAMPLES and parent in known:
+            if OmegaConf.select(base, parent) is None:
+                raise BadInput(
+                    f"{key}= changes a setting of {parent}, so say which: {parent}=..., such as "
+                    f"{parent}={_EXAMPLES[parent]}",
+                    key=f"{parent}.missing",
+                )
+            known = [path for path in known if path.startswith(f"{parent}.")]
+        raise BadInput(
+            f"unknown setting {key} of {command}{nearest(key, known)}", key=f"{key}.unknown"
+        )
 
 
 def _require_launcher(override: Override) -> None:
     """Refuse a launcher that Hydra does not find, naming the extra or the nearest."""
     if override.is_sweep_override():
-        raise BadInput(f"{override.input_line}: all jobs have one launcher; give one")
+        raise BadInput(
+            f"{override.input_line}: all jobs have one launcher; give one", key="launcher.conflict"
+        )
     name = str(override.value())
-    known = GlobalHydra.instance().config_loader().get_group_options("hydra/launcher")
+    known = GlobalHydra.instance().config_loader().get_group_options(_LAUNCHER)
     if name in known:
         return
     if extra := _LAUNCHER_EXTRAS.get(name):
         raise BadInput(
-            f"hydra/launcher={name} needs more packages; install them with "
-            f"pip install 'vocoder[{extra}]'"
+            f"{_LAUNCHER}={name} needs more packages; install them with "
+            f"pip install 'vocoder[{extra}]'",
+            key="launcher.extra",
         )
-    raise BadInput(f"hydra/launcher={name} does not exist{nearest(name, known)}")
-
-
-def _groups(command: str) -> set[str]:
-    """Groups that a command chooses an option of; others would be taken for its own."""
-    content = yaml.safe_load((conf_dir() / f"{command}.yaml").read_text(encoding="utf-8"))
-    entries = content.get("defaults", [])
-    return {group for entry in entries if isinstance(entry, dict) for group in entry}
-
-
-def _paths(values: Any, prefix: str = "") -> list[str]:
-    """Every key of nested mappings, joined with dots."""
-    paths = []
-    for key, value in values.items():
-        paths.append(f"{prefix}{key}")
-        if isinstance(value, dict):
-            paths += _paths(value, f"{prefix}{key}.")
-    return [path for path in paths if not path.endswith("_target_")]
+    raise BadInput(f"unknown {_LAUNCHER}={name}{nearest(name, known)}", key="launcher.unknown")

@@ -13,12 +13,14 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from hydra import main as hydra_main
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from vocoder.cli.codes import BAD, DONE
 from vocoder.cli.overrides import quoted
+from vocoder.config import HYDRA_VERSION, conf_dir
 from vocoder.errors import BadInput
 
 _FOLDER = "vocoder.folder"
@@ -36,24 +38,19 @@ class Job:
     command : str
     call : callable
         Runs a command with its configuration.
-    is_sweep : bool
-        Whether it is one of many, with a folder of its own.
     """
 
-    def __init__(
-        self, command: str, call: Callable[[str, DictConfig], int], *, is_sweep: bool
-    ) -> None:
-        self._command, self._call, self._is_sweep = command, call, is_sweep
+    def __init__(self, command: str, call: Callable[[str, DictConfig], int]) -> None:
+        self._command, self._call = command, call
         self._folder = Path.cwd()
 
     def __call__(self, config: DictConfig) -> None:
         job = HydraConfig.get()
-        if self._is_sweep:
-            with open_dict(config):
-                config.output = job.runtime.output_dir
-                # Hydra has made the folder of a job that an interrupted sweep did not come to.
-                if config.get("resume") and not _began(Path(config.output)):
-                    config.resume = False
+        with open_dict(config):
+            config.output = job.runtime.output_dir
+            # Hydra has made the folder of a job that an interrupted sweep did not come to.
+            if config.get("resume") and not _began(Path(config.output)):
+                config.resume = False
         _forget_launcher()
         try:
             _enter(self._folder)
@@ -64,6 +61,47 @@ class Job:
             code = BAD
         if code != DONE:
             raise Unfinished
+
+
+def run(
+    command: str,
+    lines: Sequence[str],
+    parsed: Sequence[Override],
+    call: Callable[[str, DictConfig], int],
+) -> int:
+    """Run a job for every combination of the values, by Hydra's own program.
+
+    Parameters
+    ----------
+    command : str
+    lines : sequence of str
+        The settings, all of which exist.
+    parsed : sequence of Override
+        The same as the user gave them.
+    call : callable
+        Runs a command with its configuration.
+
+    Returns
+    -------
+    int
+        0, or 2 if a job ended with another code.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions reach us
+    sys.argv = [f"vocoder {command}", "-m", *lines, *_settings(parsed)]
+    program = hydra_main(
+        version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=command
+    )
+    try:
+        with _without_traces(parsed):
+            program(Job(command, call))()
+    except Unfinished:
+        return BAD
+    except ConnectionError as error:
+        if error.errno is not None:
+            raise
+        # Ray's own, of a cluster that is not there.
+        raise BadInput(str(error), key="launcher.missing") from error
+    return DONE
 
 
 def _began(folder: Path) -> bool:
@@ -95,19 +133,8 @@ def _enter(folder: Path) -> None:
         ) from error
 
 
-def settings(overrides: Sequence[Override]) -> list[str]:
-    """Settings of Hydra's: jobs write to ``output/key=value,…``, only the swept keys named.
-
-    Parameters
-    ----------
-    overrides : sequence of Override
-        What the user set.
-
-    Raises
-    ------
-    BadInput
-        Several outputs, or an empty name.
-    """
+def _settings(overrides: Sequence[Override]) -> list[str]:
+    """Settings of Hydra's: jobs write to ``output/key=value,…``, only the swept keys named."""
     fixed = [one.key_or_group for one in overrides if not one.is_sweep_override()]
     return [
         "hydra.run.dir=.",
@@ -127,11 +154,17 @@ def _whole_output(overrides: Sequence[Override]) -> str:
     if given is None:
         return "${output}"
     if given.is_sweep_override():
-        raise BadInput(f"{given.input_line}: jobs have folders of their own in output; give one")
+        raise BadInput(
+            f"{given.input_line}: jobs have folders of their own in output; give one",
+            key="output.conflict",
+        )
     if not (name := given.value()):
-        raise BadInput("output= is empty; give a folder, in which every job has one of its own")
+        raise BadInput(
+            "output= is empty; give a folder, in which every job has one of its own",
+            key="output.missing",
+        )
     here = str(Path.cwd()).replace("${", r"\${")  # no interpolation
-    return quoted(str(Path(here) / str(name)))
+    return quoted(str(Path(here) / Path(str(name)).expanduser()))
 
 
 def _folder_name(swept: str) -> str:
@@ -156,10 +189,10 @@ def _ray_settings(overrides: Sequence[Override]) -> list[str]:
 
 
 @contextmanager
-def without_traces(overrides: Sequence[Override]) -> Iterator[None]:
+def _without_traces(overrides: Sequence[Override]) -> Iterator[None]:
     """Keep from users what Hydra leaves behind: a file in a sweep's folder, a line after errors."""
     output = next((str(one.value()) for one in overrides if one.key_or_group == "output"), ".")
-    record = Path(output) / "multirun.yaml"
+    record = Path(output).expanduser() / "multirun.yaml"
     theirs = record.exists()
     try:
         with redirect_stderr(cast(TextIO, _Errors(sys.stderr))):

@@ -1,15 +1,13 @@
 """Codecs: each inverts its own encoding within its stated resolution."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
-from hydra.utils import instantiate
 
+from vocoder.config import load, options
 from vocoder.decibels import SILENCE_DB, to_linear
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import channel_spread, pixel_mode
@@ -19,7 +17,6 @@ from vocoder.image.codec.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.image.codec.seed import SeedJpeg, SeedTiff
 from vocoder.spectrogram import analyse
 
-CONF = Path(__file__).parents[3] / "conf"
 RANGE: dict[str, Any] = {"db_min": -100.0, "db_max": 0.0}
 OURS = [
     Gray8(**RANGE),
@@ -39,7 +36,7 @@ def by_name(codec):
 
 @pytest.fixture(scope="module")
 def mel256():
-    return instantiate(yaml.safe_load((CONF / "spec/mel256.yaml").read_text(encoding="utf-8")))
+    return load("spec", "mel256")
 
 
 @pytest.fixture(scope="module")
@@ -231,13 +228,10 @@ class TestAsPlainValues:
             codec_from_dict(values, "a.png")
 
 
-def test_every_codec_has_one_configuration_file():
-    files = {path.stem: path for path in (CONF / "codec").glob("*.yaml")}
-    assert files.keys() == CODECS.keys()
-    for name, path in files.items():
-        text = path.read_text(encoding="utf-8")
-        assert text.startswith("# "), name
-        codec = instantiate(yaml.safe_load(text))
+def test_every_codec_has_an_option_with_its_own_defaults():
+    assert set(options("codec")) == CODECS.keys()
+    for name in CODECS:
+        codec = load("codec", name)
         assert type(codec) is CODECS[name]
         if isinstance(codec, PathCodec):
             assert codec.decoder == Hue(**RANGE).decoder

@@ -1,29 +1,26 @@
 """Paths through the colour cube: exact on the path, sensible beside it, and never ambiguous."""
 
-from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
-from hydra.utils import instantiate
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 
+from vocoder.config import load
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.palette import Colormap, Hue
 from vocoder.spectrogram import analyse
 
-CONF = FilePath(__file__).parents[3] / "conf"
 RANGE: dict[str, Any] = {"db_min": -100.0, "db_max": 0.0}
 HUE = Hue(**RANGE, decoder="nearest")
 
 
 @pytest.fixture(scope="module")
 def mel256():
-    return instantiate(yaml.safe_load((CONF / "spec/mel256.yaml").read_text(encoding="utf-8")))
+    return load("spec", "mel256")
 
 
 @pytest.fixture(scope="module")

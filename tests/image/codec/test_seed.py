@@ -1,27 +1,23 @@
 """Images made with librosa's own functions open as what they were."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import librosa
 import numpy as np
 import pytest
 import torch
-import yaml
-from hydra.utils import instantiate
 from PIL import Image
 
+from vocoder.config import load
 from vocoder.decibels import SILENCE_DB, to_decibels, to_linear
 from vocoder.errors import BadInput
 from vocoder.image.codec.seed import AMIN_DB, TOP_DB, SeedJpeg, SeedTiff, median_db_of
 from vocoder.image.file import decode_image, read_image
 
-CONF = Path(__file__).parents[3] / "conf"
-
 
 @pytest.fixture(scope="module")
 def spec():
-    return instantiate(yaml.safe_load((CONF / "spec/seed.yaml").read_text(encoding="utf-8")))
+    return load("spec", "seed")
 
 
 @pytest.fixture(scope="module")
