@@ -79,7 +79,7 @@ def test_every_option_builds_an_object_with_every_field_in_its_file(group, name)
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_called_with_exactly_the_keys_of_its_file(command):
-    run = importlib.import_module(f"vocoder.cli.{command}").run
+    run = main._function(command)
     choices = [f"{group}={options(group)[0]}" for group in groups_of(command)]
     values = composed(command, *choices)
     recorded = {"composed"} if command == "train" else set()

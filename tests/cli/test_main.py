@@ -4,18 +4,23 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import reduce
 from importlib.metadata import version
+from operator import getitem
 from pathlib import Path
 
 import pytest
 import soundfile
 import yaml
+from hydra import compose
+from omegaconf import OmegaConf
 
 from tests.refusals import refused as told
+from vocoder import config
 from vocoder.cli import help as help_texts
 from vocoder.cli import main, overrides
 from vocoder.cli.help import commands
-from vocoder.config import conf_dir, options
+from vocoder.config import conf_dir, hydra_conf, options, setting_names
 
 SLOW_IMPORTS = {"torch", "librosa", "numpy", "scipy", "matplotlib"}
 CHEAP = ("inverter.n_iter=1", "inverter.init=zero")
@@ -80,19 +85,49 @@ def test_it_tells_its_version(capsys):
 
 
 @pytest.mark.parametrize("command", commands())
-def test_the_help_of_a_command_names_keys_groups_options_and_examples(command, capsys):
+def test_the_help_of_a_command_names_every_setting_and_option(command, capsys):
     assert main.run([command, "--help"]) == 0
     text = capsys.readouterr().out
-    values = yaml.safe_load((conf_dir() / f"{command}.yaml").read_text(encoding="utf-8"))
-    groups = [next(iter(entry)) for entry in values.pop("defaults", []) if entry != "_self_"]
-    for key, value in values.items():
-        for name in [f"{key}.{inner}" for inner in value] if isinstance(value, dict) else [key]:
-            assert re.search(rf"^  {re.escape(name)}=.*  \S", text, flags=re.MULTILINE), name
-    for group in groups:
-        section = text.partition(f"\n{group}=\n")[2].partition("\n\n")[0]
-        for name in options(group):
+    with hydra_conf():
+        values = OmegaConf.to_container(compose(command))
+        choices = overrides.places(command, [])[1]
+    for name in setting_names(values):
+        value = reduce(getitem, name.split("."), values)
+        if not isinstance(value, dict) and "${" not in str(value):
+            assert re.search(rf"^  {re.escape(name)}=\S*", text, flags=re.MULTILINE), name
+    for group in choices:
+        place = group.rpartition("@")[2]
+        section = text.partition(f"\n{place}= one of\n")[2].partition("\n\n")[0]
+        for name in options(group.partition("@")[0]):
             assert re.search(rf"^  {name} +\S", section, flags=re.MULTILINE), name
     assert f"  vocoder {command} " in text
+
+
+def test_help_lists_the_settings_of_the_options_given(capsys):
+    assert main.run(["invert", "inverter=admm", "spec=tacotron2", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "inverter.rho=0.1" in text and "inverter.momentum" not in text
+    # A meaning is inherited with its setting.
+    assert re.search(r"spec\.n_mels=80 +mel bands", text)
+    with told("inverter.unknown"):
+        main.dispatch(["invert", "inverter=admn", "--help"])
+
+
+@pytest.mark.parametrize("group", ["codec", "spec"])
+def test_every_setting_has_its_meaning_beside_it(group, capsys):
+    for name in options(group):
+        assert main.run(["decode", f"{group}={name}", "--help"]) == 0
+        listed = re.findall(rf"^  {group}\.\w+=.*", capsys.readouterr().out, flags=re.MULTILINE)
+        assert all(re.search(r"\S  +\S", line) for line in listed), listed
+
+
+def test_help_into_a_pipe_that_is_closed():
+    code = "from vocoder.cli.main import main; main()"
+    done = subprocess.run(
+        f"{sys.executable} -c '{code}' train --help | head -n 1",
+        shell=True, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.startswith("vocoder train") and done.stderr == ""
 
 
 @pytest.mark.parametrize("words", [(), ("invert", "--help"), ("encode", "x=1", "-h"), ("invrt",)])
@@ -108,7 +143,8 @@ def test_a_command_of_its_own_is_one_module_and_one_file(tmp_path, monkeypatch):
     conf = tmp_path / "conf"
     shutil.copytree(conf_dir(), conf)
     (conf / "whistle.yaml").write_text("# Whistle a picture.\ninput: ???  # picture\n")
-    monkeypatch.setattr(help_texts, "conf_dir", lambda: conf)
+    for module in (help_texts, config):
+        monkeypatch.setattr(module, "conf_dir", lambda: conf)
     assert "whistle" not in commands()  # no module yet
     assert "Whistle a picture." in help_texts.command_help("whistle")
 

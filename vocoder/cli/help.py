@@ -1,15 +1,19 @@
-"""Help texts, read from ``conf/`` as text: no import that takes time."""
+"""Help texts: what stands in the comments of ``conf/``, by the configuration that Hydra composes.
+
+A comment beside a key is what the setting means, wherever in the options' ancestry it stands.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from vocoder.config import conf_dir, options
+from vocoder.config import conf_dir, hydra_conf, options
 
-_KEY = re.compile(r"^( *)([a-z]\w*):(?: +([^#]*?))?(?: +# (.*))?$")
 _EXAMPLE = "# $ "
 _HYDRA = "# @"  # directives
+_WIDTH = 34  # of the column with keys
 
 
 def commands() -> list[str]:
@@ -20,11 +24,11 @@ def commands() -> list[str]:
 
 def overview() -> str:
     """What ``vocoder`` alone prints."""
-    summaries = [(name, _summary(conf_dir() / f"{name}.yaml")) for name in commands()]
+    summaries = [(name, _summary(f"{name}.yaml")) for name in commands()]
     examples = [line for name, _ in summaries for line in _examples(name)[:1]]
     return "\n".join(
         [
-            "vocoder - spectrogram pictures to speech, and back",
+            "vocoder - spectrogram images to speech, and back",
             "",
             "usage: vocoder COMMAND key=value ...",
             "",
@@ -34,53 +38,75 @@ def overview() -> str:
             "examples:",
             *(f"  {line}" for line in examples),
             "",
-            "vocoder COMMAND --help tells a command's keys and options; -m runs every combination",
-            "of values given with commas: vocoder invert -m inverter=griffin_lim,admm ...",
-            "vocoder --version tells which one this is.",
+            "vocoder COMMAND --help lists a command's settings; -m runs every combination of",
+            "values given with commas: vocoder invert -m inverter=griffin_lim,admm ...",
+            "vocoder --version prints the version.",
         ]
     )
 
 
-def command_help(command: str) -> str:
-    """What ``vocoder COMMAND --help`` prints."""
-    path = conf_dir() / f"{command}.yaml"
-    groups = re.findall(r"^  - (\w+):", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+def command_help(command: str, settings: Sequence[str] = ()) -> str:
+    """What ``vocoder COMMAND --help`` prints: every setting with its default and its meaning.
+
+    Parameters
+    ----------
+    command : str
+    settings : sequence of str
+        What else was given: the options chosen there are those whose settings are listed.
+    """
+    from omegaconf import OmegaConf
+
+    from vocoder.cli import overrides
+
+    with hydra_conf():
+        parsed = overrides.parse(settings, sweeps=False)
+        values = OmegaConf.to_container(overrides.compose(command, parsed))
+        places, choices = overrides.places(command, parsed)
+        meanings = _meanings(places)
+    leaves = list(_leaves(values))
+    own = [(name, value) for name, value in leaves if _group_of(name, choices) is None]
     parts = [
-        f"vocoder {command} - {_summary(path)}",
+        f"vocoder {command} - {_summary(f'{command}.yaml')}",
         "",
         f"usage: vocoder {command} key=value ...",
         "",
-        "keys (??? must be given):",
-        *_table(_keys(path)),
+        "settings (??? must be given):",
+        *_table([(f"{name}={_text(value)}", meanings.get(name, "")) for name, value in own]),
     ]
-    for group in groups:
-        entries = [(name, _summary(conf_dir() / group / f"{name}.yaml")) for name in options(group)]
-        parts += ["", f"{group}=", *_table(entries)]
+    for key, chosen in reversed(choices.items()):
+        group, _, place = key.partition("@")
+        names = [(name, _summary(f"{group}/{name}.yaml")) for name in options(group)]
+        parts += ["", f"{place or group}= one of", *_table(names)]
+        inside = [
+            (f"{name}={_text(value)}", meanings.get(name, ""))
+            for name, value in leaves
+            if _group_of(name, choices) == key
+        ]
+        if inside:
+            parts += [f"settings of {place or group}={chosen}", *_table(inside)]
     parts += ["", "examples:", *(f"  {line}" for line in _examples(command))]
     parts += [
         "",
-        "An option's own keys are set with a dot, as in codec.db_min=-80; --cfg job prints them",
-        "all; -m sweeps over values given with commas.",
+        "Settings of another option: give it beside --help. --cfg job prints all as YAML; -m runs",
+        "every combination of values given with commas.",
     ]
     return "\n".join(parts)
 
 
 def key_help(command: str, key: str) -> str:
-    """The line about one key, for the error that it is missing."""
-    group, _, rest = key.partition(".")
-    places = [(conf_dir() / f"{command}.yaml", key)]
-    places += [(path, rest) for path in sorted((conf_dir() / group).glob("*.yaml"))]
-    for path, wanted in places:
-        for name, text in _keys(path):
-            if name.split("=")[0] == wanted and text:
-                return text
-    return ""
+    """The meaning of one setting, for the error that it is missing."""
+    from vocoder.cli import overrides
+
+    group = key.partition(".")[0]
+    with hydra_conf():
+        places, _ = overrides.places(command, [])
+    others = [(f"{group}/{name}", group) for name in options(group)]
+    return _meanings([*others, *places]).get(key, "")
 
 
-def _summary(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    first = next(line for line in lines if not line.startswith(_HYDRA))
-    return first.removeprefix("# ")
+def _summary(name: str) -> str:
+    lines = (conf_dir() / name).read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if not line.startswith(_HYDRA)).removeprefix("# ")
 
 
 def _examples(command: str) -> list[str]:
@@ -88,22 +114,53 @@ def _examples(command: str) -> list[str]:
     return [line.removeprefix(_EXAMPLE) for line in text.splitlines() if line.startswith(_EXAMPLE)]
 
 
-def _keys(path: Path) -> list[tuple[str, str]]:
-    """Each key with its value and comment; nested keys joined with a dot."""
-    entries: list[tuple[str, str]] = []
-    parent = ""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        match = _KEY.match(line)
-        if match is None or match[2] == "defaults":
-            continue
-        indent, name, value, comment = match.groups(default="")
-        if not indent and not value:
-            parent = f"{name}."
-            continue
-        entries.append((f"{parent if indent else ''}{name}={value}", comment))
-    return entries
+def _meanings(places: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The comments of files of ``conf/``, each put at its place, by the keys' full names."""
+    import yaml
+
+    found: dict[str, str] = {}
+    for name, place in places:
+        text = (conf_dir() / f"{name}.yaml").read_text(encoding="utf-8")
+        tree = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        _collect(tree, f"{place}." if place else "", text.splitlines(), found)
+    return found
 
 
-def _table(entries: list[tuple[str, str]]) -> list[str]:
-    width = min(28, max((len(name) for name, _ in entries), default=0))
+def _collect(node: Any, prefix: str, lines: Sequence[str], found: dict[str, str]) -> None:
+    if node is None or node.id != "mapping":
+        return
+    for key, value in node.value:
+        _, mark, comment = lines[key.start_mark.line].partition("  # ")
+        if mark:
+            found[f"{prefix}{key.value}"] = comment
+        _collect(value, f"{prefix}{key.value}.", lines, found)
+
+
+def _leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting and its default, but those that only repeat another."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        elif not key.startswith("_") and "${" not in str(value):
+            yield f"{prefix}{key}", value
+
+
+def _group_of(name: str, choices: dict[str, Any]) -> str | None:
+    """The choice whose option has the setting: the innermost, if there are several."""
+    places = {key.partition("@")[2] or key: key for key in choices}
+    inside = [place for place in places if name.startswith(f"{place}.")]
+    return places[max(inside, key=len)] if inside else None
+
+
+def _text(value: Any) -> str:
+    """A value as it is given on the command line."""
+    if isinstance(value, list):
+        return f"[{','.join(_text(one) for one in value)}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def _table(entries: Sequence[tuple[str, str]]) -> list[str]:
+    width = min(_WIDTH, max((len(name) for name, _ in entries), default=0))
     return [f"  {name:<{width}}  {text}".rstrip() for name, text in entries]

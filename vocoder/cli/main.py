@@ -24,6 +24,8 @@ from vocoder.cli.help import command_help, commands, key_help, overview
 from vocoder.config import build, check, hydra_conf, nearest, require_types, text_keys
 from vocoder.errors import BadInput
 
+HELP = {"-h", "--help"}
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -77,8 +79,8 @@ def dispatch(arguments: Sequence[str]) -> int:
         raise BadInput(
             f"unknown command {command}{nearest(command, commands())}", key="command.unknown"
         )
-    if {"-h", "--help"} & set(rest):
-        print(command_help(command))
+    if HELP & set(rest):
+        print(command_help(command, [word for word in rest if not word.startswith("-")]))
         return DONE
     return _launch(command, rest)
 

@@ -200,18 +200,43 @@ def _line(command: str, override: Override, parsed: Sequence[Override]) -> str:
 
 def _tree(command: str, lines: Sequence[str]) -> dict[str, Any]:
     """The groups that a command chooses an option of, nested ones as ``group@place``."""
-    loader = GlobalHydra.instance().config_loader()
     try:
-        found = loader.compute_defaults_list(command, [*lines], RunMode.RUN)
+        return _choices_of(_defaults(command, lines))
     except HydraException:
         return {}
-    choices: dict[str, Any] = found.overrides.known_choices
-    return choices
+
+
+def places(
+    command: str, parsed: Sequence[Override]
+) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+    """The files of ``conf/`` that a command is composed of, each with the key that it is put at;
+    and the options chosen. Needs `vocoder.config.hydra_conf` around it.
+    """
+    found = _defaults(command, [_line(command, override, parsed) for override in parsed])
+    files = [(str(one.config_path), _place(one)) for one in found.defaults]
+    return [(path, place) for path, place in files if not path.startswith("hydra")], _choices_of(
+        found
+    )
+
+
+def _defaults(command: str, lines: Sequence[str]) -> Any:
+    loader = GlobalHydra.instance().config_loader()
+    return loader.compute_defaults_list(command, [*lines], RunMode.RUN)
+
+
+def _choices_of(defaults: Any) -> dict[str, Any]:
+    known: dict[str, Any] = defaults.overrides.known_choices
+    return {group: name for group, name in known.items() if not group.startswith("hydra")}
+
+
+def _place(default: Any) -> str:
+    """The key that a file's contents are put at; empty for the root, for which there are words."""
+    return "" if default.package in (None, "_global_", "<root>") else str(default.package)
 
 
 def _explain(command: str, parsed: Sequence[Override]) -> None:
     """Say which of the settings there is not, and which is the nearest."""
-    own = [one for one in _tree(command, []) if not one.startswith("hydra")]
+    own = _tree(command, [])
     chosen = []
     for override in parsed:
         key = override.key_or_group
