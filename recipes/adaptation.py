@@ -40,7 +40,8 @@ from vocoder.evaluate.inference import Interval, mean_interval
 from vocoder.evaluate.metrics.measure import COLUMNS
 from vocoder.evaluate.reference import References
 from vocoder.files import atomic_path
-from vocoder.image.utterances import Found, Utterance, find_utterances, load_utterance
+from vocoder.image.source import Found, ImageSource, Utterance
+from vocoder.image.utterances import load_utterance
 from vocoder.train.loop import LAST_NAME
 
 # What was painted is twice as loud as the recordings of recipes/fillets.
@@ -226,7 +227,7 @@ def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
     spec, codec = load("spec", "mel256"), load("codec", "gray8", **range_db(given))
     lines: dict[str, tuple[Utterance, Found, Path, float]] = {}
     for folder, manifest, recordings, gain_db in sources:
-        found = find_utterances(folder, manifest=manifest, spec=spec, codec=codec)
+        found = ImageSource(input=folder, manifest=manifest, spec=spec, codec=codec).find()
         references = References(recordings)
         for utterance in found.utterances:
             if utterance.name.startswith(f"{given.speaker}__"):

@@ -36,7 +36,8 @@ from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.evaluate.metrics.measure import COLUMNS, measure_pair, require_measures
 from vocoder.files import write_text
-from vocoder.image.utterances import Found, find_utterances, load_utterance
+from vocoder.image.source import Found, ImageSource
+from vocoder.image.utterances import load_utterance
 
 # Conditions: how recordings become images (`recipes.systems`), or images as a pix2pix made them.
 GENERATED = "generated"
@@ -143,7 +144,7 @@ def generated(folder: Path) -> Found:
     codec = load("codec", "gray8", **RANGE_DB)
     spec = load("spec", "mel256")
     manifest = folder / "manifest.csv"
-    return find_utterances(folder / "results", manifest=manifest, spec=spec, codec=codec)
+    return ImageSource(input=folder / "results", manifest=manifest, spec=spec, codec=codec).find()
 
 
 def measure_task(task: Task) -> dict[str, float]:

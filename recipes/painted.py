@@ -26,7 +26,8 @@ from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.evaluate.metrics import measure
 from vocoder.files import write_text
-from vocoder.image.utterances import find_utterances, load_utterance
+from vocoder.image.source import ImageSource
+from vocoder.image.utterances import load_utterance
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 RANGE_DB = {"db_min": -92.04, "db_max": -12.04}
@@ -67,12 +68,12 @@ def main(arguments: list[str] | None = None) -> int:
 def measured(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
     """Every row, line by line."""
     for row, (pictures, codec, word) in tqdm(ROWS.items(), unit="row"):
-        found = find_utterances(
-            getattr(given, pictures) / "results",
+        found = ImageSource(
+            input=getattr(given, pictures) / "results",
             manifest=given.manifest,
             spec=load("spec", "mel256"),
             codec=load("codec", codec, **RANGE_DB),
-        )
+        ).find()
         repair, inverter = inversion(word)
         lines = {}
         for utterance in found.utterances:

@@ -39,13 +39,14 @@ def read_spectrogram(path: str | Path, spec: Any = None, codec: Any = None) -> S
     BadInput
         Not such a file, or settings are missing or contradict what the file says.
     """
-    from vocoder.image.utterances import find_utterances, load_utterance
+    from vocoder.image.source import ImageSource
+    from vocoder.image.utterances import load_utterance
 
-    found = find_utterances(
-        Path(path),
+    found = ImageSource(
+        input=path,
         spec=load("spec", spec) if isinstance(spec, str) else spec,
         codec=load("codec", codec) if isinstance(codec, str) else codec,
-    )
+    ).find()
     if len(found.utterances) != 1:
         raise BadInput(f"{path} holds {len(found.utterances)} pictures; give one file")
     return load_utterance(found.utterances[0], found).spectrogram

@@ -17,7 +17,8 @@ from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.file import ImageInfo, write_image
 from vocoder.image.manifest import Tile, write_manifest
-from vocoder.image.utterances import find_utterances, load_utterance
+from vocoder.image.source import ImageSource
+from vocoder.image.utterances import load_utterance
 from vocoder.spectrogram import analyse
 
 IMAGES = Path("results/tel/test_latest/images")
@@ -45,7 +46,7 @@ def errors_db(painted, found, frames=slice(None)):
 
 
 def test_what_a_program_wrote_is_found_with_all_that_is_known_of_it(painted):
-    found = find_utterances(painted)
+    found = ImageSource(input=painted).find()
     assert [one.name for one in found.utterances] == LINES
     assert [len(one.tiles) for one in found.utterances] == [3, 2, 2]
     assert (found.program, found.label) == ("pytorch-CycleGAN-and-pix2pix", "fake_B")
@@ -59,7 +60,7 @@ def test_what_a_program_wrote_is_found_with_all_that_is_known_of_it(painted):
 
 def test_copies_of_whole_levels_are_not_moved(painted):
     """The program's arithmetic cuts off only some of those."""
-    found = find_utterances(painted, label="real_B")
+    found = ImageSource(input=painted, label="real_B").find()
     assert found.floor_scale is None
     step_db = 80 / 255
     assert -step_db / 2 < errors_db(painted, found).mean() < 0
@@ -75,14 +76,14 @@ def test_what_a_network_paints_is_right_on_average(painted, tmp_path):
             tile = levels[:, 192 * k :][:, :256]
             tile = np.pad(tile, ((0, 0), (0, 256 - tile.shape[1])))
             Image.fromarray(np.dstack([tile.astype(np.uint8)] * 3)).save(path)
-    found = find_utterances(tmp_path / "copy")
+    found = ImageSource(input=tmp_path / "copy").find()
     assert abs(errors_db(painted, found).mean()) < 0.01
     as_written = errors_db(painted, replace(found, floor_scale=None))
     assert as_written.mean() == pytest.approx(-40 / 255, abs=0.01)
 
 
 def test_overlaps_are_as_true_as_the_rest(painted):
-    found = find_utterances(painted, label="real_B")
+    found = ImageSource(input=painted, label="real_B").find()
     overlap, alone = errors_db(painted, found, slice(192, 256)), errors_db(painted, found)
     assert overlap.std() < alone.std() * 1.2 and abs(overlap.mean() - alone.mean()) < 0.05
 
@@ -91,7 +92,7 @@ def test_overlaps_fade_from_one_tile_to_the_next(painted, tmp_path):
     name = "nl_v__jes-v-kamen"
     shutil.copytree(painted, tmp_path / "copy")
     tile = tmp_path / "copy" / IMAGES / f"{name}__01_fake_B.png"
-    found = find_utterances(tmp_path / "copy")
+    found = ImageSource(input=tmp_path / "copy").find()
     before = load_utterance(found.utterances[1], found).spectrogram.decibels[0].numpy()
     pixels = np.asarray(Image.open(tile)).astype(int)
     Image.fromarray((pixels + 20).clip(1, 254).astype(np.uint8)).save(tile)
@@ -108,7 +109,7 @@ def test_overlaps_fade_from_one_tile_to_the_next(painted, tmp_path):
 
 
 def test_a_single_tile_of_a_data_set_is_known_by_its_manifest(painted):
-    found = find_utterances(painted / IMAGES / "nl_v__jes-v-kamen__01_real_B.png")
+    found = ImageSource(input=painted / IMAGES / "nl_v__jes-v-kamen__01_real_B.png").find()
     (utterance,) = found.utterances
     assert (utterance.name, found.label) == ("nl_v__jes-v-kamen", "real_B")
     assert found.problems == {}
@@ -122,11 +123,11 @@ def test_other_splits_are_none_of_this_run(painted, tmp_path):
     rows = (painted / "manifest.csv").read_text()
     more = "t,elsewhere,0,256,256,0,,x,train\nu,lost,0,256,256,0,,x,test\n"
     (tmp_path / "copy/manifest.csv").write_text(rows + more)
-    found = find_utterances(tmp_path / "copy")
+    found = ImageSource(input=tmp_path / "copy").find()
     assert found.problems == {"lost": "none of its 1 tiles is there; not rendered"}
     # Who gives one image does not miss the others.
     tile = tmp_path / "copy" / IMAGES / f"{LINES[0]}__00_fake_B.png"
-    assert find_utterances(tile).problems == {}
+    assert ImageSource(input=tile).find().problems == {}
 
 
 def image(folder, name, samples, gain_db=0.0, spec=SPEC, codec=None, suffix=".png"):
@@ -143,7 +144,7 @@ def test_bare_images_say_themselves_what_they_are_each_for_itself(tmp_path, spee
     image(tmp_path, "colour", speech, codec=load("codec", "hue"))
     float32 = load("codec", "float32")
     image(tmp_path, "power", speech, spec=replace(SPEC, power=2.0), codec=float32, suffix=".tif")
-    found = find_utterances(tmp_path)
+    found = ImageSource(input=tmp_path).find()
     assert (found.program, found.spec, found.has_manifest) == ("folder", None, False)
     for utterance in found.utterances:
         spectrogram = load_utterance(utterance, found).spectrogram
@@ -160,10 +161,10 @@ def test_a_manifest_of_something_else_is_no_obstacle(tmp_path, speech):
     (tmp_path / "pictures").mkdir()
     image(tmp_path / "pictures", "mine", speech)
     write_manifest(tmp_path / "manifest.csv", [Tile("other", "other", 0, 9, 9)], overwrite=False)
-    found = find_utterances(tmp_path / "pictures")
+    found = ImageSource(input=tmp_path / "pictures").find()
     assert [one.name for one in found.utterances] == ["mine"] and not found.has_manifest
     with pytest.raises(BadInput, match=r"none of the 1 images .*such as 'mine'"):
-        find_utterances(tmp_path / "pictures", manifest=tmp_path / "manifest.csv")
+        ImageSource(input=tmp_path / "pictures", manifest=tmp_path / "manifest.csv").find()
 
 
 @pytest.mark.parametrize(("table", "file"), [("NFC", "NFD"), ("NFD", "NFC")])
@@ -178,7 +179,7 @@ def test_letters_with_accents_are_the_same_however_they_are_coded(tmp_path, name
         path = unicodedata.normalize(file, name.replace("fake_B", label).format(stem))
         pixels = np.full((256, 256, 3), 9, np.uint8)
         write_image(tmp_path / "images" / path, pixels, codec, None)
-    found = find_utterances(tmp_path / "images", spec=SPEC, codec=codec)
+    found = ImageSource(input=tmp_path / "images", spec=SPEC, codec=codec).find()
     assert [one.name for one in found.utterances] == [unicodedata.normalize("NFC", utterance)]
     assert found.has_manifest and found.problems == {} and not found.utterances[0].missing
     assert load_utterance(found.utterances[0], found).problems == {}
@@ -196,7 +197,7 @@ def test_a_last_tile_need_not_be_filled_up(tmp_path):
         pixels = levels[:, tile.start_frame :][:, : tile.frames]
         write_image(tmp_path / f"{tile.stem}.png", pixels, codec, None)
     write_manifest(tmp_path / "manifest.csv", tiles, overwrite=False)
-    found = find_utterances(tmp_path, spec=SPEC, codec=codec)
+    found = ImageSource(input=tmp_path, spec=SPEC, codec=codec).find()
     assert found.tile_frames == 256
     loaded = load_utterance(found.utterances[0], found)
     assert loaded.problems == {}
@@ -211,7 +212,7 @@ def test_fractions_that_were_cut_off_exist_only_between_the_ends(tmp_path, paint
     pixels = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
     Image.fromarray(pixels).save(tmp_path / f"{tile}.png")
     settings = {"spec": SPEC, "codec": load("codec", "gray8", **RANGE)}
-    found = find_utterances(tmp_path, **settings)
+    found = ImageSource(input=tmp_path, **settings).find()
     black, *db = load_utterance(found.utterances[0], found).spectrogram.decibels[0, 0].numpy()
     assert black == SILENCE_DB  # black stays silence
     assert db[-1] == pytest.approx(-12.04, abs=1e-3)  # white stays the top
@@ -224,7 +225,7 @@ def test_grey_jpegs_bring_what_they_leave_open_and_others_do_not(tmp_path, speec
     image(tmp_path, "png", speech)
     image(tmp_path, "webp", speech, suffix=".webp")
     image(tmp_path, "colour", speech, codec=load("codec", "rgb_sum"), suffix=".jpg")
-    found = find_utterances(tmp_path)
+    found = ImageSource(input=tmp_path).find()
     for utterance in found.utterances:
         loaded = load_utterance(utterance, found)
         assert (loaded.spectrogram.constraint is not None) == (utterance.name == "jpeg")
@@ -235,7 +236,7 @@ def test_names_that_would_leave_the_output_are_refused(tmp_path, speech):
     image(tmp_path, "line", speech)
     shutil.move(tmp_path / "line.png", tmp_path / "li\nne.png")
     with pytest.raises(BadInput, match="expected a plain file name"):
-        find_utterances(tmp_path)
+        ImageSource(input=tmp_path).find()
 
 
 def test_what_img2img_turbo_painted_needs_its_name(tmp_path):
@@ -245,13 +246,13 @@ def test_what_img2img_turbo_painted_needs_its_name(tmp_path):
     settings = {"spec": SPEC, "codec": load("codec", "gray8", **RANGE)}
     levels = []
     for program in (None, "img2img-turbo"):
-        found = find_utterances(tmp_path, program=program, **settings)
+        found = ImageSource(input=tmp_path, program=program, **settings).find()
         decibels = load_utterance(found.utterances[0], found).spectrogram.decibels
         levels.append(decibels[0, 0, 1:255].numpy())
     np.testing.assert_allclose(levels[1] - levels[0], 40 / 255, atol=1e-3)
     np.save(tmp_path / "array.npy", np.ones((256, 9), np.float32))
     with pytest.raises(BadInput, match="program= is about images"):
-        find_utterances(tmp_path, program="img2img-turbo", spec=SPEC)
+        ImageSource(input=tmp_path, program="img2img-turbo", spec=SPEC).find()
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
@@ -264,7 +265,7 @@ def test_a_long_utterance_is_never_in_memory_twice(tmp_path, suffix):
     for tile in tiles:
         write_image(tmp_path / f"{tile.stem}{suffix}", image.astype(np.uint8), codec, None)
     write_manifest(tmp_path / "manifest.csv", tiles, overwrite=False)
-    found = find_utterances(tmp_path, spec=SPEC, codec=codec)
+    found = ImageSource(input=tmp_path, spec=SPEC, codec=codec).find()
     tracemalloc.start()
     loaded = load_utterance(found.utterances[0], found)
     _, peak = tracemalloc.get_traced_memory()

@@ -23,7 +23,8 @@ from vocoder.errors import BadInput
 from vocoder.image.dataset.encode import UNSPLIT
 from vocoder.image.manifest import MANIFEST_NAME, SIDECAR_NAME, Tile, write_manifest
 from vocoder.image.settings import manifest_above
-from vocoder.image.utterances import find_utterances, load_utterance
+from vocoder.image.source import ImageSource
+from vocoder.image.utterances import load_utterance
 
 # Where pytorch-CycleGAN-and-pix2pix writes, below the folder of the manifest, and its label.
 _IMAGES, _LABEL = Path("results", "bench", "test_latest", "images"), "fake_B"
@@ -108,7 +109,7 @@ def run_command(arguments: list[str]) -> None:
 
 
 def _read(tiles: _TileSet) -> None:
-    found = find_utterances(tiles.root)
+    found = ImageSource(input=tiles.root).find()
     for utterance in found.utterances:
         load_utterance(utterance, found)
 
@@ -124,7 +125,7 @@ def _write(settings: Settings, folder: Path) -> Path:
 
 def _copies(painted: Path, n_tiles: int, root: Path) -> _TileSet:
     """Copy utterances in turn, under new names, until there are so many tiles or just above."""
-    found, manifest = find_utterances(painted), manifest_above(painted)
+    found, manifest = ImageSource(input=painted).find(), manifest_above(painted)
     if not found.has_manifest or found.spec is None or manifest is None:
         raise BadInput(
             f"painted={painted} holds no tiles of a data set; its {MANIFEST_NAME} and "

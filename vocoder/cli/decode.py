@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from threading import Event
 
-    from vocoder.image.codec.base import Codec
-    from vocoder.image.utterances import Utterance
-    from vocoder.spec import SpectrogramSpec
+    from vocoder.image.source import ImageSource, Utterance
 
 
 def run(
     *,
-    input: str,
+    source: ImageSource,
     output: str,
-    manifest: str | None,
-    label: str | None,
-    program: str | None,
-    spec: SpectrogramSpec | None,
-    codec: Codec | None,
     strict: bool,
     resume: bool,
     overwrite: bool,
@@ -43,17 +36,10 @@ def run(
     """
     from vocoder.cli.jobs import Result, refuse_problems, report, select, work_through
     from vocoder.image.array import ARRAY_SUFFIX, write_array
-    from vocoder.image.utterances import find_utterances, load_utterance
+    from vocoder.image.utterances import load_utterance
 
     root = Path(output)
-    found = find_utterances(
-        Path(input),
-        manifest=None if manifest is None else Path(manifest),
-        label=label,
-        program=program,
-        spec=spec,
-        codec=codec,
-    )
+    found = source.find()
     if strict:
         refuse_problems(found)
     to_do, before = select(found.utterances, root, ARRAY_SUFFIX, resume=resume, overwrite=overwrite)

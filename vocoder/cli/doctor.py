@@ -9,19 +9,14 @@ from pathlib import Path
 
 from vocoder.cli.codes import BAD, DONE
 from vocoder.files import refuse_existing, write_text
-from vocoder.image.codec.base import Codec
 from vocoder.image.doctor.examine import examine
 from vocoder.image.doctor.options import PROBLEM, Finding
-from vocoder.spec import SpectrogramSpec
+from vocoder.image.source import ImageSource
 
 
 def run(
     *,
-    input: str,
-    manifest: str | None = None,
-    label: str | None = None,
-    spec: SpectrogramSpec | None = None,
-    codec: Codec | None = None,
+    source: ImageSource,
     output: str | None = None,
     overwrite: bool = False,
 ) -> int:
@@ -35,17 +30,10 @@ def run(
     """
     if output is not None:
         refuse_existing(Path(output), overwrite=overwrite)
-    findings = examine(
-        Path(input),
-        manifest=None if manifest is None else Path(manifest),
-        label=label,
-        spec=spec,
-        codec=codec,
-        progress=_progress,
-    )
-    print(_listing(findings, input))
+    findings = examine(source, _progress)
+    print(_listing(findings, str(source.path)))
     if output is not None:
-        report = {"input": input, "findings": [asdict(finding) for finding in findings]}
+        report = {"input": str(source.path), "findings": [asdict(finding) for finding in findings]}
         write_text(
             Path(output),
             json.dumps(report, indent=2, ensure_ascii=False) + "\n",

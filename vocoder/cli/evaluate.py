@@ -15,8 +15,7 @@ from vocoder.files import refuse_existing, write_text
 
 if TYPE_CHECKING:
     from vocoder.evaluate.work import Measured, Task
-    from vocoder.image.codec.base import Codec
-    from vocoder.spec import SpectrogramSpec
+    from vocoder.image.source import ImageSource
 
 CSV_NAME, JSON_NAME, TABLE_NAME = "evaluation.csv", "evaluation.json", "evaluation.md"
 DISTRIBUTIONS_NAME, SPECTROGRAMS_NAME = "distributions.png", "spectrograms"
@@ -45,10 +44,7 @@ def run(
     measures: str | list[str] | None,
     sample_rate: int | None,
     pictures: str | None,
-    manifest: str | None,
-    label: str | None,
-    spec: SpectrogramSpec | None,
-    codec: Codec | None,
+    source: ImageSource,
     overwrite: bool,
     workers: int | None,
     seed: int,
@@ -78,7 +74,6 @@ def run(
     from vocoder.evaluate.summary import notes, summarise, table, to_csv, to_json
     from vocoder.evaluate.work import Task
     from vocoder.image.dataset.recordings import unique_names
-    from vocoder.image.utterances import find_utterances
 
     for key, value, least in (
         ("workers", workers, 1),
@@ -105,13 +100,7 @@ def run(
         refuse_existing(path, overwrite=overwrite)
     found = None
     if pictures is not None:
-        found = find_utterances(
-            Path(pictures),
-            manifest=None if manifest is None else Path(manifest),
-            label=label,
-            spec=spec,
-            codec=codec,
-        )
+        found = source.find()
     planned = plan(folders, None if reference is None else Path(reference), found)
     tasks = [Task(job, names, alone, sample_rate) for job in planned.jobs]
     n_workers = min(workers or len(usable_cores()), len(tasks))

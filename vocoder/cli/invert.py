@@ -13,8 +13,8 @@ from vocoder.errors import BadInput
 if TYPE_CHECKING:
     from threading import Event
 
-    from vocoder.image.codec.base import Codec
-    from vocoder.image.utterances import Loaded, Utterance
+    from vocoder.image.source import ImageSource, Utterance
+    from vocoder.image.utterances import Loaded
     from vocoder.inverter.base import Inverter
     from vocoder.repair.base import Repair
     from vocoder.spec import SpectrogramSpec
@@ -28,13 +28,8 @@ _DEVICE_BATCH, _BATCH_FRAMES = 16, 100_000
 
 def run(
     *,
-    input: str,
+    source: ImageSource,
     output: str,
-    manifest: str | None,
-    label: str | None,
-    program: str | None,
-    spec: SpectrogramSpec | None,
-    codec: Codec | None,
     repair: Repair,
     inverter: Inverter,
     subtype: str,
@@ -69,7 +64,7 @@ def run(
     from vocoder.device import torch_device
     from vocoder.evaluate.reference import References
     from vocoder.evaluate.view import draw_pictures
-    from vocoder.image.utterances import find_utterances, load_utterance
+    from vocoder.image.utterances import load_utterance
 
     if subtype not in SUBTYPE_BITS:
         raise BadInput(f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}")
@@ -79,14 +74,7 @@ def run(
         raise BadInput(f"batch is {batch}; expected 1 or more")
     root = Path(output)
     references = None if reference is None else References(Path(reference))
-    found = find_utterances(
-        Path(input),
-        manifest=None if manifest is None else Path(manifest),
-        label=label,
-        program=program,
-        spec=spec,
-        codec=codec,
-    )
+    found = source.find()
     if strict:
         refuse_problems(found)
     to_do, before = select(

@@ -19,7 +19,7 @@ from vocoder.errors import BadInput, some_of
 from vocoder.files import refuse_existing, write_text
 
 if TYPE_CHECKING:
-    from vocoder.image.utterances import Found, Utterance
+    from vocoder.image.source import Found, Utterance
 
 REPORT_NAME = "report.json"
 SHOWN = 10  # names a list on the terminal; the report has all

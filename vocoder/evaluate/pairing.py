@@ -10,7 +10,7 @@ from pathlib import Path
 from vocoder.errors import BadInput
 from vocoder.image.dataset.recordings import find_recordings
 from vocoder.image.manifest import one_spelling
-from vocoder.image.utterances import Found, Utterance
+from vocoder.image.source import Found, Utterance
 
 
 @dataclass(frozen=True)

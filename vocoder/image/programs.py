@@ -169,6 +169,9 @@ def _no_label(label: str, runs: list[_Run]) -> BadInput:
 
 def _run_of_label_folder(folder: Path) -> _Run | None:
     """The run that ``folder`` holds one label of, for programs with a folder a label."""
+    labelled = (_match(program, folder) for program in PROGRAMS if program.separator is not None)
+    if any(run and not run.foreign for run in labelled):  # only the folder's name is like a label
+        return None
     for program in PROGRAMS:
         if program.separator is None and folder.name in program.labels:
             run = _match(program, folder.parent)

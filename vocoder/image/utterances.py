@@ -1,9 +1,9 @@
-"""From whatever the user points at to utterances: images matched, decoded and stitched."""
+"""Utterances to spectrograms: their images decoded and stitched."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -12,81 +12,18 @@ import torch
 
 from vocoder.decibels import amplify
 from vocoder.errors import BadInput
-from vocoder.image.array import ARRAY_SUFFIX, find_arrays, read_array
+from vocoder.image.array import read_array
 from vocoder.image.codec.base import JPEG, Codec, LevelCodec
 from vocoder.image.codec.jpeg import JpegCells, JpegConstraint
 from vocoder.image.codec.scalar import Gray8
 from vocoder.image.file import ImageFile, decode_image, jpeg_tables, read_image
-from vocoder.image.manifest import MANIFEST_NAME, TILE_STEM, Tile, require_plain_name
+from vocoder.image.manifest import Tile
 from vocoder.image.pix2pix import dequantised
-from vocoder.image.programs import Generated, find_generated
-from vocoder.image.settings import manifest_above, read_settings, require_same_codec
+from vocoder.image.settings import require_same_codec
+from vocoder.image.source import Found, Utterance
 from vocoder.image.tiles import stitch
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Constraint, Spectrogram
-
-
-@dataclass(frozen=True, kw_only=True)
-class Utterance:
-    """One recording to be, and the files that show it.
-
-    Parameters
-    ----------
-    name : str
-    tiles : list of (Tile, Path)
-        Images that are there; empty for an array.
-    array : Path or None
-        A spectrogram as ``.npy``.
-    missing : list of str
-        Stems of tiles that should be there.
-    """
-
-    name: str
-    tiles: list[tuple[Tile, Path]] = field(default_factory=list)
-    array: Path | None = None
-    missing: list[str] = field(default_factory=list)
-
-    @property
-    def paths(self) -> list[Path]:
-        """All files that show it."""
-        tiles = [path for _, path in self.tiles]
-        return tiles if self.array is None else [self.array]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """What an input holds.
-
-    Parameters
-    ----------
-    utterances : list of Utterance
-        By name; those of which no tile is there are left out.
-    program, label : str
-        What wrote the images, and which of its labels was taken.
-    floor_scale : float or None
-        How the program cut off fractions of a level, if it did; see `Generated`.
-    spec, codec
-        What holds for all of them, or ``None`` where each file says it itself.
-    has_manifest : bool
-        Whether the images are tiles of a data set; otherwise each is an utterance.
-    tile_frames : int or None
-        How wide the data set's settings say that tiles are.
-    problems : dict of str to str
-        What was found wrong before any file was read: name to reason.
-    hints : list of str
-        What else is worth knowing.
-    """
-
-    utterances: list[Utterance]
-    program: str
-    label: str
-    floor_scale: float | None
-    spec: SpectrogramSpec | None
-    codec: Codec | None
-    has_manifest: bool
-    tile_frames: int | None
-    problems: dict[str, str]
-    hints: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,144 +40,6 @@ class Loaded:
 
     spectrogram: Spectrogram
     problems: dict[str, str]
-
-
-def find_utterances(
-    path: Path,
-    *,
-    manifest: Path | None = None,
-    label: str | None = None,
-    program: str | None = None,
-    spec: SpectrogramSpec | None = None,
-    codec: Codec | None = None,
-) -> Found:
-    """Look for utterances in a program's output, bare images or arrays; nothing is decoded yet.
-
-    Parameters
-    ----------
-    path : Path
-        What `find_generated` takes, or a ``.npy`` file or a folder of them.
-    manifest : Path, optional
-        The data set's ``manifest.csv``; without it, it is looked for in and above ``path``.
-    label : str, optional
-        Of a program's images, another than its output.
-    program : str, optional
-        What painted bare images, where that matters; see `find_generated`.
-    spec, codec : optional
-        Where neither ``spec.yaml`` beside the manifest nor the images themselves say them.
-
-    Raises
-    ------
-    BadInput
-        Nothing of that kind, settings that contradict each other, or none.
-    """
-    if arrays := find_arrays(path):
-        about_images = {"manifest": manifest, "label": label, "program": program, "codec": codec}
-        for key, value in about_images.items():
-            if value is not None:
-                raise BadInput(f"{key}= is about images, but {path} holds .npy arrays")
-        utterances = [Utterance(name=name, array=array) for name, array in arrays.items()]
-        return Found(
-            utterances=utterances,
-            program=ARRAY_SUFFIX,
-            label="",
-            floor_scale=None,
-            spec=spec,
-            codec=None,
-            has_manifest=False,
-            tile_frames=None,
-            problems={},
-        )
-    painted = find_generated(path, label, program)
-    settings = read_settings(manifest or manifest_above(path), spec, codec)
-    if manifest is None and not any(tile.stem in settings.tiles for tile in painted.tiles):
-        settings = read_settings(None, spec, codec)  # a manifest of something else
-    problems = {
-        path.name: "another image has the same name with another suffix; this one is not used"
-        for path in painted.duplicates
-    }
-    problems |= {path.name: f"no label of {painted.program}; not used" for path in painted.foreign}
-    hints: list[str] = []
-    if settings.tiles:
-        utterances = _by_manifest(painted, settings.tiles, problems, one=path.is_file())
-        if settings.spec is None or settings.codec is None:
-            raise BadInput(
-                f"{settings.root} holds a manifest but no spec.yaml; say how its images were "
-                "made with spec= and codec=, and their range with codec.db_min= and codec.db_max="
-            )
-    else:
-        utterances = _bare(painted)
-        hints = _hints(painted)
-    return Found(
-        utterances=utterances,
-        program=painted.program,
-        label=painted.label,
-        floor_scale=painted.floor_scale,
-        spec=settings.spec,
-        codec=settings.codec,
-        has_manifest=bool(settings.tiles),
-        tile_frames=settings.tile_frames,
-        problems=problems,
-        hints=hints,
-    )
-
-
-def _by_manifest(
-    painted: Generated, rows: dict[str, Tile], problems: dict[str, str], *, one: bool
-) -> list[Utterance]:
-    """Group a program's tiles by the utterances of the manifest.
-
-    Utterances of which nothing was painted are none of this run's: another split, say. They are
-    missing only when their split is there otherwise.
-    """
-    there: dict[str, list[tuple[Tile, Path]]] = {}
-    for tile in painted.tiles:
-        row = rows.get(tile.stem)
-        if row is None:
-            problems[tile.path.name] = "the manifest does not know it; not used"
-        else:
-            there.setdefault(row.utterance, []).append((row, tile.path))
-    if not there:
-        raise BadInput(
-            f"none of the {len(painted.tiles)} images in {painted.folder} is in the manifest, "
-            f"such as {painted.tiles[0].stem!r}; give manifest= of the data set that they were "
-            "painted from"
-        )
-    splits = {row.split for tiles in there.values() for row, _ in tiles}
-    missing: dict[str, list[str]] = {}
-    stems = {row.stem for tiles in there.values() for row, _ in tiles}
-    for row in rows.values():
-        if row.stem not in stems and row.split in splits:
-            missing.setdefault(row.utterance, []).append(row.stem)
-    for name in () if one else sorted(missing.keys() - there.keys()):
-        problems[name] = f"none of its {len(missing[name])} tiles is there; not rendered"
-    return [
-        Utterance(name=name, tiles=tiles, missing=missing.get(name, []))
-        for name, tiles in sorted(there.items())
-    ]
-
-
-def _bare(painted: Generated) -> list[Utterance]:
-    """Images without a manifest: an utterance each, as wide as it is."""
-    for tile in painted.tiles:
-        require_plain_name(tile.stem, "image")
-    return [Utterance(name=tile.stem, tiles=[(_WHOLE, tile.path)]) for tile in painted.tiles]
-
-
-def _hints(painted: Generated) -> list[str]:
-    """Whether images without a manifest are named as tiles are."""
-    tiles = [tile.stem for tile in painted.tiles if TILE_STEM.fullmatch(tile.stem)]
-    if not tiles:
-        return []
-    return [
-        f"{len(tiles)} images are named like tiles of a data set, such as {tiles[0]}, but there "
-        f"is no {MANIFEST_NAME} in or above {painted.folder}, so each is a sound of its own; "
-        "manifest= of the data set puts them together"
-    ]
-
-
-# Stands for "all of the image", whose width is not known before it is read.
-_WHOLE = Tile("whole", "whole", 0, 1, 1)
 
 
 def load_utterance(utterance: Utterance, found: Found) -> Loaded:
@@ -343,9 +142,13 @@ def _settings_of(image: ImageFile, found: Found) -> tuple[SpectrogramSpec, Codec
         needed = " and ".join(
             name for name, value in (("spec=", spec), ("codec=", codec)) if value is None
         )
+        why = "does not say how it was made; "
+        if found.hints:
+            why = "is named like a tile of a data set: give its manifest=, or else "
         raise BadInput(
-            f"{image.path}: does not say how it was made; give {needed}, such as spec=mel256 "
-            "codec=gray8 codec.db_min=-100 codec.db_max=0"
+            f"{image.path}: {why}give {needed}, such as spec=mel256 "
+            "codec=gray8 codec.db_min=-100 codec.db_max=0",
+            key="manifest.missing" if found.hints else "spec.missing",
         )
     return spec, codec
 

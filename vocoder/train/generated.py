@@ -15,7 +15,8 @@ from vocoder.audio import read_audio
 from vocoder.errors import BadInput, some_of
 from vocoder.evaluate.reference import References
 from vocoder.image.codec.base import Codec
-from vocoder.image.utterances import Found, Utterance, find_utterances, load_utterance
+from vocoder.image.source import Found, ImageSource, Utterance
+from vocoder.image.utterances import load_utterance
 from vocoder.model.features import FLOOR_DB
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse, bin_centres_hz
@@ -88,7 +89,7 @@ def read_pairs(
         Utterances that can't be used, and why.
     """
     references = References(reference)
-    found = find_utterances(folder, manifest=manifest, spec=spec, codec=codec)
+    found = ImageSource(input=folder, manifest=manifest, spec=spec, codec=codec).find()
     problems = dict(found.problems)
     pairs: list[Pair] = []
     for utterance in tqdm(found.utterances, desc="pairs", unit="utterance"):

@@ -10,13 +10,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image, ImageOps
 
+from tests.image.doctor.looking import examine
 from vocoder import load
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.palette import Hue
 from vocoder.image.codec.scalar import Float32, Gray8, Gray16
-from vocoder.image.doctor.examine import examine
 from vocoder.image.doctor.options import PROBLEM
 from vocoder.image.file import ImageInfo, write_image
 from vocoder.image.manifest import Sidecar, Tile, write_manifest, write_sidecar

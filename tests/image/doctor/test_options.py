@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from vocoder.cli.doctor import run
+from tests.image.doctor.looking import examine, run
 from vocoder.image.codec.palette import Hue
 from vocoder.image.codec.scalar import Gray8
-from vocoder.image.doctor.examine import examine
 from vocoder.image.doctor.options import NOTE, PROBLEM, examine_options
 
 OPTIONS = Path(__file__).parents[2] / "data/options"
@@ -25,7 +24,7 @@ class TestOptions:
     def test_good_ones_need_no_change(self):
         for name in ("good_train_opt.txt", "good_test_opt.txt"):
             assert codes(examine_options(OPTIONS / name)) == set()
-            assert run(input=str(OPTIONS / name)) == 0
+            assert run(str(OPTIONS / name)) == 0
 
     def test_defaults_of_training(self):
         findings = examine_options(OPTIONS / "default_train_opt.txt")
@@ -33,7 +32,7 @@ class TestOptions:
         assert any("--no_flip" in finding.fix for finding in findings)
         assert any("--preprocess none" in finding.fix for finding in findings)
         assert any("286" in finding.found and "1.5 dB" in finding.found for finding in findings)
-        assert run(input=str(OPTIONS / "default_train_opt.txt")) == 2
+        assert run(str(OPTIONS / "default_train_opt.txt")) == 2
 
     def test_defaults_of_testing(self):
         findings = examine_options(OPTIONS / "default_test_opt.txt")

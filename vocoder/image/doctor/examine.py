@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from vocoder.errors import BadInput
-from vocoder.image.codec.base import Codec
 from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME
 from vocoder.image.doctor.options import (
     DEFAULT_NUM_TEST,
@@ -22,8 +21,8 @@ from vocoder.image.doctor.symptoms import Symptoms, some
 from vocoder.image.file import read_image
 from vocoder.image.manifest import Tile, one_spelling
 from vocoder.image.programs import IMAGE_SUFFIXES, Generated, GeneratedTile, find_generated
-from vocoder.image.settings import Settings, manifest_above, read_settings
-from vocoder.spec import SpectrogramSpec
+from vocoder.image.settings import Settings, read_settings
+from vocoder.image.source import ImageSource
 
 # Folders of a data set: test, testA, test_A, ...; or images, where there is no split.
 _DATA_FOLDER = re.compile(r"pictures|(train|val|test)_?[AB]?")
@@ -35,27 +34,16 @@ Progress = Callable[[Sequence[Path]], Iterable[Path]]
 
 
 def examine(
-    path: Path,
-    *,
-    manifest: Path | None = None,
-    label: str | None = None,
-    spec: SpectrogramSpec | None = None,
-    codec: Codec | None = None,
+    source: ImageSource,
     progress: Progress = iter,
 ) -> list[Finding]:
     """Look over a data set, a pix2pix program's output, or its options.
 
     Parameters
     ----------
-    path : Path
-        A data set made by ``encode``; or what `find_generated` takes; or an options file
+    source : ImageSource
+        Its ``input`` may also be a data set made by ``encode``, or an options file
         (``train_opt.txt``, ``test_opt.txt``) or the folder that holds it.
-    manifest : Path, optional
-        The data set's ``manifest.csv``; without it, it is looked for in and above ``path``.
-    label : str, optional
-        Of a program's images, another than its output.
-    spec, codec : optional
-        Where no ``spec.yaml`` beside the manifest says them.
     progress : callable
         Wraps the list of images that are looked at, to show how far it is.
 
@@ -64,9 +52,10 @@ def examine(
     list of Finding
         Empty if all is well.
     """
+    path, manifest = source.path, source.manifest
     if not path.exists():
         raise BadInput(f"{path} does not exist; give a data set, a program's output or its options")
-    known = read_settings(manifest or manifest_above(path), spec, codec)
+    known = source.settings()
     if options := find_options(path):
         size = (known.spec.bins, known.tile_frames) if known.spec and known.tile_frames else None
         counts = _n_tiles(known)
@@ -80,9 +69,9 @@ def examine(
         return _examine_data_set(given, known, set(known.tiles), progress)
     if part := [image for image in given if image.path.parent.resolve() == path.resolve()]:
         return _examine_data_set(part, known, _due(part, known), progress)
-    painted = find_generated(path, label)
+    painted = find_generated(path, source.label, source.program)
     if manifest is None and not any(tile.stem in known.tiles for tile in painted.tiles):
-        known = read_settings(None, spec, codec)  # a manifest of something else
+        known = read_settings(None, source.spec, source.codec)  # a manifest of something else
         given = []
     return _examine_generated(painted, given, known, progress, alone=path.is_file())
 

@@ -1,0 +1,14 @@
+"""The doctor, asked about a path."""
+
+from vocoder.cli import doctor
+from vocoder.image.doctor import examine as room
+from vocoder.image.source import ImageSource
+
+
+def examine(path, **settings):
+    return room.examine(ImageSource(input=path, **settings))
+
+
+def run(input, *, label=None, output=None, overwrite=False):
+    source = ImageSource(input=input, label=label)
+    return doctor.run(source=source, output=output, overwrite=overwrite)

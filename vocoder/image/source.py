@@ -1,0 +1,237 @@
+"""Where spectrograms come from: one description of images or arrays, for commands and Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vocoder.errors import BadInput
+from vocoder.image.array import ARRAY_SUFFIX, find_arrays
+from vocoder.image.codec.base import Codec
+from vocoder.image.manifest import MANIFEST_NAME, TILE_STEM, Tile, require_plain_name
+from vocoder.image.programs import Generated, find_generated
+from vocoder.image.settings import Settings, manifest_above, read_settings
+from vocoder.spec import SpectrogramSpec
+
+# Stands for all of an image, whose width is not known before it is read.
+_WHOLE = Tile("whole", "whole", 0, 1, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """One recording to be, and the files that show it.
+
+    Parameters
+    ----------
+    name : str
+    tiles : list of (Tile, Path)
+        Images that are there; empty for an array.
+    array : Path or None
+        A spectrogram as ``.npy``.
+    missing : list of str
+        Stems of tiles that should be there.
+    """
+
+    name: str
+    tiles: list[tuple[Tile, Path]] = field(default_factory=list)
+    array: Path | None = None
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files that show it."""
+        tiles = [path for _, path in self.tiles]
+        return tiles if self.array is None else [self.array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What an input holds.
+
+    Parameters
+    ----------
+    utterances : list of Utterance
+        By name; those of which no tile is there are left out.
+    program, label : str
+        What wrote the images, and which of its labels was taken.
+    floor_scale : float or None
+        How the program cut off fractions of a level, if it did; see `Generated`.
+    spec, codec
+        What holds for all of them, or ``None`` where each file says it itself.
+    has_manifest : bool
+        Whether the images are tiles of a data set; otherwise each is an utterance.
+    tile_frames : int or None
+        How wide the data set's settings say that tiles are.
+    problems : dict of str to str
+        What was found wrong before any file was read: name to reason.
+    hints : list of str
+        What else is worth knowing.
+    """
+
+    utterances: list[Utterance]
+    program: str
+    label: str
+    floor_scale: float | None
+    spec: SpectrogramSpec | None
+    codec: Codec | None
+    has_manifest: bool
+    tile_frames: int | None
+    problems: dict[str, str]
+    hints: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSource:
+    """Images that a program generated, bare images, or arrays; nothing is read before `find`.
+
+    Parameters
+    ----------
+    input : str or Path
+        What `find_generated` takes, or a ``.npy`` file or a folder of them.
+    manifest : str or Path, optional
+        The data set's ``manifest.csv``; without it, it is looked for in and above ``input``.
+    label : str, optional
+        Of a program's images, another than its output.
+    program : str, optional
+        What generated bare images, where that matters; see `find_generated`.
+    spec, codec : optional
+        Where neither ``spec.yaml`` beside the manifest nor the images themselves say them.
+
+    Examples
+    --------
+    >>> found = ImageSource(input="tests/data/pix2pix").find()
+    >>> len(found.utterances)
+    3
+    """
+
+    input: str | Path | None
+    manifest: str | Path | None = None
+    label: str | None = None
+    program: str | None = None
+    spec: SpectrogramSpec | None = None
+    codec: Codec | None = None
+
+    @property
+    def path(self) -> Path:
+        """``input`` as a path."""
+        if self.input is None:
+            raise BadInput("input= must be given", key="input.missing")
+        return Path(self.input)
+
+    def settings(self) -> Settings:
+        """What the manifest that was given, or the nearest above, says of the data set."""
+        manifest = manifest_above(self.path) if self.manifest is None else Path(self.manifest)
+        return read_settings(manifest, self.spec, self.codec)
+
+    def find(self) -> Found:
+        """Match images with a manifest, and both with settings; nothing is decoded yet."""
+        path = self.path
+        if arrays := find_arrays(path):
+            return self._arrays(path, arrays)
+        found = find_generated(path, self.label, self.program)
+        settings = self.settings()
+        if self.manifest is None and not any(tile.stem in settings.tiles for tile in found.tiles):
+            settings = read_settings(None, self.spec, self.codec)  # a manifest of something else
+        problems = {
+            path.name: "another image has the same name with another suffix; this one is not used"
+            for path in found.duplicates
+        }
+        problems |= {path.name: f"no label of {found.program}; not used" for path in found.foreign}
+        hints: list[str] = []
+        if settings.tiles:
+            utterances = _by_manifest(found, settings.tiles, problems, one=path.is_file())
+            if settings.spec is None or settings.codec is None:
+                raise BadInput(
+                    f"{settings.root} holds a manifest but no spec.yaml; say how its images were "
+                    "made with spec= and codec=, and their range with codec.db_min= and "
+                    "codec.db_max=",
+                    key="spec.missing",
+                )
+        else:
+            utterances = _bare(found)
+            hints = _hints(found)
+        return Found(
+            utterances=utterances,
+            program=found.program,
+            label=found.label,
+            floor_scale=found.floor_scale,
+            spec=settings.spec,
+            codec=settings.codec,
+            has_manifest=bool(settings.tiles),
+            tile_frames=settings.tile_frames,
+            problems=problems,
+            hints=hints,
+        )
+
+    def _arrays(self, path: Path, arrays: dict[str, Path]) -> Found:
+        for key in ("manifest", "label", "program", "codec"):
+            if getattr(self, key) is not None:
+                raise BadInput(
+                    f"{key}= is about images, but {path} holds .npy arrays", key=f"{key}.conflict"
+                )
+        return Found(
+            utterances=[Utterance(name=name, array=array) for name, array in arrays.items()],
+            program=ARRAY_SUFFIX,
+            label="",
+            floor_scale=None,
+            spec=self.spec,
+            codec=None,
+            has_manifest=False,
+            tile_frames=None,
+            problems={},
+        )
+
+
+def _by_manifest(
+    found: Generated, rows: dict[str, Tile], problems: dict[str, str], *, one: bool
+) -> list[Utterance]:
+    """Group a program's tiles by the utterances of the manifest.
+
+    Utterances of which nothing was generated are none of this run's: another split, say. They are
+    missing only when their split is there otherwise.
+    """
+    there: dict[str, list[tuple[Tile, Path]]] = {}
+    for tile in found.tiles:
+        row = rows.get(tile.stem)
+        if row is None:
+            problems[tile.path.name] = "the manifest does not know it; not used"
+        else:
+            there.setdefault(row.utterance, []).append((row, tile.path))
+    if not there:
+        raise BadInput(
+            f"none of the {len(found.tiles)} images in {found.folder} is in the manifest, "
+            f"such as {found.tiles[0].stem!r}; give manifest= of the data set that they were "
+            "generated from",
+            key="manifest.conflict",
+        )
+    splits = {row.split for tiles in there.values() for row, _ in tiles}
+    missing: dict[str, list[str]] = {}
+    stems = {row.stem for tiles in there.values() for row, _ in tiles}
+    for row in rows.values():
+        if row.stem not in stems and row.split in splits:
+            missing.setdefault(row.utterance, []).append(row.stem)
+    for name in () if one else sorted(missing.keys() - there.keys()):
+        problems[name] = f"none of its {len(missing[name])} tiles is there; not rendered"
+    return [
+        Utterance(name=name, tiles=tiles, missing=missing.get(name, []))
+        for name, tiles in sorted(there.items())
+    ]
+
+
+def _bare(found: Generated) -> list[Utterance]:
+    """Images without a manifest: an utterance each, as wide as it is."""
+    for tile in found.tiles:
+        require_plain_name(tile.stem, "image")
+    return [Utterance(name=tile.stem, tiles=[(_WHOLE, tile.path)]) for tile in found.tiles]
+
+
+def _hints(found: Generated) -> list[str]:
+    """Whether images without a manifest are named as tiles are."""
+    tiles = [tile.stem for tile in found.tiles if TILE_STEM.fullmatch(tile.stem)]
+    if not tiles:
+        return []
+    return [
+        f"{len(tiles)} images are named like tiles of a data set, such as {tiles[0]}, but there "
+        f"is no {MANIFEST_NAME} in or above {found.folder}, so each is an utterance of its own; "
+        "manifest= of the data set puts them together"
+    ]
