@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocoder.errors import BadInput
+from vocoder.renamed import require_current
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -75,6 +76,7 @@ def require_option(group: str, name: str) -> None:
     """Refuse a name that the group has no file for, suggesting the nearest."""
     known = options(group)
     if name not in known:
+        require_current(group, name)
         raise BadInput(f"unknown {group}={name}{nearest(name, known)}", key=f"{group}.unknown")
 
 

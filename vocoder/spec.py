@@ -19,6 +19,8 @@ PAD_MODES = ("reflect", "constant")
 MEL_SCALES = ("slaney", "htk")
 MEL_NORMS = ("sum", "slaney", "none")
 COMPRESSIONS = ("none", "log")
+# Longer windows than 1.4 s at 48 kHz show no speech, and their filter banks fill memories.
+MAX_N_FFT = 65_536
 MEL_FIELDS = ("n_mels", "fmin", "fmax", "mel_scale", "mel_norm")
 FLOAT_FIELDS = ("power", "fmin", "fmax", "floor")
 # Sum of squared windows, relative to its greatest, below which a sample cannot be had back: to
@@ -102,6 +104,7 @@ class SpectrogramSpec:
         for name in ("center", "nyquist"):
             self._require(type(getattr(self, name)) is bool, name, "true or false")
         self._require(self.n_fft % 2 == 0, "n_fft", "an even number")
+        self._require(self.n_fft <= MAX_N_FFT, "n_fft", f"at most {MAX_N_FFT}")
         self._require(self.win_length <= self.n_fft, "win_length", f"at most n_fft ({self.n_fft})")
         self._require(
             self.hop_length <= self.win_length,
@@ -149,7 +152,11 @@ class SpectrogramSpec:
     def _check_mel(self) -> None:
         n_mels, fmin, fmax = self.n_mels, self.fmin, self.fmax
         nyquist_hz = self.sample_rate / 2
-        self._require(type(n_mels) is int and n_mels > 0, "n_mels", "a whole number above 0")
+        self._require(
+            type(n_mels) is int and 0 < n_mels <= self.n_freqs,
+            "n_mels",
+            f"a whole number from 1 to {self.n_freqs}, the bins of the STFT",
+        )
         self._require(
             fmin is not None and 0 <= fmin < nyquist_hz, "fmin", f"0 to {nyquist_hz:g} Hz"
         )
@@ -164,7 +171,10 @@ class SpectrogramSpec:
 
     def _require(self, ok: bool, name: str, expected: str) -> None:
         if not ok:
-            raise BadInput(f"spec.{name} is {getattr(self, name)!r}; expected {expected}")
+            raise BadInput(
+                f"spec.{name} is {getattr(self, name)!r}; expected {expected}",
+                key=f"spec.{name}.range",
+            )
 
     @classmethod
     def stft(

@@ -1,7 +1,6 @@
 """``vocoder evaluate``: from folders of sound to tables, files and pictures."""
 
 import csv
-import inspect
 import json
 import shutil
 import subprocess
@@ -11,11 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
 from PIL import Image
 
 from vocoder.cli import main
-from vocoder.cli.evaluate import run
 
 CONF = Path(__file__).parents[2] / "conf"
 LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
@@ -67,12 +64,6 @@ def whole(home: Path) -> Path:
     names = "measures=[estoi,visqol,mcd,f0,lsd,mel,loudness]"
     assert evaluate(*words, "baseline=snr=40", names, "workers=1") == 0
     return output
-
-
-def test_the_keys_of_the_file_are_those_of_the_command() -> None:
-    values = yaml.safe_load((CONF / "evaluate.yaml").read_text(encoding="utf-8"))
-    del values["defaults"]
-    assert set(values) == set(inspect.signature(run).parameters)
 
 
 def test_the_better_system_is_better_in_every_measure(whole: Path) -> None:

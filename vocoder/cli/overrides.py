@@ -25,9 +25,9 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from vocoder.cli.renamed import require_current
 from vocoder.config import groups, nearest, options, require_option, setting_names
 from vocoder.errors import BadInput
+from vocoder.renamed import require_current
 
 SWEEP = {"-m", "--multirun"}
 PRINT = {"-c", "--cfg"}
@@ -83,7 +83,6 @@ def parse(settings: Sequence[str], texts: Sequence[str] = (), *, sweeps: bool) -
         key, equals, value = line.partition("=")
         if not equals:
             raise BadInput(f"{line!r} is no setting; expected key=value", key="setting.format")
-        require_current(line)
         try:
             (override,) = parser.parse_overrides([line])
             swept = sweeps and override.is_sweep_override()
@@ -249,6 +248,7 @@ def _explain(command: str, parsed: Sequence[Override]) -> None:
         key = override.key_or_group
         if key.startswith("hydra") or key in own or key in known:
             continue
+        require_current(key)
         parent = key.rpartition(".")[0]
         if parent in _EXAMPLES and parent in known:
             if OmegaConf.select(base, parent) is None:

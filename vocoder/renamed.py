@@ -1,0 +1,30 @@
+"""Settings of earlier versions: refused with what says the same today."""
+
+from vocoder.errors import BadInput
+
+# Key, or key=option, and what to give instead.
+_RENAMED = {
+    "checkpoint": "repair.weights= or inverter.weights=, each where its network is",
+    "inverter=hybrid": "repair=auto inverter=griffin_lim",
+    "inverter=istft": "repair=auto inverter=griffin_lim",
+    "inverter.repair": "repair.weights=",
+    "inverter.checkpoint": "inverter.weights=",
+    "inverter.positions": "repair.n_shifts=",
+    "inverter.contrast": "repair.postfilter=",
+    "channel": "degradation=",
+    "data=painted": "data=generated",
+    "experiment=painted": "experiment=generated",
+    "experiment=istft": "experiment=jpeg",
+    "model=istft": "model=repair",
+    "model=wavenet_fullband": "model=wavenet",
+    "model=wavenet_mulaw": "model=wavenet",
+    "train.validation_lines": "train.validation_utterances=",
+    "train.task.quantile": "train.task.tau=",
+}
+
+
+def require_current(key: str, option: str = "") -> None:
+    """Refuse a key, or a group's option, that an earlier version had."""
+    old = f"{key}={option}" if option else key
+    if old in _RENAMED:
+        raise BadInput(f"{old} is now {_RENAMED[old]}", key=f"{key}.renamed")
