@@ -3,9 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from vocoder.config import build, conf_dir, load
+from vocoder.config import load
 from vocoder.model.hifigan import HifiGan
 
 MEL = load("spec", "tacotron2")
@@ -16,14 +14,7 @@ ODD = replace(
 )  # fmt: skip
 
 
-def fields(name: str) -> dict[str, Any]:
-    """What ``conf/model/NAME.yaml`` says, without the spec."""
-    values = OmegaConf.to_container(OmegaConf.load(conf_dir() / "model" / f"{name}.yaml"))
-    assert isinstance(values, dict) and values.pop("spec") == "${spec}"
-    return {str(key): value for key, value in values.items()}
-
-
 def hifigan(name: str, spec: Any = MEL, **changes: Any) -> HifiGan:
-    model = build({**fields(name), "spec": spec, **changes}, "model")
+    model = load("model", name, spec=spec, **changes)
     assert isinstance(model, HifiGan)
     return model.eval()
