@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PACKAGE = "vocoder"
 TARGET = "_target_"
 HYDRA_VERSION = "1.3"
+_MISSING = "???"
 _BASE = "base"  # keys that options refer to, where no command gives them
 # torch takes seeds up to 64 bits, its generators on a device 63.
 _MAX_SEED = 2**63 - 1
@@ -129,7 +130,7 @@ def load(group: str, name: str, **changes: Any) -> Any:
             objects[field] = value
             OmegaConf.update(node, field, None, merge=False)
     try:
-        missing = sorted(OmegaConf.missing_keys(config))
+        missing = missing_settings(OmegaConf.to_container(node))
         values: Any = OmegaConf.to_container(node, resolve=True)
     except OmegaConfBaseException as error:  # of a key that only commands have
         raise BadInput(
@@ -137,7 +138,7 @@ def load(group: str, name: str, **changes: Any) -> Any:
             key=f"{group}.missing",
         ) from error
     if missing:
-        raise BadInput(f"{group} {name} needs {missing[0]}", key=f"{missing[0]}.missing")
+        raise BadInput(f"{group} {name} needs {missing[0]}", key=f"{group}.{missing[0]}.missing")
     return build({**values, **objects}, group)
 
 
@@ -149,6 +150,17 @@ def setting_names(values: Any, prefix: str = "") -> list[str]:
             names.append(f"{prefix}{key}")
             names += setting_names(value, f"{prefix}{key}.") if isinstance(value, dict) else []
     return names
+
+
+def missing_settings(values: Any, prefix: str = "") -> list[str]:
+    """The settings that must be given and are not, in plain values of a configuration."""
+    found = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found += missing_settings(value, f"{prefix}{key}.")
+        elif value == _MISSING:
+            found.append(f"{prefix}{key}")
+    return found
 
 
 @lru_cache

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 
 from tests.corpora import write_clip
 from vocoder.cli import main
-from vocoder.config import build, conf_dir, hydra_conf, options
+from vocoder.config import build, conf_dir, hydra_conf, missing_settings, options
 from vocoder.corpus.manifest import write_corpus
 from vocoder.model.checkpoint import read_checkpoint as read_model
 from vocoder.train.data import Data
@@ -281,7 +281,7 @@ def test_an_output_that_cannot_be_is_refused_before_the_data_is_read(place, tmp_
 def composed(*words: str) -> dict[str, Any]:
     with hydra_conf():
         config = compose("train", [*words, "output=o"])
-        for key in OmegaConf.missing_keys(config):
+        for key in missing_settings(OmegaConf.to_container(config)):
             OmegaConf.update(config, key, "given")
     values: Any = OmegaConf.to_container(config, resolve=True)
     return {key: build(value, key) for key, value in values.items()}

@@ -3,7 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from vocoder.config import load
+from hydra import compose
+from omegaconf import OmegaConf
+
+from vocoder.config import hydra_conf, load
 from vocoder.model.hifigan import HifiGan
 
 MEL = load("spec", "tacotron2")
@@ -12,6 +15,14 @@ ODD = replace(
     load("spec", "linear256"), sample_rate=16_000, n_fft=1200, win_length=1000, hop_length=300,
     power=2.0,
 )  # fmt: skip
+
+
+def fields(name: str) -> dict[str, Any]:
+    """What ``model=name`` says, without the spec."""
+    with hydra_conf():
+        values: Any = OmegaConf.to_container(compose("base", [f"+model={name}"])["model"])
+    assert values.pop("spec") == "${spec}"
+    return dict(values)
 
 
 def hifigan(name: str, spec: Any = MEL, **changes: Any) -> HifiGan:

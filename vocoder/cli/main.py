@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.codes import BAD, BROKEN_PIPE, DONE, INTERRUPTED
 from vocoder.cli.help import command_help, commands, key_help, overview
-from vocoder.config import build, check, hydra_conf, nearest, require_types, text_keys
+from vocoder.config import (
+    build,
+    check,
+    hydra_conf,
+    missing_settings,
+    nearest,
+    require_types,
+    text_keys,
+)
 from vocoder.errors import BadInput
 
 HELP = {"-h", "--help"}
@@ -134,7 +142,7 @@ def _call(command: str, config: DictConfig) -> int:
     """Check that nothing is missing, build the objects, run the command."""
     from omegaconf import OmegaConf
 
-    if missing := sorted(OmegaConf.missing_keys(config)):
+    if missing := sorted(missing_settings(OmegaConf.to_container(config))):
         key = missing[0]
         raise BadInput(f"{key}= must be given: {key_help(command, key)}", key=f"{key}.missing")
     values: Any = _at_home(OmegaConf.to_container(config, resolve=True))
