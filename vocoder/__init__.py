@@ -1,7 +1,11 @@
-"""Spectrogram pictures to speech.
+"""Spectrogram images to speech.
 
-``load(group, name, **changes)`` gives the objects that the command line composes, and
-``read_spectrogram(path, ...)`` a picture as a spectrogram, ready for an inverter.
+The verbs of the command line, in Python: `encode` writes audio as an image, `read_spectrogram`
+reads one, `invert` makes audio of it, and `load` gives the objects that the command line composes,
+such as the inverters and repairs themselves.
+
+>>> spectrogram = read_spectrogram("image.png")  # doctest: +SKIP
+>>> waveform = invert(spectrogram, inverter="admm:n_iter=100")  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -13,13 +17,52 @@ from vocoder.config import load
 from vocoder.errors import BadInput
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from torch import Tensor
+
     from vocoder.spectrogram import Spectrogram
 
-__all__ = ["BadInput", "load", "read_spectrogram"]
+__all__ = ["BadInput", "encode", "invert", "load", "read_spectrogram"]
+
+
+def encode(
+    samples: ArrayLike,
+    path: str | Path,
+    *,
+    spec: Any = "mel256",
+    codec: Any = "gray8",
+    overwrite: bool = False,
+) -> Spectrogram:
+    """Write audio as one image, which says how it was made, and return what it shows.
+
+    Parameters
+    ----------
+    samples : array_like
+        ``(samples,)``, full scale 1, at the sample rate of the spec.
+    path : str or Path
+        The suffix names the format: ``.png``, ``.jpg``, ``.tif``, ``.webp``.
+    spec : SpectrogramSpec or str
+        The numbers of the spectrogram, or the name of an option.
+    codec : Codec or str
+        How decibels become pixels, likewise.
+    overwrite : bool
+    """
+    import torch
+
+    from vocoder.image.file import ImageInfo, write_image
+    from vocoder.spectrogram import analyse
+
+    spec, codec = _loaded("spec", spec), _loaded("codec", codec)
+    waveform = torch.as_tensor(samples, dtype=torch.float32)
+    spectrogram = analyse(waveform[None], spec)
+    pixels = codec.encode(spectrogram.decibels[0].numpy(), spec)
+    info = ImageInfo(spec, codec, len(waveform))
+    write_image(Path(path), pixels, codec, info, overwrite=overwrite)
+    return spectrogram
 
 
 def read_spectrogram(path: str | Path, spec: Any = None, codec: Any = None) -> Spectrogram:
-    """Read one picture, or one ``.npy`` array, as a spectrogram.
+    """Read one image, or one ``.npy`` array, as a spectrogram: a batch of one.
 
     Parameters
     ----------
@@ -28,25 +71,35 @@ def read_spectrogram(path: str | Path, spec: Any = None, codec: Any = None) -> S
         How it was made, or the name of an option such as ``mel256``, where the file doesn't say.
     codec : Codec or str, optional
         How decibels became pixels, likewise.
-
-    Returns
-    -------
-    Spectrogram
-        Batch of one.
-
-    Raises
-    ------
-    BadInput
-        Not such a file, or settings are missing or contradict what the file says.
     """
     from vocoder.image.source import ImageSource
     from vocoder.image.utterances import load_utterance
 
-    found = ImageSource(
-        input=path,
-        spec=load("spec", spec) if isinstance(spec, str) else spec,
-        codec=load("codec", codec) if isinstance(codec, str) else codec,
-    ).find()
+    source = ImageSource(input=path, spec=_loaded("spec", spec), codec=_loaded("codec", codec))
+    found = source.find()
     if len(found.utterances) != 1:
-        raise BadInput(f"{path} holds {len(found.utterances)} pictures; give one file")
+        raise BadInput(
+            f"{path} holds {len(found.utterances)} images; give one file", key="input.conflict"
+        )
     return load_utterance(found.utterances[0], found).spectrogram
+
+
+def invert(
+    spectrogram: Spectrogram, *, repair: Any = "auto", inverter: Any = "griffin_lim"
+) -> Tensor:
+    """Repair a spectrogram where it needs it, and make audio of it: ``(batch, samples)``.
+
+    Parameters
+    ----------
+    spectrogram : Spectrogram
+    repair : Repair or str
+        An object, or a name, perhaps with settings: ``auto``, ``none``, ``generated:strength=0.5``.
+    inverter : Inverter or str
+        Likewise: ``griffin_lim``, ``admm:n_iter=100``.
+    """
+    waveform: Tensor = _loaded("inverter", inverter)(_loaded("repair", repair)(spectrogram))
+    return waveform
+
+
+def _loaded(group: str, given: Any) -> Any:
+    return load(group, given) if isinstance(given, str) else given

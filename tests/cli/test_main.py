@@ -142,11 +142,11 @@ def test_help_and_slips_import_nothing_slow(words):
 def test_a_command_of_its_own_is_one_module_and_one_file(tmp_path, monkeypatch):
     conf = tmp_path / "conf"
     shutil.copytree(conf_dir(), conf)
-    (conf / "whistle.yaml").write_text("# Whistle a picture.\ninput: ???  # picture\n")
+    (conf / "whistle.yaml").write_text("# Whistle an image.\ninput: ???  # picture\n")
     for module in (help_texts, config):
         monkeypatch.setattr(module, "conf_dir", lambda: conf)
     assert "whistle" not in commands()  # no module yet
-    assert "Whistle a picture." in help_texts.command_help("whistle")
+    assert "Whistle an image." in help_texts.command_help("whistle")
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_a_command_of_its_own_is_one_module_and_one_file(tmp_path, monkeypatch):
     [
         ("invrt", "command.unknown", "invert"),
         ("quack", "command.unknown", "bench, compare"),
-        ("invert", "input.missing", "a folder of pictures"),
-        ("invert input=x", "output.missing", "folder for the sound"),
+        ("invert", "input.missing", "a folder of images"),
+        ("invert input=x", "output.missing", "folder for the audio"),
         ("encode output=x", "input.missing", "folder of recordings"),
         ("invert imput=x", "imput.unknown", "input?"),
         ("invert invertr=admm", "invertr.unknown", "inverter?"),

@@ -63,7 +63,8 @@ def command_help(command: str, settings: Sequence[str] = ()) -> str:
         values = OmegaConf.to_container(overrides.compose(command, parsed))
         places, choices = overrides.places(command, parsed)
         meanings = _meanings(places)
-    leaves = list(_leaves(values))
+    first = _meanings([(command, "")])  # the command's own settings before those that it includes
+    leaves = sorted(_leaves(values), key=lambda leaf: leaf[0] not in first)
     own = [(name, value) for name, value in leaves if _group_of(name, choices) is None]
     parts = [
         f"vocoder {command} - {_summary(f'{command}.yaml')}",
