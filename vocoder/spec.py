@@ -64,11 +64,6 @@ class SpectrogramSpec:
         logarithm of values clipped at ``floor``. Pictures have a decibel range of their own.
     floor : float
         The smallest value under ``log``; 0 for ``none``.
-
-    Raises
-    ------
-    BadInput
-        A field is out of range or does not fit the others; the message names it.
     """
 
     kind: str
@@ -139,7 +134,8 @@ class SpectrogramSpec:
             window = get_window(self.window, self.win_length, fftbins=True)
         except ValueError as error:
             raise BadInput(
-                f"spec.window is {self.window!r}, which scipy does not know; try hann"
+                f"spec.window is {self.window!r}, which scipy does not know; try hann",
+                key="spec.window.unknown",
             ) from error
         covered = np.zeros(self.hop_length)
         np.add.at(covered, np.arange(self.win_length) % self.hop_length, window**2)
@@ -191,11 +187,6 @@ class SpectrogramSpec:
             In samples; the window is as long as ``n_fft``.
         pad_mode : {"reflect", "constant"}
         power : {1.0, 2.0}
-
-        Raises
-        ------
-        BadInput
-            As the constructor does.
         """
         return cls(
             kind="linear",
@@ -264,26 +255,28 @@ class SpectrogramSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], source: str) -> SpectrogramSpec:
-        """Build a spec from plain values; ``source`` names where they came from in errors.
-
-        Raises
-        ------
-        BadInput
-            A field is missing, unknown or out of range.
-        """
+        """Build a spec from plain values; ``source`` names where they came from in errors."""
         if not isinstance(values, dict):
-            raise BadInput(f"{source}: the spec is {type(values).__name__}, expected named fields")
+            raise BadInput(
+                f"{source}: the spec is {type(values).__name__}, expected named fields",
+                key="spec.type",
+            )
         names = {field.name for field in fields(cls)}
         if missing := sorted(names - values.keys()):
             raise BadInput(
-                f"{source}: the spec lacks {', '.join(missing)}; every field is required"
+                f"{source}: the spec lacks {', '.join(missing)}; every field is required",
+                key="spec.missing",
             )
         if unknown := sorted(values.keys() - names):
-            raise BadInput(f"{source}: the spec has unknown fields {', '.join(unknown)}")
+            raise BadInput(
+                f"{source}: the spec has unknown fields {', '.join(unknown)}", key="spec.unknown"
+            )
         try:
             return cls(**values)
         except (BadInput, TypeError) as error:
-            raise BadInput(f"{source}: {error}") from error
+            raise BadInput(
+                f"{source}: {error}", key=error.key if isinstance(error, BadInput) else "spec.type"
+            ) from error
 
     def differences(self, other: SpectrogramSpec) -> list[str]:
         """The fields in which two specs differ, each as ``name: mine != theirs``."""
@@ -293,13 +286,7 @@ class SpectrogramSpec:
         ]
 
     def require_same(self, other: SpectrogramSpec, mine: str, theirs: str) -> None:
-        """Refuse two specs that disagree, naming the fields and both values.
-
-        Raises
-        ------
-        BadInput
-            They differ.
-        """
+        """Refuse two specs that disagree, naming the fields and both values."""
         if found := self.differences(other):
             raise BadInput(
                 f"{mine} and {theirs} were made with different spectrogram settings "

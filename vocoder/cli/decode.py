@@ -27,12 +27,6 @@ def run(
     -------
     int
         0, or 2 if a file was missing, foreign or could not be used (the rest is there).
-
-    Raises
-    ------
-    BadInput
-        Nothing was done: nothing usable in ``input``, settings missing or contradicting, results
-        that exist; or, with ``strict``, anything missing or foreign.
     """
     from vocoder.cli.jobs import Result, refuse_problems, report, select, work_through
     from vocoder.image.array import ARRAY_SUFFIX, write_array

@@ -20,14 +20,7 @@ def run(
     output: str | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Print the findings; exit code 0 if there is nothing to change, else 2.
-
-    Raises
-    ------
-    BadInput
-        Nothing to look over at ``input``, settings that contradict each other, or an ``output``
-        that exists.
-    """
+    """Print the findings; exit code 0 if there is nothing to change, else 2."""
     if output is not None:
         refuse_existing(Path(output), overwrite=overwrite)
     findings = examine(source, _progress)

@@ -53,12 +53,6 @@ def run(
     -------
     int
         0, or 2 if a recording could not be used (the others are there all the same).
-
-    Raises
-    ------
-    BadInput
-        Nothing was made: settings that do not go together, pairs that do not match, or an output
-        that exists.
     """
     from vocoder.image.dataset.commands import commands, require_sides
     from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME, write_contact_sheet
@@ -74,7 +68,10 @@ def run(
 
     for name, value in (("unpaired", unpaired), ("lengths", lengths)):
         if value not in _CHOICES[name]:
-            raise BadInput(f"{name} is {value!r}; expected {' or '.join(_CHOICES[name])}")
+            raise BadInput(
+                f"{name} is {value!r}; expected {' or '.join(_CHOICES[name])}",
+                key=f"{name}.unknown",
+            )
     root = Path(output)
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         if resume:

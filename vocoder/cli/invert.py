@@ -52,12 +52,6 @@ def run(
     -------
     int
         0, or 2 if a file was missing, foreign or could not be used (the rest is there).
-
-    Raises
-    ------
-    BadInput
-        Nothing was done: nothing usable in ``input``, settings missing or contradicting, results
-        that exist; or, with ``strict``, anything missing or foreign.
     """
     from vocoder.audio import SUBTYPE_BITS, AudioWriter
     from vocoder.cli.jobs import Result, begin, refuse_problems, report, select, work_through
@@ -67,11 +61,14 @@ def run(
     from vocoder.image.utterances import load_utterance
 
     if subtype not in SUBTYPE_BITS:
-        raise BadInput(f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}")
+        raise BadInput(
+            f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}",
+            key="subtype.unknown",
+        )
     if batch is None:
         batch = 1 if torch_device(device).type == "cpu" else _DEVICE_BATCH
     if batch < 1:
-        raise BadInput(f"batch is {batch}; expected 1 or more")
+        raise BadInput(f"batch is {batch}; expected 1 or more", key="batch.range")
     root = Path(output)
     references = None if reference is None else References(Path(reference))
     found = source.find()
@@ -115,7 +112,7 @@ def run(
             ]
             for which, piece in inverter.invert_batch(spectrograms):
                 if stop.is_set():
-                    raise BadInput("interrupted")
+                    raise BadInput("interrupted", key="run.interrupted")
                 writers[which].write(piece.numpy())
         return [
             finish(name, one, writer.n_samples, writer.n_clipped)

@@ -70,28 +70,25 @@ def select(
     suffix, *extras : str
         Of the files that an utterance gives; all are there when it is done.
     resume, overwrite : bool
-
-    Raises
-    ------
-    BadInput
-        Results exist, and neither ``resume`` nor ``overwrite`` was given; ``resume`` would replace
-        files that no earlier run left unfinished; or a result would replace what it is made of,
-        which nothing allows.
     """
     if root.exists() and not root.is_dir():
-        raise BadInput(f"output={root} is a file; give a folder")
+        raise BadInput(f"output={root} is a file; give a folder", key="output.type")
     ends = (suffix, *extras)
     places = {one.name: [root / f"{one.name}{end}" for end in ends] for one in utterances}
     paths = [path for mine in places.values() for path in mine]
     read = {path.resolve() for one in utterances for path in one.paths}
     for path in paths:
         if path.resolve() in read:
-            raise BadInput(f"{path} is read and would be written too; choose another output")
+            raise BadInput(
+                f"{path} is read and would be written too; choose another output",
+                key="output.conflict",
+            )
     there = {name for name, mine in places.items() if all(path.exists() for path in mine)}
     if there and not (resume or overwrite):
         raise BadInput(
             f"{root} holds {len(there)} of the {len(utterances)} results already, such as "
-            f"{min(there)}{suffix}; choose another output, resume=true to go on, or overwrite=true"
+            f"{min(there)}{suffix}; choose another output, resume=true to go on, or overwrite=true",
+            key="output.exists",
         )
     for path in (root / REPORT_NAME, *paths):
         refuse_existing(path, overwrite=resume or overwrite)
@@ -104,23 +101,16 @@ def select(
 
 
 def require_report(root: Path) -> None:
-    """For ``resume=true``: refuse a folder whose files no earlier run can have left there.
-
-    Raises
-    ------
-    BadInput
-    """
+    """For ``resume=true``: refuse a folder whose files no earlier run can have left there."""
     if not (root / REPORT_NAME).is_file():
-        raise BadInput(f"resume=true, but {root} holds no {REPORT_NAME} of an earlier run")
+        raise BadInput(
+            f"resume=true, but {root} holds no {REPORT_NAME} of an earlier run",
+            key="output.unfinished",
+        )
 
 
 def refuse_problems(found: Found) -> None:
-    """For ``strict=true``: refuse what is missing, foreign or broken before work starts.
-
-    Raises
-    ------
-    BadInput
-    """
+    """For ``strict=true``: refuse what is missing, foreign or broken before work starts."""
     from vocoder.image.utterances import load_utterance
 
     problems = dict(found.problems)
@@ -131,7 +121,7 @@ def refuse_problems(found: Found) -> None:
             problems[one.name] = str(error)
     lines = [f"{name}: {reason}" for name, reason in problems.items()]
     if lines:
-        raise BadInput(f"strict=true, and {some_of(lines)}")
+        raise BadInput(f"strict=true, and {some_of(lines)}", key="input.strict")
 
 
 def work_through(
@@ -152,7 +142,7 @@ def work_through(
     from vocoder.memory import enough_memory
 
     if workers is not None and workers < 1:
-        raise BadInput(f"workers is {workers}; expected 1 or more")
+        raise BadInput(f"workers is {workers}; expected 1 or more", key="workers.range")
     threads = min(workers or len(usable_cores()), max(1, len(groups)))
     torch.set_num_threads(1)
     results: list[Result] = []
@@ -183,25 +173,22 @@ def work_through(
 
 
 def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:
-    """Note down a run's settings before it starts, and refuse to resume one with others.
-
-    Raises
-    ------
-    BadInput
-        The earlier run had other settings.
-    """
+    """Note down a run's settings before it starts, and refuse to resume one with others."""
     path = root / REPORT_NAME
     if resume and path.exists():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
             found = {key: before[key] for key in settings if key in before}
         except (ValueError, TypeError) as error:
-            raise BadInput(f"{path} is no report of an earlier run ({error})") from error
+            raise BadInput(
+                f"{path} is no report of an earlier run ({error})", key="report.damaged"
+            ) from error
         for key, value in json.loads(json.dumps(settings)).items():
             if key in found and found[key] != value:
                 raise BadInput(
                     f"resume=true, but {root} was begun with {key} {found[key]}, and this run has "
-                    f"{value}; give the same settings, or another output"
+                    f"{value}; give the same settings, or another output",
+                    key="output.conflict",
                 )
         return
     write_text(path, json.dumps({**settings, "utterances": []}, indent=2), overwrite=True)
@@ -210,13 +197,7 @@ def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:
 def report(
     root: Path, command: str, found: Found, results: list[Result], before: list[str], **more: Any
 ) -> int:
-    """Write ``report.json``, print a table and what went wrong; return the exit code.
-
-    Raises
-    ------
-    BadInput
-        Nothing was written, now or before; the message is the first reason.
-    """
+    """Write ``report.json``, print a table and what went wrong; return the exit code."""
     problems: dict[str, str] = {}  # broken files before those that are merely not there
     for result in results:
         problems |= result.problems
@@ -227,7 +208,7 @@ def report(
         (root / REPORT_NAME).unlink(missing_ok=True)  # what `begin` noted is of no use
         with suppress(OSError):
             root.rmdir()  # if it was made for this
-        raise BadInput(f"nothing was written: {reasons[0]}{others}")
+        raise BadInput(f"nothing was written: {reasons[0]}{others}", key="input.unusable")
     content = {
         "command": command,
         "program": found.program,

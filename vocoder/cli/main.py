@@ -104,7 +104,9 @@ def _files_told() -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             raise
-        raise BadInput(f"cannot use {error.filename}: {error.strerror}") from error
+        raise BadInput(
+            f"cannot use {error.filename}: {error.strerror}", key="file.unusable"
+        ) from error
 
 
 @_files_told()

@@ -129,7 +129,8 @@ def _enter(folder: Path) -> None:
     except OSError as error:
         raise BadInput(
             f"this machine cannot enter {folder} ({error.strerror}), where the sweep was started; "
-            "start it in a folder that all machines see"
+            "start it in a folder that all machines see",
+            key="folder.missing",
         ) from error
 
 

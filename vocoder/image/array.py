@@ -34,11 +34,6 @@ def write_array(path: Path, spectrogram: Spectrogram, *, overwrite: bool) -> Non
 
     The array is float32 of shape ``(bins, frames)``, as its spec says: magnitudes or powers, or
     the natural logarithm of them.
-
-    Raises
-    ------
-    BadInput
-        A file exists and ``overwrite`` is false.
     """
     spec = spectrogram.spec
     values = spectrogram.linear[0].cpu().numpy()
@@ -60,43 +55,50 @@ def read_array(path: Path, spec: SpectrogramSpec | None) -> Spectrogram:
     path : Path
         An array ``(bins, frames)`` or ``(1, bins, frames)``.
     spec : SpectrogramSpec or None
-
-    Raises
-    ------
-    BadInput
-        Not such an array, NaN or infinity in it, no settings, or two that disagree.
     """
     spec, n_samples = _meaning(path, spec)
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError) as error:
-        raise BadInput(f"{path}: not a NumPy array of numbers ({error})") from error
+        raise BadInput(
+            f"{path}: not a NumPy array of numbers ({error})", key="array.damaged"
+        ) from error
     if not isinstance(values, np.ndarray):
-        raise BadInput(f"{path}: an archive of arrays (.npz); save each alone with numpy.save")
+        raise BadInput(
+            f"{path}: an archive of arrays (.npz); save each alone with numpy.save",
+            key="array.format",
+        )
     if values.ndim == 3 and values.shape[0] == 1:
         values = values[0]
     if values.ndim != 2 or values.shape[0] != spec.bins or not values.size:
         hint = "; it seems to be transposed" if values.shape[1:] == (spec.bins,) else ""
         raise BadInput(
-            f"{path}: the array has shape {values.shape}; expected ({spec.bins}, frames){hint}"
+            f"{path}: the array has shape {values.shape}; expected ({spec.bins}, frames){hint}",
+            key="array.shape",
         )
     if not np.issubdtype(values.dtype, np.floating):
-        raise BadInput(f"{path}: the array holds {values.dtype}; expected floating-point numbers")
+        raise BadInput(
+            f"{path}: the array holds {values.dtype}; expected floating-point numbers",
+            key="array.type",
+        )
     if not np.isfinite(values).all():
-        raise BadInput(f"{path}: the array holds NaN or infinity")
+        raise BadInput(f"{path}: the array holds NaN or infinity", key="array.range")
     with np.errstate(over="ignore"):  # told below
         values = values.astype(np.float32, copy=False)  # an hour is large enough once
         if spec.compression == "log":
             np.exp(values, out=values)
     if not np.isfinite(values).all():
-        raise BadInput(f"{path}: the array holds values too large to be magnitudes")
+        raise BadInput(
+            f"{path}: the array holds values too large to be magnitudes", key="array.range"
+        )
     if spec.compression == "log":
         # What was clipped there is silence.
         values[values <= np.float32(spec.floor) * np.float32(1.0001)] = 0
     elif float(values.min()) < 0:
         raise BadInput(
             f"{path}: the array holds values down to {float(values.min()):g}; expected "
-            "magnitudes, which are not negative (decibels or logarithms?)"
+            "magnitudes, which are not negative (decibels or logarithms?)",
+            key="array.range",
         )
     return Spectrogram(to_decibels(torch.from_numpy(values)[None], spec), spec, n_samples)
 
@@ -105,15 +107,23 @@ def _meaning(path: Path, spec: SpectrogramSpec | None) -> tuple[SpectrogramSpec,
     about = path.with_suffix(INFO_SUFFIX)
     if not about.exists():
         if spec is None:
-            raise BadInput(f"{path} does not say how it was made; give spec=, such as spec=mel256")
+            raise BadInput(
+                f"{path} does not say how it was made; give spec=, such as spec=mel256",
+                key="spec.missing",
+            )
         return spec, None
     try:
         info = json.loads(about.read_text(encoding="utf-8"))
         found, n_samples = SpectrogramSpec.from_dict(info["spec"], str(about)), info["samples"]
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise BadInput(f"{about}: damaged; remove it and give spec= ({error!r})") from error
+        raise BadInput(
+            f"{about}: damaged; remove it and give spec= ({error!r})", key="array.damaged"
+        ) from error
     if spec is not None:
         spec.require_same(found, "spec=", str(about))
     if n_samples is not None and (type(n_samples) is not int or n_samples < 1):
-        raise BadInput(f"{about}: samples is {n_samples!r}; expected a whole number above 0")
+        raise BadInput(
+            f"{about}: samples is {n_samples!r}; expected a whole number above 0",
+            key="array.damaged",
+        )
     return found, n_samples

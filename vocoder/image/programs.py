@@ -114,23 +114,24 @@ def find_generated(folder: Path, label: str | None = None, program: str | None =
     Returns
     -------
     Generated
-
-    Raises
-    ------
-    BadInput
-        Nothing there, or several runs, or no such label, or images that cannot be used: previews
-        of a training, or the sample sheets of PyTorch-GAN.
     """
     if program is not None:
         if program not in UNMARKED:
             raise BadInput(
                 f"program is {program!r}; expected {' or '.join(UNMARKED)}, or nothing: the other "
-                "programs are found out by their file names"
+                "programs are found out by their file names",
+                key="program.unknown",
             )
         if label is not None:
-            raise BadInput(f"label={label} was given, but {program} writes images without labels")
+            raise BadInput(
+                f"label={label} was given, but {program} writes images without labels",
+                key="label.conflict",
+            )
     if not folder.exists():
-        raise BadInput(f"{folder} does not exist; give the folder that the pix2pix program wrote")
+        raise BadInput(
+            f"{folder} does not exist; give the folder that the pix2pix program wrote",
+            key="input.missing",
+        )
     if program is not None:
         return replace(_bare(folder), program=program, floor_scale=UNMARKED[program])
     if inside := _run_of_label_folder(folder):
@@ -144,7 +145,10 @@ def find_generated(folder: Path, label: str | None = None, program: str | None =
         (label,) = runs[0].images  # whoever gives one image means that one
     chosen = [run for run in runs if (label or run.program.output) in run.images]
     if len(chosen) > 1:
-        raise BadInput(f"{folder} holds several runs; give one of them: {_listing(chosen)}")
+        raise BadInput(
+            f"{folder} holds several runs; give one of them: {_listing(chosen)}",
+            key="input.ambiguous",
+        )
     if chosen:
         return chosen[0].painted(label or chosen[0].program.output)
     if runs and (label is not None or not any(run.foreign for run in runs)):
@@ -152,10 +156,14 @@ def find_generated(folder: Path, label: str | None = None, program: str | None =
     if found and not runs:
         raise BadInput(
             f"{found[0].folder} holds previews of a training, one nameless tile an epoch; run the "
-            "program's test and give its results (or give one preview as a single image)"
+            "program's test and give its results (or give one preview as a single image)",
+            key="input.previews",
         )
     if label is not None:
-        raise BadInput(f"label={label} was given, but the images in {folder} carry no labels")
+        raise BadInput(
+            f"label={label} was given, but the images in {folder} carry no labels",
+            key="label.conflict",
+        )
     return _bare(folder)
 
 
@@ -163,7 +171,8 @@ def _no_label(label: str, runs: list[_Run]) -> BadInput:
     there = ", ".join(sorted({name for run in runs for name in run.images}))
     return BadInput(
         f"{runs[0].folder} has no images labelled {label}, only {there}; choose one of these "
-        "with label="
+        "with label=",
+        key="label.unknown",
     )
 
 
@@ -217,16 +226,21 @@ def _bare(root: Path) -> Generated:
     if not with_images and root.is_file():
         raise BadInput(
             f"{root} is no image of a spectrogram ({', '.join(IMAGE_SUFFIXES)}); recordings "
-            "become images with vocoder encode"
+            "become images with vocoder encode",
+            key="input.format",
         )
     if not with_images:
         raise BadInput(
             f"{root} holds no images ({', '.join(IMAGE_SUFFIXES)}); give the folder that the "
-            "pix2pix program wrote, or a folder of images"
+            "pix2pix program wrote, or a folder of images",
+            key="input.missing",
         )
     if len(with_images) > 1:
         names = ", ".join(str(folder) for folder in with_images)
-        raise BadInput(f"{root} holds images in several folders; give one of them: {names}")
+        raise BadInput(
+            f"{root} holds images in several folders; give one of them: {names}",
+            key="input.ambiguous",
+        )
     folder = with_images[0]
     by_stem: dict[str, list[Path]] = {}
     for path in _images(folder):
@@ -236,7 +250,8 @@ def _bare(root: Path) -> Generated:
         raise BadInput(
             f"{folder} holds sample sheets of PyTorch-GAN: several images in a grid, each "
             "stretched to its own minimum and maximum, so their level is lost; make the program "
-            "save each output alone, without normalize=True"
+            "save each output alone, without normalize=True",
+            key="input.grid",
         )
     return Generated(
         program=FOLDER,
@@ -299,7 +314,7 @@ def _images(folder: Path) -> list[Path]:
             and path.is_file()
         )
     except OSError as error:
-        raise BadInput(f"cannot read {folder}: {error.strerror}") from error
+        raise BadInput(f"cannot read {folder}: {error.strerror}", key="input.damaged") from error
 
 
 def _best(by_stem: dict[str, list[Path]]) -> tuple[list[GeneratedTile], list[Path]]:

@@ -47,13 +47,7 @@ class Settings:
 def read_settings(
     manifest: Path | None, spec: SpectrogramSpec | None, codec: Codec | None
 ) -> Settings:
-    """Read a manifest (or that in a folder) and the ``spec.yaml`` beside it, if there is one.
-
-    Raises
-    ------
-    BadInput
-        One of the files is not what it should be, or ``spec`` or ``codec`` contradict it.
-    """
+    """Read a manifest (or that in a folder) and the ``spec.yaml`` beside it, if there is one."""
     if manifest is None:
         return Settings(root=None, tiles={}, spec=spec, codec=codec, tile_frames=None)
     if manifest.is_dir():
@@ -84,16 +78,12 @@ def read_settings(
 
 
 def require_same_codec(given: Codec, found: Codec, source: str) -> None:
-    """Refuse a codec other than the one that ``source`` names.
-
-    Raises
-    ------
-    BadInput
-    """
+    """Refuse a codec other than the one that ``source`` names."""
     if given != found:
         raise BadInput(
             f"codec= is {given.to_dict()}, but {source} says {found.to_dict()}; leave codec= out, "
-            f"or correct {source}"
+            f"or correct {source}",
+            key="codec.conflict",
         )
 
 

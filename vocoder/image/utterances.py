@@ -43,13 +43,7 @@ class Loaded:
 
 
 def load_utterance(utterance: Utterance, found: Found) -> Loaded:
-    """Decode and stitch an utterance; tiles that cannot be used are left silent and reported.
-
-    Raises
-    ------
-    BadInput
-        None of its files can be used.
-    """
+    """Decode and stitch an utterance; tiles that cannot be used are left silent and reported."""
     if utterance.array is not None:
         return Loaded(spectrogram=read_array(utterance.array, found.spec), problems={})
     problems = dict.fromkeys(utterance.missing, "missing; silent")
@@ -57,7 +51,7 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     pieces = _decoded(utterance, found, problems)
     first = next(pieces, None)
     if first is None:
-        raise BadInput(_why_none(problems))
+        raise BadInput(_why_none(problems), key="input.damaged")
     tile, spec, codec = first.tile, first.spec, first.codec
     _check_length(tile, spec, utterance.name)
 
@@ -119,14 +113,18 @@ def _check_width(path: Path, width: int, tile: Tile, found: Found) -> None:
         if width == 2 * found.tile_frames:
             raise BadInput(
                 f"{path}: {width} pixels wide, two tiles: a pair of A and B, which is what a "
-                "pix2pix program is given; invert the folder of what it painted"
+                "pix2pix program is given; invert the folder of what it painted",
+                key="tile.pair",
             )
         raise BadInput(
             f"{path}: {width} pixels wide; the data set's tiles are {found.tile_frames}, so it "
-            "was resized or cropped"
+            "was resized or cropped",
+            key="tile.size",
         )
     if width < tile.frames:
-        raise BadInput(f"{path}: {width} pixels wide; the manifest says {tile.frames} frames")
+        raise BadInput(
+            f"{path}: {width} pixels wide; the manifest says {tile.frames} frames", key="tile.size"
+        )
 
 
 def _settings_of(image: ImageFile, found: Found) -> tuple[SpectrogramSpec, Codec]:
@@ -191,9 +189,13 @@ def _cells(image: ImageFile, codec: Codec, found: Found) -> JpegCells | None:
 
 def _check_length(tile: Tile, spec: SpectrogramSpec, name: str) -> None:
     if spec.n_samples(tile.total_frames) < 1:
-        raise BadInput(f"{name}: {tile.total_frames} frame is no sound; expected at least two")
+        raise BadInput(
+            f"{name}: {tile.total_frames} frame is no sound; expected at least two",
+            key="manifest.length",
+        )
     if tile.samples is not None and spec.n_frames(tile.samples) != tile.total_frames:
         raise BadInput(
             f"{name}: {tile.samples} samples give {spec.n_frames(tile.samples)} frames, but "
-            f"total_frames is {tile.total_frames}; correct the manifest, or leave samples empty"
+            f"total_frames is {tile.total_frames}; correct the manifest, or leave samples empty",
+            key="manifest.length",
         )
