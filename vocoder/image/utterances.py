@@ -102,7 +102,10 @@ def _decoded(utterance: Utterance, found: Found, problems: dict[str, str]) -> It
             _check_width(path, decibels.shape[1], tile, found)
             cells = _cells(image, codec, found)
         except BadInput as error:
-            problems[path.name] = str(error).removeprefix(f"{path}: ")
+            reason = str(error).removeprefix(f"{path}: ")
+            if len(utterance.paths) == 1 and not problems:
+                raise BadInput(f"{path.name}: {reason}", key=error.key) from error
+            problems[path.name] = reason
             continue
         yield _Piece(tile, decibels, spec, codec, cells)
 
