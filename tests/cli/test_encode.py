@@ -98,8 +98,8 @@ def test_the_command_takes_one_channel(tmp_path, speech, capsys):
     words = [f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", "audio_channel=1"]
     assert main.run(["encode", *words]) == 0
     assert_close(utterance(tmp_path / "out", "duo", "pictures"), analysed(speech))
-    assert main.run(["encode", *words[:2], "degradation=1"]) == 2  # a group, of another command
-    assert "encode has no key channel; did you mean channels" in capsys.readouterr().err
+    assert main.run(["encode", *words[:2], "channel=1"]) == 2  # a group, of another command
+    assert "unknown setting channel of encode; did you mean channels" in capsys.readouterr().err
 
 
 def test_each_channel_can_be_an_utterance(tmp_path, speech):

@@ -104,7 +104,7 @@ def test_what_is_wrong_on_a_cluster_is_said(cluster, painted, tmp_path):
 def test_a_folder_that_a_machine_does_not_have(monkeypatch, tmp_path, capsys):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    job = Job("invert", lambda *_: 0, is_sweep=False)
+    job = Job("invert", lambda *_: 0)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").rmdir()
     monkeypatch.setattr(
@@ -176,7 +176,7 @@ def test_the_extra_is_named(launcher, extra, monkeypatch, capsys):
 
 def test_the_nearest_launcher_is_named(capsys):
     assert main.run(["invert", "-m", "hydra/launcher=jobli", "input=a,b", "output=c"]) == 2
-    assert "hydra/launcher=jobli does not exist; did you mean joblib?" in capsys.readouterr().err
+    assert "unknown hydra/launcher=jobli; did you mean joblib?" in capsys.readouterr().err
 
 
 def test_jobs_whose_values_are_paths_share_no_folder(painted, tmp_path, monkeypatch):

@@ -91,9 +91,9 @@ def test_the_seeds_roads_are_librosas(tmp_path: Path, speech: np.ndarray) -> Non
     [
         ("gray8", "not of the form spec/codec/channel/inversion"),
         (GRAY8.replace("lossless", "fax"), "channel 'fax' is unknown; expected one of lossless"),
-        (GRAY8.replace("gray8", "grey"), "codec=grey does not exist; did you mean gray8"),
-        (GRAY8.replace("none", "nothing"), "repair=nothing does not exist"),
-        (f"{GRAY8},volume=2", "inverter griffin_lim has no field volume; there are"),
+        (GRAY8.replace("gray8", "grey"), "unknown codec=grey; did you mean gray8"),
+        (GRAY8.replace("none", "nothing"), "unknown repair=nothing"),
+        (f"{GRAY8},volume=2", "inverter griffin_lim has no setting volume; there are"),
         (f"{GRAY8},seed=-1", r"inverter.seed is -1; expected at least 0"),
         (GRAY8.replace("gray8/lossless", "rgb24/jpg75"), "rgb24 cannot be stored as .jpg"),
         (GRAY8.replace("gray8/lossless", "float32/noise2"), "does not apply .* mode F"),

@@ -130,8 +130,6 @@ def _require_allowed(override: Override) -> None:
         )
     elif any(part.startswith("_") for part in parts):
         raise BadInput(f"unknown setting {key}", key="setting.unknown")
-    elif key in groups() and not isinstance(override.value(), str | Sweep | QuotedString):
-        require_option(key, line.partition("=")[2])
 
 
 def compose(command: str, parsed: Sequence[Override]) -> DictConfig:
@@ -140,11 +138,19 @@ def compose(command: str, parsed: Sequence[Override]) -> DictConfig:
     Needs `vocoder.config.hydra_conf` around it.
     """
     lines = [_line(command, override, parsed) for override in parsed]
+    if any(_is_odd_choice(override) for override in parsed):
+        _explain(command, parsed)
     try:
         return hydra_compose(command, lines)
     except HydraException as error:
         _explain(command, parsed)
         raise BadInput(" ".join(str(error).split()), key="setting.conflict") from error
+
+
+def _is_odd_choice(override: Override) -> bool:
+    """Whether an option is chosen by something else than a name, which Hydra stumbles over."""
+    is_name = isinstance(override.value(), str | Sweep | QuotedString)
+    return override.key_or_group in groups() and not is_name
 
 
 def require_all(command: str, parsed: Sequence[Override]) -> list[str]:
