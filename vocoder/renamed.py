@@ -1,5 +1,7 @@
 """Settings of earlier versions: refused with what says the same today."""
 
+from collections.abc import Collection
+
 from vocoder.errors import BadInput
 
 # Key, or key=option, and what to give instead.
@@ -23,8 +25,12 @@ _RENAMED = {
 }
 
 
-def require_current(key: str, option: str = "") -> None:
-    """Refuse a key, or a group's option, that an earlier version had."""
+def require_current(key: str, option: str = "", known: Collection[str] | None = None) -> None:
+    """Refuse a key, or a group's option, that an earlier version had.
+
+    With ``known``, only where the new key is among these.
+    """
     old = f"{key}={option}" if option else key
-    if old in _RENAMED:
+    new = _RENAMED.get(old, "").partition("=")[0]
+    if new and (known is None or new in known):
         raise BadInput(f"{old} is now {_RENAMED[old]}", key=f"{key}.renamed")

@@ -4,10 +4,9 @@ import re
 import shutil
 import subprocess
 import sys
-from functools import reduce
 from importlib.metadata import version
-from operator import getitem
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -92,7 +91,9 @@ def test_the_help_of_a_command_names_every_setting_and_option(command, capsys):
         values = OmegaConf.to_container(compose(command))
         choices = overrides.places(command, [])[1]
     for name in setting_names(values):
-        value = reduce(getitem, name.split("."), values)
+        value: Any = values
+        for part in name.split("."):
+            value = value[part]
         if not isinstance(value, dict) and "${" not in str(value):
             assert re.search(rf"^  {re.escape(name)}=\S*", text, flags=re.MULTILINE), name
     for group in choices:

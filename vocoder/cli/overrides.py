@@ -254,7 +254,7 @@ def _explain(command: str, parsed: Sequence[Override]) -> None:
         key = override.key_or_group
         if key.startswith("hydra") or key in own or key in known:
             continue
-        require_current(key)
+        require_current(key, known=[*known, *own])
         parent = key.rpartition(".")[0]
         if parent in _EXAMPLES and parent in known:
             if OmegaConf.select(base, parent) is None:
