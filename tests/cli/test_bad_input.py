@@ -218,7 +218,7 @@ MANIFESTS = {
         f"{HEADER}\n{LINE}__00,u,0,256,256,999999",
         "999999 samples give 3907 frames, but total_frames is 256",
     ),
-    "other tiles": (f"{HEADER}\na,u,0,9,20,", "none of the 2 pictures"),
+    "other tiles": (f"{HEADER}\na,u,0,9,20,", "none of the 2 images"),
 }
 
 
@@ -306,7 +306,7 @@ def test_inputs_and_devices_that_are_not_there(dataset, tmp_path, capsys):
     assert "gone does not exist" in refused(capsys, tmp_path / "gone", output)
     assert "gone.npy does not exist" in refused(capsys, tmp_path / "gone.npy", output)
     (tmp_path / "empty").mkdir()
-    assert "holds no pictures" in refused(capsys, tmp_path / "empty", output)
+    assert "holds no images" in refused(capsys, tmp_path / "empty", output)
     assert "no.csv: No such file" in refused(capsys, dataset, output, "manifest=no.csv")
-    assert "no pictures labelled real_C, only" in refused(capsys, dataset, output, "label=real_C")
+    assert "no images labelled real_C, only" in refused(capsys, dataset, output, "label=real_C")
     assert "device=abacus cannot be used" in refused(capsys, dataset, output, "device=abacus")
