@@ -87,7 +87,7 @@ def test_settings_by_name_or_as_objects_for_files_that_do_not_say_them(painted, 
     both = (by_object.decibels > SILENCE_DB) & (by_name.decibels > SILENCE_DB)
     apart_db = by_name.decibels[both] - by_object.decibels[both]
     assert both.float().mean() > 0 and -8 < apart_db.min() < apart_db.max() < 12.1
-    with refused("spec.missing"):
+    with refused("manifest.missing"):  # it is named like a tile
         vocoder.read_spectrogram(tile)
 
 
