@@ -114,12 +114,14 @@ def test_help_lists_the_settings_of_the_options_given(capsys):
         main.dispatch(["invert", "inverter=admn", "--help"])
 
 
-@pytest.mark.parametrize("group", ["codec", "spec"])
-def test_every_setting_has_its_meaning_beside_it(group, capsys):
-    for name in options(group):
-        assert main.run(["decode", f"{group}={name}", "--help"]) == 0
-        listed = re.findall(rf"^  {group}\.\w+=.*", capsys.readouterr().out, flags=re.MULTILINE)
-        assert all(re.search(r"\S  +\S", line) for line in listed), listed
+@pytest.mark.parametrize("command", commands())
+def test_every_setting_of_every_option_has_its_meaning_beside_it(command):
+    with hydra_conf():
+        own = overrides.places(command, [])[1]
+    for words in [[], *([f"{group}={name}"] for group in own for name in options(group))]:
+        text = help_texts.command_help(command, words)
+        for line in re.findall(r"^  [a-z_.]+=.*", text, flags=re.MULTILINE):
+            assert re.search(r"\S  +\S", line), (words, line)
 
 
 def test_help_into_a_pipe_that_is_closed():

@@ -297,7 +297,7 @@ def composed(*words: str) -> dict[str, Any]:
         ("train.plan.step=3", "train.plan.step of train; did you mean train.plan.steps?"),
         (
             "experiment=generated train.pla.steps=3",
-            "train.pla.steps; did you mean train.plan.steps?",
+            "train.pla.steps of train; did you mean train.plan.steps?",
         ),
         ("experiment=generated train.intit=x", "train.intit of train; did you mean train.init?"),
         ("experiment=repair_simulated train.task.weights.mel=1", "setting train.task.weights.m"),
@@ -381,7 +381,7 @@ def test_words_of_the_command_line_win_over_an_experiment():
 
 def test_the_help_says_what_experiments_are_for(capsys):
     assert main.run(["train", "--help"]) == 0
-    section = capsys.readouterr().out.partition("\nexperiment=\n")[2].partition("\n\n")[0]
+    section = capsys.readouterr().out.partition("\nexperiment= one of\n")[2].partition("\n\n")[0]
     assert "@package" not in section and "generated  " in section
 
 

@@ -15,6 +15,7 @@ from vocoder.audio import write_audio
 from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.image.array import write_array
+from vocoder.image.source import ImageSource
 from vocoder.image.utterances import load_utterance
 from vocoder.model.features import FLOOR_DB
 from vocoder.spectrogram import analyse
@@ -38,8 +39,10 @@ def given(painted, tmp_path):
 
 
 def pairs(folder, **changes):
-    values = {"manifest": None, "spec": SPEC, "codec": None, "reference_gain_db": GAIN_DB}
-    return read_pairs(folder / "results", folder / "reference", **{**values, **changes})
+    gain_db = changes.pop("reference_gain_db", GAIN_DB)
+    spec = changes.pop("spec", SPEC)
+    source = ImageSource(input=folder / "results", spec=spec, **changes)
+    return read_pairs(source, folder / "reference", spec=spec, reference_gain_db=gain_db)
 
 
 def data(folder, **changes):

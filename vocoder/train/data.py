@@ -15,6 +15,7 @@ from vocoder.config import load
 from vocoder.corpus.corpus import Corpus
 from vocoder.errors import BadInput, some_of
 from vocoder.image.codec.base import Codec
+from vocoder.image.source import ImageSource
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.degradation import Degradation
 from vocoder.train.examples import Simulated, Source, Subset
@@ -136,6 +137,8 @@ class Generated(Data):
         1, so that a model stays good for other images.
     validation_share : float
         Of the utterances, drawn with the seed, that are validated on and not learnt from.
+    label, program : str or None
+        As for `ImageSource`.
     """
 
     input: str
@@ -147,6 +150,8 @@ class Generated(Data):
     reference_gain_db: float
     simulated_share: float
     validation_share: float
+    label: str | None = None
+    program: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("simulated_share", "validation_share"):
@@ -165,12 +170,18 @@ class Generated(Data):
         ends = {"db_min": self.db_min, "db_max": self.db_max}
         given = {name: end for name, end in ends.items() if end is not None}
         codec: Codec | None = None if self.codec is None else load("codec", self.codec, **given)
-        pairs, problems = read_pairs(
-            Path(self.input),
-            Path(self.reference),
-            manifest=None if self.manifest is None else Path(self.manifest),
+        source = ImageSource(
+            input=self.input,
+            manifest=self.manifest,
+            label=self.label,
+            program=self.program,
             spec=spec,
             codec=codec,
+        )
+        pairs, problems = read_pairs(
+            source,
+            Path(self.reference),
+            spec=spec,
             reference_gain_db=self.reference_gain_db,
         )
         left_out = [f"{name}: {reason}" for name, reason in problems.items()]

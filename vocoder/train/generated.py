@@ -14,7 +14,6 @@ from tqdm import tqdm
 from vocoder.audio import read_audio
 from vocoder.errors import BadInput, some_of
 from vocoder.evaluate.reference import References
-from vocoder.image.codec.base import Codec
 from vocoder.image.source import Found, ImageSource, Utterance
 from vocoder.image.utterances import load_utterance
 from vocoder.model.features import FLOOR_DB
@@ -58,27 +57,22 @@ class Pair:
 
 
 def read_pairs(
-    folder: Path,
+    source: ImageSource,
     reference: Path,
     *,
-    manifest: Path | None,
     spec: SpectrogramSpec,
-    codec: Codec | None,
     reference_gain_db: float,
 ) -> tuple[list[Pair], dict[str, str]]:
     """Read what a program generated, with the recordings of the same names.
 
     Parameters
     ----------
-    folder : Path
+    source : ImageSource
         As for ``vocoder invert``: images, the gain of the manifest undone, or ``.npy`` arrays.
     reference : Path
         Folder of recordings, by name; ``sub/x.flac`` is called ``sub__x``.
-    manifest : Path or None
-        Of the data set, where it isn't beside the images.
     spec : SpectrogramSpec
-    codec : Codec or None
-        How the images were made; ``None`` is what the data set or the images say.
+        What the images must have been made with.
     reference_gain_db : float
         What brings the recordings to the level that the images were made from.
 
@@ -88,8 +82,9 @@ def read_pairs(
     dict of str to str
         Utterances that can't be used, and why.
     """
+    folder = source.path
     references = References(reference)
-    found = ImageSource(input=folder, manifest=manifest, spec=spec, codec=codec).find()
+    found = source.find()
     problems = dict(found.problems)
     pairs: list[Pair] = []
     for utterance in tqdm(found.utterances, desc="pairs", unit="utterance"):
