@@ -70,11 +70,21 @@ async function start() {
   try {
     const state = await study.resume();
     if (!state) welcome();
-    else if (state.answered) next(state);
+    else if (state.answered || readDraft(state, false)) next(state);
+    else if (readDraft(state, true)) trial(state, { practice: true });
     else volume(state);
   } catch (error) {
     showError(error, start);
   }
+}
+
+// What a reload must not lose: drafts of answers, in the memory of this tab.
+function draftPlace(state, practice) {
+  return `draft-${study.session}-${practice ? "practice" : state.position}`;
+}
+
+function readDraft(state, practice) {
+  return memory.read("sessionStorage", draftPlace(state, practice));
 }
 
 const ABOUT = {
@@ -290,9 +300,7 @@ async function trial(state, { practice, notice = "" }) {
     key("N"),
   );
   const began = performance.now();
-  // What a reload must not lose.
-  const place = `draft-${study.session}-${practice ? "practice" : state.position}`;
-  const draft = memory.read("sessionStorage", place);
+  const draft = readDraft(state, practice);
   let isBusy = false;
   if (draft) {
     player.heard = draft.heard;
@@ -356,7 +364,7 @@ async function trial(state, { practice, notice = "" }) {
     if (!lack) missing.classList.remove("urgent");
   };
   const keep = () =>
-    memory.write("sessionStorage", place, {
+    memory.write("sessionStorage", draftPlace(state, practice), {
       heard: player.heard,
       comment: comment.value,
       answer: question.draft(),

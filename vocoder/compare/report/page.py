@@ -156,9 +156,9 @@ def _row(finding: Finding, name: str, axis: Axis | None, kind: str) -> dict[str,
         cells["quartiles"] = (
             f"{number(detail['quartile1'], measure)} to {number(detail['quartile3'], measure)}"
         )
+    cells |= {"p": p_value(finding.p), "p (Holm)": p_value(finding.p_holm)}
     cells |= {head: str(detail[key]) for key, head in _COUNTS.items() if key in detail}
     cells |= {"answers": str(finding.n_answers), "listeners": str(finding.n_listeners)}
-    cells |= {"p": p_value(finding.p), "p (Holm)": p_value(finding.p_holm)}
     marks = {}
     if axis is not None:
         values = {"low": finding.low, "value": finding.value, "high": finding.high}
