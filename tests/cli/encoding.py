@@ -9,30 +9,28 @@ import torch
 import yaml
 
 from vocoder.cli.encode import run
+from vocoder.config import conf_dir, load
 from vocoder.decibels import SILENCE_DB
 from vocoder.image.codec.scalar import Gray8
 from vocoder.image.file import decode_image, read_image
 from vocoder.image.manifest import read_manifest, read_sidecar
 from vocoder.image.tiles import stitch
-from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 
-CONF = Path(__file__).parents[2] / "conf"
 RATE = 22_050
 GRAY = Gray8(db_min=-100.0, db_max=0.0)
 
 
 def spec_named(name):
-    values = yaml.safe_load((CONF / "spec" / f"{name}.yaml").read_text(encoding="utf-8"))
-    del values["_target_"]
-    return SpectrogramSpec.from_dict(values, name)
+    """A spec of ``conf/spec``."""
+    return load("spec", name)
 
 
 MEL = spec_named("mel256")
 
 
 def conf_keys():
-    keys = yaml.safe_load((CONF / "encode.yaml").read_text(encoding="utf-8"))
+    keys = yaml.safe_load((conf_dir() / "encode.yaml").read_text(encoding="utf-8"))
     del keys["defaults"]
     return keys
 

@@ -108,7 +108,11 @@ def test_a_folder_that_a_machine_does_not_have(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").rmdir()
     monkeypatch.setattr(
-        HydraConfig, "get", lambda: OmegaConf.create({"job": {"override_dirname": ""}})
+        HydraConfig,
+        "get",
+        lambda: OmegaConf.create(
+            {"job": {"override_dirname": ""}, "runtime": {"output_dir": "out"}}
+        ),
     )
     with pytest.raises(Unfinished):
         job(OmegaConf.create())
