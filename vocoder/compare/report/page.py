@@ -33,7 +33,7 @@ from vocoder.compare.statistics.strengths import STRENGTH
 # Heading, and the detail it is of.
 _COUNTS = {"wins": "for", "losses": "against", "ties": "ties", "right": "right", "blocks": "blocks"}
 _MARGIN = 0.05  # of an axis, on both sides
-MAX_TICKS = 5
+MAX_TICKS = 4
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,15 @@ def _section(results: Results, measure: str) -> dict[str, Any]:
         "axis": axis,
         "screened": bool(others),
         "boxes": any("median" in one.detail for one in findings),
-        # Columns that are empty throughout are left out.
-        "columns": [name for name in columns if any(row["cells"].get(name) for row in rows)],
+        "columns": [name for name in columns if _tells(name, rows)],
         "rows": rows,
     }
+
+
+def _tells(column: str, rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether a column is not empty; the number of listeners is said above if it is one."""
+    values = {row["cells"].get(column, "") for row in rows}
+    return values != {""} and (column != "listeners" or len(values) > 1)
 
 
 def _names(finding: Finding) -> tuple[str, ...]:
