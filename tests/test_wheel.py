@@ -38,8 +38,10 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_all_of_the_configuration_is_inside(unpacked):
-    inside = {path.relative_to(unpacked / "vocoder") for path in unpacked.rglob("*.yaml")}
+    package = unpacked / "vocoder"
+    inside = {path.relative_to(package) for path in (package / "conf").rglob("*.yaml")}
     assert inside == {path.relative_to(ROOT) for path in (ROOT / "conf").rglob("*.yaml")}
+    assert (package / "compare/page/de.yaml").is_file()
     modules = {path.relative_to(unpacked) for path in unpacked.rglob("*.py")}
     assert modules == {path.relative_to(ROOT) for path in (ROOT / "vocoder").rglob("*.py")}
 
