@@ -89,13 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train_all(given: argparse.Namespace) -> dict[str, Path]:
-    """Train the base and what goes on from it; folders of the runs by name.
-
-    Raises
-    ------
-    BadInput
-        Too few lines of the speaker or of others, or a training failed.
-    """
+    """Train the base and what goes on from it; folders of the runs by name."""
     if given.unseen is not None and given.unseen < 1:
         raise BadInput(f"--unseen is {given.unseen}; expected at least 1")
     others, cuts, rest = shortened(read_rows(given.painted), given.speaker, given.minutes)
@@ -151,11 +145,6 @@ def shortened(
     """Rows of other speakers, so many minutes of this one, and the rest of this one.
 
     Each cut lies within the next.
-
-    Raises
-    ------
-    BadInput
-        There are not as many minutes and a line more, or nobody else.
     """
     spec = load("spec", "mel256")
     own = [row for row in rows if row["utterance"].startswith(f"{speaker}__")]
@@ -198,13 +187,7 @@ def range_db(given: argparse.Namespace) -> dict[str, float]:
 
 
 def train(folder: Path, words: Sequence[str]) -> None:
-    """Run ``vocoder train``, or go on with it.
-
-    Raises
-    ------
-    BadInput
-        It failed.
-    """
+    """Run ``vocoder train``, or go on with it."""
     begun = (folder / "run.json").exists()
     words = [*words, "train.plan.workers=0", f"output={folder}", f"resume={str(begun).lower()}"]
     if vocoder(["train", *words]) != 0:
@@ -212,13 +195,7 @@ def train(folder: Path, words: Sequence[str]) -> None:
 
 
 def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
-    """Write the unseen lines' sounds by all weights, and their recordings.
-
-    Raises
-    ------
-    BadInput
-        A recording is missing, or other lines' are there from before, which would count too.
-    """
+    """Write the unseen lines' sounds by all weights, and their recordings."""
     repairs = {name: load("repair", "auto", weights=str(w)) for name, w in weights.items()}
     inverter = load("inverter", "griffin_lim")
     sources = [(given.painted, given.output / "rest.csv", given.recordings, given.gain_db)]

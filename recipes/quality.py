@@ -93,13 +93,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 def measure_systems(systems: Sequence[str], given: argparse.Namespace, *, pesq: bool) -> Results:
-    """Measure what ``results.json`` lacks, and return the wanted systems and lines of it.
-
-    Raises
-    ------
-    BadInput
-        No corpus, or a system that cannot be built.
-    """
+    """Measure what ``results.json`` lacks, and return the wanted systems and lines of it."""
     lines = chosen_lines(given.corpus, given.split, given.lines)
     path = given.output / "results.json"
     results = read_results(path)
@@ -117,13 +111,7 @@ def measure_systems(systems: Sequence[str], given: argparse.Namespace, *, pesq: 
 
 
 def chosen_lines(corpus: Path, split: str, count: int | None) -> list[str]:
-    """Names of lines of a split, all or ``count`` evenly spread ones.
-
-    Raises
-    ------
-    BadInput
-        No corpus there.
-    """
+    """Names of lines of a split, all or ``count`` evenly spread ones."""
     path = corpus / "lines.csv"
     if not path.is_file():
         raise BadInput(f"{path} is missing; fetch the corpus with recipes/fillets/fetch.py first")

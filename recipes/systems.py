@@ -91,13 +91,7 @@ class Channel:
         return np.asarray(np.rint(np.mean(painted, axis=0)), np.uint8)
 
     def send(self, pixels: np.ndarray, codec: Codec, info: ImageInfo, folder: Path) -> Path:
-        """Write the picture as it arrives at the other end.
-
-        Raises
-        ------
-        BadInput
-            The codec cannot live in that file, or noise for other than 8-bit pictures.
-        """
+        """Write the picture as it arrives at the other end."""
         path = folder / f"picture{self.suffix or codec.suffixes[0]}"
         write_image(
             path,
@@ -184,11 +178,6 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
         In Hz; must be the spec's.
     folder : Path
         For the picture, replaced by the next.
-
-    Raises
-    ------
-    BadInput
-        The name is none, or the codec cannot go through the channel.
     """
     if name in SEED_ROADS:
         return SEED_ROADS[name](samples, folder)
@@ -214,13 +203,7 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
 
 @lru_cache(maxsize=64)
 def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, tuple[Repair, Inverter]]:
-    """The objects that the name of a road means: spec, codec, channel, repair and inverter.
-
-    Raises
-    ------
-    BadInput
-        The name has not four parts, or one of them is unknown.
-    """
+    """The objects that the name of a road means: spec, codec, channel, repair and inverter."""
     words = name.split("/", 3)  # weights may be a path
     if len(words) != 4:
         raise BadInput(

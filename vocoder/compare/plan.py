@@ -123,11 +123,6 @@ def make_study(folder: Path, sources: Sources, settings: Settings, texts: Texts)
         (`vocoder.compare.webmushra.read_webmushra`).
     settings : Settings
     texts : Texts
-
-    Raises
-    ------
-    BadInput
-        Also where the folder holds another study or somebody's files.
     """
     has_reference = bool(sources.references)
     systems = tuple(sources.systems)

@@ -31,11 +31,6 @@ class Sessions:
     study : Study
     folder : Path
         Of the study, where answers are kept.
-
-    Raises
-    ------
-    BadInput
-        There are answers that cannot be read, or of another study.
     """
 
     def __init__(self, study: Study, folder: Path) -> None:

@@ -245,11 +245,6 @@ class Study(Record):
             As of `Said`: ``choice`` (a name or ``none``), ``scores`` (by name) or ``score``.
         time : str
             ISO 8601.
-
-        Raises
-        ------
-        BadInput
-            Something is missing, out of range, or was not heard.
         """
         given: Said = checked(Said, said, "the answer")
         self._require_heard(arrangement, given.heard)

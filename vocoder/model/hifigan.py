@@ -220,7 +220,8 @@ def _rates(wanted: int | list[int], hop_length: int) -> list[int]:
     fitting = found or next((rates for rates in fewer if rates), [hop_length])
     raise BadInput(
         f"model.upsample_rates is {wanted}, {trouble}; expected rates whose product is "
-        f"spec.hop_length, {hop_length}, such as {fitting}"
+        f"spec.hop_length, {hop_length}, such as {fitting}",
+        key="model.upsample_rates.range",
     )
 
 
@@ -263,7 +264,7 @@ def _are_positive(numbers: object) -> bool:
 
 def _require(ok: bool, name: str, value: object, expected: str) -> None:
     if not ok:
-        raise BadInput(f"model.{name} is {value}; expected {expected}")
+        raise BadInput(f"model.{name} is {value}; expected {expected}", key=f"model.{name}.range")
 
 
 def _same_conv(inputs: int, outputs: int, kernel: int, dilation: int) -> nn.Conv1d:

@@ -125,11 +125,6 @@ def fit(
         To go on from, as if the run had never stopped.
     card : mapping
         What is known beforehand of what the weights were made from; written beside them.
-
-    Raises
-    ------
-    BadInput
-        Among others where a loss or gradient is no number; the batch is saved.
     """
     torch.manual_seed(seed + distributed.rank())
     networks = {name: network.to(device) for name, network in task.networks().items()}

@@ -43,11 +43,6 @@ def analyse_strengths(answers: Sequence[PreferenceAnswer], systems: Sequence[str
     answers : sequence of PreferenceAnswer
     systems : sequence of str
         Those of the study, in its order; those never heard are left out.
-
-    Raises
-    ------
-    BadInput
-        Fewer than three systems were heard, or no chain of pairs joins them all.
     """
     heard = {name for answer in answers for name in (answer.left, answer.right)}
     names = [name for name in systems if name in heard]

@@ -69,18 +69,13 @@ def normed(layer: _Layer) -> _Layer:
 
 
 def scaled(channels: Sequence[int], width: float, groups: int = 1) -> list[int]:
-    """Channels of layers at a fraction of the published width.
-
-    Raises
-    ------
-    BadInput
-        The width leaves none, or a number that ``groups`` does not divide.
-    """
+    """Channels of layers at a fraction of the published width."""
     found = [round(number * width) for number in channels]
     if min(found) < 1 or any(number % groups for number in found):
         multiples = f"multiples of {groups}" if groups > 1 else "at least one"
         raise BadInput(
             f"width={width:g} makes {found} channels of {list(channels)}; expected {multiples}, as "
-            f"width={groups / min(channels):g} makes, or 1, the published width"
+            f"width={groups / min(channels):g} makes, or 1, the published width",
+            key="discriminators.width.range",
         )
     return found

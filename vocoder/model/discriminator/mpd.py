@@ -22,17 +22,15 @@ class MultiPeriod(Discriminator):
         Of the layers, relative to the published ones; a quarter costs a fifteenth.
     periods : list of int
         In samples; published: 2, 3, 5, 7, 11.
-
-    Raises
-    ------
-    BadInput
-        No period, one below 1, or a width that leaves no channels.
     """
 
     def __init__(self, *, width: float, periods: list[int]) -> None:
         super().__init__()
         if not periods or min(periods) < 1:
-            raise BadInput(f"periods={periods}; expected whole numbers above 0, as 2, 3, 5, 7, 11")
+            raise BadInput(
+                f"periods={periods}; expected whole numbers above 0, as 2, 3, 5, 7, 11",
+                key="discriminators.periods.range",
+            )
         self.periods = periods
         self.parts = nn.ModuleList(_view(width) for _ in periods)
 

@@ -36,27 +36,19 @@ class MultiResolution(Discriminator):
         Of the layers, relative to the published ones.
     n_ffts : list of int
         Windows in samples; published: 2048, 1024, 512.
-
-    Raises
-    ------
-    BadInput
-        No resolution, an odd or too short one, or a width that leaves no channels.
     """
 
     def __init__(self, *, width: float, n_ffts: list[int]) -> None:
         super().__init__()
         if not n_ffts or any(n_fft < 64 or n_fft % 2 for n_fft in n_ffts):
-            raise BadInput(f"n_ffts={n_ffts}; expected even numbers from 64, as 2048, 1024, 512")
+            raise BadInput(
+                f"n_ffts={n_ffts}; expected even numbers from 64, as 2048, 1024, 512",
+                key="discriminators.n_ffts.range",
+            )
         self.parts = nn.ModuleList(_Resolution(n_fft, width) for n_fft in n_ffts)
 
     def forward(self, samples: Tensor) -> list[Output]:
-        """Waveforms ``(batch, samples)`` to an `Output` for each resolution.
-
-        Raises
-        ------
-        BadInput
-            Sounds shorter than half a window.
-        """
+        """Waveforms ``(batch, samples)`` to an `Output` for each resolution."""
         level = samples - samples.mean(dim=1, keepdim=True)
         level = LEVEL * level / (level.abs().amax(dim=1, keepdim=True) + QUIET)
         return [part(level) for part in self.parts]

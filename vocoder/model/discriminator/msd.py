@@ -29,17 +29,15 @@ class MultiScale(Discriminator):
         Of the layers, relative to the published ones.
     scales : int
         Each is half as fast as the one before; published: 3.
-
-    Raises
-    ------
-    BadInput
-        No scale, or a width that the 16 groups of channels do not allow.
     """
 
     def __init__(self, *, width: float, scales: int) -> None:
         super().__init__()
         if scales < 1:
-            raise BadInput(f"scales={scales}; expected 1 or more, as published 3")
+            raise BadInput(
+                f"scales={scales}; expected 1 or more, as published 3",
+                key="discriminators.scales.range",
+            )
         # As published, spectral norm (Miyato et al. 2018) where the sound is whole.
         self.parts = nn.ModuleList(_view(width, spectral=scale == 0) for scale in range(scales))
 
