@@ -151,7 +151,9 @@ def test_nothing_moves_on_a_phone_while_one_listens(test, copy, serving, browse)
 
     def places():
         return page.evaluate(
-            """[...document.querySelectorAll(".version, .option, .transport button")].map((node) => {
+            """[
+              ...document.querySelectorAll(".version, .option, .transport button")
+            ].map((node) => {
               const { x, y, width, height } = node.getBoundingClientRect();
               const sticks = node.closest(".deck");
               return [x, sticks ? 0 : y + window.scrollY, width, height].map(Math.round);
