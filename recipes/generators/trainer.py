@@ -1,0 +1,130 @@
+"""Kinds of generators, and how they learn: from pairs (pix2pix) or without (CycleGAN)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recipes.generators.networks import discriminator, initialise, resnet, unet
+from recipes.generators.tasks import TASKS
+
+CYCLE_WEIGHT, IDENTITY_WEIGHT = 10.0, 5.0  # Zhu et al. 2017, sections 4 and 5.2
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What distinguishes generators.
+
+    Parameters
+    ----------
+    task : str
+        One of `recipes.generators.tasks.TASKS`.
+    network : {"unet", "resnet"}
+    width : int
+        Channels of the first level.
+    adversarial, paired : bool
+        With a discriminator; from pairs, or by cycle consistency (then always with one).
+    l1_weight : float
+        Of the distance, beside an adversarial loss of weight 1.
+    dropout : bool
+    stages : tuple of float
+        When utterances are generated, as shares of the training; each takes its part of them.
+    """
+
+    task: str
+    network: str
+    width: int
+    adversarial: bool
+    paired: bool
+    l1_weight: float
+    dropout: bool
+    stages: tuple[float, ...]
+
+    @classmethod
+    def drawn(cls, seed: int, task: str | None, *, paired: bool) -> Kind:
+        """The kind that belongs to a seed; its task may be given."""
+        rng = np.random.default_rng(seed)
+        drawn = str(rng.choice(list(TASKS)))
+        return cls(
+            task=task or drawn,
+            network=str(rng.choice(["unet", "unet", "resnet"])),
+            width=int(rng.choice([16, 24, 32])),
+            adversarial=bool(rng.random() < 0.75) or not paired,
+            paired=paired,
+            l1_weight=float(10 ** rng.uniform(1, 2)),
+            dropout=bool(rng.random() < 0.5),
+            stages=((0.5, 0.75, 1.0), (0.8, 1.0), (0.25, 0.6, 1.0))[rng.integers(3)],
+        )
+
+    def generator(self) -> nn.Module:
+        """A new one."""
+        if self.network == "unet":
+            return unet(self.width, levels=7, dropout=self.dropout)
+        return resnet(self.width // 2, blocks=4, dropout=self.dropout)
+
+
+class Trainer(nn.Module):
+    """The networks of a kind, one of each for pairs and one for each direction without."""
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__()
+        self.kind = kind
+        n, given = (1, 2) if kind.paired else (2, 1)
+        self.generators = nn.ModuleList(kind.generator() for _ in range(n))
+        self.discriminators = nn.ModuleList(discriminator(kind.width, given) for _ in range(n))
+        initialise(self)
+        self.optimisers = [
+            torch.optim.Adam(networks.parameters(), 2e-4, (0.5, 0.999))
+            for networks in (self.generators, self.discriminators)
+        ]
+
+    def step(self, given: Tensor, true: Tensor) -> float:
+        """Learn from images ``(batch, 1, bins, frames)``; returns the distance of the images."""
+        learn = self._from_pair if self.kind.paired else self._from_cycle
+        return learn(given, true)
+
+    def _from_pair(self, given: Tensor, true: Tensor) -> float:
+        generated = self.generators[0](given)
+        distance = (generated - true).abs().mean()
+        loss = self.kind.l1_weight * distance
+        if self.kind.adversarial:
+            fake = torch.cat([given, generated], dim=1)
+            loss = loss + _told(self.discriminators[0](fake), real=True)
+        self._update(0, loss)
+        if self.kind.adversarial:
+            self._discriminate([(torch.cat([given, true], dim=1), fake)])
+        return float(distance.detach())
+
+    def _from_cycle(self, given: Tensor, true: Tensor) -> float:
+        there, back = self.generators
+        loss, distance = torch.zeros(()), torch.zeros(())
+        sides = ((there, back, given, true), (back, there, true, given))
+        judged = []
+        for (forth, home, image, other), judge in zip(sides, self.discriminators, strict=True):
+            fake = forth(image)
+            distance = (home(fake) - image).abs().mean()
+            loss = loss + _told(judge(fake), real=True) + CYCLE_WEIGHT * distance
+            loss = loss + IDENTITY_WEIGHT * (forth(other) - other).abs().mean()
+            judged.append((other, fake))
+        self._update(0, loss)
+        self._discriminate(judged)
+        return float(distance.detach())
+
+    def _discriminate(self, judged: list[tuple[Tensor, Tensor]]) -> None:
+        loss = torch.zeros(())
+        for judge, (real, fake) in zip(self.discriminators, judged, strict=True):
+            loss = loss + _told(judge(real), real=True) + _told(judge(fake.detach()), real=False)
+        self._update(1, loss / 2)
+
+    def _update(self, which: int, loss: Tensor) -> None:
+        self.optimisers[which].zero_grad()
+        loss.backward()
+        self.optimisers[which].step()
+
+
+def _told(logits: Tensor, *, real: bool) -> Tensor:
+    return functional.softplus(-logits if real else logits).mean()

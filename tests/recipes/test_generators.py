@@ -1,0 +1,161 @@
+"""Generators of many kinds: what they are asked, what they learn, what they leave behind."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from recipes.generators.__main__ import Studio, main
+from recipes.generators.networks import discriminator, resnet, unet
+from recipes.generators.tasks import TASKS, envelope, magnitudes, voicing
+from recipes.generators.trainer import Kind, Trainer
+from tests.corpora import write_clip
+from vocoder import load
+from vocoder.audio import read_audio
+from vocoder.corpus.manifest import write_corpus
+from vocoder.image.source import ImageSource
+from vocoder.image.utterances import load_utterance
+from vocoder.spectrogram import analyse, to_bins
+
+SPEC = load("spec", "mel256")
+RATE = SPEC.sample_rate
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory, speech):
+    folder = tmp_path_factory.mktemp("corpus")
+    third = speech.size // 3
+    clips = [
+        write_clip(
+            folder, f"anna/{k}.flac", speech[k * third : (k + 1) * third], RATE, split, "anna"
+        )
+        for k, split in enumerate(("train", "train", "val"))
+    ]
+    write_corpus(folder, clips, overwrite=False)
+    return folder
+
+
+def vowel(pitch_hz, seconds=1.0):
+    """Harmonics under one formant at 700 Hz."""
+    time_s = np.arange(round(seconds * RATE)) / RATE
+    harmonics = np.arange(1, int(5000 / pitch_hz)) * pitch_hz
+    levels = 0.05 / (1 + ((harmonics - 700) / 300) ** 2)
+    return (levels[:, None] * np.sin(2 * np.pi * harmonics[:, None] * time_s)).sum(0)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_spoils_the_image_and_keeps_its_shape_and_timing(task, speech):
+    true = magnitudes(speech, SPEC)
+    made = TASKS[task](speech, SPEC, np.random.default_rng(0))
+    assert made.shape == true.shape
+    assert np.isfinite(made).all() and (made >= 0).all()
+    assert np.abs(made - true).mean() > 0.1 * true.mean()
+    loudness = [np.log(x.sum(0) + 1) for x in (true, made)]
+    assert np.corrcoef(*loudness)[0, 1] > 0.6
+    again = TASKS[task](speech, SPEC, np.random.default_rng(0))
+    np.testing.assert_array_equal(made, again)
+
+
+@pytest.mark.parametrize("task", ["telephone", "noise", "room", "codec", "hum"])
+def test_some_tasks_keep_the_pitch(task):
+    assert _pitch_hz(TASKS[task](vowel(210.0), SPEC, np.random.default_rng(1))) == pytest.approx(
+        210, rel=0.03
+    )
+
+
+@pytest.mark.parametrize("task", ["buzz", "monotone", "shifted", "voice"])
+def test_some_tasks_have_another_pitch(task):
+    assert abs(_pitch_hz(TASKS[task](vowel(210.0), SPEC, np.random.default_rng(1))) - 210) > 8
+
+
+def test_whisper_has_the_envelope_and_no_voice():
+    made = TASKS["whisper"](vowel(210.0), SPEC, np.random.default_rng(1))
+    true = magnitudes(vowel(210.0), SPEC)
+    assert voicing(true, SPEC).mean() > 0.9 and voicing(made, SPEC).mean() < 0.2
+    levels_db = [20 * np.log10(envelope(x, SPEC)[:200, 5:-5]).mean(1) for x in (true, made)]
+    assert np.abs(levels_db[0] - levels_db[1]).mean() < 1.5
+
+
+def _pitch_hz(magnitude):
+    """From the mean cepstrum."""
+    cepstrum = np.fft.irfft(np.log(magnitude[:, 5:-5] + 1e-2), axis=0).mean(1)
+    first, last = round(RATE / 450), round(RATE / 80)
+    return RATE / (first + cepstrum[first:last].argmax())
+
+
+@pytest.mark.parametrize("network", [unet(4, 7, dropout=True), resnet(4, 1, dropout=False)])
+def test_networks_give_images_of_the_same_size(network):
+    image = torch.rand(1, 1, 256, 128) * 2 - 1
+    with torch.no_grad():
+        made = network(image)
+    assert made.shape == image.shape and float(made.abs().max()) <= 1
+    assert discriminator(4, 2)(torch.cat([image, made], 1)).shape[1] == 1
+
+
+def test_seeds_draw_kinds_of_every_sort():
+    kinds = [Kind.drawn(seed, None, paired=True) for seed in range(60)]
+    assert {kind.task for kind in kinds} == set(TASKS)
+    assert {kind.network for kind in kinds} == {"unet", "resnet"}
+    assert {kind.adversarial for kind in kinds} == {kind.dropout for kind in kinds} == {True, False}
+    assert min(kind.l1_weight for kind in kinds) < 15 < 70 < max(kind.l1_weight for kind in kinds)
+    assert Kind.drawn(3, None, paired=True) == kinds[3]
+    assert Kind.drawn(3, "buzz", paired=False).adversarial
+
+
+@pytest.mark.parametrize("paired, adversarial", [(True, False), (True, True), (False, True)])
+def test_it_learns(paired, adversarial):
+    torch.manual_seed(0)
+    kind = Kind("noise", "resnet", 8, adversarial, paired, 50.0, False, (1.0,))
+    trainer = Trainer(kind)
+    true = torch.linspace(-1, 1, 64)[:, None].expand(64, 32)[None, None]
+    given = true * 0.5 + 0.1
+    losses = [trainer.step(given, true) for _ in range(40)]
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
+
+
+def test_what_it_leaves_is_read_as_pairs_and_an_interruption_changes_nothing(
+    corpus, tmp_path, monkeypatch
+):
+    arguments = ["--task", "whisper", "--steps", "3", "--utterances", "2", "--seed", "6"]
+    assert main([str(corpus), str(tmp_path / "whole"), *arguments]) == 0
+    monkeypatch.setattr("recipes.generators.__main__.SAVE_EVERY", 1)
+    with monkeypatch.context() as stopped:
+        learn, steps = Trainer.step, iter(range(3))
+
+        def stop(self, given, true):
+            if next(steps) == 2:
+                raise KeyboardInterrupt
+            return learn(self, given, true)
+
+        stopped.setattr(Trainer, "step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            main([str(corpus), str(tmp_path / "halves"), *arguments])
+    assert main([str(corpus), str(tmp_path / "halves"), *arguments]) == 0
+    images = sorted((tmp_path / "whole/results").rglob("*.png"))
+    assert images
+    for image in images:
+        other = tmp_path / "halves" / image.relative_to(tmp_path / "whole")
+        assert other.read_bytes() == image.read_bytes()
+    assert json.loads((tmp_path / "whole/kind.json").read_text())["task"] == "whisper"
+    found = ImageSource(input=str(tmp_path / "whole/results")).find()
+    loaded = [load_utterance(utterance, found).spectrogram for utterance in found.utterances]
+    recordings = [
+        read_audio(tmp_path / f"whole/reference/{utterance.name}.flac", RATE)
+        for utterance in found.utterances
+    ]
+    assert not found.problems and len(loaded) == 2
+    for spectrogram, recording in zip(loaded, recordings, strict=True):
+        assert spectrogram.n_samples == recording.size
+        assert spectrogram.decibels.shape[2] == SPEC.n_frames(recording.size)
+
+
+def test_a_true_image_is_what_the_spec_gives(corpus, tmp_path, speech):
+    studio = Studio(
+        corpus, tmp_path, Kind.drawn(1, "codec", paired=True), seed=1, steps=1, n_utterances=1
+    )
+    true = analyse(torch.from_numpy(speech)[None], SPEC).linear
+    linear = torch.from_numpy(magnitudes(speech, SPEC))[None]
+    torch.testing.assert_close(to_bins(linear, SPEC), true, rtol=1e-3, atol=1e-4)
+    _, image = studio.images(speech, np.random.default_rng(0))
+    assert image.shape[3] == true.shape[2] and -1 <= float(image.min()) < float(image.max()) <= 1
