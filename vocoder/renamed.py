@@ -1,5 +1,6 @@
 """Settings of earlier versions: refused with what says the same today."""
 
+import re
 from collections.abc import Collection
 
 from vocoder.errors import BadInput
@@ -13,6 +14,11 @@ _RENAMED = {
     "inverter.checkpoint": "inverter.weights=",
     "inverter.positions": "repair.n_shifts=",
     "inverter.contrast": "repair.postfilter=",
+    "inverter.jpeg": "repair.jpeg.weights=",
+    "inverter.jpeg_contrast": "repair.jpeg.postfilter=",
+    "inverter.consistent_db": "repair.consistent_db=",
+    "inverter.inconsistent_db": "repair.inconsistent_db=",
+    "inverter.repaired_share": "inverter.n_iter_estimated=, iterations instead of a share of them",
     "channel": "degradation=",
     "data=painted": "data=generated",
     "experiment=painted": "experiment=generated",
@@ -31,6 +37,6 @@ def require_current(key: str, option: str = "", known: Collection[str] | None = 
     With ``known``, only where the new key is among these.
     """
     old = f"{key}={option}" if option else key
-    new = _RENAMED.get(old, "").partition("=")[0]
-    if new and (known is None or new in known):
+    new = re.findall(r"([\w.]+)=", _RENAMED.get(old, ""))
+    if new and (known is None or any(name in known for name in new)):
         raise BadInput(f"{old} is now {_RENAMED[old]}", key=f"{key}.renamed")

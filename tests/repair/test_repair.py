@@ -227,8 +227,9 @@ def test_limits_out_of_order_are_refused(low, high, weights):
 
 
 def test_weights_that_cannot_be_used_are_named(weights, spectrogram, tmp_path):
-    with refused("weights.unknown"):
-        load("repair", "generated", weights="nowhere")(spectrogram)
+    for nothing in ("nowhere", ""):
+        with refused("weights.unknown"):
+            load("repair", "generated", weights=nothing)(spectrogram)
     with refused("weights.missing"):
         load("repair", "generated", weights=str(tmp_path))(spectrogram)
     with refused("weights.kind"):

@@ -148,8 +148,12 @@ def compose(command: str, parsed: Sequence[Override]) -> DictConfig:
 
 
 def _is_odd_choice(override: Override) -> bool:
-    """Whether an option is chosen by something else than a name, which Hydra stumbles over."""
-    is_name = isinstance(override.value(), str | Sweep | QuotedString)
+    """Whether an option is chosen by something else than the name of one, which Hydra stumbles
+    over, or by the name of a file that only holds what several have in common.
+    """
+    value = override.value()
+    shown = str(getattr(value, "text", value))
+    is_name = isinstance(value, str | Sweep | QuotedString) and not shown.startswith("_")
     return override.key_or_group in groups() and not is_name
 
 

@@ -30,20 +30,20 @@ def find_weights(source: str) -> Path:
         package, such as ``generated``.
     """
     path = Path(source)
-    if path.is_dir():
+    if source and path.is_dir():
         if not (path / BEST_NAME).is_file():
             raise BadInput(
                 f"{path} holds no {BEST_NAME}; give the folder of a training, or a file",
                 key="weights.missing",
             )
         return path / BEST_NAME
-    if path.exists():
+    if source and path.exists():
         return path
     if is_shipped(source):
         return FOLDER / f"{source}{SUFFIX}"
     there = ", ".join(sorted(file.stem for file in FOLDER.glob(f"*{SUFFIX}")))
     raise BadInput(
-        f"weights={source} is unknown: expected a file, the folder of a training, or the name of "
+        f"unknown weights {source!r}: expected a file, the folder of a training, or the name of "
         f"weights that come with the package ({there})",
         key="weights.unknown",
     )

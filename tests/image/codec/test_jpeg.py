@@ -11,6 +11,7 @@ from scipy.fft import dct, idct
 from vocoder import load, read_spectrogram
 from vocoder.decibels import SILENCE_DB, amplify
 from vocoder.evaluate.metrics import estoi, mel_distance_db
+from vocoder.image.codec.base import SILENT_LEVEL
 from vocoder.image.codec.jpeg import REACH, JpegCells, JpegConstraint
 from vocoder.image.file import ImageInfo, jpeg_tables, write_image
 from vocoder.spectrogram import Spectrogram, analyse
@@ -122,8 +123,8 @@ def test_whole_blocks_of_tiles_are_moved_and_all_else_is_kept(levels, tmp_path):
         here = slice(start - first, start - first + width // 8 * 8)
         blocks = decoded[:, : width // 8 * 8]
         expected[:, here] = as_decibels(moved(asked[:, here], blocks, table), gain_db)
-    # The floor divides silence from sound, and rounding decides on which side a pixel there falls.
-    floor_db = CODEC.db_min + gain_db
+    # Half a level divides silence from sound, and rounding decides on which side a pixel falls.
+    floor_db = CODEC.decibels(np.array(SILENT_LEVEL + 1e-6)) + gain_db
     shown, wanted = (np.maximum(one, floor_db) for one in (found[0], expected))
     np.testing.assert_allclose(shown, wanted, atol=0.02)
     outside = [*range(2), *range(69 + 80 - first, n_frames - 1 - first)]
@@ -151,6 +152,18 @@ def test_blocks_of_an_inverter_are_asked_about_at_their_own_frames(levels, tmp_p
     assert part.constraint is not None
     of_part = part.constraint.project(candidate[:, :, 48:112], 0)
     torch.testing.assert_close(of_part, of_all[:, :, 48:112])
+
+
+def test_black_stays_silent(levels, tmp_path):
+    """Rounding in the transform leaves faint shades there, which are no sound."""
+    image = levels[:, :200].copy()
+    image[:, 40:120] = 0
+    decoded, table = stored(image, tmp_path / "a.jpg", 75)
+    decibels = as_decibels(decoded)
+    constraint = JpegConstraint([(0, JpegCells(decoded, table))], decibels, CODEC, 0.0)
+    found = constraint.project(torch.from_numpy(as_decibels(image))[None], 0)[0].numpy()
+    assert (found[:, 40:120] == SILENCE_DB).all()
+    assert (found == SILENCE_DB).mean() > 0.9 * (decibels == SILENCE_DB).mean()
 
 
 def test_inverting_within_the_cells_is_nearer_to_the_truth(speech, tmp_path):

@@ -13,6 +13,9 @@ from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.spec import SpectrogramSpec
 
+# Levels up to here are written as 0.
+SILENT_LEVEL = 0.5
+
 PNG, JPEG, WEBP, TIFF = (".png",), (".jpg", ".jpeg"), (".webp",), (".tif", ".tiff")
 MODE_WORDS = {
     "L": "8-bit grey (mode L)",
@@ -203,8 +206,12 @@ class LevelCodec(Codec):
         return self._place(decibels)
 
     def decibels(self, levels: np.ndarray) -> np.ndarray:
-        """Back from `levels`; level 0 and below is silence."""
-        return np.asarray(np.maximum(self._loudness(levels), SILENCE_DB))
+        """Back from `levels`; what would be written as level 0 is silence.
+
+        Not only 0 itself: a shade above it, such as rounding leaves, is noise where there is none.
+        """
+        heard = np.where(levels > SILENT_LEVEL, levels, 0)
+        return np.asarray(np.maximum(self._loudness(heard), SILENCE_DB))
 
     def _place(self, db: np.ndarray) -> np.ndarray:
         return np.asarray((np.clip(db, self.db_min, self.db_max) - self.db_min) / self.step_db)
