@@ -37,7 +37,7 @@ from vocoder.audio import read_audio, write_audio
 from vocoder.cli.main import run as vocoder
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import Interval, mean_interval
-from vocoder.evaluate.metrics.measure import COLUMNS
+from vocoder.evaluate.metrics import METRICS
 from vocoder.evaluate.reference import References
 from vocoder.files import atomic_path
 from vocoder.image.source import Found, ImageSource, Utterance
@@ -238,7 +238,7 @@ def draw(
         for measure, value in file["values"].items():
             of_systems = found.setdefault(measure, {})
             of_systems.setdefault(file["system"], {})[file["utterance"]] = value
-    measures = [name for name in COLUMNS if BASE in found.get(name, {})]
+    measures = [name for name in METRICS if BASE in found.get(name, {})]
     figure = Figure(figsize=(14, 7), layout="constrained")
     n_columns = -(-(len(measures) + 1) // 2)
     training, *panels = figure.subplots(2, n_columns, squeeze=False).flat
@@ -255,7 +255,7 @@ def draw(
             panel.errorbar(list(minutes), means, reach, marker="o", capsize=3, label=label)
         panel.axhline(0, color="black", linewidth=0.5)
         panel.axhline(gains[CONTROL].mean, color="grey", linestyle="--", label="control")
-        panel.set(xlabel="minutes of the speaker", title=f"{COLUMNS[measure].title}, minus base")
+        panel.set(xlabel="minutes of the speaker", title=f"{METRICS[measure].heading}, minus base")
     panels[0].legend()
     for panel in panels[len(measures) :]:
         panel.set_axis_off()

@@ -34,7 +34,7 @@ from vocoder import load
 from vocoder.audio import read_audio
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
-from vocoder.evaluate.metrics.measure import COLUMNS, measure_pair, require_measures
+from vocoder.evaluate.metrics import METRICS, choose_metrics, measure
 from vocoder.files import write_text
 from vocoder.image.source import Found, ImageSource
 from vocoder.image.utterances import load_utterance
@@ -58,7 +58,7 @@ INVERSIONS = (
 )
 TRAINED = ("wavenet", "generated", "jpeg")  # for the spec of all conditions but one
 OVERVIEW = ("estoi", "pesq_wb", "visqol")
-MEASURES = ("estoi", "pesq", "visqol", "dnsmos", "f0", "mel")
+MEASURES = ("estoi", "pesq", "visqol", "dnsmos", "f0", "voicing", "mel")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     given.inversions = [in_full(word) for word in given.inversions]
     try:
-        require_measures(MEASURES)
+        choose_metrics(MEASURES)
         results = measure_all(given)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
@@ -164,19 +164,19 @@ def measure_task(task: Task) -> dict[str, float]:
             road = f"{ROADS[task.condition]}/{task.inversion}"
             sound = render(road, true, sample_rate, Path(folder)).samples
     # Some lines are too short for one measure or another; the others count.
-    return measure_pair(true, sound, sample_rate, MEASURES, problems={})
+    return measure(true, sound, sample_rate, MEASURES, problems={})
 
 
 def overview(results: Results, conditions: Sequence[str], inversions: Sequence[str]) -> str:
     """One Markdown table: the means of `OVERVIEW` for every inversion and condition."""
-    columns = [COLUMNS[name] for name in OVERVIEW]
-    rows = [[" / ".join(column.title for column in columns), *conditions]]
+    columns = [METRICS[name] for name in OVERVIEW]
+    rows = [[" / ".join(column.heading for column in columns), *conditions]]
     rows.append(["---"] * len(rows[0]))
     for word in inversions:
         cells = [f"`{word}`"]
         for condition in conditions:
             lines = results.get(f"{condition} | {word}", {}).values()
-            found = [[line[c.name] for line in lines if c.name in line] for c in columns]
+            found = [[line[c.column] for line in lines if c.column in line] for c in columns]
             means = [
                 f"{np.mean(values):.{column.digits}f}" if values else "-"
                 for column, values in zip(columns, found, strict=True)
@@ -192,15 +192,15 @@ def tables(results: Results, conditions: Sequence[str], inversions: Sequence[str
         rows = {name: results[f"{condition} | {name}"] for name in fitting(condition, inversions)}
         measured = [
             column
-            for name, column in COLUMNS.items()
+            for name, column in METRICS.items()
             if any(name in line for lines in rows.values() for line in lines.values())
         ]
-        titles = [condition, *(column.title for column in measured)]
+        titles = [condition, *(column.heading for column in measured)]
         body = [titles, ["---"] * len(titles)]
         for word, lines in rows.items():
             cells = [f"`{word}`"]
             for column in measured:
-                values = [line[column.name] for line in lines.values() if column.name in line]
+                values = [line[column.column] for line in lines.values() if column.column in line]
                 cells.append(mean_interval(values).text(column.digits) if values else "")
             body.append(cells)
         n_lines = len(next(iter(rows.values())))

@@ -42,6 +42,7 @@ ROWS = {
     "hue nearest, griffin_lim": ("hue", "hue:decoder=nearest", "none+griffin_lim"),
     "hue neighbours, griffin_lim": ("hue", "hue:decoder=neighbours", "none+griffin_lim"),
 }
+MEASURES = ("estoi", "pesq", "mel")
 COLUMNS = {"estoi": ("ESTOI", 3), "pesq_wb": ("PESQ-WB", 2), "mel_distance_db": ("mel dB", 2)}
 
 
@@ -81,7 +82,7 @@ def measured(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, dict[st
             sound = inverter(repair(spectrogram))[0].numpy()
             sample_rate = spectrogram.spec.sample_rate
             true = read_audio(given.reference / f"{utterance.name}.flac", sample_rate)
-            lines[utterance.name] = measure(true, sound, sample_rate, pesq=True).to_dict()
+            lines[utterance.name] = measure(true, sound, sample_rate, MEASURES)
         yield row, lines
 
 

@@ -25,8 +25,8 @@ from recipes.systems import in_full, inversion
 from vocoder.audio import read_audio
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
+from vocoder.evaluate.metrics.loudness import level_difference_db
 from vocoder.evaluate.metrics.pitch import CENTS_PER_OCTAVE, pitch_track
-from vocoder.evaluate.metrics.spectral import level_difference_db
 from vocoder.image.utterances import load_utterance
 
 INVERSIONS = ("none+admm:n_iter=100", "auto+griffin_lim")

@@ -32,6 +32,7 @@ from vocoder.files import write_text
 
 Results = dict[str, dict[str, dict[str, float]]]  # system to line to measure to value
 
+MEASURES = ("estoi", "lsd", "mel", "level")
 COLUMNS = {
     "estoi": ("ESTOI", 3),
     "pesq_wb": ("PESQ-WB", 2),
@@ -157,7 +158,8 @@ def measure_line(task: Task) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         rendered = render(task.system, samples, sample_rate, Path(folder))
     seconds = len(samples) / sample_rate
-    found = measure(samples, rendered.samples, sample_rate, pesq=task.pesq).to_dict()
+    names = (*MEASURES, "pesq") if task.pesq else MEASURES
+    found = measure(samples, rendered.samples, sample_rate, names)
     found["kilobytes_per_s"] = rendered.picture_bytes / 1000 / seconds
     if rendered.picture_rms_db is not None:
         found["picture_rms_db"] = rendered.picture_rms_db

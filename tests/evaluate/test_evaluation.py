@@ -11,10 +11,10 @@ import pytest
 import scipy.stats
 import soundfile
 
-from vocoder.errors import BadInput
-from vocoder.evaluate.drawing import choose
-from vocoder.evaluate.inference import mean_interval, paired_p
-from vocoder.evaluate.metrics import COLUMNS
+from tests.refusals import refused
+from vocoder.evaluate.drawing import rank
+from vocoder.evaluate.inference import holm, mean_interval, paired_p
+from vocoder.evaluate.metrics import METRICS
 from vocoder.evaluate.pairing import find_systems, plan
 from vocoder.evaluate.summary import notes, summarise, table, to_csv, to_json
 from vocoder.evaluate.work import Measured
@@ -110,17 +110,17 @@ def test_systems_are_folders_or_a_sweeps_sub_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("systems", "message"),
+    ("systems", "key"),
     [
-        ("gone", "systems=gone is not a folder"),
-        (["gone"], "systems has gone, which is not a folder"),
-        ("[a=1,b=2]", "systems has a=1, which is not a folder; .* needs quotes"),
-        ([], "names no folder"),
-        ([".", "."], "names a folder twice"),
+        ("gone", "systems.missing"),
+        (["gone"], "systems.missing"),
+        ("[a=1,b=2]", "systems.missing"),
+        ([], "systems.empty"),
+        ([".", "."], "systems.twice"),
     ],
 )
-def test_systems_that_are_none(systems: str | list[str], message: str) -> None:
-    with pytest.raises(BadInput, match=message):
+def test_systems_that_are_none(systems: str | list[str], key: str) -> None:
+    with refused(key):
         find_systems(systems)
 
 
@@ -131,7 +131,7 @@ def test_partners_are_found_by_name_and_missing_ones_listed(tmp_path: Path) -> N
         "b": folder(tmp_path / "b", "x.wav", "sub/z.wav"),
     }
     found = plan(systems, true, None)
-    assert {job.utterance: (list(job.sounds), job.reference) for job in found.jobs} == {
+    assert {job.utterance: (list(job.files), job.reference) for job in found.jobs} == {
         "x": (["a", "b"], true / "x.flac"),
         "y": (["a"], true / "y.flac"),
         "sub__z": (["a", "b"], true / "sub/z.flac"),
@@ -140,16 +140,17 @@ def test_partners_are_found_by_name_and_missing_ones_listed(tmp_path: Path) -> N
         "a: y.wav": "has the same name as y.flac; not used",
         "b: w": "missing; another system has it",
         "b: y": "missing; another system has it",
-        "reference: unused": "no system has it",
         "reference: w": "missing; a cannot be compared",
     }
+    (note,) = found.notes
+    assert note.startswith("1 of the 4 utterances in reference=") and "unused" in note
     # Without references nothing needs one.
     assert [job.utterance for job in plan(systems, None, None).jobs] == ["sub__z", "w", "x", "y"]
 
 
 def test_nothing_in_common_is_refused(tmp_path: Path) -> None:
     systems = {"a": folder(tmp_path / "a", "x.wav")}
-    with pytest.raises(BadInput, match="has the name of a recording"):
+    with refused("systems.names"):
         plan(systems, folder(tmp_path / "true", "y.wav"), None)
 
 
@@ -164,6 +165,12 @@ def test_means_and_comparisons_take_what_both_have() -> None:
     assert compared.difference.n == 6
     assert compared.p == pytest.approx(2 / 64)
     assert "base" not in found.comparisons
+
+
+def test_holm_keeps_the_order_and_never_exceeds_one() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1, 1]
+    assert holm([]) == []
 
 
 def test_holm_corrects_over_systems_within_a_measure() -> None:
@@ -201,7 +208,7 @@ def test_table_json_and_csv_say_the_same() -> None:
     report = to_json(found)
     assert report["systems"]["base"]["visqol"] == {"mean": 3.0, "low": None, "high": None, "n": 1}
     assert report["comparisons"]["a|b"]["estoi"]["mean"] == pytest.approx(0.15)
-    rows = list(csv.DictReader(io.StringIO(to_csv(files, found.columns))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(files, found.metrics))))
     assert [(row["system"], row["utterance"], row["visqol"]) for row in rows[:2]] == [
         ("base", "u0", "3.0"),
         ("base", "u1", ""),
@@ -209,13 +216,26 @@ def test_table_json_and_csv_say_the_same() -> None:
     assert (rows[0]["delay_ms"], rows[0]["polarity_inverted"]) == ("1.0", "true")
     assert rows[1]["problem"] == "visqol: too short"
     told = notes(files)
-    assert "base/u0 (-0.75 s)" in told[0] and "1 of 4 files had their polarity" in told[1]
+    assert "base/u0 (-0.75 s)" in told[0] and "base/u0" in told[1]
 
 
-def test_best_median_and_worst_by_the_first_measure_there_is() -> None:
-    files = measured("a", estoi=[0.1, 0.9, 0.5, 0.7], mel_distance_db=[1, 2, 3, 4])
-    column, chosen = choose(files, list(COLUMNS.values()))
-    assert column.name == "estoi"
-    assert [file.values["estoi"] for file in chosen] == [0.9, 0.7, 0.1]
-    column, chosen = choose(measured("a", mel_distance_db=[3, 1]), list(COLUMNS.values()))
-    assert [file.values["mel_distance_db"] for file in chosen] == [1, 3]
+def test_late_files_and_constant_offsets_are_named() -> None:
+    files = measured("a", estoi=[0.5, 0.6, 0.7])
+    files[0].delay_s, files[1].delay_s = 0.3, 0.049
+    files[1].offset, files[2].reference_offset = 0.005, -0.01
+    delays, offsets, of_reference = notes(files)
+    assert "1 of 3" in delays and "a/u0 (+300 ms)" in delays
+    assert "a/u1 (+0.50 %)" in offsets
+    assert "u2 (-1.00 %)" in of_reference
+    assert notes(measured("a", estoi=[0.5])) == []
+
+
+def test_files_are_ranked_by_the_first_metric_there_is() -> None:
+    metrics = [METRICS[name] for name in ("estoi", "mel_distance_db", "loudness_difference_lu")]
+    files = measured("a", estoi=[0.1, 0.9, 0.5], mel_distance_db=[1, 2, 3])
+    metric, ranked = rank(files, metrics)
+    assert metric.column == "estoi"
+    assert [file.values["estoi"] for file in ranked] == [0.9, 0.5, 0.1]
+    assert [one.utterance for one in rank(files, metrics[1:])[1]] == ["u0", "u1", "u2"]
+    signed = measured("a", loudness_difference_lu=[-3, 1, 2])
+    assert [one.utterance for one in rank(signed, metrics)[1]] == ["u1", "u2", "u0"]

@@ -16,7 +16,6 @@ from vocoder.bench.race import Contestant, race
 from vocoder.bench.result import Settings, Tick, case_dict
 from vocoder.bench.sound import sound
 from vocoder.config import load
-from vocoder.evaluate.metrics import spectral_convergence
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.magnitude import mel_to_linear
@@ -180,6 +179,11 @@ def inverters(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
         race(contestants, settings.repetitions, tick),
         compare=False,
     )
+
+
+def spectral_convergence(target: np.ndarray, magnitude: np.ndarray) -> float:
+    """Relative error of magnitudes, ``||S - S'|| / ||S||`` (Sturmel and Daudet 2011, eq. 4)."""
+    return float(np.linalg.norm(target - magnitude) / np.linalg.norm(target))
 
 
 def _invert(inverter: Inverter, given: Spectrogram, repetition: int) -> Tensor:

@@ -6,6 +6,8 @@ A comment beside a key is what the setting means, wherever in the options' ances
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,11 @@ def command_help(command: str, settings: Sequence[str] = ()) -> str:
         ]
         if inside:
             parts += [f"settings of {place or group}={chosen}", *_table(inside)]
+    module = import_module(
+        f"vocoder.cli.{command}_" if iskeyword(command) else f"vocoder.cli.{command}"
+    )
+    for title, entries in getattr(module, "help_sections", dict)().items():
+        parts += ["", title, *_table(entries)]
     parts += ["", "examples:", *(f"  {line}" for line in _examples(command))]
     parts += [
         "",

@@ -123,17 +123,19 @@ def run(
         """Measure and draw what was written."""
         path = root / f"{name}{SOUND_SUFFIX}"
         problems = dict(loaded.problems)
-        measures = {} if references is None else references.measure(path, problems)
+        told: list[str] = []
+        measures = {} if references is None else references.measure(path, problems, told)
         if pictures:
             true = references.path(name) if references is not None and measures else None
             draw_pictures(root / f"{name}{DRAWING_SUFFIX}", loaded.spectrogram, path, true)
-        note = f"{n_clipped} samples beyond full scale cut off; subtype=FLOAT keeps them"
+        if n_clipped:
+            told.append(f"{n_clipped} samples beyond full scale cut off; subtype=FLOAT keeps them")
         return Result(
             utterance=name,
             file=path.name,
             seconds=n_samples / loaded.spectrogram.spec.sample_rate,
             problems=problems,
-            note=note if n_clipped else "",
+            note="; ".join(told),
             measures=measures,
         )
 

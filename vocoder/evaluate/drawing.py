@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: how figures are spread, and the best, median and worst sound."""
+"""Plots of an evaluation: how figures are spread, and the best, median and worst file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from matplotlib.image import AxesImage
 
 from vocoder.audio import read_audio, read_info
 from vocoder.errors import BadInput
-from vocoder.evaluate.metrics.measure import HIGHER, LOWER, ZERO, Column, Pair
+from vocoder.evaluate.alignment import Pair
+from vocoder.evaluate.metrics.metric import HIGHER, LOWER, ZERO, Metric
 from vocoder.evaluate.metrics.spectral import comparison_spec
 from vocoder.evaluate.summary import Summary
 from vocoder.evaluate.view import RANGE_DB
@@ -25,8 +26,6 @@ from vocoder.spectrogram import analyse
 SHOWN_S = 8.0  # longer sounds show their beginning
 DIFFERENCE_DB = 30.0  # at which the colours of differences end
 TOP_HZ = 8000.0
-# By what sounds are called best and worst: the first that was measured.
-RANKED_BY = ("visqol", "pesq_wb", "estoi", "mel_distance_db", "picture_distance_db", "dnsmos")
 _COLUMNS = 3  # of panels
 _GOOD_END = {HIGHER: "right is better", LOWER: "left is better", ZERO: "0 is best"}
 
@@ -34,20 +33,20 @@ _GOOD_END = {HIGHER: "right is better", LOWER: "left is better", ZERO: "0 is bes
 def draw_distributions(
     path: Path, files: Sequence[Measured], summary: Summary, *, overwrite: bool
 ) -> None:
-    """Draw a panel for each measure, every file a dot, with mean and interval, as PNG."""
+    """Draw a panel for each metric, every file a dot, with mean and interval, as PNG."""
     systems = list(summary.means)
-    n_rows = -(-len(summary.columns) // _COLUMNS)
-    n_columns = min(_COLUMNS, len(summary.columns))
+    n_rows = -(-len(summary.metrics) // _COLUMNS)
+    n_columns = min(_COLUMNS, len(summary.metrics))
     height = 0.7 + 0.38 * len(systems)
     figure = Figure(figsize=(4.2 * n_columns + 1, height * n_rows + 0.5), layout="constrained")
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True)
     shift = np.random.default_rng(0).uniform(-0.22, 0.22, max(len(files), 1))
-    for axes, column in zip(grid.flat[: len(summary.columns)], summary.columns, strict=True):
+    for axes, metric in zip(grid.flat[: len(summary.metrics)], summary.metrics, strict=True):
         for row, system in enumerate(systems):
             values = [
-                file.values[column.name]
+                file.values[metric.column]
                 for file in files
-                if file.system == system and column.name in file.values
+                if file.system == system and metric.column in file.values
             ]
             if not values:
                 continue
@@ -55,16 +54,16 @@ def draw_distributions(
             at = row + shift[: len(values)]
             size = float(np.clip(600 / len(values), 4, 36))
             axes.scatter(values, at, s=size, alpha=0.5, color=colour, linewidths=0)
-            interval = summary.means[system][column.name]
+            interval = summary.means[system][metric.column]
             axes.plot([interval.low, interval.high], [row, row], color="black", linewidth=2)
             axes.plot([interval.mean], [row], "o", color="black", markersize=5)
-        if column.better == ZERO:
+        if metric.better == ZERO:
             axes.axvline(0, color="grey", linewidth=0.8)
         axes.set_title(
-            f"{column.title}  ({_GOOD_END[column.better]})", loc="left", fontsize="medium"
+            f"{metric.heading}  ({_GOOD_END[metric.better]})", loc="left", fontsize="medium"
         )
         axes.grid(axis="x", alpha=0.25)
-    for axes in grid.flat[len(summary.columns) :]:
+    for axes in grid.flat[len(summary.metrics) :]:
         axes.set_visible(False)
     grid[0, 0].set_yticks(range(len(systems)), systems)
     grid[0, 0].set_ylim(len(systems) - 0.5, -0.5)
@@ -72,71 +71,64 @@ def draw_distributions(
     _save(figure, path, overwrite=overwrite)
 
 
-def choose(files: Sequence[Measured], columns: Sequence[Column]) -> tuple[Column, list[Measured]]:
-    """The best, the median and the worst file of one system, and by what; fewer if there are fewer.
-
-    Raises
-    ------
-    BadInput
-        Nothing of the system was measured.
-    """
-    by_name = {column.name: column for column in columns}
-    for name in (*RANKED_BY, *by_name):
-        ranked = [file for file in files if name in file.values]
-        if name not in by_name or not ranked:
-            continue
-        better = by_name[name].better
-        ranked.sort(
-            key=lambda file: -file.values[name] if better == HIGHER else abs(file.values[name])
-        )
-        places = sorted({0, (len(ranked) - 1) // 2, len(ranked) - 1})
-        return by_name[name], [ranked[place] for place in places]
-    raise BadInput("nothing was measured, so that there is no best and no worst")
+def rank(files: Sequence[Measured], metrics: Sequence[Metric]) -> tuple[Metric, list[Measured]]:
+    """The files of one system from best to worst, by the first of the metrics that any has."""
+    for metric in metrics:
+        if ranked := [file for file in files if metric.column in file.values]:
+            sign = -1 if metric.better == HIGHER else 1
+            distance = abs if metric.better == ZERO else float
+            ranked.sort(key=lambda file: sign * distance(file.values[metric.column]))
+            return metric, ranked
+    raise BadInput(
+        "nothing was measured, so that there is no best and no worst", "files.unmeasured"
+    )
 
 
 def draw_spectrograms(
     path: Path,
-    chosen: Sequence[Measured],
-    column: Column,
+    ranked: Sequence[Measured],
+    metric: Metric,
     references: Mapping[str, Path],
     sample_rate: int | None,
     *,
     overwrite: bool,
 ) -> None:
-    """Draw reference, sound and their difference for each chosen file, as PNG.
+    """Draw the best, the median and the worst file with reference and difference, as PNG.
 
     Parameters
     ----------
     path : Path
-    chosen : sequence of Measured
-        As `choose` orders them.
-    column : Column
-        What they were chosen by.
+    ranked : sequence of Measured
+        As `rank` orders them.
+    metric : Metric
+        What they were ranked by.
     references : mapping of str to Path
-        By utterance; of an utterance without one, or with one that the sound cannot be compared
-        with, the sound alone is drawn.
+        By utterance; of an utterance without one, or with one that the file cannot be compared
+        with, the file alone is drawn.
     sample_rate : int or None
-        To convert to; ``None`` takes the sound's own.
+        To convert to; ``None`` takes the file's own.
     overwrite : bool
     """
+    places = sorted({0, (len(ranked) - 1) // 2, len(ranked) - 1})
+    chosen = [ranked[place] for place in places]
     names = {1: ["only"], 2: ["best", "worst"]}.get(len(chosen), ["best", "median", "worst"])
     figure = Figure(figsize=(13, 2.7 * len(chosen) + 0.4), layout="constrained")
     grid = figure.subplots(len(chosen), 3, squeeze=False, sharex="row", sharey=True)
     for row, name, file in zip(grid, names, chosen, strict=True):
         rate = sample_rate or read_info(Path(file.path)).sample_rate
-        sound = read_audio(Path(file.path), rate)
+        degraded = read_audio(Path(file.path), rate)
         reference = None
         if file.utterance in references:
             # What is wrong with a reference, silence say, was told when it was measured against.
             with suppress(BadInput):
-                pair = Pair(read_audio(references[file.utterance], rate), sound, rate)
-                reference, sound = _db(pair.reference, rate), _db(pair.matched, rate)
+                pair = Pair(read_audio(references[file.utterance], rate), degraded, rate)
+                reference, shown = _db(pair.reference, rate), _db(pair.matched, rate)
         if reference is None:
-            sound = _db(sound, rate)
-        top = float(sound.max() if reference is None else reference.max())
+            shown = _db(degraded, rate)
+        top = float(shown.max() if reference is None else reference.max())
         floor = top - RANGE_DB
-        _panel(row[1], np.maximum(sound, floor), rate, "magma", floor, top)
-        score = f"{column.title} {file.values[column.name]:.{column.digits}f}"
+        _panel(row[1], np.maximum(shown, floor), rate, "magma", floor, top)
+        score = f"{metric.heading} {file.values[metric.column]:.{metric.digits}f}"
         row[1].set_title(f"{file.utterance}, {name}: {score}", loc="left", fontsize="medium")
         if reference is None:
             row[1].set_ylabel("kHz")
@@ -146,9 +138,9 @@ def draw_spectrograms(
         _panel(row[0], np.maximum(reference, floor), rate, "magma", floor, top)
         row[0].set_title("reference", loc="left", fontsize="medium")
         row[0].set_ylabel("kHz")
-        apart = np.maximum(sound, floor) - np.maximum(reference, floor)
+        apart = np.maximum(shown, floor) - np.maximum(reference, floor)
         image = _panel(row[2], apart, rate, "RdBu_r", -DIFFERENCE_DB, DIFFERENCE_DB)
-        row[2].set_title("sound above reference, at the same level", loc="left", fontsize="medium")
+        row[2].set_title("difference, at the same level", loc="left", fontsize="medium")
         figure.colorbar(image, ax=row[2], label="dB", pad=0.01)
     for axes in grid[-1]:
         axes.set_xlabel("seconds")

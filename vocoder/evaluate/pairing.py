@@ -1,4 +1,4 @@
-"""Which files belong together: the sounds of all systems, their reference and their picture."""
+"""Which files belong together: those of all systems, their reference and their image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.image.dataset.recordings import find_recordings
 from vocoder.image.manifest import one_spelling
 from vocoder.image.source import Found, Utterance
@@ -20,78 +20,79 @@ class Job:
     Parameters
     ----------
     utterance : str
-    sounds : dict of str to Path
+    files : dict of str to Path
         By system.
     reference : Path or None
-    picture : (Utterance, Found) or None
-        What the sounds were made of.
+    image : (Utterance, Found) or None
+        What they were made of.
     """
 
     utterance: str
-    sounds: dict[str, Path]
+    files: dict[str, Path]
     reference: Path | None = None
-    picture: tuple[Utterance, Found] | None = None
+    image: tuple[Utterance, Found] | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is to be measured.
+    """What is measured.
 
     Parameters
     ----------
-    systems : dict of str to Path
-        Name to folder, in the order given.
     jobs : list of Job
     problems : dict of str to str
-        What has no partner: name to reason.
+        Files of systems without a partner: name to reason.
+    notes : list of str
+        References and images that no system has, which is usual: a folder of all recordings.
     """
 
-    systems: dict[str, Path]
     jobs: list[Job]
     problems: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def find_systems(systems: str | Sequence[str]) -> dict[str, Path]:
-    """The folders to compare, by name.
+    """Find the folders to compare, by name.
 
     Parameters
     ----------
     systems : str or sequence of str
-        Folders of sound, one a system; or one folder whose sub-folders are the systems, as a sweep
+        Folders of audio, one a system; or one folder whose sub-folders are the systems, as a sweep
         writes it.
 
     Returns
     -------
     dict of str to Path
         The names are those of the folders; where two are the same, the paths as given.
-
-    Raises
-    ------
-    BadInput
-        No such folder, one of them twice, or none.
     """
     if isinstance(systems, str) and not Path(systems).exists() and systems[:1] == "[":
         systems = systems.strip("[]").split(",")  # what Hydra's grammar could not read
     if isinstance(systems, str):
         root = Path(systems)
         if not root.is_dir():
-            raise BadInput(f"systems={systems} is not a folder; give folders of sound, or a sweep")
+            raise BadInput(
+                f"systems={systems} is not a folder; expected folders of audio, or a sweep",
+                "systems.missing",
+            )
         recordings, _ = find_recordings(root)
         if any(one.path.parent == root for one in recordings):
             return {root.resolve().name: root}
         names = sorted({one.path.relative_to(root).parts[0] for one in recordings})
         return {name: root / name for name in names}
     if not systems:
-        raise BadInput("systems=[] names no folder; give folders of sound, or a sweep's output")
+        raise BadInput(
+            "systems=[] names no folder; expected folders of audio, or a sweep", "systems.empty"
+        )
     for one in systems:
         if not Path(one).is_dir():
             raise BadInput(
                 f"systems has {one}, which is not a folder; a name with commas or brackets in it "
-                "needs quotes, such as systems=['a,b',c]"
+                "needs quotes, such as systems=['a,b',c]",
+                "systems.missing",
             )
     paths = [Path(one) for one in systems]
     if len({path.resolve() for path in paths}) < len(paths):
-        raise BadInput(f"systems names a folder twice: {', '.join(systems)}")
+        raise BadInput(f"systems names a folder twice: {', '.join(systems)}", "systems.twice")
     names = [path.resolve().name for path in paths]
     counts = Counter(names)
     return {
@@ -100,44 +101,43 @@ def find_systems(systems: str | Sequence[str]) -> dict[str, Path]:
     }
 
 
-def plan(systems: dict[str, Path], reference: Path | None, pictures: Found | None) -> Plan:
-    """Match files by name: ``x.wav`` of each system, ``x.flac`` of the references, picture ``x``.
-
-    Raises
-    ------
-    BadInput
-        A system without sounds, no references in the folder, or no name in common.
-    """
+def plan(systems: dict[str, Path], reference: Path | None, images: Found | None) -> Plan:
+    """Match files by name: ``x.wav`` of each system, ``x.flac`` of the references, image ``x``."""
     problems: dict[str, str] = {}
-    sounds = {system: _sounds(system, folder, problems) for system, folder in systems.items()}
-    true = {} if reference is None else _sounds("reference", reference, problems)
-    shown = {} if pictures is None else {one_spelling(one.name): one for one in pictures.utterances}
+    files = {system: _files(system, folder, problems) for system, folder in systems.items()}
+    true = {} if reference is None else _files("reference", reference, problems)
+    shown = {} if images is None else {one_spelling(one.name): one for one in images.utterances}
     jobs = []
-    for name in sorted({name for found in sounds.values() for name in found}):
-        of_system = {system: found[name] for system, found in sounds.items() if name in found}
+    for name in sorted({name for found in files.values() for name in found}):
+        of_system = {system: found[name] for system, found in files.items() if name in found}
         for system in systems.keys() - of_system.keys():
             problems[f"{system}: {name}"] = "missing; another system has it"
         if reference is not None and name not in true:
             problems[f"reference: {name}"] = f"missing; {', '.join(of_system)} cannot be compared"
-        picture = None
-        if pictures is not None and name in shown:
-            picture = shown[name], replace(pictures, utterances=[], problems={})
-        elif pictures is not None:
+        image = None
+        if images is not None and name in shown:
+            image = shown[name], replace(images, utterances=[], problems={})
+        elif images is not None:
             problems[f"pictures: {name}"] = "missing"
-        if name in true or picture is not None or (reference is None and pictures is None):
-            jobs.append(Job(name, of_system, true.get(name), picture))
+        if name in true or image is not None or (reference is None and images is None):
+            jobs.append(Job(name, of_system, true.get(name), image))
     if not jobs:
         raise BadInput(
-            f"no sound in {', '.join(map(str, systems.values()))} has the name of a recording in "
-            f"{reference} or of a picture; names must be the same, whatever the suffixes"
+            f"no file in {', '.join(map(str, systems.values()))} has the name of a recording in "
+            f"{reference} or of an image; names must be the same, whatever the suffixes",
+            "systems.names",
         )
-    for kind, names in (("reference", true), ("pictures", shown)):
-        for name in names.keys() - {job.utterance for job in jobs}:
-            problems[f"{kind}: {name}"] = "no system has it"
-    return Plan(systems, jobs, dict(sorted(problems.items())))
+    notes = []
+    for key, names in (("reference", true), ("pictures", shown)):
+        if unused := sorted(names.keys() - {job.utterance for job in jobs}):
+            notes.append(
+                f"{len(unused)} of the {len(names)} utterances in {key}= are in no system and "
+                f"were not used: {some_of(unused, ', ')}"
+            )
+    return Plan(jobs, dict(sorted(problems.items())), notes)
 
 
-def _sounds(system: str, folder: Path, problems: dict[str, str]) -> dict[str, Path]:
+def _files(system: str, folder: Path, problems: dict[str, str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for one in find_recordings(folder)[0]:
         if one.name in found:

@@ -1,44 +1,40 @@
-"""True recordings to measure sound against, found by name."""
+"""True recordings to measure audio against, found by name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from vocoder.audio import read_audio, read_info
+from vocoder.audio import read_info
 from vocoder.errors import BadInput
-from vocoder.evaluate.metrics import measure
+from vocoder.evaluate.metrics import choose_metrics
+from vocoder.evaluate.pairing import Job
+from vocoder.evaluate.summary import notes
+from vocoder.evaluate.work import measure_job
 from vocoder.image.dataset.recordings import find_recordings
 from vocoder.image.manifest import one_spelling
 
-# Short names for tables: of `vocoder.evaluate.metrics.Measures`.
+# Short names for tables, of columns of `vocoder.evaluate.metrics.METRICS`.
 COLUMNS = {
     "estoi": "estoi",
     "lsd_db": "log_spectral_distance_db",
     "mel_db": "mel_distance_db",
     "level_db": "level_difference_db",
 }
-# Of longer sounds the beginning is measured: alignment compares all of two spectrograms.
-MEASURED_S = 120.0
+_NAMES = ("estoi", "lsd", "mel", "level")
 
 
 class References:
     """A folder of recordings, one for each utterance, of any format.
 
     Those in sub-folders are called as in a data set made of them, ``sub/x.wav`` being ``sub__x``.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Raises
-    ------
-    BadInput
-        No such folder, or no recording in it.
     """
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise BadInput(f"reference={folder} is not a folder; give one of true recordings")
+            raise BadInput(
+                f"reference={folder} is not a folder; expected one of true recordings",
+                "reference.missing",
+            )
         self._folder = folder
         recordings, _ = find_recordings(folder)
         stems = {
@@ -50,21 +46,24 @@ class References:
         """The recording called ``name``, if there is one."""
         return self._paths.get(one_spelling(name))
 
-    def measure(self, sound: Path, problems: dict[str, str]) -> dict[str, float]:
-        """Measures of a sound file against the recording of the same name.
+    def measure(
+        self, path: Path, problems: dict[str, str], told: list[str] | None = None
+    ) -> dict[str, float]:
+        """Measure an audio file against the recording of the same name.
 
-        A missing or unusable recording is noted in ``problems``, and gives no figures.
+        A missing or unusable recording is noted in ``problems`` and gives no figures; what was put
+        right before measuring, a delay say, is added to ``told``.
         """
-        true = self.path(sound.stem)
-        try:
-            if true is None:
-                raise BadInput(f"{self._folder} holds no recording of this name")
-            sample_rate = read_info(sound).sample_rate
-            longest = int(MEASURED_S * sample_rate)
-            reference = read_audio(true, sample_rate)[:longest]
-            degraded = read_audio(sound, sample_rate)[:longest]
-            taken = measure(reference, degraded, sample_rate, pesq=False).to_dict()
-        except BadInput as error:
-            problems[f"reference of {sound.stem}"] = str(error)
+        where, true = f"reference of {path.stem}", self.path(path.stem)
+        if true is None:
+            problems[where] = f"{self._folder} holds no recording of this name"
             return {}
-        return {column: taken[name] for column, name in COLUMNS.items()}
+        job = Job(path.stem, {path.parent.name: path}, true)
+        metrics, _ = choose_metrics(_NAMES)
+        (found,) = measure_job(job, metrics, read_info(path).sample_rate)
+        if found.problems:
+            problems[where] = "; ".join(found.problems.values())
+            return {}
+        if told is not None:
+            told += notes([found])
+        return {short: found.values[column] for short, column in COLUMNS.items()}

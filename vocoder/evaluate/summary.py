@@ -1,4 +1,4 @@
-"""From files to systems: means, differences from the baseline, and how to tell them."""
+"""From files to systems: means, differences from the baseline, and what is said of them."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vocoder.compare.statistics.findings import ALPHA, holm
-from vocoder.evaluate.inference import Interval, mean_interval, paired_p
-from vocoder.evaluate.metrics.measure import COLUMNS, HIGHER, LOWER, ZERO, Column
+from vocoder.errors import some_of
+from vocoder.evaluate.alignment import MIN_OFFSET
+from vocoder.evaluate.inference import ALPHA, Interval, holm, mean_interval, paired_p
+from vocoder.evaluate.metrics.metric import ARROWS, LOWER, METRICS, ZERO, Metric
 from vocoder.evaluate.work import Measured
 
-ARROWS = {HIGHER: "↑", LOWER: "↓", ZERO: "→ 0"}  # where the good end is
 TEST = (
     "two-sided sign-flip permutation test of the mean difference, utterance by utterance; "
-    "p corrected over the systems by Holm's method, each measure by itself"
+    "p corrected over the systems by Holm's method, each metric by itself"
 )
-# Sounds whose length differs more from their reference's are told of.
-TOLD_LENGTH_S = 0.1
+# Differences from the reference above which a note says so.
+TOLD_LENGTH_S, TOLD_DELAY_S = 0.1, 0.05
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A system against the baseline in one measure, over the utterances that both have.
+    """A system against the baseline in one metric, over the utterances that both have.
 
     Parameters
     ----------
     difference : Interval
-        System minus baseline; of measures whose good end is 0, of their absolute values.
+        System minus baseline; of metrics whose good end is 0, of their absolute values.
     p, p_holm : float
         Of `paired_p`, and corrected for the number of systems.
     """
@@ -46,16 +46,16 @@ class Summary:
 
     Parameters
     ----------
-    columns : list of Column
-        Measures that any file has.
+    metrics : list of Metric
+        Those that any file has.
     means : dict
-        System to name of measure to `Interval`.
+        System to column to `Interval`.
     baseline : str
     comparisons : dict
-        System to name of measure to `Comparison`; without the baseline.
+        System to column to `Comparison`; without the baseline.
     """
 
-    columns: list[Column]
+    metrics: list[Metric]
     means: dict[str, dict[str, Interval]]
     baseline: str
     comparisons: dict[str, dict[str, Comparison]]
@@ -66,49 +66,42 @@ def summarise(
 ) -> Summary:
     """Means with intervals, and every system against the baseline.
 
-    Parameters
-    ----------
-    files : sequence of Measured
-    systems : sequence of str
-        In the order of the tables.
-    baseline : str
-        One of them.
-    seed : int
-        Of the bootstrap and of drawn permutations.
+    ``systems`` are in the order of the tables; ``seed`` is that of the bootstrap and of drawn
+    permutations.
     """
-    columns = [one for one in COLUMNS.values() if any(one.name in file.values for file in files)]
+    metrics = [one for one in METRICS.values() if any(one.column in x.values for x in files)]
     means: dict[str, dict[str, Interval]] = {system: {} for system in systems}
     comparisons: dict[str, dict[str, Comparison]] = {
         system: {} for system in systems if system != baseline
     }
-    for column in columns:
+    for metric in metrics:
         values = {
             system: {
-                file.utterance: file.values[column.name]
+                file.utterance: file.values[metric.column]
                 for file in files
-                if file.system == system and column.name in file.values
+                if file.system == system and metric.column in file.values
             }
             for system in systems
         }
         for system, found in values.items():
             if found:
-                means[system][column.name] = mean_interval(
+                means[system][metric.column] = mean_interval(
                     list(found.values()), list(found), seed=seed
                 )
-        if column.better == ZERO:  # the question is which is nearer to it
+        if metric.better == ZERO:  # the question is which is nearer to it
             values = {
                 system: {name: abs(value) for name, value in found.items()}
                 for system, found in values.items()
             }
         for system, comparison in _compare(values, baseline, seed).items():
-            comparisons[system][column.name] = comparison
-    return Summary(columns, means, baseline, comparisons)
+            comparisons[system][metric.column] = comparison
+    return Summary(metrics, means, baseline, comparisons)
 
 
 def _compare(
     values: Mapping[str, Mapping[str, float]], baseline: str, seed: int
 ) -> dict[str, Comparison]:
-    """Every other system against the baseline in one measure."""
+    """Every other system against the baseline in one metric."""
     found = {}
     for system, own in values.items():
         common = [name for name in own if name in values[baseline]]
@@ -125,21 +118,21 @@ def _compare(
 
 def table(summary: Summary) -> str:
     """Both tables as Markdown: means, and differences from the baseline."""
-    titles = [f"{one.title} {ARROWS[one.better]}" for one in summary.columns]
+    titles = [f"{one.heading} {ARROWS[one.better]}" for one in summary.metrics]
     rows = [["system", "files", *titles]]
     for system, means in summary.means.items():
-        cells = [_mean(means.get(one.name), one.digits) for one in summary.columns]
+        cells = [_mean(means.get(one.column), one.digits) for one in summary.metrics]
         n_files = max((interval.n for interval in means.values()), default=0)
         rows.append([f"`{system}`", str(n_files), *cells])
     lines = [*_markdown(rows), "", "Mean over utterances (95 % bootstrap interval of it)."]
     if any(summary.comparisons.values()):
         distances = [
-            f"absolute {one.title} {ARROWS[LOWER]}" if one.better == ZERO else title
-            for one, title in zip(summary.columns, titles, strict=True)
+            f"absolute {one.heading} {ARROWS[LOWER]}" if one.better == ZERO else title
+            for one, title in zip(summary.metrics, titles, strict=True)
         ]
         rows = [["minus baseline", *distances]]
         for system, compared in summary.comparisons.items():
-            cells = [_difference(compared.get(one.name), one.digits) for one in summary.columns]
+            cells = [_difference(compared.get(one.column), one.digits) for one in summary.metrics]
             rows.append([f"`{system}`", *cells])
         lines += ["", *_markdown(rows), "", f"Baseline `{summary.baseline}`. Mean difference over "]
         lines[-1] += f"utterances that both have (95 % bootstrap interval), and p: {TEST}. "
@@ -169,7 +162,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
     return {
         "baseline": summary.baseline,
         "measures": {
-            one.name: {"title": one.title, "better": one.better} for one in summary.columns
+            one.column: {"title": one.heading, "better": one.better} for one in summary.metrics
         },
         "systems": {
             system: {name: _interval(interval) for name, interval in means.items()}
@@ -194,10 +187,10 @@ def _interval(interval: Interval) -> dict[str, float | int | None]:
     return {"mean": interval.mean, **ends, "n": interval.n}
 
 
-def to_csv(files: Sequence[Measured], columns: Sequence[Column]) -> str:
+def to_csv(files: Sequence[Measured], metrics: Sequence[Metric]) -> str:
     """One row a file."""
     text = io.StringIO()
-    names = [one.name for one in columns]
+    names = [one.column for one in metrics]
     fields = ["system", "utterance", "file", "seconds", *names]
     fields += ["length_difference_s", "delay_ms", "polarity_inverted", "problem"]
     writer = csv.DictWriter(text, fields, lineterminator="\n")
@@ -222,23 +215,37 @@ def _rounded(value: float | None, digits: int) -> float | str:
 
 
 def notes(files: Sequence[Measured]) -> list[str]:
-    """What is worth knowing and no problem."""
-    lengths = [
-        file
-        for file in files
-        if file.length_difference_s is not None and abs(file.length_difference_s) > TOLD_LENGTH_S
+    """Say what was put right before measuring, and in which files."""
+    lengths, delays, inverted, offsets, of_reference = [], [], [], [], []
+    for one in files:
+        name = f"{one.system}/{one.utterance}"
+        if abs(one.length_difference_s or 0) > TOLD_LENGTH_S:
+            lengths.append(f"{name} ({one.length_difference_s:+.2f} s)")
+        if abs(one.delay_s or 0) > TOLD_DELAY_S:
+            delays.append(f"{name} ({1000 * (one.delay_s or 0):+.0f} ms)")
+        if one.inverted:
+            inverted.append(name)
+        if one.offset:
+            offsets.append(f"{name} ({100 * one.offset:+.2f} %)")
+        if one.reference_offset:
+            of_reference.append(f"{one.utterance} ({100 * one.reference_offset:+.2f} %)")
+    constant = f"hold a constant offset above {100 * MIN_OFFSET:g} % of full scale; it was removed"
+    return [
+        f"{len(found)} of {len(files)} {what}: {some_of(found, ', ')}"
+        for found, what in (
+            (
+                lengths,
+                f"files are more than {TOLD_LENGTH_S:g} s longer or shorter than their reference; "
+                "what both have was measured",
+            ),
+            (
+                delays,
+                f"files are more than {1000 * TOLD_DELAY_S:g} ms late (+) or early (-); "
+                "they were aligned",
+            ),
+            (inverted, "files have the opposite polarity; it was inverted"),
+            (offsets, f"files {constant}"),
+            (of_reference, f"files have a reference that {constant.replace('hold', 'holds')}"),
+        )
+        if found
     ]
-    inverted = [file for file in files if file.inverted]
-    told = []
-    if lengths:
-        told.append(
-            f"{len(lengths)} of {len(files)} files are more than {TOLD_LENGTH_S:g} s longer or "
-            f"shorter than their reference, such as {lengths[0].system}/{lengths[0].utterance} "
-            f"({lengths[0].length_difference_s:+.2f} s); what both have was measured"
-        )
-    if inverted:
-        told.append(
-            f"{len(inverted)} of {len(files)} files had their polarity turned over; "
-            "it was turned back"
-        )
-    return told

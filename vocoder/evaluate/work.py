@@ -1,36 +1,34 @@
-"""Measuring every file, over processes of one thread each."""
+"""Measure every file, over processes of one thread each."""
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from vocoder.audio import read_audio, read_info
 from vocoder.errors import BadInput
-from vocoder.evaluate.metrics.measure import ALONE, PICTURE, Pair, take
-from vocoder.evaluate.metrics.perceptual import dnsmos
-from vocoder.evaluate.metrics.spectral import picture_distance_db
+from vocoder.evaluate.alignment import Pair, constant_offset
+from vocoder.evaluate.metrics.metric import ALONE, IMAGE, REFERENCE, Metric, take
 from vocoder.evaluate.pairing import Job
-from vocoder.evaluate.reference import MEASURED_S
 from vocoder.image.utterances import load_utterance
 from vocoder.spectrogram import Spectrogram
 
-# Threads of several processes that share the cores wait for one another in busy loops.
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+# Of longer files the beginning is measured: alignment compares all of two spectrograms.
+MEASURED_S = 120.0
 
 
 @dataclass
 class Measured:
-    """What was found of one sound of one system.
+    """What was found of one file of one system.
 
     Parameters
     ----------
@@ -39,11 +37,13 @@ class Measured:
     seconds : float
         Its length.
     values : dict of str to float
-        By the names of `vocoder.evaluate.metrics.COLUMNS`; what could not be taken is not there.
+        By column of `vocoder.evaluate.metrics.METRICS`; what could not be taken is not there.
     length_difference_s, delay_s : float or None
         How much longer, and how late, it was than the reference.
     inverted : bool or None
-        Whether its polarity was turned over against the reference.
+        Whether its polarity was the opposite of the reference's.
+    offset, reference_offset : float or None
+        Constants that were subtracted before measuring; full scale at 1.
     problems : dict of str to str
         What could not be taken, or ``file`` for all of it, and why.
     """
@@ -56,139 +56,144 @@ class Measured:
     length_difference_s: float | None = None
     delay_s: float | None = None
     inverted: bool | None = None
+    offset: float | None = None
+    reference_offset: float | None = None
     problems: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Task:
-    """A job and how to do it.
+def measure_all(
+    jobs: Sequence[Job], metrics: Sequence[Metric], sample_rate: int | None, workers: int
+) -> Iterator[list[Measured]]:
+    """Measure all utterances, in the order in which they are finished.
 
     Parameters
     ----------
-    job : Job
-    names : tuple of str
-        Keys of `vocoder.evaluate.metrics.MEASURES`.
-    alone : bool
-        Whether to rate sounds without any reference.
+    jobs : sequence of Job
+    metrics : sequence of Metric
     sample_rate : int or None
-        To convert everything to; ``None`` where sound and reference must have the same.
-    """
-
-    job: Job
-    names: tuple[str, ...]
-    alone: bool
-    sample_rate: int | None
-
-
-def measure_all(tasks: Sequence[Task], workers: int) -> Iterator[list[Measured]]:
-    """Do all tasks, in the order in which they are finished.
-
-    Parameters
-    ----------
-    tasks : sequence of Task
+        In Hz, to convert everything to; ``None`` where file and reference must have the same.
     workers : int
         Processes; with one, all is done in this.
-
-    Raises
-    ------
-    BadInput
-        A process died.
     """
+    work = partial(measure_job, metrics=metrics, sample_rate=sample_rate)
     if workers == 1:
-        yield from map(measure_job, tasks)
+        with _one_thread():
+            yield from map(work, jobs)
         return
-    with (
-        _environment(dict.fromkeys(_ONE_THREAD, "1")),
-        ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker) as pool,
-    ):
-        pending = [pool.submit(measure_job, task) for task in tasks]
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker) as pool:
+        pending = [pool.submit(work, job) for job in jobs]
         try:
             for done in as_completed(pending):
                 yield done.result()
         except BrokenProcessPool as error:
             raise BadInput(
-                "a process died, probably for want of memory; try fewer, such as workers=1"
+                "a process died, probably for want of memory; try fewer, such as workers=1",
+                "workers.memory",
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _begin_worker() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+    _one_thread()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and ends us
 
 
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _one_thread() -> threadpool_limits:
+    """Keep this process to one thread until the result is left as a context.
+
+    Threads of several processes that share the cores wait for one another in busy loops.
+    """
+    import numba
+    import torch
+
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+    return threadpool_limits(1)
 
 
-def measure_job(task: Task) -> list[Measured]:
+def measure_job(
+    job: Job, metrics: Sequence[Metric], sample_rate: int | None = None
+) -> list[Measured]:
     """Measure one utterance by all systems; what goes wrong is noted in the results."""
-    picture: Spectrogram | BadInput | None = None
-    if task.job.picture is not None:
+    image: Spectrogram | BadInput | None = None
+    of_image = [one for one in metrics if one.needs == IMAGE]
+    if job.image is not None and of_image:
         try:
-            picture = load_utterance(*task.job.picture).spectrogram
+            image = load_utterance(*job.image).spectrogram
         except BadInput as error:
-            picture = error
+            image = error
     results = []
-    for system, path in task.job.sounds.items():
-        result = Measured(task.job.utterance, system, str(path))
+    for system, path in job.files.items():
+        result = Measured(job.utterance, system, str(path))
+        results.append(result)
         try:
             info = read_info(path)
             result.seconds = info.samples / info.sample_rate
-            if task.job.reference is not None:
-                _compare(result, path, task.job.reference, task)
-            if task.alone:
-                rate = task.sample_rate or info.sample_rate
-                result.values[ALONE.name] = dnsmos(_read(path, rate), rate)
+            if job.reference is not None:
+                _compare(result, path, job.reference, metrics, sample_rate)
+            rate = sample_rate or info.sample_rate
+            for one in (one for one in metrics if one.needs == ALONE):
+                samples = _read(path, rate)
+                result.offset = constant_offset(samples, rate)
+                _keep(result, one, samples - result.offset, rate)
         except BadInput as error:
             result.problems["file"] = str(error)
-        if picture is not None:
+        if image is not None:
             try:
-                result.values[PICTURE.name] = _shown(path, picture, task.sample_rate)
+                shown = _as_shown(path, image, sample_rate)
+                for one in of_image:
+                    _keep(result, one, *shown)
             except BadInput as error:
-                result.problems["picture"] = str(error)
-        results.append(result)
+                result.problems["image"] = str(error)
     return results
 
 
-def _compare(result: Measured, path: Path, reference: Path, task: Task) -> None:
+def _keep(result: Measured, metric: Metric, *arguments: object) -> None:
+    value = metric.function(*arguments)
+    if value is not None:
+        result.values[metric.column] = value
+
+
+def _compare(
+    result: Measured,
+    path: Path,
+    reference: Path,
+    metrics: Sequence[Metric],
+    sample_rate: int | None,
+) -> None:
     rates = [read_info(one).sample_rate for one in (reference, path)]
-    if task.sample_rate is None and rates[0] != rates[1]:
+    if sample_rate is None and rates[0] != rates[1]:
         raise BadInput(
-            f"it has {rates[1]} Hz, its reference {rates[0]} Hz; give sample_rate= to convert both"
+            f"it has {rates[1]} Hz, its reference {rates[0]} Hz; give sample_rate={min(rates)} to "
+            "convert both",
+            "sample_rate.conflict",
         )
-    rate = task.sample_rate or rates[0]
-    true, sound = _read(reference, rate), _read(path, rate)
-    pair = Pair(true, sound, rate)
-    result.length_difference_s = (len(sound) - len(true)) / rate
-    result.delay_s, result.inverted = pair.delay_s, pair.sign < 0
-    result.values |= take(pair, task.names, result.problems)
+    rate = sample_rate or rates[0]
+    true, degraded = _read(reference, rate), _read(path, rate)
+    pair = Pair(true, degraded, rate)
+    result.length_difference_s = (len(degraded) - len(true)) / rate
+    result.delay_s, result.inverted = pair.delay_s, pair.inverted
+    result.offset, result.reference_offset = pair.offset, pair.reference_offset
+    of_pair = [one for one in metrics if one.needs == REFERENCE]
+    result.values |= take(of_pair, pair, result.problems)
 
 
-def _shown(path: Path, picture: Spectrogram | BadInput, sample_rate: int | None) -> float:
-    if isinstance(picture, BadInput):
-        raise picture
-    wanted, rate = picture.spec.sample_rate, read_info(path).sample_rate
+def _as_shown(
+    path: Path, image: Spectrogram | BadInput, sample_rate: int | None
+) -> tuple[Spectrogram, np.ndarray]:
+    """The image's spectrogram and the waveform at its rate, as much as is measured of both."""
+    if isinstance(image, BadInput):
+        raise image
+    wanted, rate = image.spec.sample_rate, read_info(path).sample_rate
     if sample_rate is None and rate != wanted:
-        raise BadInput(f"it has {rate} Hz, its picture {wanted} Hz; give sample_rate= to convert")
-    n_frames = picture.spec.n_frames(int(MEASURED_S * wanted))
-    whole = picture.n_frames <= n_frames
-    return picture_distance_db(
-        picture if whole else picture.frames(0, n_frames), _read(path, wanted)
-    )
+        raise BadInput(
+            f"it has {rate} Hz, its image {wanted} Hz; give sample_rate={wanted} to convert",
+            "sample_rate.conflict",
+        )
+    n_frames = image.spec.n_frames(int(MEASURED_S * wanted))
+    shorter = image if image.n_frames <= n_frames else image.frames(0, n_frames)
+    return shorter, _read(path, wanted)
 
 
 def _read(path: Path, sample_rate: int) -> np.ndarray:

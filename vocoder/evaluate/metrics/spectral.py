@@ -1,94 +1,75 @@
-"""Distances between spectra: of two sounds, and of a sound and the picture it was made of."""
+"""Distances between spectra: of two waveforms, and of a waveform and the image it was made of."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from scipy.fft import dct
 
 from vocoder.errors import BadInput
 from vocoder.evaluate.alignment import checked, checked_pair
-from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import Spectrogram, analyse_linear, mel_filters, to_bins
+from vocoder.evaluate.metrics.metric import IMAGE, LOWER, metric
+
+if TYPE_CHECKING:
+    import torch
+
+    from vocoder.spec import SpectrogramSpec
+    from vocoder.spectrogram import Spectrogram
 
 # Frames this far below the loudest are silence to STOI (Taal et al. 2011, section II), and here.
 ACTIVE_RANGE_DB = 40.0
 # Differences further below the loudest bin of the reference than this are not heard.
 FLOOR_DB = 80.0
-# 32 ms is usual in speech enhancement, and none of the windows that our pictures are made with:
-# an inverter minimises the error on its own grid, which says little about the sound.
+# 32 ms is usual in speech enhancement, and none of the windows that our images are made with: an
+# inverter minimises the error on its own grid, which says little about the waveform.
 WINDOW_S = 0.032
 N_MELS, MEL_FMAX_HZ = 80, 8000.0
 # Cepstral coefficients compared, from the first on, as in most reports of mel-cepstral distortion.
 N_CEPSTRA = 13
-# Dynamic time warping takes memory by the square of the length; aligned sounds differ locally.
+# Dynamic time warping takes memory by the square of the length; what is aligned differs locally.
 WARPED_S = 8.0
 
 
+@metric("lsd", title="LSD", unit="dB", better=LOWER, digits=2, match_level=True)
 def log_spectral_distance_db(
     reference: np.ndarray, degraded: np.ndarray, sample_rate: int
 ) -> float:
-    """Root-mean-square over bins of the difference in dB, averaged over active frames.
+    """Log spectral distance: RMS over bins of the difference in dB, mean over active frames.
 
-    The log spectral distance of Gray and Markel (1976), "Distance measures for speech
-    processing", eq. 4 with p = 2. Magnitudes of an STFT with Hann windows of 32 ms every 8 ms;
-    both sounds are floored 80 dB below the loudest bin of the reference; frames of the reference
-    more than 40 dB below its loudest are left out.
-
-    Returns
-    -------
-    float
-        In dB; 0 for equal sounds. A level difference counts in full.
-
-    Raises
-    ------
-    BadInput
-        Unequal lengths, silence, or too short for the STFT.
+    Gray and Markel (1976), "Distance measures for speech processing", eq. 4 with p = 2. Magnitudes
+    of an STFT with Hann windows of 32 ms every 8 ms, floored 80 dB below the loudest bin of the
+    reference; frames of the reference more than 40 dB below its loudest are left out. A level
+    difference counts in full.
     """
     difference = _difference_db(*_values(reference, degraded, sample_rate, n_mels=None))
     return float(np.sqrt(np.mean(difference**2, axis=0)).mean())
 
 
+@metric("mel", title="mel", unit="dB", better=LOWER, digits=2, match_level=True)
 def mel_distance_db(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> float:
-    """Mean absolute difference in dB of 80 mel bands up to 8 kHz, over active frames.
+    """Mel distance: mean absolute difference of 80 mel bands up to 8 kHz over active frames.
 
-    The "mel error" that vocoders are trained on (Kong et al. 2020, HiFi-GAN, eq. 5), in dB
-    instead of natural logarithms; STFT, floor and active frames as `log_spectral_distance_db`.
-
-    Raises
-    ------
-    BadInput
-        As `log_spectral_distance_db` does.
+    What vocoders are trained on (Kong et al. 2020, HiFi-GAN, eq. 5), in dB instead of natural
+    logarithms; STFT, floor and active frames as in `log_spectral_distance_db`.
     """
     difference = _difference_db(*_values(reference, degraded, sample_rate, n_mels=N_MELS))
     return float(np.abs(difference).mean())
 
 
+@metric("mcd", title="MCD", unit="dB", better=LOWER, digits=2)
 def mel_cepstral_distortion_db(
     reference: np.ndarray, degraded: np.ndarray, sample_rate: int
 ) -> float:
     """Mel-cepstral distortion (Kubichek 1993) without c0, after dynamic time warping.
 
     ``10 / ln 10 * sqrt(2 * sum (c_d - c'_d)^2)`` over the coefficients 1 to 13, averaged over the
-    warping path. The cepstra are the discrete cosine transform of the logarithm of 80 mel bands
-    (STFT, floor and active frames as `log_spectral_distance_db`), scaled so that ``sum c_d
-    cos(...)`` is the log magnitude; the distortion then is the root-mean-square difference in dB
-    of two envelopes smoothed to 13 coefficients. Figures by other programs, whose cepstra come
-    from other envelopes, are not comparable.
-
-    Returns
-    -------
-    float
-        In dB; 0 for equal sounds; blind to the level.
-
-    Raises
-    ------
-    BadInput
-        As `log_spectral_distance_db` does.
+    warping path; blind to the level. The cepstra are the discrete cosine transform of the
+    logarithm of 80 mel bands (STFT, floor and active frames as in `log_spectral_distance_db`),
+    scaled so that ``sum c_d cos(...)`` is the log magnitude; the distortion then is the
+    root-mean-square difference in dB of two envelopes smoothed to 13 coefficients. Figures by
+    other programs, whose cepstra come from other envelopes, are not comparable.
     """
     from librosa.sequence import dtw
 
@@ -111,38 +92,40 @@ def _cepstra(values: np.ndarray) -> np.ndarray:
 
     The orthonormal transform keeps the sum of squares over bands (Parseval).
     """
+    from scipy.fft import dct
+
     db = 20 * np.log10(np.maximum(values, values.max() * 10 ** (-FLOOR_DB / 20)))
     cepstra = dct(db, axis=0, norm="ortho")[1 : N_CEPSTRA + 1]
     return np.asarray(cepstra / math.sqrt(len(values)), np.float64)
 
 
-def picture_distance_db(picture: Spectrogram, samples: np.ndarray) -> float:
-    """How well a sound shows the picture that it was made of: mean absolute difference in dB.
+@metric("image", title="image", unit="dB", better=LOWER, digits=2, needs=IMAGE)
+def image_distance_db(image: Spectrogram, samples: np.ndarray) -> float:
+    """Mean absolute difference between a waveform's spectrogram and the image it was made of.
 
-    The sound is analysed as the picture was, and compared in the picture's own mel bands; linear
-    pictures in 80 mel bands up to 8 kHz. Floor and active frames as `log_spectral_distance_db`,
-    the picture being the reference. The level counts: it is part of the picture.
+    The waveform is analysed as the image was, and compared in the image's own mel bands; linear
+    images in 80 mel bands up to 8 kHz. Floor and active frames as in `log_spectral_distance_db`,
+    the image being the reference. The level counts: it is part of the image. Where the two differ
+    in length, what both have is compared.
 
     Parameters
     ----------
-    picture : Spectrogram
+    image : Spectrogram
         Batch of one.
     samples : ndarray
-        ``(samples,)``, at the picture's sample rate. Where sound and picture differ in length,
-        what both have is compared.
-
-    Raises
-    ------
-    BadInput
-        ImageFile or sound is silent, or the sound too short.
+        ``(samples,)``, at the image's sample rate.
     """
-    sound = torch.from_numpy(checked(samples, "the sound to compare").astype(np.float32))
-    target, shown = picture.linear, analyse_linear(sound[None], picture.spec)
-    n_frames = min(target.shape[2], shown.shape[2])
-    true, found = (_mel(values[:, :, :n_frames], picture.spec) for values in (target, shown))
+    import torch
+
+    from vocoder.spectrogram import analyse_linear
+
+    waveform = torch.from_numpy(checked(samples, "the waveform").astype(np.float32))
+    target, found = image.linear, analyse_linear(waveform[None], image.spec)
+    n_frames = min(target.shape[2], found.shape[2])
+    true, shown = (_mel(values[:, :, :n_frames], image.spec) for values in (target, found))
     if not true.any():
-        raise BadInput("the picture is silent; nothing can be compared")
-    return float(np.abs(_difference_db(true, found)).mean())
+        raise BadInput("the image is silent; nothing can be compared", "image.silent")
+    return float(np.abs(_difference_db(true, shown)).mean())
 
 
 def _mel(values: torch.Tensor, spec: SpectrogramSpec) -> np.ndarray:
@@ -151,6 +134,12 @@ def _mel(values: torch.Tensor, spec: SpectrogramSpec) -> np.ndarray:
     A Nyquist bin that a linear spectrogram lacks is silent. Where the transform is short, low
     bands fall between two of its bins, hold nothing and are left out.
     """
+    from dataclasses import replace
+
+    import torch
+
+    from vocoder.spectrogram import mel_filters, to_bins
+
     if spec.n_mels is None:
         mel = replace(
             spec,
@@ -167,45 +156,10 @@ def _mel(values: torch.Tensor, spec: SpectrogramSpec) -> np.ndarray:
     return np.asarray(values[0].numpy() ** (1 / spec.power))
 
 
-def level_difference_db(reference: np.ndarray, degraded: np.ndarray) -> float:
-    """Root-mean-square level of ``degraded`` above that of ``reference``, in dB.
-
-    Raises
-    ------
-    BadInput
-        One of them is silent, empty, not finite or not one-dimensional.
-    """
-    reference = checked(reference, "the reference")
-    degraded = checked(degraded, "the sound to compare")
-    return float(10 * np.log10(np.mean(degraded**2) / np.mean(reference**2)))
-
-
-def spectral_convergence(target_magnitude: np.ndarray, magnitude: np.ndarray) -> float:
-    """Relative error of magnitudes, ``||S - S'|| / ||S||`` (Sturmel and Daudet 2011, eq. 4).
-
-    Parameters
-    ----------
-    target_magnitude, magnitude : ndarray
-        Of equal shape.
-
-    Raises
-    ------
-    BadInput
-        The shapes differ, or the target is zero.
-    """
-    if target_magnitude.shape != magnitude.shape:
-        raise BadInput(
-            f"magnitudes have different shapes, {target_magnitude.shape} and {magnitude.shape}"
-        )
-    target = np.asarray(target_magnitude, np.float64)
-    norm = float(np.linalg.norm(target))
-    if norm == 0:
-        raise BadInput("the target spectrogram is silent; there is nothing to compare with")
-    return float(np.linalg.norm(target - magnitude)) / norm
-
-
 def comparison_spec(sample_rate: int, n_mels: int | None) -> SpectrogramSpec:
     """The STFT that spectra are compared by, in mel bands or (``None``) linear."""
+    from vocoder.spec import SpectrogramSpec
+
     win_length = round(WINDOW_S * sample_rate)
     mel = n_mels is not None
     return SpectrogramSpec(
@@ -238,8 +192,12 @@ def _values(
     return _magnitudes(target.tobytes(), spec), _magnitudes(values.tobytes(), spec)
 
 
-@lru_cache(maxsize=8)  # several systems have the same reference, and several measures one picture
+@lru_cache(maxsize=8)  # several systems have one reference, several metrics one spectrogram
 def _magnitudes(content: bytes, spec: SpectrogramSpec) -> np.ndarray:
+    import torch
+
+    from vocoder.spectrogram import analyse_linear
+
     samples = torch.from_numpy(np.frombuffer(content).astype(np.float32))
     return np.asarray(analyse_linear(samples[None], spec)[0].numpy())
 

@@ -1,0 +1,98 @@
+"""A metric is a function with a decorator; the table, help, extras and ranking follow."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.refusals import refused
+from vocoder.cli import main
+from vocoder.evaluate.drawing import rank
+from vocoder.evaluate.metrics import METRICS, Metric, choose_metrics, metric
+from vocoder.evaluate.metrics.metric import IMAGE, LOWER, REFERENCE
+from vocoder.evaluate.work import Measured
+
+RATE = 16_000
+
+
+@pytest.fixture
+def own() -> Iterator[Metric]:
+    """A metric from outside the package, for one test."""
+
+    @metric("peak", title="peak error", unit="dB", better=LOWER, digits=1)
+    def peak_error_db(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> float:
+        """How far the peak level is from the reference's."""
+        return float(abs(20 * np.log10(np.abs(degraded).max() / np.abs(reference).max())))
+
+    yield METRICS["peak_error_db"]
+    del METRICS["peak_error_db"]
+
+
+def test_a_metric_from_outside_is_in_help_table_and_ranking(
+    own: Metric, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert main.run(["evaluate", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "peak " in shown and own.summary in shown
+    draw = np.random.default_rng(0)
+    for name, gain in (("a", 0.5), ("b", 0.25), ("c", 0.9)):
+        samples = 0.5 * draw.uniform(-1, 1, RATE)
+        for folder, level in (("true", 1), ("system", gain)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            soundfile.write(tmp_path / folder / f"{name}.wav", level * samples, RATE, "FLOAT")
+    words = [f"reference={tmp_path}/true", f"systems=[{tmp_path}/system]"]
+    words += [f"output={tmp_path}/out", "measures=peak", "workers=1"]
+    assert main.run(["evaluate", *words]) == 0
+    table = capsys.readouterr().out
+    assert "| system | files | peak error dB ↓ |" in table
+    assert "| `system` | 3 | 6.3 (" in table  # of 6.0, 12.0 and 0.9 dB
+    files = [Measured(name, "system", "", 1.0, {own.column: x}) for name, x in (("a", 6), ("b", 1))]
+    assert [one.utterance for one in rank(files, [own])[1]] == ["b", "a"]
+
+
+def test_what_is_taken_follows_from_what_is_given() -> None:
+    def columns(*given: str, names: list[str] | None = None) -> list[str]:
+        return [one.column for one in choose_metrics(names, given)[0]]
+
+    assert columns() == ["dnsmos"]
+    assert columns(IMAGE) == ["dnsmos", "image_distance_db"]
+    assert columns(IMAGE, names=[]) == ["image_distance_db"]
+    assert columns(REFERENCE, names=["dnsmos", "estoi"]) == ["estoi", "dnsmos_difference"]
+    default = columns(REFERENCE)
+    assert {"estoi", "visqol", "f0_rmse_cents", "voicing_error", "mel_distance_db"} <= set(default)
+    assert not {"dnsmos", "dnsmos_difference", "level_difference_db"} & set(default)
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "key"),
+    [
+        (["visqool"], [REFERENCE], "measures.unknown"),
+        (["estoi"], [IMAGE], "measures.reference"),
+        (["estoi"], [], "measures.reference"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_before_any_work(
+    names: list[str], given: list[str], key: str
+) -> None:
+    with refused(key):
+        choose_metrics(names, given)
+
+
+def test_a_missing_package_leaves_out_its_metrics_unless_they_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lacking = ("visqol", "pesq")
+    found = metric.__globals__["find_spec"]
+    monkeypatch.setitem(
+        metric.__globals__, "find_spec", lambda name: None if name in lacking else found(name)
+    )
+    metrics, (note,) = choose_metrics()
+    names = [one.name for one in metrics]
+    assert "estoi" in names and "f0" in names and not {"visqol", "pesq"} & set(names)
+    assert "ViSQOL (pip install 'vocoder[evaluate]')" in note
+    assert "PESQ-WB (pip install 'vocoder[pesq]')" in note
+    with refused("measures.extra"):
+        choose_metrics(["estoi", "visqol"])
+    assert choose_metrics(["estoi"])[1] == []
