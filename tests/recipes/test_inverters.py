@@ -50,7 +50,7 @@ def test_each_measured_pair_is_the_inverters_of_the_repairs(painted, monkeypatch
         heard.append(sound)
         return {}
 
-    monkeypatch.setattr(inverters, "measure_pair", hear)
+    monkeypatch.setattr(inverters, "measure", hear)
     line = "nl_v__jes-v-kamen"
     for repair in ("none", "auto"):
         inverters.measure_task(inverters.Task("generated", f"{repair}+{cheap}", line, painted))

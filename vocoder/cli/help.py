@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,8 @@ def command_help(command: str, settings: Sequence[str] = ()) -> str:
         ]
         if inside:
             parts += [f"settings of {place or group}={chosen}", *_table(inside)]
-    module = import_module(
-        f"vocoder.cli.{command}_" if iskeyword(command) else f"vocoder.cli.{command}"
-    )
+    name = f"vocoder.cli.{command}_" if iskeyword(command) else f"vocoder.cli.{command}"
+    module = import_module(name) if find_spec(name) else None
     for title, entries in getattr(module, "help_sections", dict)().items():
         parts += ["", title, *_table(entries)]
     parts += ["", "examples:", *(f"  {line}" for line in _examples(command))]
