@@ -152,11 +152,14 @@ def test_load_changes_settings_nested_ones_too():
     assert load("codec", "gray8", db_min=-80).step_db == pytest.approx(80 / 255)
     assert load("train", "repairing", **{"plan.steps": 5}).plan.steps == 5
     assert load("train", "repairing").plan.steps != 5
+    by_name = load("repair", "auto", **{"jpeg.strength": 0.5})
+    assert load("repair", "auto", jpeg={"strength": 0.5}) == by_name
 
 
 @pytest.mark.parametrize(
     ("group", "name", "changes", "key", "named"),
     [
+        ("inverters", "admm", {}, "group.unknown", "inverter?"),
         ("inverter", "griffinlim", {}, "inverter.unknown", "griffin_lim?"),
         ("spec", "telephone", {}, "spec.unknown", "linear256, linear512"),
         ("inverter", "admm", {"n_iters": 3}, "inverter.n_iters.unknown", "n_iter?"),

@@ -75,6 +75,8 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 def require_option(group: str, name: str) -> None:
     """Refuse a name that the group has no file for, suggesting the nearest."""
+    if group not in groups():
+        raise BadInput(f"unknown group {group}{nearest(group, groups())}", key="group.unknown")
     known = options(group)
     if name not in known:
         require_current(group, name)
@@ -125,7 +127,7 @@ def load(group: str, name: str, **changes: Any) -> Any:
                 key=f"{group}.{field}.unknown",
             )
         if _is_plain(value):
-            OmegaConf.update(node, field, value, merge=False)
+            OmegaConf.update(node, field, value, merge=isinstance(value, Mapping))
         else:
             objects[field] = value
             OmegaConf.update(node, field, None, merge=False)

@@ -250,7 +250,7 @@ def _explain(command: str, parsed: Sequence[Override]) -> None:
     for override in parsed:
         key = override.key_or_group
         if key in own:
-            require_option(key, _choices(override)[0])
+            require_option(key.partition("@")[0], _choices(override)[0])
             chosen.append(str(override.input_line))
     base = hydra_compose(command, chosen)
     known = setting_names(OmegaConf.to_container(base, resolve=False))
