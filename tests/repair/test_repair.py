@@ -161,6 +161,16 @@ def test_an_image_is_repaired_as_much_as_no_waveform_can_show_it(weights, spectr
     assert never(wrong) is wrong
 
 
+@pytest.mark.parametrize("name", REPAIRS)
+def test_a_batch_is_repaired_as_its_members_alone(name, spectrogram, wrong):
+    """A true image beside a generated one stays what it is."""
+    repair = load("repair", name)
+    together = repair(replace(wrong, decibels=torch.cat([spectrogram.decibels, wrong.decibels])))
+    for row, one in enumerate((spectrogram, wrong)):
+        alone = repair(one).decibels[0]
+        assert (together.decibels[row] - alone).abs().clamp(max=1).max() < 1e-3
+
+
 def test_a_long_utterance_is_told_from_pieces_of_it(weights, spectrogram, wrong):
     repeated = [
         replace(one, decibels=one.decibels.repeat(1, 1, 20), n_samples=None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from vocoder.errors import BadInput
@@ -57,6 +58,18 @@ class AutoRepair(NetworkRepair):
             )
 
     def __call__(self, spectrogram: Spectrogram) -> Spectrogram:
+        """Repair every member of a batch as it needs it; the batch counts as much as the most
+        repaired one as an estimate.
+        """
+        members = [replace(spectrogram, decibels=one[None]) for one in spectrogram.decibels]
+        if len(members) == 1:
+            return self._repaired(spectrogram)
+        repaired = [self._repaired(one) for one in members]
+        decibels = torch.cat([one.decibels.cpu() for one in repaired])
+        estimated = max(one.estimated for one in repaired)
+        return replace(repaired[0], decibels=decibels, estimated=estimated)
+
+    def _repaired(self, spectrogram: Spectrogram) -> Spectrogram:
         if spectrogram.constraint is not None:
             usable = fits(self.jpeg.weights, spectrogram.spec)
             return self.jpeg(spectrogram) if usable else spectrogram
@@ -65,7 +78,7 @@ class AutoRepair(NetworkRepair):
         return self.repair(spectrogram, self.strength * self.need(spectrogram))
 
     def need(self, spectrogram: Spectrogram) -> float:
-        """How much of the repair an image needs, 0 to 1."""
+        """How much of the repair a batch of one needs, 0 to 1."""
         found = [inconsistency_db(piece, self.trial) for piece in _pieces(spectrogram)]
         excess_db = float(np.mean(found)) - self.consistent_db
         return min(max(excess_db / max(self.inconsistent_db - self.consistent_db, TINY_DB), 0), 1)
