@@ -224,7 +224,8 @@ def report(
     text = json.dumps(content, indent=2, ensure_ascii=False)
     write_text(root / REPORT_NAME, text, overwrite=True)
     source = f"{found.program}, label {found.label}" if found.label else found.program
-    print(f"{len(found.utterances)} utterances from {source}")
+    count = len(found.utterances)
+    print(f"{count} {'utterance' if count == 1 else 'utterances'} from {source}")
     _print_table(results)
     for hint in found.hints:
         print(hint)

@@ -98,7 +98,10 @@ def read_pairs(
     if not pairs:
         reasons = [f"{name}: {reason}" for name, reason in problems.items()]
         raise BadInput(
-            f"{folder} holds no pair that can be used ({some_of(reasons)})", key="data.input.empty"
+            f"{folder} holds no pair that can be used ({some_of(reasons)}); expected what the "
+            "program generated for the training set (--phase train), with true recordings of the "
+            "same names",
+            key="data.input.empty",
         )
     level_db = float(np.median([pair.level_db for pair in pairs]))
     if abs(level_db) > MAX_LEVEL_DB:

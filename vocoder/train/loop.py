@@ -69,11 +69,12 @@ class Outcome:
         if self.first is None or self.best is None or (self.interrupted and not self.steps):
             return "Interrupted before the first step; nothing was saved."
         n = len(self.first.estoi)
+        held_back = f"{n} held-back {'utterance' if n == 1 else 'utterances'}"
         said = [f"{self.steps} steps" + (", then no better for long enough" * self.stopped_early)]
         if self.best_step:
             higher = sum(b > a for a, b in zip(self.first.estoi, self.best.estoi, strict=True))
             said.append(
-                f"Best at step {self.best_step}: on {n} held-back utterances ESTOI went from "
+                f"Best at step {self.best_step}: on {held_back} ESTOI went from "
                 f"{self.first.mean_estoi:.3f} to {self.best.mean_estoi:.3f} (higher in {higher}), "
                 f"the mel distance from {self.first.mean_mel_distance_db:.2f} to "
                 f"{self.best.mean_mel_distance_db:.2f} dB"
@@ -81,7 +82,7 @@ class Outcome:
         elif not self.interrupted:
             began = "the weights it began with" if fine_tuned else "the untrained weights"
             said.append(
-                f"Nothing was gained: no validation on {n} held-back utterances was better than "
+                f"Nothing was gained: no validation on {held_back} was better than "
                 f"{began} (ESTOI {self.first.mean_estoi:.3f}), which {BEST_NAME} holds; try a "
                 "lower train.plan.learning_rate, "
                 + ("more or other data" if fine_tuned else "or more steps")
