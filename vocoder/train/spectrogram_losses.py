@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vocoder.errors import BadInput
 from vocoder.model.features import FLOOR_DB
+from vocoder.repair.pitch import pitch_strengths
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import bin_centres_hz
 from vocoder.train.losses import LOUDNESS_POWER
@@ -135,10 +136,6 @@ def _band_matrix(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     return torch.from_numpy(inside * width).to(device, torch.float32)
 
 
-# Fundamental frequencies that are told apart, of speaking voices, excited ones included.
-MIN_PITCH_HZ, MAX_PITCH_HZ, PITCHES_PER_OCTAVE = 55.0, 600.0, 48
-# Harmonics above this are blurred in the spectrograms of most specs.
-MAX_HARMONIC_HZ = 3500.0
 # Pitch strengths that differ by this much differ e-fold in probability.
 STRENGTH_STEP = 0.03
 # The greatest strength of frames with a voice is nearly always above this (0.34 to 0.71 in nine
@@ -175,35 +172,3 @@ def pitch_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> T
     divergence = (wanted.exp() * (wanted - ours)).sum(1)
     missed: Tensor = (divergence * weight).sum(1) / weight.sum(1)
     return missed.mean()
-
-
-def pitch_strengths(decibels: Tensor, spec: SpectrogramSpec) -> Tensor:
-    """How well each pitch explains a spectrogram, ``(batch, pitches, frames)``, -1 to 1.
-
-    Square roots of the magnitudes, normalised in every frame, times a cosine that has a peak at
-    each harmonic, falling with frequency (Camacho and Harris 2008, eqs. 3 to 7, with the bins'
-    own spacing for that in ERB).
-    """
-    roots = (decibels * (math.log(10) / 40)).exp()
-    shape = roots / torch.linalg.vector_norm(roots, dim=1, keepdim=True).clamp(min=1e-6)
-    strengths: Tensor = _pitch_kernels(spec, decibels.device) @ shape
-    return strengths
-
-
-@lru_cache(maxsize=8)
-@torch.inference_mode(False)
-def _pitch_kernels(spec: SpectrogramSpec, device: torch.device) -> Tensor:
-    """What `pitch_strengths` weights the bins with, ``(pitches, bins)``."""
-    octaves = math.log2(MAX_PITCH_HZ / MIN_PITCH_HZ)
-    steps = np.arange(octaves * PITCHES_PER_OCTAVE)
-    pitches_hz = MIN_PITCH_HZ * 2 ** (steps[:, None] / PITCHES_PER_OCTAVE)
-    centres = bin_centres_hz(spec)
-    harmonic = centres / pitches_hz
-    # Full peaks, valleys of half the depth since each has two neighbours, nothing below the first
-    # valley.
-    peak = np.abs(harmonic - harmonic.round()) < 1 / 4
-    kernels = np.cos(2 * math.pi * harmonic) * np.where(peak, 1.0, 0.5)
-    kernels *= (harmonic > 1 / 4) & (centres < MAX_HARMONIC_HZ)
-    kernels *= np.gradient(centres) / np.maximum(centres, pitches_hz / 4)
-    kernels /= np.linalg.norm(kernels.clip(min=0), axis=1, keepdims=True)
-    return torch.from_numpy(kernels).to(device, torch.float32)
