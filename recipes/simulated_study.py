@@ -32,11 +32,12 @@ from recipes.simulated_listeners import (
     truths,
 )
 from vocoder.compare.statistics.abx import analyse_abx
-from vocoder.compare.statistics.findings import CONFIDENCE, Analysis
+from vocoder.compare.statistics.findings import Analysis
 from vocoder.compare.statistics.preference import analyse_preference
 from vocoder.compare.statistics.ratings import analyse_ratings
 from vocoder.compare.statistics.strengths import analyse_strengths
 from vocoder.errors import BadInput
+from vocoder.evaluate.inference import CONFIDENCE
 from vocoder.files import atomic_path, write_text
 
 TOLERANCE = 0.02  # how far the share of intervals that hold the truth may be from 95 %

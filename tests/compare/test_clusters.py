@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from vocoder.compare.statistics.clusters import Groups, Spread
-from vocoder.compare.statistics.findings import holm
+from vocoder.evaluate.inference import holm
 
 
 def test_one_answer_a_listener_about_one_item_is_students_interval():

@@ -7,11 +7,12 @@ from dataclasses import replace
 from vocoder.compare.answers import ANCHORS, REFERENCE
 from vocoder.compare.report.results import Results
 from vocoder.compare.statistics.abx import CORRECT, CORRECT_ELSEWHERE, CORRECT_OF_LISTENER
-from vocoder.compare.statistics.findings import ALPHA, Analysis, Finding
+from vocoder.compare.statistics.findings import Analysis, Finding
 from vocoder.compare.statistics.preference import ORDER_BIAS, PREFERENCE
 from vocoder.compare.statistics.ratings import DIFFERENCE, OMNIBUS, SCORE
 from vocoder.compare.statistics.screening import RULES
 from vocoder.compare.statistics.strengths import STRENGTH, WIN_PROBABILITY
+from vocoder.evaluate.inference import ALPHA
 
 SHARES = (PREFERENCE, ORDER_BIAS, WIN_PROBABILITY, CORRECT, CORRECT_ELSEWHERE, CORRECT_OF_LISTENER)
 TITLES = {

@@ -10,13 +10,8 @@ from scipy import stats
 
 from vocoder.compare.answers import AbxAnswer
 from vocoder.compare.statistics.clusters import Groups
-from vocoder.compare.statistics.findings import (
-    CONFIDENCE,
-    Analysis,
-    Finding,
-    by_pair,
-    with_holm,
-)
+from vocoder.compare.statistics.findings import Analysis, Finding, by_pair, with_holm
+from vocoder.evaluate.inference import CONFIDENCE
 
 CORRECT = "right answers"
 CORRECT_ELSEWHERE = "right answers, other listeners and items"

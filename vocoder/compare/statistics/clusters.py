@@ -22,7 +22,7 @@ import numpy as np
 from scipy import stats
 
 from vocoder.compare.answers import Answer
-from vocoder.compare.statistics.findings import CONFIDENCE
+from vocoder.evaluate.inference import CONFIDENCE
 
 Labels = Sequence[object] | np.ndarray
 

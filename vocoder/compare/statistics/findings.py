@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
+from vocoder.evaluate.inference import holm
+
 T = TypeVar("T")
-CONFIDENCE = 0.95  # of all intervals
-ALPHA = 1 - CONFIDENCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,21 +77,6 @@ def with_holm(findings: Sequence[Finding]) -> list[Finding]:
         return list(findings)
     corrected = holm([finding.p or 0.0 for finding in findings])
     return [replace(one, p_holm=p) for one, p in zip(findings, corrected, strict=True)]
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values, in the given order, to bound the chance of any false alarm (Holm 1979).
-
-    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
-    [0.03, 0.06, 0.06]
-    """
-    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
-    adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, k in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[k]))
-        adjusted[k] = highest
-    return adjusted
 
 
 def by_pair(
