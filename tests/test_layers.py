@@ -18,9 +18,8 @@ ORDER = [
     "bench",
     "cli",
 ]
-# What goes back: measures take their statistics from the listening tests', and the bench times the
-# command that users run.
-BACK = {("evaluate", "compare"), ("bench", "cli")}
+# What goes back: the bench times the command that users run.
+BACK = {("bench", "cli")}
 DOORS = {"__init__.py"}  # the verbs of Python use all rooms
 
 

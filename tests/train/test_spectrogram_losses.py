@@ -10,13 +10,11 @@ import torch
 from tests.train.tiny import SPEC, decibels, noisy
 from vocoder.config import load
 from vocoder.errors import BadInput
+from vocoder.repair.pitch import MIN_PITCH_HZ, PITCHES_PER_OCTAVE, pitch_strengths
 from vocoder.spectrogram import mel_filters
 from vocoder.train.spectrogram_losses import (
-    MIN_PITCH_HZ,
-    PITCHES_PER_OCTAVE,
     band_correlation_loss,
     pitch_loss,
-    pitch_strengths,
     spectrogram_losses,
 )
 
