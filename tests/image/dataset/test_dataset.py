@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import yaml
 from PIL import Image
 
+from vocoder.config import load
 from vocoder.decibels import to_linear
 from vocoder.errors import BadInput
 from vocoder.image.codec.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
@@ -27,9 +27,7 @@ RANGE = {"db_min": -100.0, "db_max": 0.0}
 
 
 def spec_named(name):
-    values = yaml.safe_load((CONF / "spec" / f"{name}.yaml").read_text(encoding="utf-8"))
-    del values["_target_"]
-    return SpectrogramSpec.from_dict(values, name)
+    return load("spec", name)
 
 
 MEL = spec_named("mel256")
