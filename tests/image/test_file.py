@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from tests.refusals import refused
 from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.image.codec.palette import Colormap, Hue
@@ -190,10 +191,15 @@ def bad_files(folder):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     real = np.where(np.eye(64, dtype=bool), np.float32("nan"), np.float32(-3))
     image = Image.fromarray(noise)
-    for name, mode in (("cmyk.jpg", "CMYK"), ("palette.png", "P"), ("bit.png", "1")):
+    for name, mode in (("cmyk.jpg", "CMYK"), ("bit.png", "1")):
         image.convert(mode).save(folder / name)
-    for name, mode in (("alpha.png", "RGBA"), ("grey_alpha.png", "LA"), ("int.tif", "I")):
-        image.convert("L").convert(mode).save(folder / name)
+    image.convert("L").convert("I").save(folder / "int.tif")
+    for name, mode in (("alpha.png", "RGBA"), ("grey_alpha.png", "LA")):
+        glass = image.convert(mode)
+        glass.putalpha(200)
+        glass.save(folder / name)
+    palette = image.convert("P")
+    palette.save(folder / "palette.png", transparency=palette.getpixel((0, 0)))
     image.save(folder / "animation.png", save_all=True, append_images=[image.rotate(90)])
     Image.fromarray(real).save(folder / "nan.tif")
     Image.fromarray(np.where(np.isnan(real), -np.inf, real)).save(folder / "inf.tif")
@@ -212,18 +218,18 @@ def bad_files(folder):
     (folder / "half_packed.tif").write_bytes(data[: len(data) // 2])
     return {
         "cmyk.jpg": "CMYK colour",
-        "palette.png": "palette colour",
+        "palette.png": "transparent",
         "bit.png": "black and white",
-        "alpha.png": "alpha channel",
-        "grey_alpha.png": "alpha channel",
+        "alpha.png": "transparent",
+        "grey_alpha.png": "transparent",
         "int.tif": r"unusual kind of image \(mode I\)",
         "animation.png": "holds several images",
         "nan.tif": "NaN or infinity",
         "inf.tif": "NaN or infinity",
         "deep.png": "16 bits a channel",
-        "bomb.png": "too large",
-        "big.png": "too (large|many)",
-        "text.png": "not a PNG, JPEG, TIFF or WebP image",
+        "bomb.png": "30000 x 30000, has more than 89478485 pixels",
+        "big.png": "12000 x 9000, has more than 89478485 pixels",
+        "text.png": "not a PNG, JPEG, TIFF, WebP or BMP image",
         "empty.png": r"empty \(0 bytes\)",
         "folder.png": "no such image",
         "missing.png": "no such image",
@@ -264,8 +270,36 @@ def test_sixteen_bit_colour_in_tiff_is_refused(tmp_path):
 def test_a_bomb_is_never_unpacked(tmp_path, monkeypatch):
     (tmp_path / "bomb.png").write_bytes(png(30_000, 30_000))
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("unpacked"))
-    with pytest.raises(BadInput, match="too large"):
+    with refused("image.large"):
         read_image(tmp_path / "bomb.png")
+
+
+def test_the_limit_of_pixels_is_the_users(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((40, 50), np.uint8)).save(tmp_path / "a.png")
+    usual = Image.MAX_IMAGE_PIXELS
+    monkeypatch.setenv("VOCODER_MAX_PIXELS", "1999")
+    with refused("image.large"):
+        read_image(tmp_path / "a.png")
+    monkeypatch.setenv("VOCODER_MAX_PIXELS", "2000")
+    assert read_image(tmp_path / "a.png").pixels.shape == (40, 50)
+    monkeypatch.setenv("VOCODER_MAX_PIXELS", "many")
+    with refused("image.limit"):
+        read_image(tmp_path / "a.png")
+    assert usual == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_palettes_and_opaque_alpha_are_the_same_image(mode, tmp_path):
+    """Every PNG of matplotlib's is RGBA, every one of sox's has a palette."""
+    levels = np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8)
+    image = Image.fromarray(levels).convert(mode)
+    image.convert("LA" if mode == "L" else "RGBA").save(tmp_path / "alpha.png")
+    image.convert("L").convert("P").save(tmp_path / "palette.png")
+    image.save(tmp_path / "a.bmp")
+    for name in ("alpha.png", "palette.png", "a.bmp"):
+        found = read_image(tmp_path / name)
+        grey = found.pixels if found.pixels.ndim == 2 else found.pixels[..., 0]
+        np.testing.assert_array_equal(grey, levels)
 
 
 def test_files_are_closed(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from pickle import UnpicklingError
 from tokenize import TokenError
 
 import numpy as np
@@ -12,21 +13,29 @@ import torch
 from vocoder.decibels import to_decibels
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing, write_text
+from vocoder.image.codec.foreign import Foreign
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram
 
 ARRAY_SUFFIX = ".npy"
+TENSOR_SUFFIX = ".pt"  # only read
 INFO_SUFFIX = ".spec.json"
 
 
 def find_arrays(path: Path) -> dict[str, Path]:
-    """The ``.npy`` files at a path, by their stems: the file itself, or those of the folder."""
-    if path.suffix == ARRAY_SUFFIX and path.is_file():
+    """The arrays at a path, by their stems: the file itself, or those of the folder.
+
+    Tensors (``.pt``) of a folder count where nothing else is in it: checkpoints are named so too.
+    """
+    if path.suffix in (ARRAY_SUFFIX, TENSOR_SUFFIX) and path.is_file():
         return {path.stem: path}
     if not path.is_dir():
         return {}
-    found = sorted(path.glob(f"*{ARRAY_SUFFIX}"))
-    return {file.stem: file for file in found if not file.name.startswith(".")}
+    files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
+    found = [file for file in files if file.suffix == ARRAY_SUFFIX]
+    if not found and all(file.suffix == TENSOR_SUFFIX for file in files):
+        found = files
+    return {file.stem: file for file in found}
 
 
 def write_array(path: Path, spectrogram: Spectrogram, *, overwrite: bool) -> None:
@@ -47,29 +56,31 @@ def write_array(path: Path, spectrogram: Spectrogram, *, overwrite: bool) -> Non
         np.save(temporary, np.ascontiguousarray(values))
 
 
-def read_array(path: Path, spec: SpectrogramSpec | None) -> Spectrogram:
-    """Read a ``.npy`` file; its meaning comes from the ``.spec.json`` beside it or from ``spec``.
+def read_array(
+    path: Path, spec: SpectrogramSpec | None, codec: Foreign | None = None
+) -> Spectrogram:
+    """Read an array; its meaning comes from the ``.spec.json`` beside it or from ``spec``.
 
     Parameters
     ----------
     path : Path
-        An array ``(bins, frames)`` or ``(1, bins, frames)``.
+        ``.npy``, or ``.pt`` with one tensor: ``(bins, frames)`` or ``(1, bins, frames)``.
     spec : SpectrogramSpec or None
+    codec : Foreign or None
+        What its numbers mean, where not what the spec says (magnitudes, powers or ``compression``).
     """
-    spec, n_samples = _meaning(path, spec)
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError) as error:
+    about = path.with_suffix(INFO_SUFFIX)
+    if codec is not None and about.exists():
         raise BadInput(
-            f"{path}: not a NumPy array of numbers ({error})", key="array.damaged"
-        ) from error
-    if not isinstance(values, np.ndarray):
-        raise BadInput(
-            f"{path}: an archive of arrays (.npz); save each alone with numpy.save",
-            key="array.format",
+            f"{about} says what the numbers of {path.name} mean; leave codec= out",
+            key="codec.conflict",
         )
+    spec, n_samples = _meaning(path, spec)
+    values = _numbers(path)
     if values.ndim == 3 and values.shape[0] == 1:
         values = values[0]
+    if codec is not None:
+        return Spectrogram(_by_law(path, values, codec, spec), spec, n_samples)
     if values.ndim != 2 or values.shape[0] != spec.bins or not values.size:
         hint = "; it seems to be transposed" if values.shape[1:] == (spec.bins,) else ""
         raise BadInput(
@@ -101,6 +112,43 @@ def read_array(path: Path, spec: SpectrogramSpec | None) -> Spectrogram:
             key="array.range",
         )
     return Spectrogram(to_decibels(torch.from_numpy(values)[None], spec), spec, n_samples)
+
+
+def _numbers(path: Path) -> np.ndarray:
+    """What the file holds; nothing in it is run."""
+    try:
+        if path.suffix == TENSOR_SUFFIX:
+            values = torch.load(path, map_location="cpu", weights_only=True)
+            values = values.detach().numpy() if isinstance(values, torch.Tensor) else None
+        else:
+            values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError) as error:
+        raise BadInput(
+            f"{path}: not a NumPy array of numbers ({error})", key="array.damaged"
+        ) from error
+    except (RuntimeError, TypeError, UnpicklingError) as error:
+        raise BadInput(f"{path}: not a tensor of numbers ({error})", "array.damaged") from error
+    if not isinstance(values, np.ndarray):
+        raise BadInput(
+            f"{path}: holds several arrays or none; save each alone, with numpy.save say",
+            key="array.archive",
+        )
+    return values
+
+
+def _by_law(path: Path, values: np.ndarray, codec: Foreign, spec: SpectrogramSpec) -> torch.Tensor:
+    if values.ndim != 2 or not values.size or values.dtype.kind not in "fiu":
+        raise BadInput(
+            f"{path}: the array holds {values.dtype} of shape {values.shape}; expected numbers of "
+            "two dimensions",
+            key="array.shape",
+        )
+    if not np.isfinite(values).all():
+        raise BadInput(f"{path}: the array holds NaN or infinity", key="array.finite")
+    try:
+        return torch.from_numpy(codec.decode_array(values, spec))[None]
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}", error.key) from error
 
 
 def _meaning(path: Path, spec: SpectrogramSpec | None) -> tuple[SpectrogramSpec, int | None]:

@@ -1,9 +1,11 @@
-"""ImageFile files: pixels and metadata, read with suspicion and written at once or not at all."""
+"""Image files: pixels and metadata, read with suspicion and written at once or not at all."""
 
 from __future__ import annotations
 
 import json
+import os
 import struct
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 from vocoder.image.codec.base import (
+    BMP,
     JPEG,
     MODE_WORDS,
     PNG,
@@ -21,13 +24,16 @@ from vocoder.image.codec.base import (
     WEBP,
     Codec,
     Decoded,
+    channel_spread,
     pixel_mode,
     require_number,
 )
+from vocoder.image.codec.colours import require_colours
 from vocoder.image.codec.registry import codec_from_dict
+from vocoder.image.codec.riffusion import settings_from_exif
 from vocoder.spec import SpectrogramSpec
 
-FORMATS = {PNG: "PNG", JPEG: "JPEG", WEBP: "WEBP", TIFF: "TIFF"}
+FORMATS = {PNG: "PNG", JPEG: "JPEG", WEBP: "WEBP", TIFF: "TIFF", BMP: "BMP"}
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 # What Pillow raises for damaged files, depending on where the damage is.
 DAMAGE = (
@@ -43,6 +49,9 @@ DAMAGE = (
 )
 KEY = "vocoder"  # of the PNG text chunk, and of the one entry in an image description
 IMAGE_DESCRIPTION = 270  # the tag's number, the same in TIFF 6.0 and EXIF
+MAX_PIXELS = 89_478_485  # as many as Pillow opens without a warning
+LIMIT_VARIABLE = "VOCODER_MAX_PIXELS"
+_pixel_limit = threading.Lock()  # Pillow's limit is the process's
 WEBP_MAX = 16383  # pixels a side: the format has 14 bits for it
 
 
@@ -107,7 +116,7 @@ class ImageInfo:
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A image read from a file.
+    """An image read from a file.
 
     Parameters
     ----------
@@ -130,43 +139,66 @@ class ImageFile:
 
 
 def read_image(path: Path) -> ImageFile:
-    """Read a PNG, JPEG, TIFF or WebP image."""
+    """Read a PNG, JPEG, TIFF, WebP or BMP image.
+
+    Palette images become colour, and an alpha channel that hides nothing is left out.
+    """
     if not path.is_file():
         raise BadInput(f"{path}: no such image")
     if not path.stat().st_size:
         raise BadInput(f"{path}: the file is empty (0 bytes)")
     try:
-        with Image.open(path, formats=list(FORMATS.values())) as opened:
+        with _open(path) as opened:
             _check_size(opened, path)
-            _check_mode(opened, path)
-            pixels = np.array(opened)
+            image = _plain(opened, path)
+            pixels = np.array(image)
             text = _metadata_text(opened)
+            info = None if text is None else ImageInfo.from_json(text, str(path))
+            if info is None and (settings := settings_from_exif(opened.getexif(), str(path))):
+                info = ImageInfo(*settings)
             lossy = opened.format in ("JPEG", "MPO") or _is_lossy_webp(path)
     except UnidentifiedImageError as error:
-        raise BadInput(f"{path}: not a PNG, JPEG, TIFF or WebP image, or damaged") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadInput(f"{path}: too large to be a spectrogram ({error})") from error
+        raise BadInput(f"{path}: not a PNG, JPEG, TIFF, WebP or BMP image, or damaged") from error
     except BadInput:
         raise
     except DAMAGE as error:
         raise BadInput(f"{path}: truncated or damaged ({error})") from error
     if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
         raise BadInput(f"{path}: holds NaN or infinity; expected decibels")
-    info = None if text is None else ImageInfo.from_json(text, str(path))
     return ImageFile(pixels, pixel_mode(pixels), path, info, lossy)
 
 
-def decode_image(image: ImageFile, codec: Codec, spec: SpectrogramSpec) -> Decoded:
-    """Decode an image; errors name its file."""
+def decode_image(
+    image: ImageFile, codec: Codec, spec: SpectrogramSpec, *, force: bool = False
+) -> Decoded:
+    """Decode an image; errors name its file.
+
+    Parameters
+    ----------
+    image : ImageFile
+    codec : Codec
+    spec : SpectrogramSpec
+    force : bool
+        Whether to decode colours that are none of the codec's too, which become noise.
+    """
     if image.lossy and codec.exact:
         raise BadInput(
             f"{image.path}: stored with loss, but codec {codec.name} needs every bit; "
             f"make it again as {' or '.join(codec.suffixes)}"
         )
+    pixels = image.pixels
+    if image.mode == "L" and pixels.dtype == np.float32:  # dequantised: no numbers of their own
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
     try:
-        return codec.decode(image.pixels, spec)
+        decoded = codec.decode(pixels, spec)
     except BadInput as error:
-        raise BadInput(f"{image.path}: {error}") from error
+        raise BadInput(f"{image.path}: {error}", error.key) from error
+    distance = decoded.distance
+    if distance is None and codec.mode == "L" and pixels.ndim == 3:
+        distance = channel_spread(pixels)
+    if distance is not None and not force:
+        require_colours(image.path, image.pixels, float(distance.mean()), codec)
+    return decoded
 
 
 def write_image(
@@ -258,36 +290,82 @@ def _metadata_text(opened: Image.Image) -> str | None:
     return None
 
 
+def _open(path: Path) -> Image.Image:
+    """Open an image; nothing is unpacked yet."""
+    with _pixel_limit:
+        usual = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None  # `_check_size` says it better
+        try:
+            return Image.open(path, formats=list(FORMATS.values()))
+        finally:
+            Image.MAX_IMAGE_PIXELS = usual
+
+
+def max_pixels() -> int:
+    """How many pixels an image may have, so that a small file cannot fill the memory."""
+    text = os.environ.get(LIMIT_VARIABLE, "")
+    if not text:
+        return MAX_PIXELS
+    if not text.isdigit() or int(text) < 1:
+        raise BadInput(
+            f"{LIMIT_VARIABLE} is {text!r}; expected a whole number of pixels",
+            key="image.limit",
+        )
+    return int(text)
+
+
+def _too_large(path: Path, what: str) -> BadInput:
+    return BadInput(
+        f"{path}: {what} has more than {max_pixels()} pixels, which take some 20 bytes each while "
+        f"they are read; if it is a spectrogram, set {LIMIT_VARIABLE} in the environment to as "
+        "many as it has, or cut it into shorter pieces",
+        key="image.large",
+    )
+
+
 def _check_size(opened: Image.Image, path: Path) -> None:
     """Refuse what Pillow only warns of: warnings turn into errors per process, not per call."""
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and opened.width * opened.height > limit:
-        raise BadInput(
-            f"{path}: {opened.width} x {opened.height} pixels are too many for a spectrogram; "
-            f"expected at most {limit}"
-        )
+    if opened.width * opened.height > max_pixels():
+        raise _too_large(path, f"this image, {opened.width} x {opened.height},")
 
 
-def _check_mode(opened: Image.Image, path: Path) -> None:
-    """Refuse what no codec writes, before any pixel is decoded."""
+def _plain(opened: Image.Image, path: Path) -> Image.Image:
+    """One of `MODE_WORDS`: palettes become colour, opaque alpha channels are left out."""
     if getattr(opened, "n_frames", 1) > 1:
-        raise BadInput(f"{path}: holds several images (an animation or pages); expected one")
-    if opened.mode not in MODE_WORDS:
-        words = {
-            "1": "black and white (1-bit)",
-            "P": "palette colour",
-            "PA": "palette colour with transparency",
-            "LA": "grey with an alpha channel",
-            "RGBA": "colour with an alpha channel",
-            "CMYK": "CMYK colour",
-        }
         raise BadInput(
-            f"{path}: {words.get(opened.mode, 'an unusual kind of image')} (mode {opened.mode}); "
-            f"expected {', '.join(MODE_WORDS.values())}"
+            f"{path}: holds several images (an animation or pages); expected one",
+            key="image.frames",
         )
     # Pillow halves 16-bit channels without a word; only the tiles' raw mode betrays them.
-    if opened.mode == "RGB" and any(";16" in str(tile[3]) for tile in getattr(opened, "tile", [])):
-        raise BadInput(f"{path}: colour with 16 bits a channel; expected {MODE_WORDS['RGB']}")
+    if any(";16" in str(tile[3]) for tile in getattr(opened, "tile", [])) and opened.mode in (
+        "RGB",
+        "RGBA",
+        "LA",
+    ):
+        raise BadInput(
+            f"{path}: colour with 16 bits a channel; expected {MODE_WORDS['RGB']}",
+            key="image.depth",
+        )
+    image = opened
+    if image.mode in ("P", "PA"):
+        transparent = image.mode == "PA" or "transparency" in image.info
+        image = image.convert("RGBA" if transparent else "RGB")
+    if image.mode in ("RGBA", "LA"):
+        if image.getchannel("A").getextrema()[0] != 255:
+            raise BadInput(
+                f"{path}: parts of it are transparent, so that its colours depend on what is "
+                "behind; save it without transparency",
+                key="image.transparent",
+            )
+        image = image.convert("RGB" if image.mode == "RGBA" else "L")
+    if image.mode not in MODE_WORDS:
+        words = {"1": "black and white (1-bit)", "CMYK": "CMYK colour"}
+        raise BadInput(
+            f"{path}: {words.get(opened.mode, 'an unusual kind of image')} (mode {opened.mode}); "
+            f"expected {', '.join(MODE_WORDS.values())}",
+            key="image.mode",
+        )
+    return image
 
 
 def _is_lossy_webp(path: Path) -> bool:

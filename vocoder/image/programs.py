@@ -12,13 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vocoder.errors import BadInput
+from vocoder.image.codec.base import IMAGE_SUFFIXES
 from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME
 from vocoder.image.file import read_image
 from vocoder.image.manifest import one_spelling
 from vocoder.image.pix2pix import PROGRAMS, UNMARKED, Program
 
-# Lossless first: where a stem exists twice, the better file is taken.
-IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".webp", ".jpg", ".jpeg")
 # results/<name>/<phase>_<epoch>/images/<label> lies four folders below results/.
 MAX_DEPTH = 5
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from vocoder.errors import BadInput
 from vocoder.image.array import ARRAY_SUFFIX, find_arrays
 from vocoder.image.codec.base import Codec
+from vocoder.image.codec.foreign import Foreign
 from vocoder.image.manifest import MANIFEST_NAME, TILE_STEM, Tile, require_plain_name
 from vocoder.image.programs import Generated, find_generated
 from vocoder.image.settings import Settings, manifest_above, read_settings
@@ -165,9 +166,12 @@ class ImageSource:
 
     def _arrays(self, path: Path, arrays: dict[str, Path]) -> Found:
         for key in ("manifest", "label", "program", "codec"):
-            if getattr(self, key) is not None:
+            value = getattr(self, key)
+            if value is not None and not isinstance(value, Foreign):
                 raise BadInput(
-                    f"{key}= is about images, but {path} holds .npy arrays", key=f"{key}.conflict"
+                    f"{key}= is about images, but {path} holds arrays"
+                    + ("; what their numbers mean is codec=foreign" if key == "codec" else ""),
+                    key=f"{key}.conflict",
                 )
         return Found(
             utterances=[Utterance(name=name, array=array) for name, array in arrays.items()],
@@ -175,7 +179,7 @@ class ImageSource:
             label="",
             floor_scale=None,
             spec=self.spec,
-            codec=None,
+            codec=self.codec,
             has_manifest=False,
             tile_frames=None,
             problems={},

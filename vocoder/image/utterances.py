@@ -14,6 +14,7 @@ from vocoder.decibels import amplify
 from vocoder.errors import BadInput
 from vocoder.image.array import read_array
 from vocoder.image.codec.base import JPEG, Codec, LevelCodec
+from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.jpeg import JpegCells, JpegConstraint
 from vocoder.image.codec.scalar import Gray8
 from vocoder.image.file import ImageFile, decode_image, jpeg_tables, read_image
@@ -45,7 +46,8 @@ class Loaded:
 def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     """Decode and stitch an utterance; tiles that cannot be used are left silent and reported."""
     if utterance.array is not None:
-        return Loaded(spectrogram=read_array(utterance.array, found.spec), problems={})
+        law = found.codec if isinstance(found.codec, Foreign) else None
+        return Loaded(spectrogram=read_array(utterance.array, found.spec, law), problems={})
     problems = dict.fromkeys(utterance.missing, "missing; silent")
     cells: list[tuple[int, JpegCells]] = []
     pieces = _decoded(utterance, found, problems)

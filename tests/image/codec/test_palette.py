@@ -138,7 +138,6 @@ def test_neighbours_survive_noise_that_blends_pixels(decibels, mel256):
         ("tab10", "tab10 comes back to itself: levels 0 and 9"),
         ("Set1", "Set1 leaps 254 steps of 255 from level 0 to 1"),
         ("virdis", "does not know; did you mean viridis"),
-        (7, "codec.cmap is 7"),
     ],
 )
 def test_maps_that_cannot_be_decoded_are_refused(cmap, phrase):

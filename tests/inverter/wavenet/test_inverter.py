@@ -73,14 +73,8 @@ def test_weights_for_another_spec_are_refused(trained, speech):
 
 
 @pytest.mark.parametrize(
-    ("changes", "fault"),
-    [
-        ({"temperature": -0.1}, "temperature.range"),
-        ({"temperature": float("nan")}, "temperature.type"),
-        ({"n_iter": -1}, "n_iter.range"),
-        ({"seed": -1}, "seed.range"),
-    ],
+    "changes", [{"temperature": -0.1}, {"temperature": float("nan")}, {"n_iter": -1}, {"seed": -1}]
 )
-def test_parameters_out_of_range_are_refused(changes, fault):
-    with refused(f"inverter.{fault}"):
+def test_parameters_out_of_range_are_refused(changes):
+    with refused(f"inverter.{next(iter(changes))}.range"):
         load("inverter", "wavenet", weights="any", **changes)

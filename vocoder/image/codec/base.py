@@ -17,6 +17,9 @@ from vocoder.spec import SpectrogramSpec
 SILENT_LEVEL = 0.5
 
 PNG, JPEG, WEBP, TIFF = (".png",), (".jpg", ".jpeg"), (".webp",), (".tif", ".tiff")
+BMP = (".bmp",)  # only read
+# All that are read, the likeliest to be whole first: of images of one stem one is taken.
+IMAGE_SUFFIXES = PNG + TIFF + BMP + WEBP + JPEG
 MODE_WORDS = {
     "L": "8-bit grey (mode L)",
     "RGB": "8-bit colour (mode RGB)",
@@ -150,7 +153,7 @@ class Codec(ABC):
     def _check_kind(self, pixels: np.ndarray) -> None:
         """Refuse pixels of another kind than the codec's."""
         found = pixel_mode(pixels)
-        dequantised = found == "F" and self.mode == "L"
+        dequantised = found == "F" and "L" in self.modes
         if found not in self.modes and not dequantised:
             raise BadInput(
                 f"image is {MODE_WORDS[found]}; codec {self.name} needs {MODE_WORDS[self.mode]}; "
@@ -170,6 +173,11 @@ class Codec(ABC):
         Fields that only say how to read are left out, here and when codecs are compared.
         """
         return {"name": self.name} | {name: getattr(self, name) for name in self.layout_fields()}
+
+    @classmethod
+    def required_fields(cls) -> list[str]:
+        """Those of `layout_fields` that `to_dict` never leaves out."""
+        return cls.layout_fields()
 
     @classmethod
     def layout_fields(cls) -> list[str]:

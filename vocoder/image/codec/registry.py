@@ -6,6 +6,7 @@ from typing import Any
 
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
+from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.palette import Colormap, Hue
 from vocoder.image.codec.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.image.codec.seed import SeedJpeg, SeedTiff
@@ -20,6 +21,7 @@ _CLASSES: tuple[type[Codec], ...] = (
     Colormap,
     SeedTiff,
     SeedJpeg,
+    Foreign,
 )
 CODECS = {codec.name: codec for codec in _CLASSES}
 
@@ -33,7 +35,7 @@ def codec_from_dict(values: dict[str, Any], source: str) -> Codec:
         raise BadInput(f"{source}: codec is named {name!r}; expected one of {', '.join(known)}")
     given = {key: value for key, value in values.items() if key != "name"}
     names = set(known[name].layout_fields())
-    if missing := sorted(names - given.keys()):
+    if missing := sorted(set(known[name].required_fields()) - given.keys()):
         raise BadInput(
             f"{source}: codec {name} lacks {', '.join(missing)}; every field is required"
         )

@@ -17,6 +17,7 @@ import numpy as np
 
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import JPEG, TIFF, Codec, require_number
+from vocoder.image.codec.law import magnitude_of_1_db
 from vocoder.spec import SpectrogramSpec
 
 # Defaults of librosa.amplitude_to_db: amin 1e-5, and top_db.
@@ -111,11 +112,6 @@ class SeedJpeg(Codec):
         grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float64)
         floor = max(0.0, float(grey.max()) - TOP_DB) + self.margin_db
         return np.where(grey > floor, grey + 0.5, -np.inf), None
-
-
-def magnitude_of_1_db(spec: SpectrogramSpec) -> float:
-    """A magnitude of 1, in dB of a full-scale sine."""
-    return -20 / spec.power * math.log10(spec.full_scale)
 
 
 def median_db_of(decibels: np.ndarray, spec: SpectrogramSpec) -> float:

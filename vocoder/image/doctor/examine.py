@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vocoder.errors import BadInput
+from vocoder.image.codec.base import IMAGE_SUFFIXES
 from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME
 from vocoder.image.doctor.options import (
     DEFAULT_NUM_TEST,
@@ -20,7 +21,7 @@ from vocoder.image.doctor.options import (
 from vocoder.image.doctor.symptoms import Symptoms, some
 from vocoder.image.file import read_image
 from vocoder.image.manifest import Tile, one_spelling
-from vocoder.image.programs import IMAGE_SUFFIXES, Generated, GeneratedTile, find_generated
+from vocoder.image.programs import Generated, GeneratedTile, find_generated
 from vocoder.image.settings import Settings, read_settings
 from vocoder.image.source import ImageSource
 

@@ -1,0 +1,494 @@
+"""Spectrograms as other programs write them, made by the tools' own functions, open as they were.
+
+Every case says in settings what the foreign law is; what is decoded must be what `analyse` says of
+the same waveform, but for what the law itself throws away.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imsave
+from PIL import Image
+
+from tests.refusals import refused
+from vocoder import load, read_spectrogram
+from vocoder.decibels import SILENCE_DB
+from vocoder.image.codec.foreign import Foreign
+from vocoder.image.codec.law import interpolate
+from vocoder.image.codec.maps import map_colours
+from vocoder.image.codec.registry import codec_from_dict
+from vocoder.image.file import ImageInfo, decode_image, read_image, write_image
+from vocoder.spectrogram import analyse, analyse_linear, bin_centres_hz
+
+SPEC = replace(load("spec", "linear512"), nyquist=True, pad_mode="constant")
+RANGE: dict[str, Any] = {"db_min": -90.0, "db_max": -10.0}
+
+
+@pytest.fixture(scope="module")
+def truth(speech):
+    return analyse(torch.from_numpy(speech)[None], SPEC).decibels[0].numpy()
+
+
+@pytest.fixture(scope="module")
+def magnitude(speech):
+    return np.abs(librosa.stft(speech, n_fft=1024, hop_length=256))
+
+
+def spectrum(samples, spec):
+    return analyse_linear(torch.from_numpy(samples)[None], spec)[0].double().numpy()
+
+
+def grey(share):
+    """Fractions of 0 to 1, low frequencies first, as an upright 8-bit image."""
+    return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)[::-1]
+
+
+def level(truth):
+    return (truth + 90) / 80
+
+
+def assert_same(decoded, truth, tolerance, floor_db=-89.0, ceiling_db=-10.5):
+    """Where the range holds the truth, decibels agree; below it there is silence or nearly so."""
+    inside = (truth > floor_db) & (truth < ceiling_db)
+    assert inside.mean() > 0.1
+    np.testing.assert_allclose(decoded[inside], truth[inside], atol=tolerance)
+    assert decoded[truth < floor_db - 2].max(initial=SILENCE_DB) < floor_db + tolerance
+
+
+def opened(path, codec, spec=SPEC):
+    return decode_image(read_image(path), codec, spec).decibels
+
+
+def save(path, pixels):
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+STEP = 80 / 255 / 2 + 0.01
+
+
+@pytest.mark.parametrize(
+    ("law", "draw"),
+    [
+        ({}, lambda x: grey(level(x))),
+        ({"row_0": "low"}, lambda x: grey(level(x))[::-1]),
+        ({"dark_is_loud": True}, lambda x: 255 - grey(level(x))),
+        ({"transposed": True}, lambda x: grey(level(x)).T),
+        ({"first_bin": 1}, lambda x: grey(level(x[1:]))),
+        (
+            {"channel": "green"},
+            lambda x: np.stack([grey(level(x)) * 0, grey(level(x)), 255 - grey(level(x))], 2),
+        ),
+        (
+            {"crop": [7, 3, -5, 0]},
+            lambda x: np.pad(grey(level(x)), ((3, 0), (7, 5)), constant_values=9),
+        ),
+        ({}, lambda x: np.rint(65535 * np.clip(level(x), 0, 1)).astype(np.uint16)[::-1]),
+        ({"cmap": "viridis"}, lambda x: map_colours("viridis")[grey(level(x))]),
+        ({"cmap": "gray_r"}, lambda x: 255 - grey(level(x))),
+    ],
+    ids=[
+        "plain",
+        "upside_down",
+        "dark",
+        "time_down",
+        "no_dc",
+        "channel",
+        "crop",
+        "16_bit",
+        "map",
+        "gray_r",
+    ],
+)
+def test_images_by_a_law(law, draw, truth, tmp_path):
+    path = save(tmp_path / "a.png", np.ascontiguousarray(draw(truth)))
+    found = opened(path, Foreign(**RANGE, **law))
+    begin = law.get("first_bin", 0)
+    # Of viridis two or three levels share a colour where 8 bits cannot tell them apart.
+    assert_same(found[begin:], truth[begin:], 3 * STEP if law.get("cmap") == "viridis" else STEP)
+    assert (found[:begin] == SILENCE_DB).all()
+
+
+class TestZeroDecibels:
+    """librosa's ``ref=1``, natural and decimal logarithms, and roots, by their own formulas."""
+
+    def test_above_a_magnitude_of_1(self, magnitude, truth, tmp_path):
+        db = librosa.amplitude_to_db(magnitude, ref=1.0, top_db=None)
+        path = save(tmp_path / "a.png", grey((db + 60) / 100))
+        codec = Foreign(reference="one", db_min=-60.0, db_max=40.0)
+        assert_same(opened(path, codec), truth, 0.21, floor_db=-100)
+
+    @pytest.mark.parametrize(("unit", "log"), [("ln", np.log), ("log10", np.log10)])
+    @pytest.mark.parametrize("power", [1.0, 2.0])
+    def test_logarithms(self, unit, log, power, magnitude, truth, tmp_path):
+        values = log(np.maximum(magnitude**power, 1e-8))
+        low, high = float(log(1e-8)), float(log(1e6))
+        path = save(tmp_path / "a.png", grey((values - low) / (high - low)))
+        codec = Foreign(unit=unit, reference="one", min=low, max=high)
+        found = opened(path, codec, replace(SPEC, power=power))
+        step = 20 / power * 14 / 255 / 2 + 0.01
+        assert_same(found, truth, step, floor_db=-105)
+
+    @pytest.mark.parametrize("exponent", [1.0, 0.5, 0.25])
+    def test_roots_of_the_loudest(self, exponent, magnitude, truth, tmp_path):
+        share = (magnitude / magnitude.max()) ** exponent
+        path = save(tmp_path / "a.png", grey(share))
+        codec = Foreign(unit="linear", exponent=exponent, reference="max", max_db=-7.0)
+        found = opened(path, codec)
+        assert found.max() == pytest.approx(-7.0)
+        loud = share > 0.2
+        moved = truth - truth.max() - 7
+        np.testing.assert_allclose(
+            found[loud], moved[loud], atol=20 / exponent * np.log10(1 + 0.6 / 51)
+        )
+
+    def test_what_was_clipped_below_the_loudest_is_silence(self, magnitude, truth):
+        db = librosa.amplitude_to_db(magnitude, ref=1.0, top_db=60).astype(np.float32)
+        found = Foreign(reference="one", top_db=60.0, db_min=-200.0).decode_array(db, SPEC)
+        clipped = truth < truth.max() - 60.02
+        assert (found[clipped] == SILENCE_DB).all() and clipped.mean() > 0.2
+        heard = truth > truth.max() - 59.98
+        np.testing.assert_allclose(found[heard], truth[heard], atol=0.02)
+
+
+class TestRows:
+    def test_a_logarithmic_axis_is_brought_to_bins(self, truth, tmp_path):
+        """480 rows from 50 Hz to Nyquist, each the spectrum at its frequency."""
+        hz = np.geomspace(50, 11025, 480)
+        places = hz / 11025 * 512
+        below = np.minimum(places.astype(int), 511)
+        share = (places - below)[:, None]
+        floored = np.maximum(truth, -90)
+        rows = (1 - share) * floored[below] + share * floored[below + 1]
+        path = save(tmp_path / "a.png", grey(level(rows)))
+        found = np.maximum(opened(path, Foreign(**RANGE, rows="log", hz_min=50.0)), -90)
+        assert (opened(path, Foreign(**RANGE, rows="log", hz_min=50.0))[:2] == SILENCE_DB).all()
+        dense = slice(3, 80)  # rows are closer than bins up to some 2 kHz
+        assert np.sqrt(np.mean((found - floored)[dense] ** 2)) < 1.5
+        assert np.sqrt(np.mean((found - floored)[80:] ** 2)) < 5
+
+    @pytest.mark.parametrize("rows", ["stretched", "linear"])
+    def test_resized_images(self, rows, truth, tmp_path):
+        floored = np.maximum(truth, -90)
+        places = (
+            (np.arange(900) + 0.5) / 900 * 513 - 0.5
+            if rows == "stretched"
+            else np.linspace(0, 512, 900)
+        )
+        path = save(tmp_path / "a.png", grey(level(interpolate(floored, np.clip(places, 0, 512)))))
+        found = np.maximum(opened(path, Foreign(**RANGE, rows=rows)), -90)
+        assert np.sqrt(np.mean((found - floored) ** 2)) < 1.5
+
+    def test_mel_rows_in_hz_are_brought_to_bands(self, speech, tmp_path):
+        spec = load("spec", "mel256")
+        truth = np.maximum(analyse(torch.from_numpy(speech)[None], spec).decibels[0].numpy(), -90)
+        hz = np.linspace(0, 11025, 2000)
+        centres = bin_centres_hz(spec)
+        drawn = np.stack([np.interp(hz, centres, column) for column in truth.T], axis=1)
+        path = save(tmp_path / "a.png", grey(level(drawn)))
+        found = np.maximum(opened(path, Foreign(**RANGE, rows="linear"), spec), -90)
+        assert np.sqrt(np.mean((found - truth)[2:] ** 2)) < 1.5
+
+    def test_the_number_of_rows_is_never_guessed(self, truth, tmp_path):
+        path = save(tmp_path / "a.png", grey(level(truth[:480])))
+        with refused("image.size"):
+            opened(path, Foreign(**RANGE))
+
+
+@pytest.mark.parametrize("by", ["hop_length", "seconds"])
+def test_columns_of_a_fractional_hop(by, speech, truth, tmp_path):
+    """12 ms are 264.6 samples: every column analysed at its own, rounded, place."""
+    hop = 264.6
+    starts = np.rint(np.arange(int(len(speech) / hop)) * hop).astype(int)
+    padded = np.pad(speech, 512)
+    frames = np.stack([padded[s : s + 1024] for s in starts], axis=1)
+    window = np.hanning(1025)[:-1, None]
+    db = 20 * np.log10(np.maximum(np.abs(np.fft.rfft(frames * window, axis=0)) / 256, 1e-9))
+    path = save(tmp_path / "a.png", grey(level(db)))
+    value: Any = hop if by == "hop_length" else hop * len(starts) / 22050
+    found = np.maximum(opened(path, Foreign(**RANGE, **{by: value})), -90)
+    n = found.shape[1]
+    assert 0 <= truth.shape[1] - n <= 2  # the last columns were left out
+    error = found - np.maximum(truth[:, :n], -90)
+    loud = truth[:, :n] > -50
+    assert np.sqrt(np.mean(error[loud] ** 2)) < 4
+    late = np.maximum(truth[:, 8:n], -90) - found[:, : n - 8]  # 2 frames off is far worse
+    assert np.sqrt(np.mean(late[loud[:, 8:]] ** 2)) > 8
+
+
+class TestColours:
+    @pytest.mark.parametrize(
+        ("true", "read"),
+        [("viridis", "magma"), ("viridis", "inferno"), ("magma", "inferno"), ("jet", "viridis")],
+    )
+    def test_another_map_is_refused_by_its_name(self, true, read, truth, tmp_path):
+        path = save(tmp_path / "a.png", map_colours(true)[grey(level(truth))])
+        with refused("image.colours") as caught:
+            opened(path, Foreign(**RANGE, cmap=read))
+        assert f"codec.cmap={true}" in str(caught.value)
+
+    def test_colours_read_as_grey_are_refused(self, truth, tmp_path):
+        path = save(tmp_path / "a.png", map_colours("magma")[grey(level(truth))])
+        for codec in (Foreign(**RANGE), load("codec", "gray8")):
+            with refused("image.colours"):
+                opened(path, codec)
+            assert decode_image(read_image(path), codec, SPEC, force=True).decibels.shape
+
+    def test_grey_read_by_a_map_is_refused(self, truth, tmp_path):
+        path = save(tmp_path / "a.png", grey(level(truth)))
+        with refused("image.colours"):
+            opened(path, load("codec", "colormap", cmap="viridis"))
+
+    def test_a_photograph_is_refused(self, tmp_path):
+        noise = np.random.default_rng(0).integers(0, 256, (513, 90, 3)).astype(np.uint8)
+        with refused("image.colours"):
+            opened(save(tmp_path / "a.png", noise), Foreign(cmap="viridis"))
+
+    @pytest.mark.parametrize("upright", [False, True])
+    def test_a_colour_bar_is_a_map(self, upright, truth, tmp_path):
+        colours = map_colours("turbo")
+        bar = np.repeat(colours[None], 20, axis=0)
+        bar[:2] = 0  # a frame
+        bar = np.swapaxes(bar, 0, 1)[::-1] if upright else bar
+        name = str(save(tmp_path / "bar.png", np.ascontiguousarray(bar)))
+        path = save(tmp_path / "a.png", colours[grey(level(truth))])
+        assert_same(opened(path, Foreign(**RANGE, cmap=name)), truth, STEP)
+
+    def test_a_missing_bar_is_refused(self, tmp_path):
+        with refused("codec.cmap.file"):
+            Foreign(cmap=str(tmp_path / "none.png"))
+
+
+class TestArrays:
+    @pytest.mark.parametrize("suffix", [".npy", ".pt"])
+    def test_rescaled_decibels(self, suffix, truth, tmp_path):
+        values = np.clip(level(truth), 0, 1).astype(np.float32) * 2 - 1
+        path = tmp_path / f"a{suffix}"
+        if suffix == ".npy":
+            np.save(path, values)
+        else:
+            torch.save(torch.from_numpy(values), path)
+        found = read_spectrogram(path, SPEC, Foreign(**RANGE, at_min=-1.0, at_max=1.0))
+        assert_same(found.decibels[0].numpy(), truth, 0.01)
+
+    def test_mean_and_deviation(self, magnitude, truth):
+        logs = np.log(np.maximum(magnitude, 1e-5))
+        mean, deviation = float(logs.mean()), float(logs.std())
+        codec = Foreign(
+            unit="ln", reference="one", mean=mean, deviation=deviation, min=float(np.log(1e-5))
+        )
+        found = codec.decode_array(((logs - mean) / deviation).astype(np.float32), SPEC)
+        assert_same(found, truth, 0.01, floor_db=-100)
+
+    def test_frames_first(self, magnitude, truth):
+        codec = Foreign(unit="linear", reference="one", transposed=True)
+        assert_same(codec.decode_array(magnitude.T, SPEC), truth, 0.02, floor_db=-100)
+
+    def test_logarithms_are_no_magnitudes(self, magnitude):
+        with refused("array.range"):
+            Foreign(unit="linear").decode_array(np.log(magnitude + 1e-5), SPEC)
+
+    def test_unpickling_runs_nothing(self, tmp_path):
+        torch.save({"weights": torch.zeros(3)}, tmp_path / "a.pt")
+        with refused("array.archive"):
+            read_spectrogram(tmp_path / "a.pt", SPEC, Foreign())
+
+
+class TestPresets:
+    """Each against the program's own formula, with librosa as the analysis."""
+
+    def mel(self, speech, n_fft, hop, n_mels, sr=22050, **options):
+        return librosa.feature.melspectrogram(
+            y=speech, sr=sr, n_fft=n_fft, hop_length=hop, n_mels=n_mels, **options
+        )
+
+    def test_audio_diffusion(self, speech, tmp_path):
+        """diffusers' Mel.audio_slice_to_image"""
+        log = librosa.power_to_db(self.mel(speech, 2048, 512, 256), ref=np.max, top_db=80)
+        pixels = (((log + 80) * 255 / 80).clip(0, 255) + 0.5).astype(np.uint8)
+        spec = load("spec", "audio_diffusion")
+        found = opened(
+            save(tmp_path / "a.png", pixels), load("codec", "audio_diffusion", max_db=0.0), spec
+        )
+        truth = analyse(torch.from_numpy(speech)[None], spec).decibels[0].numpy()
+        # Two mel bands hold no bin, and what the range ends below is silence.
+        assert_same(found, truth - truth.max(), 0.2, floor_db=-79.5, ceiling_db=1)
+
+    def test_librosa_drawn_by_imsave(self, speech, tmp_path):
+        log = librosa.power_to_db(self.mel(speech, 2048, 512, 128), ref=np.max)
+        path = tmp_path / "a.png"
+        imsave(path, log, cmap="magma", origin="lower", vmin=-80, vmax=0)
+        spec = load("spec", "librosa_mel")
+        found = opened(path, load("codec", "librosa", cmap="magma", max_db=0.0), spec)
+        truth = analyse(torch.from_numpy(speech)[None], spec).decibels[0].numpy()
+        assert_same(found, truth - truth.max(), 0.8, floor_db=-78, ceiling_db=1)
+
+    def riffusion(self, speech, stereo):
+        """What riffusion draws of samples of 16 bits, and SpectrogramParams.to_exif."""
+        sound = np.tile(librosa.resample(speech, orig_sr=22050, target_sr=44100), 2)
+        spec = load("spec", "riffusion")
+        mel = spectrum(sound.astype(np.float32) * 32768, spec)
+        pixels = (255 - (mel / mel.max()) ** 0.25 * 255).astype(np.uint8)[::-1]
+        colours = np.repeat(pixels[..., None], 3, 2)
+        if stereo:
+            colours[..., 0] = 0
+        exif = Image.Exif()
+        exif.update({11000: 44100, 11005: stereo, 11010: 10, 11020: 100, 11030: 400, 11040: 512})
+        exif.update({11050: 0, 11060: 10000, 11070: 0.25, 11080: float(mel.max())})
+        truth = analyse(torch.from_numpy(sound.astype(np.float32))[None], spec).decibels[0].numpy()
+        return Image.fromarray(colours), exif, spec, truth
+
+    @pytest.mark.parametrize("stereo", [False, True])
+    def test_riffusion_says_itself_what_it_is(self, stereo, speech, tmp_path):
+        image, exif, spec, truth = self.riffusion(speech, stereo)
+        image.save(tmp_path / "a.png", exif=exif)
+        found = read_image(tmp_path / "a.png")
+        assert found.info is not None and found.info.spec == spec
+        decoded = read_spectrogram(tmp_path / "a.png").decibels[0].numpy()
+        assert_same(decoded, truth, 0.6, floor_db=truth.max() - 50, ceiling_db=0)
+        image.save(tmp_path / "b.png")
+        named = decode_image(
+            read_image(tmp_path / "b.png"),
+            load("codec", "riffusion", channel="green", max_db=float(truth.max())),
+            spec,
+        )
+        np.testing.assert_allclose(named.decibels, decoded, atol=0.02)
+
+    def test_damaged_exif_of_riffusion(self, speech, tmp_path):
+        image, exif, _, _ = self.riffusion(speech, False)
+        exif[11000] = "fast"
+        image.save(tmp_path / "a.png", exif=exif)
+        with refused("image.exif"):
+            read_image(tmp_path / "a.png")
+
+    @pytest.mark.parametrize(
+        ("name", "log"),
+        [
+            ("specvqgan", lambda m: np.clip((20 * np.log10(np.maximum(1e-5, m)) + 80) / 100, 0, 1)),
+            ("parallel_wavegan", lambda m: np.log10(np.maximum(1e-10, m)).T),
+            (
+                "whisper",
+                lambda m: (np.maximum(x := np.log10(np.maximum(m, 1e-10)), x.max() - 8) + 4) / 4,
+            ),
+        ],
+    )
+    def test_arrays(self, name, log, speech, tmp_path):
+        spec = load("spec", name)
+        sound = librosa.resample(speech, orig_sr=22050, target_sr=spec.sample_rate)
+        mel = self.mel(
+            sound,
+            spec.n_fft,
+            spec.hop_length,
+            80,
+            sr=spec.sample_rate,
+            win_length=spec.win_length,
+            power=spec.power,
+            fmin=spec.fmin,
+            fmax=spec.fmax,
+            pad_mode=spec.pad_mode,
+        )
+        np.save(tmp_path / "a.npy", log(mel).astype(np.float32))
+        found = read_spectrogram(tmp_path / "a.npy", spec, name).decibels[0].numpy()
+        truth = analyse(torch.from_numpy(sound)[None], spec).decibels[0].numpy()
+        assert_same(found, truth, 0.03, floor_db=truth.max() - 70, ceiling_db=20)
+
+    def test_natural_logarithms(self, speech, tmp_path):
+        """By the codec as by the spec's ``compression``."""
+        spec = load("spec", "tacotron2")
+        mel = spectrum(speech, spec)
+        np.save(tmp_path / "a.npy", np.log(np.maximum(mel, 1e-5)).astype(np.float32))
+        by_spec = read_spectrogram(tmp_path / "a.npy", spec).decibels
+        by_law = read_spectrogram(tmp_path / "a.npy", spec, "log_mel").decibels
+        np.testing.assert_allclose(by_law, by_spec, atol=1e-3)
+
+    @pytest.mark.filterwarnings("ignore:Empty filters")
+    @pytest.mark.parametrize("name", ["torchaudio_mel", "vocos"])
+    def test_filters_as_torchaudio_has_them(self, name, speech):
+        """HTK's scale without normalisation, which librosa has too."""
+        spec = load("spec", name)
+        filters = librosa.filters.mel(
+            sr=spec.sample_rate, n_fft=spec.n_fft, n_mels=spec.n_mels, htk=True, norm=None
+        )
+        nothing: dict[str, Any] = dict.fromkeys(("n_mels", "fmin", "fmax", "mel_scale", "mel_norm"))
+        linear = replace(spec, kind="linear", **nothing)
+        np.testing.assert_allclose(
+            spectrum(speech, spec), filters @ spectrum(speech, linear), rtol=1e-3, atol=1e-4
+        )
+
+    def test_sox(self, truth, tmp_path):
+        """A scalar reading of sox's own arithmetic: 120 dB in 251 colours, behind two for text."""
+
+        def colour(db):
+            c = 0 if db < -120 else 250 if db >= 0 else int(1 + (1 + db / 120) * 249)
+            x = c / 250
+            red = 0 if x < 0.13 else np.sin((x - 0.13) / 0.60 * np.pi / 2) if x < 0.73 else 1
+            green = 0 if x < 0.60 else np.sin((x - 0.60) / 0.31 * np.pi / 2) if x < 0.91 else 1
+            blue = (
+                0.5 * np.sin(x / 0.6 * np.pi) if x < 0.6 else 0 if x < 0.78 else (x - 0.78) / 0.22
+            )
+            return [int(0.5 + 255 * value) for value in (red, green, blue)]
+
+        drawn = truth[:, 40:100]
+        pixels = np.array([[colour(db) for db in row] for row in drawn[::-1]], np.uint8)
+        framed = np.pad(pixels, ((30, 48), (58, 86), (0, 0)))
+        path = save(tmp_path / "a.png", framed)
+        found = opened(path, load("codec", "sox"), load("spec", "sox"))
+        assert_same(found, drawn, 1.0, floor_db=-119, ceiling_db=-1)
+
+
+def test_a_law_travels_in_an_image(truth, tmp_path):
+    codec = Foreign(unit="ln", reference="one", min=-12.0, max=7.0, row_0="low", dark_is_loud=True)
+    path = tmp_path / "a.png"
+    pixels = codec.encode(truth, SPEC)
+    write_image(path, pixels, codec, ImageInfo(SPEC, codec))
+    assert read_image(path).info == ImageInfo(SPEC, codec)
+    np.testing.assert_array_equal(codec.encode(codec.decode(pixels, SPEC).decibels, SPEC), pixels)
+    assert codec_from_dict(codec.to_dict(), "test") == codec
+    assert set(codec.to_dict()) == {
+        "name",
+        "unit",
+        "reference",
+        "min",
+        "max",
+        "row_0",
+        "dark_is_loud",
+    }
+    with refused("codec.readonly"):
+        Foreign(rows="log", hz_min=50.0).encode(truth, SPEC)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"unit": "bel"}, "unit"),
+        ({"reference": "median"}, "reference"),
+        ({"exponent": 0.0}, "exponent"),
+        ({"db_min": 0.0, "db_max": -80.0}, "db_min"),
+        ({"min": 3.0}, "min"),
+        ({"at_min": 0.0}, "at_min"),
+        ({"crop": [1, 2]}, "crop"),
+        ({"rows": "log"}, "hz_min"),
+        ({"rows": "linear", "first_bin": 1}, "first_bin"),
+        ({"hop_length": 3.0, "seconds": 1.0}, "seconds"),
+        ({"channel": "cyan"}, "channel"),
+        ({"cmap": "viridis", "channel": "red"}, "channel"),
+    ],
+)
+def test_settings_that_cannot_be(fields, fault):
+    with refused(f"codec.{fault}"):
+        Foreign(**fields)
+
+
+def test_a_logarithm_needs_its_range(truth):
+    with refused("codec.range"):
+        Foreign(unit="ln").decode(grey(level(truth)), SPEC)
+
+
+def test_every_option_is_built():
+    for name in ("foreign", "riffusion", "audio_diffusion", "librosa", "sox", "specvqgan"):
+        assert isinstance(load("codec", name), Foreign)
+    assert load("codec", "foreign") == Foreign()

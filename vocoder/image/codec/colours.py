@@ -1,0 +1,57 @@
+"""Whether an image's colours are those that a codec writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vocoder.errors import BadInput
+from vocoder.image.codec.base import Codec
+from vocoder.image.codec.maps import nearest_map
+
+# Mean distance of pixels from a codec's colours, in 8-bit steps. True maps have 0, through JPEG of
+# quality 20 7, with noise of 10 levels a channel 12, painted by a pix2pix 2 to 6; wrong ones 18 and
+# more, but for magma, inferno and sox, which are 5 to 9 apart: there another one must fit better.
+SUSPICIOUS_DISTANCE, MAX_DISTANCE = 4.0, 15.0
+
+
+def require_colours(path: Path, pixels: np.ndarray, distance: float, codec: Codec) -> None:
+    """Refuse an image whose colours are not the codec's, naming the map that they are of.
+
+    Parameters
+    ----------
+    path : Path
+        For the message.
+    pixels : ndarray
+    distance : float
+        Their mean distance from the codec's colours, in 8-bit steps.
+    codec : Codec
+    """
+    if distance < SUSPICIOUS_DISTANCE or pixels.ndim == 2:
+        if distance > MAX_DISTANCE:
+            raise BadInput(
+                f"{path}: this image is grey, and codec {codec.name} reads colours; give "
+                "codec=gray8, or codec=foreign with codec.dark_is_loud=true where black is loud",
+                key="image.colours",
+            )
+        return
+    cmap, other = nearest_map(pixels)
+    better = other < distance / 4
+    if distance <= MAX_DISTANCE and not better:
+        return
+    wanted = getattr(codec, "cmap", None) or ("grey" if codec.name != "hue" else "codec hue")
+    advice = (
+        "give the colour map that it was drawn with as codec.cmap= (a name, or an image of its "
+        "colour bar), or the channel that holds the numbers, as in codec.channel=green; cut axes "
+        "off with codec.crop=. Of a photograph there is nothing to hear"
+    )
+    if better:
+        advice = f"they are those of {cmap}: give codec=colormap codec.cmap={cmap}"
+        if cmap == "gray":
+            advice = "they are grey: give codec=gray8"
+    raise BadInput(
+        f"{path}: its colours are not those of {wanted}, but {distance:.0f} steps of 255 "
+        f"off on average; {advice}",
+        key="image.colours",
+    )
