@@ -145,7 +145,7 @@ def test_rates_follow_from_the_hop(hop_length, stages, rates):
         ({"kernels": []}, 256, r"kernels is \[\]"),
         ({"dilations": [[1, 3]]}, 256, "a list of dilations for each"),
         ({"dilations": [[1], [], [2]]}, 256, "a list of dilations for each"),
-        ({"dilations": [1, 2, 3]}, 256, "a list of dilations for each"),
+        ({"dilations": [1, 2, 3]}, 256, "expected a list, each a list"),
     ],
 )
 def test_refuses_what_does_not_fit(changes, hop_length, message):

@@ -22,6 +22,7 @@ from vocoder.image.manifest import Sidecar
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 
+CONF = Path(__file__).parents[3] / "conf"
 RANGE = {"db_min": -100.0, "db_max": 0.0}
 
 

@@ -73,8 +73,14 @@ def test_weights_for_another_spec_are_refused(trained, speech):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"temperature": -0.1}, {"temperature": float("nan")}, {"n_iter": -1}, {"seed": -1}]
+    ("changes", "fault"),
+    [
+        ({"temperature": -0.1}, "temperature.range"),
+        ({"temperature": float("nan")}, "temperature.type"),
+        ({"n_iter": -1}, "n_iter.range"),
+        ({"seed": -1}, "seed.range"),
+    ],
 )
-def test_parameters_out_of_range_are_refused(changes):
-    with refused(f"inverter.{next(iter(changes))}.range"):
+def test_parameters_out_of_range_are_refused(changes, fault):
+    with refused(f"inverter.{fault}"):
         load("inverter", "wavenet", weights="any", **changes)
