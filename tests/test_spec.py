@@ -10,12 +10,13 @@ import pytest
 import torch
 import yaml
 
-from vocoder.config import load, options
+from tests.specs import OWN
+from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.spec import FLOAT_FIELDS, SpectrogramSpec
 from vocoder.spectrogram import analyse, stft
 
-SPECS = options("spec")
+SPECS = OWN
 MEL = load("spec", "mel256")
 LINEAR = load("spec", "linear512")
 TACOTRON2 = load("spec", "tacotron2")

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from tests.refusals import refused
-from vocoder.config import load, options
+from tests.specs import OWN
+from vocoder.config import load
 from vocoder.spec import window_samples
 from vocoder.spectrogram import (
     Constraint,
@@ -24,7 +25,7 @@ from vocoder.spectrogram import (
     stft_of_padded,
 )
 
-SPECS = options("spec")
+SPECS = OWN
 CPU = torch.device("cpu")
 MEL = load("spec", "mel256")
 LINEAR = load("spec", "linear512")

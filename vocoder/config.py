@@ -260,7 +260,8 @@ def require_types(function: Callable[..., Any], values: Mapping[str, Any], prefi
         if name not in values:
             continue
         value, path = values[name], f"{prefix}{name}"
-        words = str(parameter.annotation).split(" | ")
+        given = parameter.annotation  # text only where annotations are put off
+        words = (given if isinstance(given, str) else inspect.formatannotation(given)).split(" | ")
         if not any(_fits(value, word) for word in words):
             shown = "null" if value is None else repr(value)
             expected = " or ".join(_in_words(word) for word in words)

@@ -308,7 +308,7 @@ def composed(*words: str) -> dict[str, Any]:
         ("train.plan.workers=1000", "train.plan.workers is 1000; expected at most the"),
         ("seed=-1", "seed is -1; expected 0 to"),
         ("resume=maybe", "resume is 'maybe'; expected true or false"),
-        ("train.init=nothing train.plan.workers=0", "weights=nothing is unknown"),
+        ("train.init=nothing train.plan.workers=0", "unknown weights 'nothing'"),
         ("train.plan.workers=0", "corpus.csv does not exist"),
         ("data.speakers=anna", "data.speakers is 'anna'; expected a list"),
         (

@@ -10,7 +10,8 @@ import torch
 from pystoi import stoi
 
 from tests.inverter.test_contract import RETRIEVAL as INVERTERS
-from vocoder.config import load, options
+from tests.specs import OWN
+from vocoder.config import load
 from vocoder.inverter.retrieval import overlap_frames
 from vocoder.spectrogram import Constraint, Spectrogram, analyse, stft
 
@@ -86,7 +87,7 @@ def test_seams_do_not_click(inverted):
 
 
 @pytest.mark.parametrize("name", INVERTERS)
-@pytest.mark.parametrize("spec_name", options("spec"))
+@pytest.mark.parametrize("spec_name", OWN)
 def test_a_sine_goes_on_unbroken(name, spec_name):
     spec = load("spec", spec_name)
     block_frames = 64

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.refusals import refused
+from tests.specs import OWN
 from vocoder.config import load, options
 from vocoder.decibels import SILENCE_DB
 from vocoder.device import torch_device
@@ -17,7 +18,7 @@ from vocoder.spectrogram import Spectrogram, analyse, analyse_linear
 # Those that need no weights for a spec; networks have contracts of their own.
 INVERTERS = [name for name in options("inverter") if name not in ("hifigan", "wavenet")]
 RETRIEVAL = [name for name in INVERTERS if isinstance(load("inverter", name), PhaseRetrieval)]
-SPECS = options("spec")
+SPECS = OWN
 MEL = load("spec", "mel256")
 RATE_HZ = 22_050
 

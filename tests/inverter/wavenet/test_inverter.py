@@ -7,7 +7,8 @@ import torch
 
 from tests.inverter.wavenet.networks import MEL, pair_of, small
 from tests.refusals import refused
-from vocoder.config import load, options
+from tests.specs import OWN
+from vocoder.config import load
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.spectrogram import Spectrogram, analyse
 
@@ -26,7 +27,7 @@ def trained(tmp_path):
 
 
 @pytest.mark.parametrize("center", [True, False])
-@pytest.mark.parametrize("name", options("spec"))
+@pytest.mark.parametrize("name", OWN)
 def test_a_waveform_has_the_length_and_level_of_the_spectrogram(name, center, trained, speech):
     spec = replace(load("spec", name), center=center)
     sound = torch.from_numpy(speech[20_000:32_345])[None]

@@ -8,7 +8,8 @@ import torch
 
 from tests.inverter.wavenet.networks import MEL, pair_of, quantile, small, teacher_forced
 from tests.refusals import refused
-from vocoder.config import load, options
+from tests.specs import OWN
+from vocoder.config import load
 from vocoder.decibels import SILENCE_DB, to_decibels
 from vocoder.inverter.wavenet.loop import LIMIT
 from vocoder.inverter.wavenet.network import (
@@ -150,7 +151,7 @@ def test_the_loss_is_that_of_white_noise(bands):
     assert entropy - 0.03 < -float(density.mean()) < entropy + 0.08
 
 
-@pytest.mark.parametrize("name", options("spec"))
+@pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("power", [1.0, 2.0])
 def test_levels_are_the_bands_own(name, power, speech):
     """Of real speech, from any spec: root mean squares where the spectrogram shows."""
