@@ -5,13 +5,13 @@
 
 PAINTED holds what a pix2pix painted of training lines, with ``manifest.csv``, and TEST what it
 painted of held-out ones (``results/``, ``manifest.csv``, ``reference/``). What
-``recipes/generators`` generated is given with its own ``reference/`` as the recordings,
-``--gain-db 0`` and ``--range-db -92 -12``; there is more of it for each speaker. Trains a base on
-the other speakers, goes on from it with some minutes of that one (``experiment=generated``) and, as a
+``recipes/generators`` generated is given with its own ``reference/`` as the recordings, ``--gain-
+db 0`` and ``--range-db -92 -12``; there is more of it for each speaker. Trains a base on the other
+speakers, goes on from it with some minutes of that one (``experiment=generated``) and, as a
 control, with the others once more. All are compared on the speaker's lines that none of them
 learnt from: those of TEST, and what is left of PAINTED (``--unseen`` so many of them). Runs that
-are there are gone on with. Leaves runs, sounds, ``evaluation/`` and ``curve.png``. Needs the extras
-``evaluate``, ``train`` and ``pesq``.
+are there are gone on with. Leaves runs, sounds, ``evaluation/`` and ``curve.png``. Needs the
+extras ``evaluate``, ``train`` and ``pesq``.
 """
 
 from __future__ import annotations
