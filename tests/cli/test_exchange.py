@@ -83,7 +83,8 @@ def test_weights_to_export_are_a_file_a_folder_or_a_name(form, tmp_path, capsys)
 
 
 @pytest.mark.parametrize(
-    ("weights", "message"), [("nowhere", "nowhere is unknown"), ("wavenet", "holds a WaveNet")]
+    ("weights", "message"),
+    [("nowhere", "unknown weights 'nowhere'"), ("wavenet", "holds a WaveNet")],
 )
 def test_what_cannot_be_exported_is_told(weights, message, tmp_path, capsys):
     assert run(["export", f"weights={weights}", f"output={tmp_path / 'a.onnx'}"]) == 2

@@ -1,0 +1,170 @@
+"""Presets by name, against the formulas of the programs that wrote such images."""
+
+from dataclasses import replace
+from typing import Any
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imsave
+from PIL import Image
+
+from tests.image.test_cases import (
+    SPEC,
+    assert_same,
+    opened,
+    save,
+    spectrum,
+)
+from tests.refusals import refused
+from vocoder import load, read_spectrogram
+from vocoder.image.file import decode_image, read_image
+from vocoder.spectrogram import analyse
+
+
+@pytest.fixture(scope="module")
+def truth(speech):
+    return analyse(torch.from_numpy(speech)[None], SPEC).decibels[0].numpy()
+
+
+class TestPresets:
+    """Each against the program's own formula, with librosa as the analysis."""
+
+    def mel(self, speech, n_fft, hop, n_mels, sr=22050, **options):
+        return librosa.feature.melspectrogram(
+            y=speech, sr=sr, n_fft=n_fft, hop_length=hop, n_mels=n_mels, **options
+        )
+
+    def test_audio_diffusion(self, speech, tmp_path):
+        """diffusers' Mel.audio_slice_to_image"""
+        log = librosa.power_to_db(self.mel(speech, 2048, 512, 256), ref=np.max, top_db=80)
+        pixels = (((log + 80) * 255 / 80).clip(0, 255) + 0.5).astype(np.uint8)
+        spec = load("spec", "audio_diffusion")
+        found = opened(
+            save(tmp_path / "a.png", pixels), load("codec", "audio_diffusion", max_db=0.0), spec
+        )
+        truth = analyse(torch.from_numpy(speech)[None], spec).decibels[0].numpy()
+        # Two mel bands hold no bin, and what the range ends below is silence.
+        assert_same(found, truth - truth.max(), 0.2, floor_db=-79.5, ceiling_db=1)
+
+    def test_librosa_drawn_by_imsave(self, speech, tmp_path):
+        log = librosa.power_to_db(self.mel(speech, 2048, 512, 128), ref=np.max)
+        path = tmp_path / "a.png"
+        imsave(path, log, cmap="magma", origin="lower", vmin=-80, vmax=0)
+        spec = load("spec", "librosa_mel")
+        found = opened(path, load("codec", "librosa", cmap="magma", max_db=0.0), spec)
+        truth = analyse(torch.from_numpy(speech)[None], spec).decibels[0].numpy()
+        assert_same(found, truth - truth.max(), 0.8, floor_db=-78, ceiling_db=1)
+
+    def riffusion(self, speech, stereo):
+        """What riffusion draws of samples of 16 bits, and SpectrogramParams.to_exif."""
+        sound = np.tile(librosa.resample(speech, orig_sr=22050, target_sr=44100), 2)
+        spec = load("spec", "riffusion")
+        mel = spectrum(sound.astype(np.float32) * 32768, spec)
+        pixels = (255 - (mel / mel.max()) ** 0.25 * 255).astype(np.uint8)[::-1]
+        colours = np.repeat(pixels[..., None], 3, 2)
+        if stereo:
+            colours[..., 0] = 0
+        exif = Image.Exif()
+        exif.update({11000: 44100, 11005: stereo, 11010: 10, 11020: 100, 11030: 400, 11040: 512})
+        exif.update({11050: 0, 11060: 10000, 11070: 0.25, 11080: float(mel.max())})
+        truth = analyse(torch.from_numpy(sound.astype(np.float32))[None], spec).decibels[0].numpy()
+        return Image.fromarray(colours), exif, spec, truth
+
+    @pytest.mark.parametrize("stereo", [False, True])
+    def test_riffusion_says_itself_what_it_is(self, stereo, speech, tmp_path):
+        image, exif, spec, truth = self.riffusion(speech, stereo)
+        image.save(tmp_path / "a.png", exif=exif)
+        found = read_image(tmp_path / "a.png")
+        assert found.info is not None and found.info.spec == spec
+        decoded = read_spectrogram(tmp_path / "a.png").decibels[0].numpy()
+        assert_same(decoded, truth, 0.6, floor_db=truth.max() - 50, ceiling_db=0)
+        image.save(tmp_path / "b.png")
+        named = decode_image(
+            read_image(tmp_path / "b.png"),
+            load("codec", "riffusion", channel="green", max_db=float(truth.max())),
+            spec,
+        )
+        np.testing.assert_allclose(named.decibels, decoded, atol=0.02)
+
+    def test_damaged_exif_of_riffusion(self, speech, tmp_path):
+        image, exif, _, _ = self.riffusion(speech, False)
+        exif[11000] = "fast"
+        image.save(tmp_path / "a.png", exif=exif)
+        with refused("image.exif"):
+            read_image(tmp_path / "a.png")
+
+    @pytest.mark.parametrize(
+        ("name", "log"),
+        [
+            ("specvqgan", lambda m: np.clip((20 * np.log10(np.maximum(1e-5, m)) + 80) / 100, 0, 1)),
+            ("parallel_wavegan", lambda m: np.log10(np.maximum(1e-10, m)).T),
+            (
+                "whisper",
+                lambda m: (np.maximum(x := np.log10(np.maximum(m, 1e-10)), x.max() - 8) + 4) / 4,
+            ),
+        ],
+    )
+    def test_arrays(self, name, log, speech, tmp_path):
+        spec = load("spec", name)
+        sound = librosa.resample(speech, orig_sr=22050, target_sr=spec.sample_rate)
+        mel = self.mel(
+            sound,
+            spec.n_fft,
+            spec.hop_length,
+            80,
+            sr=spec.sample_rate,
+            win_length=spec.win_length,
+            power=spec.power,
+            fmin=spec.fmin,
+            fmax=spec.fmax,
+            pad_mode=spec.pad_mode,
+        )
+        np.save(tmp_path / "a.npy", log(mel).astype(np.float32))
+        found = read_spectrogram(tmp_path / "a.npy", spec, name).decibels[0].numpy()
+        truth = analyse(torch.from_numpy(sound)[None], spec).decibels[0].numpy()
+        assert_same(found, truth, 0.03, floor_db=truth.max() - 70, ceiling_db=20)
+
+    def test_natural_logarithms(self, speech, tmp_path):
+        """By the codec as by the spec's ``compression``."""
+        spec = load("spec", "tacotron2")
+        mel = spectrum(speech, spec)
+        np.save(tmp_path / "a.npy", np.log(np.maximum(mel, 1e-5)).astype(np.float32))
+        by_spec = read_spectrogram(tmp_path / "a.npy", spec).decibels
+        by_law = read_spectrogram(tmp_path / "a.npy", spec, "log_mel").decibels
+        np.testing.assert_allclose(by_law, by_spec, atol=1e-3)
+
+    @pytest.mark.filterwarnings("ignore:Empty filters")
+    @pytest.mark.parametrize("name", ["torchaudio_mel", "vocos"])
+    def test_filters_as_torchaudio_has_them(self, name, speech):
+        """HTK's scale without normalisation, which librosa has too."""
+        spec = load("spec", name)
+        filters = librosa.filters.mel(
+            sr=spec.sample_rate, n_fft=spec.n_fft, n_mels=spec.n_mels, htk=True, norm=None
+        )
+        nothing: dict[str, Any] = dict.fromkeys(("n_mels", "fmin", "fmax", "mel_scale", "mel_norm"))
+        linear = replace(spec, kind="linear", **nothing)
+        np.testing.assert_allclose(
+            spectrum(speech, spec), filters @ spectrum(speech, linear), rtol=1e-3, atol=1e-4
+        )
+
+    def test_sox(self, truth, tmp_path):
+        """A scalar reading of sox's own arithmetic: 120 dB in 251 colours, behind two for text."""
+
+        def colour(db):
+            c = 0 if db < -120 else 250 if db >= 0 else int(1 + (1 + db / 120) * 249)
+            x = c / 250
+            red = 0 if x < 0.13 else np.sin((x - 0.13) / 0.60 * np.pi / 2) if x < 0.73 else 1
+            green = 0 if x < 0.60 else np.sin((x - 0.60) / 0.31 * np.pi / 2) if x < 0.91 else 1
+            blue = (
+                0.5 * np.sin(x / 0.6 * np.pi) if x < 0.6 else 0 if x < 0.78 else (x - 0.78) / 0.22
+            )
+            return [int(0.5 + 255 * value) for value in (red, green, blue)]
+
+        drawn = truth[:, 40:100]
+        pixels = np.array([[colour(db) for db in row] for row in drawn[::-1]], np.uint8)
+        framed = np.pad(pixels, ((30, 48), (58, 86), (0, 0)))
+        path = save(tmp_path / "a.png", framed)
+        found = opened(path, load("codec", "sox"), load("spec", "sox"))
+        assert_same(found, drawn, 1.0, floor_db=-119, ceiling_db=-1)
