@@ -390,12 +390,10 @@ def test_a_configuration_that_makes_no_sense_is_refused(change, key, write):
 
 def test_an_unreadable_configuration_is_refused(write, tmp_path):
     config, weights = write({"sampling_rate": 22_050})
-    with refused("config.missing"):
-        import_hifigan(config, weights)
-    config.write_text("{")
-    for unreadable in (config, tmp_path / "nowhere.json"):
-        with refused("config.unreadable"):
-            import_hifigan(unreadable, weights)
-    config.write_text("[]")
-    with refused("config.missing"):
-        import_hifigan(config, weights)
+    given = config.read_text()
+    for text, fault in ((given, "missing"), ("[]", "missing"), ("{", "unreadable")):
+        config.write_text(text)
+        with refused(f"config.{fault}"):
+            import_hifigan(config, weights)
+    with refused("config.unreadable"):
+        import_hifigan(tmp_path / "nowhere.json", weights)
