@@ -46,8 +46,6 @@ class Channel:
     noise : float
         Standard deviation of Gaussian noise, in 8-bit levels, independent in every pixel and in
         each of the three channels in which a pix2pix program returns even grey pictures.
-    grain_pixels : float
-        Standard deviation of a Gaussian that smooths the noise, which keeps its size.
     detail_pixels : float
         What is finer than a Gaussian of this standard deviation comes from another moment of the
         line: a network invents detail, and as much of it as there should be.
@@ -64,7 +62,6 @@ class Channel:
     quality: int | None = None
     subsampling: str = "4:2:0"
     noise: float = 0.0
-    grain_pixels: float = 0.0
     detail_pixels: float = 0.0
     alternatives: int = 1
     blur_pixels: float = 0.0
@@ -110,10 +107,7 @@ class Channel:
             raise BadInput(f"noise in 8-bit levels does not apply to a picture of mode {mode}")
         colour = np.repeat(pixels[..., None], 3, axis=2) if mode == "L" else pixels
         rng = np.random.default_rng(0)
-        noise = gaussian_filter(
-            rng.standard_normal(colour.shape), (self.grain_pixels, self.grain_pixels, 0)
-        )
-        noise *= self.noise / noise.std() if self.grain_pixels else self.noise
+        noise = self.noise * rng.standard_normal(colour.shape)
         cells = self.grid * rng.standard_normal((4, 4, 3))
         repeats = [-(-side // 4) for side in colour.shape[:2]]
         grid = np.tile(cells, (*repeats, 1))[: colour.shape[0], : colour.shape[1]]
@@ -132,16 +126,10 @@ CHANNELS = {
 # from the true picture to the painted one is a Gaussian of 1.3 pixels, to 1 % of its energy, but
 # the painted one has all of the power of the true one; the channels differ by 3 levels, a quarter
 # of it in a grid; they err by 24, neighbours alike by 0.7. What such a network does among colours,
-# grey pictures cannot tell: it may paint one guess, or the blend of several (1 to 3), or err in
-# each channel by as much as in grey (0).
+# grey pictures cannot tell: it may paint one guess, or the blend of several.
 PAINTED = {
-    "painted0": Channel(noise=24.0, grain_pixels=0.8),
-    **{
-        f"painted{n}": Channel(
-            detail_pixels=1.3, alternatives=n, blur_pixels=0.5, noise=2.7, grid=1.4
-        )
-        for n in (1, 2, 3)
-    },
+    f"painted{n}": Channel(detail_pixels=1.3, alternatives=n, blur_pixels=0.5, noise=2.7, grid=1.4)
+    for n in (1, 2, 3)
 }
 
 

@@ -37,12 +37,6 @@ def test_one_guess_keeps_what_is_coarse_and_has_the_power_of_the_truth(decibels)
     assert grey.var() / true.var() == pytest.approx(1, abs=0.1)
 
 
-def test_channels_that_err_alone_err_by_as_much_as_in_grey(decibels):
-    error = painted("painted0", HUE, decibels) - HUE.encode(decibels, SPEC)
-    inside = error[(HUE.encode(decibels, SPEC) > 80) & (HUE.encode(decibels, SPEC) < 175)]
-    assert inside.std() == pytest.approx(24, rel=0.1)
-
-
 def test_blends_of_several_guesses_lie_off_the_path(decibels):
     distances = [
         np.median(HUE.path().nearest(painted(f"painted{n}", HUE, decibels))[1]) for n in (1, 2, 3)
