@@ -15,7 +15,7 @@ from scipy.signal import get_window
 from vocoder.errors import BadInput
 
 KINDS = ("mel", "linear")
-PAD_MODES = ("reflect", "constant")
+PAD_MODES = ("reflect", "constant", "reflect_same")
 MEL_SCALES = ("slaney", "htk")
 MEL_NORMS = ("sum", "slaney", "none")
 COMPRESSIONS = ("none", "log")
@@ -49,8 +49,10 @@ class SpectrogramSpec:
     center : bool
         Whether frame ``t`` is centred on sample ``t * hop_length``, the signal padded by
         ``n_fft // 2`` at both ends; otherwise frame ``t`` begins at that sample.
-    pad_mode : {"reflect", "constant"}
-        What the padding of a centred STFT holds.
+    pad_mode : {"reflect", "constant", "reflect_same"}
+        What the padding of a centred STFT holds. ``reflect_same`` pads by ``(n_fft - hop_length)
+        / 2`` only, so that every ``hop_length`` samples give one frame, centred on their middle
+        (HiFi-GAN and its successors).
     power : {1.0, 2.0}
         1 for magnitudes, 2 for powers.
     nyquist : bool
@@ -221,6 +223,13 @@ class SpectrogramSpec:
         return self.n_freqs if self.nyquist else self.n_freqs - 1
 
     @property
+    def padding(self) -> int:
+        """Samples that are added at either end before analysis."""
+        if not self.center:
+            return 0
+        return (self.n_fft - (self.hop_length if self.pad_mode == "reflect_same" else 0)) // 2
+
+    @property
     def frame_rate_hz(self) -> float:
         """Frames per second."""
         return self.sample_rate / self.hop_length
@@ -240,14 +249,12 @@ class SpectrogramSpec:
 
     def n_frames(self, n_samples: int) -> int:
         """Frames that a signal of ``n_samples`` gives."""
-        if self.center:
-            return 1 + n_samples // self.hop_length
-        return 1 + max(0, n_samples - self.n_fft) // self.hop_length
+        padded = n_samples + 2 * self.padding
+        return 1 + max(0, padded - self.n_fft) // self.hop_length
 
     def n_samples(self, n_frames: int) -> int:
         """The shortest signal that gives ``n_frames`` frames."""
-        extra = 0 if self.center else self.n_fft
-        return (n_frames - 1) * self.hop_length + extra
+        return (n_frames - 1) * self.hop_length + self.n_fft - 2 * self.padding
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain values, for JSON and YAML."""

@@ -156,11 +156,8 @@ def to_bins(linear: Tensor, spec: SpectrogramSpec) -> Tensor:
 
 def stft(samples: Tensor, spec: SpectrogramSpec) -> Tensor:
     """Transform ``(batch, samples)`` to a complex STFT ``(batch, n_freqs, frames)``."""
-    if spec.center:
-        half = spec.n_fft // 2
-        shortest = half + 1 if spec.pad_mode == "reflect" else 1
-    else:
-        half, shortest = 0, spec.n_fft
+    half, mode = spec.padding, spec.pad_mode.removesuffix("_same")
+    shortest = max(spec.n_fft - 2 * half, half + 1 if half and mode == "reflect" else 1)
     if samples.shape[1] < shortest:
         raise BadInput(
             f"waveform of {samples.shape[1]} samples is too short; this spec needs at least "
@@ -168,13 +165,13 @@ def stft(samples: Tensor, spec: SpectrogramSpec) -> Tensor:
             key="waveform.short",
         )
     if half:
-        samples = functional.pad(samples[:, None], (half, half), mode=spec.pad_mode)[:, 0]
+        samples = functional.pad(samples[:, None], (half, half), mode=mode)[:, 0]
     return stft_of_padded(samples, spec)
 
 
 def istft(transform: Tensor, spec: SpectrogramSpec, n_samples: int) -> Tensor:
     """Least-squares inverse of `stft` (Griffin and Lim 1984, eq. 6), to ``(batch, n_samples)``."""
-    half = spec.n_fft // 2 if spec.center else 0
+    half = spec.padding
     samples = istft_to_padded(transform, spec)[:, half : half + n_samples]
     return functional.pad(samples, (0, n_samples - samples.shape[1]))
 

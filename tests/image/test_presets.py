@@ -135,6 +135,18 @@ class TestPresets:
         by_law = read_spectrogram(tmp_path / "a.npy", spec, "log_mel").decibels
         np.testing.assert_allclose(by_law, by_spec, atol=1e-3)
 
+    def test_padding_of_hifigan(self, speech, tmp_path):
+        """Its meldataset pads by (n_fft - hop) / 2: no time is moved, no end is lost."""
+        padded = np.pad(speech, (1024 - 256) // 2, mode="reflect")
+        mel = self.mel(padded, 1024, 256, 80, center=False, power=1.0, fmax=8000)
+        np.save(tmp_path / "a.npy", np.log(np.maximum(mel, 1e-5)).astype(np.float32))
+        spec = load("spec", "hifigan")
+        found = read_spectrogram(tmp_path / "a.npy", spec)
+        assert found.n_frames == len(speech) // 256 and found.length == 256 * found.n_frames
+        truth = analyse(torch.from_numpy(speech)[None], spec).decibels
+        heard = found.decibels > -100
+        np.testing.assert_allclose(found.decibels[heard], truth[heard], atol=0.01)
+
     @pytest.mark.filterwarnings("ignore:Empty filters")
     @pytest.mark.parametrize("name", ["torchaudio_mel", "vocos"])
     def test_filters_as_torchaudio_has_them(self, name, speech):

@@ -117,7 +117,7 @@ class PhaseRetrieval(Inverter):
         self._require(self.block_frames >= least, "block_frames", f"at least {least} for this spec")
         device = torch_device(self.device)
         hop = spec.hop_length
-        padding = spec.n_fft // 2 if spec.center else 0
+        padding = spec.padding
         generators = [torch.Generator().manual_seed(self.seed) for _ in spectrograms]
         going_on = list(range(len(spectrograms)))
         known: Tensor | None = None

@@ -53,7 +53,7 @@ class WaveNetInverter(Inverter):
         spec, decibels = spectrogram.spec, spectrogram.decibels
         network = load_network(self.weights, WaveNet, spec, torch.device("cpu"))
         # The network's waveform begins at the centre of the first frame.
-        missing = 0 if spec.center else spec.n_fft // 2
+        missing = spec.n_fft // 2 - spec.padding
         before = math.ceil(missing / spec.hop_length)
         skip, left = before * spec.hop_length - missing, spectrogram.length
         after = math.ceil((skip + left) / spec.hop_length) - before - decibels.shape[2]

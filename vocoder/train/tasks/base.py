@@ -74,8 +74,11 @@ class Task(ABC):
 
 def require_centred(spec: SpectrogramSpec) -> None:
     """Refuse specs whose frames do not have their first sample in their centre, as models do."""
-    if not spec.center:
-        raise BadInput("training a vocoder needs a spec with center=true", key="spec.center.range")
+    if 2 * spec.padding != spec.n_fft:
+        raise BadInput(
+            "training a vocoder needs a spec with center=true and pad_mode=reflect or constant",
+            key="spec.center.range",
+        )
 
 
 def require_weights(
