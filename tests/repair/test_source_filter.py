@@ -11,8 +11,9 @@ from tests.refusals import refused
 from vocoder.config import load
 from vocoder.decibels import SILENCE_DB
 from vocoder.model.features import FLOOR_DB
+from vocoder.repair.envelope import envelope_db, smoother
 from vocoder.repair.pitch import NO_VOICE, pitch_strengths, pitch_track, pitches_hz
-from vocoder.repair.source_filter import _combs, _envelope_db, _noise_power, _smoother
+from vocoder.repair.source_filter import _combs, _noise_power
 from vocoder.spectrogram import analyse
 
 MEL = load("spec", "mel256")
@@ -77,7 +78,7 @@ def test_harmonics_and_noise_have_a_mean_power_of_one(name):
     combs = _combs(spec)
     assert torch.isfinite(combs).all() and (combs >= 0).all()
     for pitch in (40, 100):
-        smooth = _smoother(spec, float(pitches_hz()[pitch])) @ combs[pitch]
+        smooth = smoother(spec, float(pitches_hz()[pitch])) @ combs[pitch]
         assert 0.5 < smooth[20:200].median() < 2
     noise = _noise_power(400, spec, 0)
     assert torch.allclose(noise.mean(1), torch.ones(spec.bins), atol=1e-4)
@@ -88,7 +89,7 @@ def test_harmonics_and_noise_have_a_mean_power_of_one(name):
 def test_the_envelope_of_a_flat_image_is_flat():
     flat = torch.full((256, 9), -40.0)
     track = np.array([NO_VOICE, 0, 10, 60, 60, 120, 164, NO_VOICE, 5])
-    assert torch.allclose(_envelope_db(flat, track, MEL), flat, atol=1e-3)
+    assert torch.allclose(envelope_db(flat, track, MEL), flat, atol=1e-3)
 
 
 def test_a_broken_voice_has_one_pitch_again():

@@ -22,7 +22,7 @@ from vocoder.spectrogram import analyse
 from vocoder.train import generated as module
 from vocoder.train.data import Generated, Mixed, Recordings
 from vocoder.train.examples import Mixture
-from vocoder.train.generated import GeneratedPairs, best_shift, energy_db, read_pairs
+from vocoder.train.generated import GeneratedPairs, best_shift, level_db, read_pairs
 
 LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
 GAIN_DB = 0.0  # from the references' level to that of the recordings that were painted
@@ -154,20 +154,16 @@ def test_another_level_throughout_is_refused_and_can_be_told(given):
     assert np.allclose(found[0].waveform, before * 4, rtol=1e-3)
 
 
-def test_the_level_is_that_of_all_that_is_heard(speech):
-    """A network that invents where the voice is may be loud where the recording is not."""
+def test_the_level_does_not_depend_on_where_a_network_invents_the_voice(speech):
     true = decibels(torch.from_numpy(speech)[None])[0].numpy()
     generated = true[:, ::-1]
-    assert abs(energy_db(generated, SPEC) - energy_db(true, SPEC)) < 0.01
+    assert abs(level_db(generated, true)) < 0.3
     loud = true > true.max() - 40
     assert (generated[loud] - true[loud]).mean() < -5
-    assert energy_db(true + 6, SPEC) - energy_db(true, SPEC) == pytest.approx(6, abs=1e-3)
-    for spec in (SPEC, load("spec", "linear256")):
-        noise = 0.1 * torch.randn(1, 30_000, generator=torch.Generator().manual_seed(0))
-        shown = decibels(torch.cat([noise, noise / 10], 1), spec)[0].numpy()
-        half = shown.shape[1] // 2 - 4
-        quieter = energy_db(shown[:, :half], spec) - energy_db(shown[:, -half:], spec)
-        assert quieter == pytest.approx(20, abs=0.5)
+    assert level_db(true + 6, true) == pytest.approx(6, abs=1e-3)
+    lower_peaks = np.minimum(true, true.max() - 20)  # as a mean error makes doubtful harmonics
+    assert level_db(lower_peaks - 3, true) == pytest.approx(-3, abs=0.1)
+    assert level_db(np.full_like(true, FLOOR_DB), true) == 0
 
 
 @pytest.mark.parametrize("spec", ["mel256", "tacotron2"])

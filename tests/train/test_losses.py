@@ -33,7 +33,7 @@ from vocoder.train.losses import (
     multi_resolution_loss,
     resolutions,
 )
-from vocoder.train.spectrogram_losses import spectrogram_losses
+from vocoder.train.spectrogram_losses import LOSSES, spectrogram_losses
 from vocoder.train.tasks.base import MODEL, weighted
 from vocoder.train.tasks.repairing import Repairing
 
@@ -55,7 +55,7 @@ def test_equal_sounds_and_pictures_lose_nothing(true):
     assert float(mel_loss(true, true, SPEC)) == 0
     picture = decibels(true)
     found = spectrogram_losses(picture, picture, SPEC, 0.5)
-    assert set(found) == {"decibels", "loudness", "intelligibility", "pitch"}
+    assert set(found) == set(LOSSES)
     assert all(0 <= float(loss) < 1e-5 for loss in found.values())
     silence = torch.full_like(picture, -90.0)
     assert all(
@@ -131,7 +131,7 @@ def test_damage_costs_more_the_worse_it_is(true):
             for level in (0.01, 0.03, 0.1, 0.3, 1.0)
         ]
         assert values == sorted(values) and values[0] < 0.5 * values[-1]
-    for name in ("decibels", "loudness", "intelligibility", "pitch"):
+    for name in LOSSES:
         values = [
             float(spectrogram_losses(decibels(noisy(true, level)), picture, SPEC, 0.4)[name])
             for level in (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -227,9 +227,8 @@ def test_a_model_that_begins_early_is_compared_and_rendered_in_place(true):
 
 
 def repairing_of(**weights):
-    names = ("decibels", "loudness", "intelligibility", "pitch")
     return Repairing(
-        weights={**dict.fromkeys(names, 0.0), **weights}, tau=0.5, inverter=griffin_lim()
+        weights={**dict.fromkeys(LOSSES, 0.0), **weights}, tau=0.5, inverter=griffin_lim()
     )
 
 

@@ -14,6 +14,7 @@ from vocoder.repair.pitch import MIN_PITCH_HZ, PITCHES_PER_OCTAVE, pitch_strengt
 from vocoder.spectrogram import mel_filters
 from vocoder.train.spectrogram_losses import (
     band_correlation_loss,
+    envelope_loss,
     pitch_loss,
     spectrogram_losses,
 )
@@ -167,6 +168,14 @@ def test_a_wrong_pitch_costs_and_a_wrong_level_does_not():
     losses = [float(pitch_loss(decibels(buzz(hz)), picture, SPEC)) for hz in (150, 153, 160, 300)]
     assert losses[0] < 1e-5 and losses == sorted(losses) and losses[-1] > 1
     assert float(pitch_loss(picture - 12, picture, SPEC)) < 1e-3
+
+
+def test_the_envelope_says_how_much_there_is_and_not_where_harmonics_lie():
+    picture, other = decibels(buzz(150.0)), decibels(buzz(161.0))
+    loud = picture.clamp(min=-60)
+    assert float(envelope_loss(loud - 6, loud, SPEC)) == pytest.approx(0.3, rel=0.01)
+    moved = float(envelope_loss(other, picture, SPEC))
+    assert moved < 0.2 * float((other - picture).abs().mean() / 20)
 
 
 def test_a_voice_in_breath_costs_and_other_breath_little():

@@ -22,6 +22,7 @@ from vocoder.train.degradation import Degradation, Noise
 from vocoder.train.examples import Mixture, Simulated
 from vocoder.train.loop import Outcome, fit
 from vocoder.train.plan import Plan
+from vocoder.train.spectrogram_losses import LOSSES
 from vocoder.train.state import checkpoints, newest_checkpoint, read_checkpoint
 from vocoder.train.tasks.base import Task
 from vocoder.train.tasks.repairing import Repairing
@@ -115,7 +116,7 @@ def griffin_lim(**changes: Any) -> GriffinLim:
 
 
 def repairing(net: RepairNet | None = None) -> Repairing:
-    weights = dict.fromkeys(("decibels", "loudness", "intelligibility", "pitch"), 1.0)
+    weights = dict.fromkeys(LOSSES, 1.0)
     task = Repairing(weights=weights, tau=0.5, inverter=griffin_lim())
     task.setup(net or repair_net(), SPEC)
     return task

@@ -13,6 +13,7 @@ from torch import Tensor
 from vocoder.decibels import SILENCE_DB, to_decibels
 from vocoder.errors import BadInput
 from vocoder.model.features import FLOOR_DB
+from vocoder.repair.envelope import envelope_db, smoother
 from vocoder.repair.neural import NetworkRepair
 from vocoder.repair.pitch import NO_VOICE, pitch_strengths, pitch_track, pitches_hz
 from vocoder.spec import SpectrogramSpec
@@ -20,8 +21,6 @@ from vocoder.spectrogram import Spectrogram, analyse, bin_centres_hz, to_bins
 
 # Harmonics up to the first frequency, noise from the second on, both between.
 HARMONIC_TO_HZ, NOISE_FROM_HZ = 4000.0, 9000.0
-# What an envelope is averaged over where there is no pitch.
-VOICELESS_WIDTH_HZ = 250.0
 OVERSAMPLING = 16  # of the window's transform, from which harmonics are drawn
 
 
@@ -79,7 +78,7 @@ class SourceFilterRepair(NetworkRepair):
         floored = decibels.clamp(min=FLOOR_DB)
         strengths = pitch_strengths(floored[None], spec)[0]
         track = pitch_track(strengths.numpy(), self.threshold)
-        envelope = _envelope_db(floored, track, spec).numpy()
+        envelope = envelope_db(floored, track, spec).numpy()
         if self.smooth_frames:
             envelope = gaussian_filter1d(envelope, self.smooth_frames, axis=1)
         voiced = torch.from_numpy(track != NO_VOICE).float()
@@ -89,30 +88,6 @@ class SourceFilterRepair(NetworkRepair):
         noise = _noise_power(len(track), spec, self.seed)
         fine = harmonic * combs + (1 - harmonic) * noise
         return torch.from_numpy(envelope) + 10 * torch.log10(fine + 1e-6)
-
-
-def _envelope_db(decibels: Tensor, track: np.ndarray, spec: SpectrogramSpec) -> Tensor:
-    """Mean powers over one pitch's width around every bin, ``(bins, frames)`` in dB."""
-    power = 10 ** (decibels / 10)
-    smooth = torch.empty_like(power)
-    for pitch in np.unique(track):
-        frames = torch.from_numpy(track == pitch)
-        width = VOICELESS_WIDTH_HZ if pitch == NO_VOICE else float(pitches_hz()[pitch])
-        smooth[:, frames] = _smoother(spec, width) @ power[:, frames]
-    return 10 * torch.log10(smooth + 1e-12)
-
-
-@lru_cache(maxsize=512)
-@torch.inference_mode(False)
-def _smoother(spec: SpectrogramSpec, width_hz: float) -> Tensor:
-    """A mean over ``width_hz`` around each bin, ``(bins, bins)``: by how much of it bins cover."""
-    centres = bin_centres_hz(spec)
-    half = np.gradient(centres) / 2
-    low = np.maximum(centres[:, None] - width_hz / 2, centres - half)
-    high = np.minimum(centres[:, None] + width_hz / 2, centres + half)
-    covered = (high - low).clip(min=0)
-    covered /= np.maximum(covered.sum(axis=1, keepdims=True), 1e-9)
-    return torch.from_numpy(covered).float()
 
 
 @lru_cache(maxsize=8)
@@ -135,7 +110,7 @@ def _combs(spec: SpectrogramSpec) -> Tensor:
         linear = torch.from_numpy(power ** (spec.power / 2)).float()
         shown = to_decibels(to_bins(linear[None, :, None], spec), spec)[0, :, 0]
         comb = 10 ** (shown / 10)
-        rows.append(comb / (_smoother(spec, float(pitch_hz)) @ comb))
+        rows.append(comb / (smoother(spec, float(pitch_hz)) @ comb))
     return torch.stack(rows)
 
 

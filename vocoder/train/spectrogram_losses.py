@@ -12,12 +12,13 @@ from torch import Tensor
 
 from vocoder.errors import BadInput
 from vocoder.model.features import FLOOR_DB
+from vocoder.repair.envelope import VOICELESS_WIDTH_HZ, smoother
 from vocoder.repair.pitch import pitch_strengths
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import bin_centres_hz
 from vocoder.train.losses import LOUDNESS_POWER
 
-LOSSES = ("decibels", "loudness", "intelligibility", "pitch")
+LOSSES = ("decibels", "envelope", "loudness", "intelligibility", "pitch")
 
 
 def spectrogram_losses(
@@ -45,12 +46,13 @@ def spectrogram_losses(
     -------
     dict of str to Tensor
         ``decibels``: mean difference, in units of 20 dB; what is too loud counts ``2 - 2 * tau``
-        times, what is too quiet ``2 * tau``. ``loudness``: of magnitudes to the power of 0.3, which
-        counts what is heard. ``intelligibility``: see `band_correlation_loss`. ``pitch``: see
-        `pitch_loss`.
+        times, what is too quiet ``2 * tau``. ``envelope``: see `envelope_loss`. ``loudness``: of
+        magnitudes to the power of 0.3, which counts what is heard. ``intelligibility``: see
+        `band_correlation_loss`. ``pitch``: see `pitch_loss`.
     """
     losses = {
         "decibels": lambda: _pinball_loss(repaired_db, true_db, tau),
+        "envelope": lambda: envelope_loss(repaired_db, true_db, spec),
         "loudness": lambda: _loudness_loss(repaired_db, true_db),
         "intelligibility": lambda: band_correlation_loss(repaired_db, true_db, spec),
         "pitch": lambda: pitch_loss(repaired_db, true_db, spec),
@@ -61,6 +63,20 @@ def spectrogram_losses(
 def _pinball_loss(repaired_db: Tensor, true_db: Tensor, tau: float) -> Tensor:
     excess_db = repaired_db - true_db
     return (excess_db.abs() + (1 - 2 * tau) * excess_db).mean() / 20
+
+
+def envelope_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> Tensor:
+    """How far the powers are apart when harmonics are averaged away, in units of 20 dB.
+
+    Where a generator invented the pitch nobody can say where the harmonics are, and pixel by pixel
+    it is safest to paint too little; the envelope tells how much there is in all.
+    """
+    smooth = smoother(spec, VOICELESS_WIDTH_HZ).to(true_db.device)
+    ours, wanted = (
+        10 * torch.log10(smooth @ (db * (math.log(10) / 10)).exp() + 1e-9)
+        for db in (repaired_db, true_db)
+    )
+    return (ours - wanted).abs().mean() / 20
 
 
 def _loudness_loss(repaired_db: Tensor, true_db: Tensor) -> Tensor:
