@@ -62,7 +62,7 @@ def test_blocks_of_a_long_file_leave_no_seam(tmp_path, monkeypatch):
     path = tmp_path / "long.wav"
     soundfile.write(path, tone(440, 44_100, 2.0), 44_100, subtype="FLOAT")
     whole = read_audio(path, RATE)
-    monkeypatch.setattr("vocoder.audio._BLOCK_FRAMES", 1_001)
+    monkeypatch.setattr("vocoder.audio_file.BLOCK_FRAMES", 1_001)
     np.testing.assert_allclose(read_audio(path, RATE), whole, atol=1e-6)
 
 
@@ -205,6 +205,66 @@ def test_float_is_kept_exactly(tmp_path, speech):
     write_audio(path, 3 * speech, RATE, "FLOAT", overwrite=False)
     np.testing.assert_array_equal(soundfile.read(path, dtype="float32")[0], 3 * speech)
     assert soundfile.info(path).samplerate == RATE
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+@pytest.mark.parametrize(
+    ("gain", "peak_db", "changed_db"),
+    [
+        (0.0, 0.0, -12.04),  # what would clip is brought down
+        (-20.0, 0.0, 0.0),  # and nothing else is
+        (6.0, -3.0, -21.04),
+        ("peak", -6.0, -18.04),
+    ],
+)
+def test_a_peak_is_kept_to_without_a_clipped_sample(tmp_path, subtype, gain, peak_db, changed_db):
+    path = tmp_path / "loud.wav"
+    samples = 4 * tone(100, RATE, amplitude=1)
+    if subtype == "FLOAT" and gain != "peak":
+        changed_db = 0.0  # which full scale does not limit
+    with AudioWriter(path, RATE, subtype, overwrite=False, gain=gain, peak_db=peak_db) as writer:
+        for start in range(0, len(samples), 1_000):
+            writer.write(samples[start : start + 1_000])
+    assert writer.gain_db == pytest.approx(changed_db, abs=0.01)
+    whole_db = changed_db + (0 if gain == "peak" else gain)
+    expected = samples * 10 ** (whole_db / 20)
+    np.testing.assert_allclose(soundfile.read(path)[0], expected, atol=2e-3)
+    assert writer.n_clipped == 0 and writer.n_samples == len(samples)
+    assert [one.name for one in tmp_path.iterdir()] == ["loud.wav"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"gain": "loud"}, "gain.range"),
+        ({"gain": np.nan}, "gain.range"),
+        ({"gain": "peak"}, "peak_db.missing"),
+        ({"peak_db": 1.0}, "peak_db.range"),
+    ],
+)
+def test_levels_that_cannot_be(tmp_path, settings, key):
+    with refused(key):
+        AudioWriter(tmp_path / "a.wav", RATE, overwrite=False, **settings)
+
+
+@pytest.mark.parametrize("offset", [0.003, -0.01, 0.2])
+def test_a_constant_offset_is_taken_away_however_speech_is_stored(tmp_path, speech, offset):
+    """Level and floor of pauses are those of the recording without it."""
+    path, changes = tmp_path / "a.wav", []
+    pause = np.random.default_rng(0).normal(0, 1e-4, RATE // 2)
+    clean = np.concatenate([pause, 0.7 * speech, pause])
+    soundfile.write(path, np.stack([clean + offset] * 2, axis=1), 2 * RATE, "FLOAT")
+    found = read_audio(path, RATE, changes=changes)
+    assert abs(found[1_000:4_000].mean()) < 1e-4
+    assert changes == [
+        "2 channels mixed into one",
+        f"converted from {2 * RATE} Hz",
+        "a constant offset taken away",
+    ]
+    kept = read_audio(path, RATE, keep_offset=True)
+    np.testing.assert_allclose(kept - found, offset, atol=1e-4)
+    soundfile.write(path, clean, RATE, "FLOAT")
+    np.testing.assert_array_equal(read_audio(path, RATE), clean.astype(np.float32))
 
 
 def test_clipping_is_counted_and_cut_off_not_wrapped(tmp_path):

@@ -2,13 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
 from tests.refusals import refused
 from vocoder.config import load
 from vocoder.errors import some_of
-from vocoder.files import atomic_path, write_text
+from vocoder.files import atomic_path, remove_leftovers, write_text
 from vocoder.model.checkpoint import Checkpoint, settings_of
 
 
@@ -46,3 +48,25 @@ def test_files_have_the_mode_that_all_others_have(tmp_path):
 def test_many_faults_are_one_line():
     assert some_of(["a", "b"]) == "a; b" and some_of([]) == ""
     assert some_of(list("abcdefg"), ", ") == "a, b, c, d, e, and 2 more"
+
+
+def test_only_what_killed_processes_left_is_removed(tmp_path):
+    program = (
+        "import sys, os, signal\n"
+        "from pathlib import Path\n"
+        "from vocoder.files import atomic_path\n"
+        "with atomic_path(Path(sys.argv[1]), overwrite=False) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    place = tmp_path / "deep/a.png"
+    subprocess.run([sys.executable, "-c", program, place], check=False)
+    (left,) = place.parent.iterdir()
+    mine = [tmp_path / name for name in (".hidden", "a.wav", ".123-a.wav", f"{left.name}")]
+    for path in mine:
+        path.write_text("mine")
+    with atomic_path(tmp_path / "deep/b.png", overwrite=False) as writing:
+        writing.touch()
+        assert remove_leftovers(tmp_path) == 2  # one as a user cannot have made it
+        assert writing.exists() and not left.exists()
+    assert all(path.exists() for path in mine[:3])

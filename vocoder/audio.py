@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
+import math
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 import soundfile
 import soxr
 
+from vocoder.audio_file import BLOCK_FRAMES, open_audio, read_blocks, require_utf8
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 
-MIX = "mix"
-# In Hz. Speech needs more and no microphone gives more; a damaged header asks for hours of samples.
-MIN_RATE, MAX_RATE = 1000, 1_000_000
+MIX, PEAK = "mix", "peak"
 # Bits of the integer subtypes; FLOAT is written as it is.
 SUBTYPE_BITS = {"PCM_16": 16, "PCM_24": 24, "FLOAT": None}
+_MAX_GAIN_DB = 100.0  # 16 bits hold 96
 # No recording goes so far beyond full scale; numbers of 16 bits stored as floating point do.
 MAX_PEAK = 64.0
 _FULL_SCALE_16 = 32768.0
-# Blocks bound the memory of reading a long recording of many channels at a high rate.
-_BLOCK_FRAMES = 1 << 18
-_STANDARD_ERROR = 2
-_one_at_a_time = threading.Lock()
+# Of full scale: the least constant offset that counts; real recordings stay below 0.04 %.
+MIN_OFFSET = 5e-4
 
 
-def read_audio(path: Path, sample_rate: int, channel: str | int = MIX) -> np.ndarray:
+def read_audio(
+    path: Path,
+    sample_rate: int,
+    channel: str | int = MIX,
+    *,
+    keep_offset: bool = False,
+    changes: list[str] | None = None,
+) -> np.ndarray:
     """Read an audio file at any rate as one channel.
 
     Any format that libsndfile knows, and any that ffmpeg knows, where that is installed. A WAV
@@ -49,21 +51,30 @@ def read_audio(path: Path, sample_rate: int, channel: str | int = MIX) -> np.nda
         Wanted rate in Hz; other rates are converted by soxr's high-quality resampler.
     channel : "mix" or int
         The mean of all channels, or one of them, counted from 1.
+    keep_offset : bool
+        Whether to leave a `constant_offset` as it is.
+    changes : list of str, optional
+        Takes what was done to the file's samples, in the same words for all files.
 
     Returns
     -------
     ndarray
         float32, ``(samples,)``; -1 to 1 for integer formats.
     """
-    with _open(path) as file:
+    told = [] if changes is None else changes
+    with open_audio(path) as file:
         index = _channel_index(path, channel, file.channels)
         resampler = (
             soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
             if file.samplerate != sample_rate
             else None
         )
+        if index is None and file.channels > 1:
+            told.append(f"{file.channels} channels mixed into one")
+        if resampler is not None:
+            told.append(f"converted from {file.samplerate} Hz")
         pieces, peak, n_read = [], 0.0, 0
-        for block in _blocks(file, path):
+        for block in read_blocks(file, path):
             n_read += len(block)
             peak = max(peak, float(np.abs(block).max()))
             mono = block.mean(axis=1) if index is None else np.ascontiguousarray(block[:, index])
@@ -81,13 +92,38 @@ def read_audio(path: Path, sample_rate: int, channel: str | int = MIX) -> np.nda
             "it again",
             key="audio.range",
         )
-    return samples / np.float32(_FULL_SCALE_16) if peak > MAX_PEAK else samples
+    if peak > MAX_PEAK:
+        told.append("16-bit numbers in a floating-point file divided by 32 768")
+        samples /= np.float32(_FULL_SCALE_16)
+    if not keep_offset and (offset := constant_offset(samples, sample_rate)):
+        told.append("a constant offset taken away")
+        samples -= np.float32(offset)
+    return samples
+
+
+def constant_offset(samples: np.ndarray, sample_rate: int) -> float:
+    """The constant that a recording's pauses lie at; 0 below `MIN_OFFSET` or where they differ.
+
+    It is inaudible, but moves the floor of every spectral measure, and an image shows it as a hum.
+    The median of the means of the quietest tenth of blocks of 20 ms: the mean of all samples of a
+    short utterance is often 0.1 % of full scale without any offset.
+    """
+    length = max(1, sample_rate // 50)
+    blocks = samples[: len(samples) // length * length].reshape(-1, length)
+    blocks = blocks[blocks.any(axis=1)]  # padding with zeros says nothing
+    if not len(blocks):
+        return 0.0
+    quietest = np.argsort(blocks.std(axis=1), kind="stable")[: -(-len(blocks) // 10)]
+    means = blocks[quietest].mean(axis=1, dtype=np.float64)
+    offset = float(np.median(means))
+    spread = float(np.median(np.abs(means - offset)))
+    return offset if abs(offset) > max(MIN_OFFSET, 3 * spread) else 0.0
 
 
 def blocks(path: Path) -> Iterator[np.ndarray]:
     """Read an audio file piece by piece as it is: float32, ``(samples, channels)``."""
-    with _open(path) as file:
-        yield from _blocks(file, path)
+    with open_audio(path) as file:
+        yield from read_blocks(file, path)
 
 
 @dataclass(frozen=True)
@@ -106,111 +142,9 @@ class AudioInfo:
 
 def read_info(path: Path) -> AudioInfo:
     """Read an audio file's header alone."""
-    with _open(path) as file:
+    with open_audio(path) as file:
         is_float = file.subtype in ("FLOAT", "DOUBLE")
         return AudioInfo(file.channels, file.samplerate, file.frames, is_float)
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[soundfile.SoundFile]:
-    if not path.is_file():
-        raise BadInput(f"{path} is not a file; expected an audio file", key="audio.missing")
-    if path.stat().st_size == 0:
-        raise BadInput(f"{path} is an empty file; expected an audio file", key="audio.empty")
-    _require_utf8(path)
-    with ExitStack() as stack:
-        try:
-            with _quiet():
-                file = soundfile.SoundFile(path)
-        except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: .raw without a header
-            reason = getattr(error, "error_string", "no header that says rate and channels")
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            file = soundfile.SoundFile(_converted(path, folder, str(reason).rstrip(".")))
-        stack.enter_context(closing(file))
-        if file.frames == 0:
-            raise BadInput(f"{path} holds no samples; expected a recording", key="audio.empty")
-        if not MIN_RATE <= file.samplerate <= MAX_RATE:
-            raise BadInput(
-                f"{path} says that it has {file.samplerate} Hz; expected {MIN_RATE} to {MAX_RATE}; "
-                "its header is damaged",
-                key="audio.sample_rate",
-            )
-        yield file
-
-
-def _converted(path: Path, folder: Path, reason: str) -> Path:
-    """Have ffmpeg decode what libsndfile cannot, such as m4a, wma, webm and G.722."""
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise BadInput(
-            f"{path} cannot be read as audio ({reason}); install ffmpeg, which reads more formats "
-            "(m4a, wma, webm, ...), or convert it to WAV or FLAC",
-            key="audio.format",
-        )
-    target = folder / "decoded.w64"  # WAV ends at 4 GB
-    source = ["-protocol_whitelist", "file", "-i", f"file:{path}", "-map", "0:a:0"]
-    command = [program, "-nostdin", "-v", "error", *source, "-c:a", "pcm_f32le", str(target)]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode or not target.exists():
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise BadInput(
-            f"{path} cannot be read as audio (libsndfile: {reason}; ffmpeg: {said[-1]}); convert "
-            "it to WAV or FLAC",
-            key="audio.format",
-        )
-    return target
-
-
-def _blocks(file: soundfile.SoundFile, path: Path) -> Iterator[np.ndarray]:
-    n_read = 0
-    while n_read < file.frames:
-        try:
-            if file.format == "MP3":
-                with _quiet():
-                    block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-            else:
-                block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise BadInput(
-                f"{path} is damaged after sample {n_read}: {error.error_string}",
-                key="audio.damaged",
-            ) from error
-        if not len(block):
-            raise BadInput(
-                f"{path} is cut short: its header promises {file.frames} samples, {n_read} are "
-                "there",
-                key="audio.damaged",
-            )
-        if not np.isfinite(block).all():
-            raise BadInput(
-                f"{path} holds NaN or infinite samples; export it again", key="audio.nan"
-            )
-        n_read += len(block)
-        yield block
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep off standard error what libmpg123 writes there; what is wrong is raised."""
-    with _one_at_a_time, ExitStack() as stack:
-        try:
-            shown = os.dup(_STANDARD_ERROR)
-        except OSError:  # it is closed
-            yield
-            return
-        stack.callback(os.close, shown)
-        stack.callback(os.dup2, shown, _STANDARD_ERROR)
-        with Path(os.devnull).open("wb") as nothing:
-            os.dup2(nothing.fileno(), _STANDARD_ERROR)
-        yield
-
-
-def _require_utf8(path: Path) -> None:
-    """Refuse names that Python makes do with and libsndfile doesn't."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        raise BadInput(f"{path}: its name is not UTF-8; rename it", key="audio.name") from error
 
 
 def _channel_index(path: Path, channel: str | int, n_channels: int) -> int | None:
@@ -222,6 +156,30 @@ def _channel_index(path: Path, channel: str | int, n_channels: int) -> int | Non
             key="audio.channel",
         )
     return channel - 1
+
+
+def require_subtype(subtype: str) -> None:
+    """Refuse a subtype that is not written."""
+    if subtype not in SUBTYPE_BITS:
+        raise BadInput(
+            f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}",
+            key="subtype.unknown",
+        )
+
+
+def require_level(gain: float | str, peak_db: float | None) -> None:
+    """Refuse a level that `AudioWriter` cannot give."""
+    if gain != PEAK and (isinstance(gain, str) or not -_MAX_GAIN_DB <= gain <= _MAX_GAIN_DB):
+        raise BadInput(
+            f"gain is {gain!r}; expected {-_MAX_GAIN_DB:g} to {_MAX_GAIN_DB:g} dB, or {PEAK}",
+            key="gain.range",
+        )
+    if peak_db is None and gain == PEAK:
+        raise BadInput(f"gain={PEAK} needs peak_db", key="peak_db.missing")
+    if peak_db is not None and not -_MAX_GAIN_DB <= peak_db <= 0:
+        raise BadInput(
+            f"peak_db is {peak_db}; expected {-_MAX_GAIN_DB:g} to 0 dB", key="peak_db.range"
+        )
 
 
 class AudioWriter:
@@ -239,35 +197,53 @@ class AudioWriter:
         Integers are rounded to the nearest step, not truncated as libsndfile would.
     overwrite : bool
         Whether an existing file may be replaced.
+    gain : float or "peak"
+        In dB, of all that is written; or what brings the peak to ``peak_db``.
+    peak_db : float, optional
+        Of full scale: integer files that would be louder are brought down to this peak as a whole.
+        Without it, what is beyond full scale is cut off.
 
     Attributes
     ----------
     n_samples : int
         Written so far.
     n_clipped : int
-        Of these, samples beyond full scale that the integer format cut off.
+        Of these, samples beyond full scale that the integer format cut off; known at the end.
+    gain_db : float
+        What the peak has changed the level by; known at the end.
     """
 
     def __init__(
-        self, path: Path, sample_rate: int, subtype: str = "PCM_16", *, overwrite: bool
+        self,
+        path: Path,
+        sample_rate: int,
+        subtype: str = "PCM_16",
+        *,
+        overwrite: bool,
+        gain: float | str = 0.0,
+        peak_db: float | None = None,
     ) -> None:
-        if subtype not in SUBTYPE_BITS:
-            raise BadInput(
-                f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}",
-                key="subtype.unknown",
-            )
+        require_subtype(subtype)
+        require_level(gain, peak_db)
         container = path.suffix.removeprefix(".").upper()
         if container not in soundfile.available_formats() or not soundfile.check_format(
             container, subtype
         ):
             raise BadInput(f"{path} cannot hold {subtype}; name it .wav", key="output.format")
-        _require_utf8(path)
+        require_utf8(path)
+        to_peak = gain == PEAK
         self.n_samples = 0
         self.n_clipped = 0
+        self.gain_db = 0.0
+        self._factor = np.float32(1 if isinstance(gain, str) else 10 ** (gain / 20))
+        self._to_peak, self._peak = to_peak, 0.0
+        self._target = None if peak_db is None else 10 ** (peak_db / 20)
+        self._waits = to_peak or (peak_db is not None and SUBTYPE_BITS[subtype] is not None)
         self._path, self._overwrite = path, overwrite
         self._sample_rate, self._subtype = sample_rate, subtype
         self._stack = ExitStack()
         self._file: soundfile.SoundFile
+        self._waiting: IO[bytes]
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -279,6 +255,11 @@ class AudioWriter:
                     f"cannot write {self._path}: {error.error_string}", key="output.unwritable"
                 ) from error
             self._file = stack.enter_context(file)
+            if self._waits:  # for the peak, in a file without a name
+                self._waiting = stack.enter_context(
+                    tempfile.TemporaryFile(dir=temporary.parent, buffering=0)
+                )
+                stack.push(self._write_waiting)
             self._stack = stack.pop_all()
         return self
 
@@ -290,6 +271,18 @@ class AudioWriter:
     ) -> None:
         self._stack.__exit__(kind, error, traceback)
 
+    def _write_waiting(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Write what waited for its peak to be known, unless something was raised."""
+        if kind is not None:
+            return
+        gain = 1.0
+        if self._target is not None and (self._to_peak or self._peak > self._target):
+            gain = self._target / self._peak if self._peak else 1.0
+        self.gain_db = 20 * math.log10(gain)
+        self._waiting.seek(0)
+        while len(block := np.fromfile(self._waiting, np.float32, BLOCK_FRAMES)):
+            self._encode(block * np.float32(gain))
+
     def write(self, samples: np.ndarray) -> None:
         """Append a block: ``(samples,)``, floating point, full scale at 1."""
         if not np.isfinite(samples).all():
@@ -297,7 +290,15 @@ class AudioWriter:
                 f"{self._path} would hold NaN or infinite samples; nothing is written",
                 key="output.nan",
             )
-        block = np.asarray(samples, dtype=np.float32)
+        block = np.asarray(samples, dtype=np.float32) * self._factor
+        self.n_samples += len(block)
+        if self._waits:
+            self._peak = max(self._peak, float(np.abs(block).max(initial=0)))
+            self._waiting.write(block.tobytes())
+        else:
+            self._encode(block)
+
+    def _encode(self, block: np.ndarray) -> None:
         bits = SUBTYPE_BITS[self._subtype]
         if bits is not None:
             self.n_clipped += int(np.count_nonzero(np.abs(block) > 1))
@@ -308,7 +309,6 @@ class AudioWriter:
             raise BadInput(
                 f"cannot write {self._path}: {error.error_string}", key="output.unwritable"
             ) from error
-        self.n_samples += len(samples)
 
 
 def _quantise(samples: np.ndarray, bits: int) -> np.ndarray:

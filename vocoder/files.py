@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,15 +18,15 @@ def atomic_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Give a temporary name beside ``path`` to write to; renamed to ``path`` when all went well.
 
     The temporary name keeps the suffix, since writers choose their format by it, and begins with
-    a dot and the process number. It is removed when the block raises; after a kill it stays and
-    is never taken for a result.
+    a dot, the machine and the process number. It is removed when the block raises; after a kill
+    it stays until `remove_leftovers`, and is never taken for a result.
     """
     refuse_existing(path, overwrite=overwrite)
     if not path.name:
         raise BadInput(
             f"cannot write {path}: it is a folder; give the name of a file", key="output.type"
         )
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".{_machine()}-{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -35,6 +38,37 @@ def atomic_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the parent is no folder, say: the error above tells
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Delete what processes that were killed have left of `atomic_path` in a folder and below it.
+
+    Only those of this machine that no longer run; the number of files is returned.
+    """
+    pattern = re.compile(rf"\.{_machine()}-(\d+)-.")
+    removed = 0
+    for path in folder.rglob(f".{_machine()}-*") if folder.is_dir() else ():
+        found = pattern.match(path.name)
+        if found and not _runs(int(found[1])):
+            with suppress(OSError):  # another run removes it too
+                path.unlink()
+                removed += 1
+    return removed
+
+
+def _machine() -> str:
+    """A few digits that differ from machine to machine: they may write to one folder."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is somebody else's, or none that can be asked for
+        return True
+    return True
 
 
 def write_text(path: Path, text: str, *, overwrite: bool) -> None:

@@ -293,3 +293,25 @@ def test_a_list_decides_the_split(tmp_path, folder, capsys):
     listed.write_text("nothing\n")
     with pytest.raises(BadInput, match="none of the 1 lines"):
         encode(folder, tmp_path / "other", split={"val": 0.0, "test": str(listed)})
+
+
+def test_what_reading_changed_is_said_and_an_offset_is_not_seen(tmp_path, speech, capsys):
+    """A constant offset would be a hum of 21 Hz over all pauses."""
+    pause = np.random.default_rng(0).normal(0, 1e-4, RATE).astype(np.float32)
+    sound = np.concatenate([pause, 0.5 * speech])
+    save(tmp_path / "plain/a.wav", sound)
+    save(tmp_path / "in/a.wav", np.stack([sound + 0.005] * 2, axis=1))
+    save(tmp_path / "in/b.wav", sound, 2 * RATE)
+    for name in ("plain", "in"):
+        assert encode(tmp_path / name, tmp_path / f"of {name}") == 0
+    assert report_of(tmp_path / "of in")["changes"] == {
+        "2 channels mixed into one": 1,
+        "a constant offset taken away": 1,
+        f"converted from {2 * RATE} Hz": 1,
+    }
+    assert report_of(tmp_path / "of plain")["changes"] == {}
+    assert "1 recording: a constant offset taken away" in capsys.readouterr().out
+    clean, shown = (utterance(tmp_path / f"of {name}", "a", "pictures") for name in ("plain", "in"))
+    assert shown[:2, :80].max() < clean[:2, :80].max() + 3
+    page = (tmp_path / "of in/index.html").read_text(encoding="utf-8")
+    assert 'src="contact_sheet.png"' in page

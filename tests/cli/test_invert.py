@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import shutil
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_subtypes_hold_what_they_can(painted, louder, tmp_path, capsys):
     loudest = louder.with_name("loudest.csv")
     loudest.write_text(louder.read_text().replace("-6.021", "-12.0"))
     for subtype in ("FLOAT", "PCM_24", "PCM_16"):
-        words = (f"subtype={subtype}", "repair=none", f"manifest={loudest}")
+        words = (f"subtype={subtype}", "repair=none", f"manifest={loudest}", "peak_db=null")
         assert invert(painted, tmp_path / subtype, *words) == 0
         path = tmp_path / subtype / f"{LINES[1]}.wav"
         assert soundfile.info(path).subtype == subtype
@@ -118,6 +119,38 @@ def test_subtypes_hold_what_they_can(painted, louder, tmp_path, capsys):
     # Told by both integer types, and not by FLOAT, which keeps them.
     told = re.findall(r"(\d+) samples beyond full scale cut off", capsys.readouterr().out)
     assert sum(map(int, told)) == 2 * (np.abs(exact) > 1).sum() > 0
+    # By default nothing is: what would be is brought down, and the rest stays as it is.
+    assert invert(painted, tmp_path / "down", "repair=none", f"manifest={loudest}") == 0
+    said, lowered = capsys.readouterr().out, 0
+    for name in LINES:
+        level, full = (sound(tmp_path / x / f"{name}.wav") for x in ("down", "FLOAT"))
+        gain = min(1, 1 / np.abs(full).max())
+        np.testing.assert_allclose(level, gain * full, atol=2**-15)
+        assert (f"{name}.wav: brought down by {-20 * np.log10(gain):.1f} dB" in said) == (gain < 1)
+        lowered += gain < 1
+    assert lowered
+
+
+def test_every_file_can_be_heard_and_seen_in_a_browser(whole, painted, tmp_path):
+    """Every link of the page leads to the file that it names, true recordings included."""
+    page = (whole / "index.html").read_text(encoding="utf-8")
+    links = [whole / unquote(link) for link in re.findall(r'src="([^"]+)"', page)]
+    assert all(link.is_file() for link in links) and len(links) == 3 * len(LINES)
+    assert {link.resolve() for link in links if link.suffix == ".flac"} == {
+        (painted / f"reference/{name}.flac").resolve() for name in LINES
+    }
+    (tmp_path / "index.html").write_text("somebody else's")
+    assert invert(painted, tmp_path) == 0
+    assert (tmp_path / "index.html").read_text() == "somebody else's"
+
+
+def test_the_level_can_be_set(painted, tmp_path):
+    for name, words in {"a": (), "b": ("gain=-10",), "c": ("gain=peak", "peak_db=-6")}.items():
+        assert invert(painted, tmp_path / name, "subtype=FLOAT", "repair=none", *words) == 0
+    for name in LINES:
+        a, b, c = (sound(tmp_path / x / f"{name}.wav") for x in "abc")
+        np.testing.assert_allclose(b, a * 10**-0.5, atol=1e-6)
+        np.testing.assert_allclose(c, a / np.abs(a).max() * 10**-0.3, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_sound_however_many_at_once(painted, tmp_path):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.codes import BAD, DONE
 from vocoder.cli.jobs import REPORT_NAME, SHOWN, begin, require_report
+from vocoder.cli.page import Entry, write_page
 from vocoder.errors import BadInput
 from vocoder.files import refuse_existing, write_text
 
@@ -140,6 +141,7 @@ def run(
         **settings,
         "elapsed_s": round(elapsed_s, 3),
         "folders": _folders(made),
+        "changes": Counter(change for written in made for change in written.changes),
         "failed": plan.failed,
         "unpaired": plan.unpaired,
         "unknown_in_lists": plan.unknown,
@@ -152,6 +154,8 @@ def run(
         write_contact_sheet(root / CONTACT_SHEET_NAME, captions, codec, overwrite=overwrite)
         write_sidecar(root / SIDECAR_NAME, sidecar, overwrite=overwrite)
         write_manifest(root / MANIFEST_NAME, tiles, overwrite=overwrite)
+        sheet = Entry("Some of the tiles", images=[root / CONTACT_SHEET_NAME])
+        write_page(root, f"Data set {root.resolve().name}", [sheet])
     text = json.dumps(report, indent=2, ensure_ascii=False)
     write_text(root / REPORT_NAME, text, overwrite=True)
     _print(report, found, root, codec)
@@ -217,6 +221,8 @@ def _print(report: dict[str, Any], found: Sequence[Commands], root: Path, codec:
             f"Some values exceed codec.db_max={codec.db_max:g} and are cut off there; raise it, or "
             "use gain=peak."
         )
+    for change, n in report["changes"].items():
+        print(f"{n} recordings: {change}" if n > 1 else f"1 recording: {change}")
     if not codec.suits_networks:
         print(f"\nNo pix2pix program can read pictures of codec {codec.name}; for those use gray8.")
     for one in found:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from vocoder.repair.base import Repair
     from vocoder.spec import SpectrogramSpec
 
-SOUND_SUFFIX = ".wav"
-DRAWING_SUFFIX = ".png"
 # Utterances that are inverted together where the device is no CPU, and how many frames they may
 # have in all (20 minutes at the default hop): a batch is in memory at once.
 _DEVICE_BATCH, _BATCH_FRAMES = 16, 100_000
@@ -33,6 +31,8 @@ def run(
     repair: Repair,
     inverter: Inverter,
     subtype: str,
+    gain: float | str,
+    peak_db: float | None,
     pictures: bool,
     reference: str | None,
     strict: bool,
@@ -53,18 +53,24 @@ def run(
     int
         0, or 2 if a file was missing, foreign or could not be used (the rest is there).
     """
-    from vocoder.audio import SUBTYPE_BITS, AudioWriter
-    from vocoder.cli.jobs import Result, begin, refuse_problems, report, select, work_through
+    from vocoder.audio import PEAK, AudioWriter, require_level, require_subtype
+    from vocoder.cli.jobs import (
+        AUDIO_SUFFIX,
+        DRAWING_SUFFIX,
+        Result,
+        begin,
+        refuse_problems,
+        report,
+        select,
+        work_through,
+    )
     from vocoder.device import torch_device
-    from vocoder.evaluate.reference import References
+    from vocoder.evaluate.reference import LEGEND, References
     from vocoder.evaluate.view import draw_pictures
     from vocoder.image.utterances import load_utterance
 
-    if subtype not in SUBTYPE_BITS:
-        raise BadInput(
-            f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}",
-            key="subtype.unknown",
-        )
+    require_subtype(subtype)
+    require_level(gain, peak_db)
     if batch is None:
         batch = 1 if torch_device(device).type == "cpu" else _DEVICE_BATCH
     if batch < 1:
@@ -77,7 +83,7 @@ def run(
     to_do, before = select(
         found.utterances,
         root,
-        SOUND_SUFFIX,
+        AUDIO_SUFFIX,
         *([DRAWING_SUFFIX] if pictures else []),
         resume=resume,
         overwrite=overwrite,
@@ -99,14 +105,21 @@ def run(
 
     def render(loaded: dict[str, Loaded], stop: Event) -> list[Result]:
         """Invert utterances of one spec together."""
-        paths = [root / f"{name}{SOUND_SUFFIX}" for name in loaded]
+        paths = [root / f"{name}{AUDIO_SUFFIX}" for name in loaded]
         spectrograms = [repair(one.spectrogram) for one in loaded.values()]
         sample_rate = spectrograms[0].spec.sample_rate
         with ExitStack() as stack:
             # Whatever is there of an utterance that a resumed run does again was not finished.
             writers = [
                 stack.enter_context(
-                    AudioWriter(path, sample_rate, subtype, overwrite=overwrite or resume)
+                    AudioWriter(
+                        path,
+                        sample_rate,
+                        subtype,
+                        overwrite=overwrite or resume,
+                        gain=gain,
+                        peak_db=peak_db,
+                    )
                 )
                 for path in paths
             ]
@@ -115,34 +128,44 @@ def run(
                     raise BadInput("interrupted", key="run.interrupted")
                 writers[which].write(piece.numpy())
         return [
-            finish(name, one, writer.n_samples, writer.n_clipped)
+            finish(name, one, writer)
             for (name, one), writer in zip(loaded.items(), writers, strict=True)
         ]
 
-    def finish(name: str, loaded: Loaded, n_samples: int, n_clipped: int) -> Result:
+    def finish(name: str, loaded: Loaded, written: AudioWriter) -> Result:
         """Measure and draw what was written."""
-        path = root / f"{name}{SOUND_SUFFIX}"
+        path = root / f"{name}{AUDIO_SUFFIX}"
         problems = dict(loaded.problems)
         told: list[str] = []
         measures = {} if references is None else references.measure(path, problems, told)
+        true = references.path(name) if references is not None and measures else None
         if pictures:
-            true = references.path(name) if references is not None and measures else None
             draw_pictures(root / f"{name}{DRAWING_SUFFIX}", loaded.spectrogram, path, true)
-        if n_clipped:
-            told.append(f"{n_clipped} samples beyond full scale cut off; subtype=FLOAT keeps them")
+        if written.n_clipped:
+            told.append(
+                f"{written.n_clipped} samples beyond full scale cut off; subtype=FLOAT keeps them"
+            )
+        if written.gain_db and gain != PEAK:
+            told.append(
+                f"brought down by {-written.gain_db:.1f} dB to a peak of {peak_db:g} dB; gain= "
+                "lowers all files alike, subtype=FLOAT keeps the level"
+            )
         return Result(
             utterance=name,
             file=path.name,
-            seconds=n_samples / loaded.spectrogram.spec.sample_rate,
+            seconds=written.n_samples / loaded.spectrogram.spec.sample_rate,
             problems=problems,
             note="; ".join(told),
             measures=measures,
+            reference="" if true is None else str(true.resolve()),
         )
 
     settings = {
         "repair": repair.to_dict(),
         "inverter": inverter.to_dict(),
         "subtype": subtype,
+        "gain": gain,
+        "peak_db": peak_db,
         "seed": seed,
     }
     begin(root, settings, resume=resume)
@@ -155,6 +178,7 @@ def run(
         found,
         results,
         before,
+        LEGEND,
         **settings,
         device=device,
         elapsed_s=round(elapsed_s, 3),

@@ -14,14 +14,16 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.codes import BAD, DONE
+from vocoder.cli.page import Entry, write_page
 from vocoder.cpu import usable_cores
 from vocoder.errors import BadInput, some_of
-from vocoder.files import refuse_existing, write_text
+from vocoder.files import refuse_existing, remove_leftovers, write_text
 
 if TYPE_CHECKING:
     from vocoder.image.source import Found, Utterance
 
 REPORT_NAME = "report.json"
+AUDIO_SUFFIX, DRAWING_SUFFIX = ".wav", ".png"
 SHOWN = 10  # names a list on the terminal; the report has all
 
 
@@ -50,6 +52,7 @@ class Result:
     problems: dict[str, str] = field(default_factory=dict)
     note: str = ""
     measures: dict[str, float] = field(default_factory=dict)
+    reference: str = ""  # the true recording, where there is one
 
 
 def select(
@@ -173,8 +176,12 @@ def work_through(
 
 
 def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:
-    """Note down a run's settings before it starts, and refuse to resume one with others."""
+    """Note down a run's settings before it starts, and refuse to resume one with others.
+
+    What a killed run has left half-written is removed.
+    """
     path = root / REPORT_NAME
+    remove_leftovers(root)
     if resume and path.exists():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
@@ -195,9 +202,18 @@ def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:
 
 
 def report(
-    root: Path, command: str, found: Found, results: list[Result], before: list[str], **more: Any
+    root: Path,
+    command: str,
+    found: Found,
+    results: list[Result],
+    before: list[str],
+    legend: str = "",
+    **more: Any,
 ) -> int:
-    """Write ``report.json``, print a table and what went wrong; return the exit code."""
+    """Write ``report.json``, print a table and what went wrong; return the exit code.
+
+    ``legend`` says what the measures are, ``more`` is noted down.
+    """
     problems: dict[str, str] = {}  # broken files before those that are merely not there
     for result in results:
         problems |= result.problems
@@ -209,6 +225,7 @@ def report(
         with suppress(OSError):
             root.rmdir()  # if it was made for this
         raise BadInput(f"nothing was written: {reasons[0]}{others}", key="input.unusable")
+    rows = [*_rows_before(root, before), *(asdict(result) for result in results)]
     content = {
         "command": command,
         "program": found.program,
@@ -217,16 +234,19 @@ def report(
         "codec": None if found.codec is None else found.codec.to_dict(),
         **more,
         "done_before": before,
-        "utterances": [*_rows_before(root, before), *(asdict(result) for result in results)],
+        "utterances": rows,
         "problems": problems,
         "hints": found.hints,
     }
     text = json.dumps(content, indent=2, ensure_ascii=False)
     write_text(root / REPORT_NAME, text, overwrite=True)
+    _write_page(root, rows)
     source = f"{found.program}, label {found.label}" if found.label else found.program
     count = len(found.utterances)
     print(f"{count} {'utterance' if count == 1 else 'utterances'} from {source}")
     _print_table(results)
+    if legend and any(result.measures for result in results):
+        print(legend)
     for hint in found.hints:
         print(hint)
     if before:
@@ -242,6 +262,21 @@ def report(
             print(f"  and {len(problems) - SHOWN} more, see {REPORT_NAME}")
     print(f"\nResults and {REPORT_NAME} in {root}")
     return BAD if problems else DONE
+
+
+def _write_page(root: Path, rows: list[dict[str, Any]]) -> None:
+    """A page of all that can be heard."""
+    entries = []
+    for row in rows:
+        if row["file"].endswith(AUDIO_SUFFIX):
+            drawing = root / f"{row['utterance']}{DRAWING_SUFFIX}"
+            audio = {"made of the image": root / row["file"]}
+            if row.get("reference"):
+                audio["true recording"] = Path(row["reference"])
+            images = [drawing] if drawing.exists() else []
+            entries.append(Entry(row["utterance"], row["measures"], audio, images))
+    if entries:
+        write_page(root, f"Audio of {root.resolve().name}", entries)
 
 
 def _rows_before(root: Path, before: list[str]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from vocoder.audio import read_audio, write_audio
+from vocoder.audio import constant_offset, read_audio, write_audio
 from vocoder.corpus.activity import find_speech
 from vocoder.corpus.cleaning import Clipping, Limits
 from vocoder.corpus.cut import OTHERS, Cut, cut
@@ -33,7 +33,6 @@ DOUBLED = "the same as another"
 # Labels of another recording fit by chance: as much as there is speech. Good subtitles reach 80 %.
 MIN_AGREEMENT = 0.5
 _HEADROOM = 0.99  # peak of recordings that would go beyond full scale
-_TOLD_OFFSET = 1e-3  # of full scale: heard as a hum once a spectrogram has been painted from it
 _ROUNDING_S = 1e-6  # less is what the arithmetic of spans leaves of nothing
 
 
@@ -58,7 +57,7 @@ class Preparation:
             ``dropped``, ``left_out_s``, ``notes``, and the recording's ``sample_rate``.
         """
         path, channel = source.recording.path, source.recording.channel
-        samples = read_audio(path, self.sample_rate, channel)
+        samples = read_audio(path, self.sample_rate, channel, keep_offset=True)
         length_s = len(samples) / self.sample_rate
         if length_s < self.cut.min_s:
             raise BadInput(
@@ -67,9 +66,8 @@ class Preparation:
             )
         clipping = Clipping(path, channel)
         notes = []
-        offset = float(np.mean(samples, dtype=np.float64))  # a cheap card's
-        samples -= np.float32(offset)
-        if abs(offset) > _TOLD_OFFSET:
+        if offset := constant_offset(samples, self.sample_rate):  # a cheap card's
+            samples -= np.float32(offset)
             notes.append(f"took away a constant offset of {offset:.2%} of full scale")
         if (peak := float(np.abs(samples).max())) > 1:
             samples *= np.float32(_HEADROOM / peak)

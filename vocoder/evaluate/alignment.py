@@ -6,11 +6,10 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from vocoder.audio import constant_offset
 from vocoder.errors import BadInput
 
 MIN_OVERLAP_S = 0.1
-# Of full scale; real recordings without an offset stay below 0.04 %.
-MIN_OFFSET = 5e-4
 # Waveforms that correlate less than this are not taken for one waveform with one delay.
 SAME_WAVEFORM = 0.7
 # The coarse search looks at every so many frames of 1 ms; the fine one at all within the reach.
@@ -65,24 +64,6 @@ class Pair:
         """``degraded`` at the root-mean-square level of the reference."""
         gain = np.sqrt(np.mean(self.reference**2) / np.mean(self.degraded**2))
         return np.asarray(gain * self.degraded)
-
-
-def constant_offset(samples: np.ndarray, sample_rate: int) -> float:
-    """The constant that a recording's pauses lie at; 0 below `MIN_OFFSET` or where they differ.
-
-    The median of the means of its quietest blocks of 20 ms, a tenth of all. The mean of all
-    samples would not do: that of a short utterance is often 0.1 % of full scale without any offset.
-    """
-    length = max(1, sample_rate // 50)
-    blocks = samples[: len(samples) // length * length].reshape(-1, length)
-    blocks = blocks[blocks.any(axis=1)]  # padding with zeros says nothing
-    if not len(blocks):
-        return 0.0
-    quietest = np.argsort(blocks.std(axis=1), kind="stable")[: -(-len(blocks) // 10)]
-    means = blocks[quietest].mean(axis=1)
-    offset = float(np.median(means))
-    spread = float(np.median(np.abs(means - offset)))
-    return offset if abs(offset) > max(MIN_OFFSET, 3 * spread) else 0.0
 
 
 def find_delay(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> tuple[float, int]:

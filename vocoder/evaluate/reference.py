@@ -20,6 +20,10 @@ COLUMNS = {
     "mel_db": "mel_distance_db",
     "level_db": "level_difference_db",
 }
+LEGEND = (
+    "against the true recordings: estoi, intelligibility, 1 at best; lsd_db and mel_db, distance "
+    "of spectra and of mel bands in dB, 0 at best; level_db, how much louder"
+)
 _NAMES = ("estoi", "lsd", "mel", "level")
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vocoder.audio import MIN_OFFSET
 from vocoder.errors import some_of
-from vocoder.evaluate.alignment import MIN_OFFSET
 from vocoder.evaluate.inference import ALPHA, Interval, holm, mean_interval, paired_p
 from vocoder.evaluate.metrics.metric import ARROWS, LOWER, METRICS, ZERO, Metric
 from vocoder.evaluate.work import Measured

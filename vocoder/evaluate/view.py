@@ -11,10 +11,11 @@ import torch
 from vocoder.audio import read_audio
 from vocoder.files import atomic_path
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import Spectrogram, analyse
+from vocoder.spectrogram import Spectrogram, analyse, bin_centres_hz
 
 SHOWN_S = 20.0  # longer sounds show their beginning
 RANGE_DB = 80.0  # below the loudest of what came in
+_TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16_000)
 _DRAWING = threading.Lock()  # matplotlib is not made for threads
 
 
@@ -44,7 +45,7 @@ def draw_pictures(path: Path, given: Spectrogram, sound: Path, true: Path | None
             np.ravel(figure.subplots(len(panels), sharex=True)), panels, strict=True
         ):
             shown = decibels[:, :n_frames]
-            axes.imshow(
+            image = axes.imshow(
                 shown,
                 origin="lower",
                 aspect="auto",
@@ -54,10 +55,21 @@ def draw_pictures(path: Path, given: Spectrogram, sound: Path, true: Path | None
                 extent=(0, shown.shape[1] / spec.frame_rate_hz, 0, spec.bins),
             )
             axes.set_title(title, loc="left", fontsize="medium")
-            axes.set_ylabel("mel band" if spec.kind == "mel" else "bin")
+            axes.set_ylabel("Hz (mel scale)" if spec.kind == "mel" else "Hz")
+            axes.set_yticks(*zip(*ticks_hz(spec), strict=True))
+            figure.colorbar(image, ax=axes, label="dB", pad=0.01)
         axes.set_xlabel("seconds")
         figure.suptitle(sound.stem)
         figure.savefig(temporary, dpi=100, format="png")
+
+
+def ticks_hz(spec: SpectrogramSpec) -> list[tuple[float, str]]:
+    """Places on a spectrogram's vertical axis, in rows, and what frequencies they are, as text."""
+    centres = bin_centres_hz(spec)
+    inside = [hz for hz in _TICKS_HZ if centres[0] <= hz <= centres[-1]]
+    rows = np.interp(inside, centres, np.arange(len(centres))) + 0.5
+    texts = [f"{hz // 1000}k" if hz >= 1000 else str(hz) for hz in inside]
+    return list(zip(rows.tolist(), texts, strict=True))
 
 
 def _decibels(sound: Path, spec: SpectrogramSpec) -> np.ndarray:

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from vocoder.audio import read_audio, read_info
+from vocoder.audio import constant_offset, read_audio, read_info
 from vocoder.errors import BadInput
-from vocoder.evaluate.alignment import Pair, constant_offset
+from vocoder.evaluate.alignment import Pair
 from vocoder.evaluate.metrics.metric import ALONE, IMAGE, REFERENCE, Metric, take
 from vocoder.evaluate.pairing import Job
 from vocoder.image.utterances import load_utterance
@@ -197,4 +197,4 @@ def _as_shown(
 
 
 def _read(path: Path, sample_rate: int) -> np.ndarray:
-    return read_audio(path, sample_rate)[: int(MEASURED_S * sample_rate)]
+    return read_audio(path, sample_rate, keep_offset=True)[: int(MEASURED_S * sample_rate)]

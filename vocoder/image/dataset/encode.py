@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,8 @@ class Strip:
         The loudest value, in dB above the codec's reference; ``-inf`` for silence.
     clipped : float
         Share of the values above ``db_max``, 0 to 1.
+    changes : tuple of str
+        What reading changed of the recording; see `vocoder.audio.read_audio`.
     """
 
     pixels: np.ndarray
@@ -52,17 +54,21 @@ class Strip:
     gain_db: float
     peak_db: float
     clipped: float
+    changes: tuple[str, ...] = ()
 
 
 @dataclass
 class Written:
-    """What was made of one job: its tiles, how long it is, and its level (see `Strip`)."""
+    """What was made of one job: its tiles, how long it is, its level (see `Strip`), and what
+    reading changed of its recordings.
+    """
 
     tiles: list[Tile]
     folders: tuple[str, ...]
     seconds: float
     peak_db: float
     clipped: float
+    changes: list[str]
 
 
 def analyse_blocks(
@@ -197,14 +203,19 @@ class DataSet:
         """Read and analyse what a job speaks of: A first, where there are two. Writes nothing."""
         recordings = [one for one in (job.given, job.target) if one is not None]
         rate = self.sidecar.spec.sample_rate
-        sounds = [read_audio(one.path, rate, one.channel) for one in recordings]
+        changes: list[list[str]] = [[] for _ in recordings]
+        sounds = [
+            read_audio(one.path, rate, one.channel, changes=told)
+            for one, told in zip(recordings, changes, strict=True)
+        ]
         if len(sounds) == 2:
             sounds = _fit(sounds[0], sounds[1], self.sidecar.spec.hop_length, self.trim)
         strips = []
         while sounds:
             samples = sounds.pop(0)  # let go of each when it is painted
             gain_db = gain_to_peak(samples, self.peak_db) if self.gain == "peak" else 0.0
-            strips.append(encode_strip(samples, self.sidecar.spec, self.sidecar.codec, gain_db))
+            strip = encode_strip(samples, self.sidecar.spec, self.sidecar.codec, gain_db)
+            strips.append(replace(strip, changes=tuple(changes[len(strips)])))
         return strips
 
     def write(self, job: Job, strips: Sequence[Strip]) -> Written:
@@ -240,6 +251,7 @@ class DataSet:
             target.samples / self.sidecar.spec.sample_rate,
             max(strip.peak_db for strip in strips),
             max(strip.clipped for strip in strips),
+            [change for strip in strips for change in strip.changes],
         )
 
     def _tiles(self, job: Job, strip: Strip) -> list[Tile]:
