@@ -210,7 +210,7 @@ class DataSet:
         ]
         if len(sounds) == 2:
             sounds = _fit(sounds[0], sounds[1], self.sidecar.spec.hop_length, self.trim)
-        strips = []
+        strips: list[Strip] = []
         while sounds:
             samples = sounds.pop(0)  # let go of each when it is painted
             gain_db = gain_to_peak(samples, self.peak_db) if self.gain == "peak" else 0.0
