@@ -10,34 +10,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recipes.simulated_listeners import (
-    WORLD,
-    simulate_abx,
-    simulate_degradation,
-    simulate_mushra,
-    simulate_preferences,
-)
+from tests.compare.simulated import SYSTEMS, World
 from tests.refusals import refused
 from vocoder.compare.report import write_report
 from vocoder.compare.store import AnswerStore
 from vocoder.compare.study import Study, Trial
 
-CLEAR = replace(
-    WORLD,
-    strengths={"griffin_lim": -1.5, "admm": 0.0, "hifigan": 1.5},
+CLEAR = World(
+    strengths=(-1.5, 0.0, 1.5),
+    scores=dict(zip(SYSTEMS, (30.0, 50.0, 75.0), strict=True)),
     hearing=3.0,
     listener_deviation=0.2,
     item_deviation=0.1,
 )
-SIMULATED = {
-    "ab": simulate_preferences,
-    "abx": simulate_abx,
-    "mushra": simulate_mushra,
-    "dcr": simulate_degradation,
-}
 
 
-def session(folder, test, answers, systems=tuple(WORLD.strengths), **more):
+def session(folder, test, answers, systems=tuple(SYSTEMS), **more):
     """A folder as the server leaves it."""
     folder.mkdir()
     trials = {
@@ -67,7 +55,7 @@ def session(folder, test, answers, systems=tuple(WORLD.strengths), **more):
 
 
 def simulated(test, n_listeners=10, world=CLEAR):
-    return SIMULATED[test](world, n_listeners, 6, np.random.default_rng(1))
+    return world.answers(test, n_listeners, 6, seed=1)
 
 
 def report_of(folder, **changes):
@@ -98,8 +86,7 @@ def report_of(folder, **changes):
     ],
 )
 def test_every_question_ends_in_a_page_a_table_and_numbers(tmp_path, test, outcome, table):
-    world = replace(CLEAR, scores={"griffin_lim": 30.0, "admm": 50.0, "hifigan": 75.0})
-    folder = session(tmp_path / test, test, simulated(test, world=world))
+    folder = session(tmp_path / test, test, simulated(test))
     said, page, numbers, rows = report_of(folder)
     assert said[0].startswith(outcome)
     assert numbers["headline"] == said[0]
@@ -160,9 +147,8 @@ def test_every_estimate_stands_where_its_number_is(tmp_path):
     _, page, _, rows = report_of(session(tmp_path / "ab", "ab", simulated("ab")))
     plots = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
     preferences = [row for row in rows if row["measure"] == "preference"]
-    of_preference = plots[6:9]  # after three strengths and three probabilities
     places: list[tuple[float, float]] = []
-    for plot, row in zip(of_preference, preferences, strict=True):
+    for plot, row in zip(plots[:3], preferences, strict=True):
         found = {
             kind: [float(x) for x in re.findall(rf'class="{kind}" x1="(.*?)" x2="(.*?)"', plot)[0]]
             for kind in ("interval", "dot", "neutral")
@@ -236,7 +222,7 @@ def test_what_listeners_said_is_in_the_report_and_in_the_tables(tmp_path):
 
 
 def test_nothing_found_is_no_proof(tmp_path):
-    weak = replace(CLEAR, strengths=dict.fromkeys(CLEAR.strengths, 0.0))
+    weak = replace(CLEAR, strengths=(0.0, 0.0, 0.0))
     said, *_ = report_of(session(tmp_path / "ab", "ab", simulated("ab", 4, weak)))
     assert said[0].startswith("No preference was found.") and "no proof" in said[0]
 

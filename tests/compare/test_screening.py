@@ -1,7 +1,6 @@
 """Who is left out, and who is not."""
 
-from tests.compare.listeners import NOW, abx, mushra, preferences
-from vocoder.compare.answers import DegradationAnswer
+from tests.compare.listeners import abx, degradations, mushra, preferences
 from vocoder.compare.statistics.screening import screen
 
 
@@ -64,11 +63,5 @@ def test_abx_listeners_are_never_judged_by_right_answers():
 
 
 def test_the_same_grade_throughout():
-    answers = [
-        DegradationAnswer(
-            listener=who, trial=k, item="l", time=NOW, seconds=3.0, system="a", score=3
-        )
-        for who, n in (("stuck", 8), ("short", 7))
-        for k in range(n)
-    ]
-    assert screen(answers) == {"stuck": "score 3 in all 8 trials"}
+    rows = [(who, f"l{k}", "a", 3) for who, n in (("stuck", 8), ("short", 7)) for k in range(n)]
+    assert screen(degradations(rows)) == {"stuck": "score 3 in all 8 trials"}

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from tests.compare.conftest import ITEMS, answers_in
-from tests.compare.listener import Listener
+from tests.compare.listeners import Listener
 from tests.refusals import refused
 from vocoder.compare.page import ASSETS
 from vocoder.compare.server import bound

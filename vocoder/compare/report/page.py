@@ -27,11 +27,12 @@ from vocoder.compare.report.wording import (
     turned,
 )
 from vocoder.compare.statistics.findings import Finding
-from vocoder.compare.statistics.ratings import SCORE
+from vocoder.compare.statistics.ratings import QUARTILES, SCORE
 from vocoder.compare.statistics.strengths import STRENGTH
 
 # Heading, and the detail it is of.
-_COUNTS = {"wins": "for", "losses": "against", "ties": "ties", "right": "right", "blocks": "blocks"}
+_COUNTS = {"wins": "for", "losses": "against", "ties": "ties", "right": "right"}
+_RANKS = {"wilcoxon": "Wilcoxon's p", "wilcoxon_holm": "Wilcoxon's (Holm)"}
 _MARGIN = 0.05  # of an axis, on both sides
 MAX_TICKS = 4
 
@@ -162,15 +163,12 @@ def _row(finding: Finding, name: str, axis: Axis | None, kind: str) -> dict[str,
             f"{number(detail['quartile1'], measure)} to {number(detail['quartile3'], measure)}"
         )
     cells |= {"p": p_value(finding.p), "p (Holm)": p_value(finding.p_holm)}
+    cells |= {head: p_value(detail[key]) for key, head in _RANKS.items() if key in detail}
     cells |= {head: str(detail[key]) for key, head in _COUNTS.items() if key in detail}
     cells |= {"answers": str(finding.n_answers), "listeners": str(finding.n_listeners)}
     marks = {}
     if axis is not None:
         values = {"low": finding.low, "value": finding.value, "high": finding.high}
-        values |= {
-            key: detail[key]
-            for key in ("min", "quartile1", "median", "quartile3", "max")
-            if key in detail
-        }
+        values |= {key: detail[key] for key in QUARTILES if key in detail}
         marks = {key: axis.at(value) for key, value in values.items() if value is not None}
     return {"name": name, "kind": kind, "cells": cells, "marks": marks}

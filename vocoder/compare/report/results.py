@@ -142,4 +142,4 @@ def analyse(answers: Sequence[Any], systems: Sequence[str]) -> Analysis:
         strengths = analyse_strengths(answers, names)
     except BadInput as error:
         return replace(analysis, notes=(*analysis.notes, f"No common scale: {error}."))
-    return replace(analysis, findings=(*strengths.findings, *analysis.findings))
+    return replace(analysis, findings=(*analysis.findings, *strengths.findings))

@@ -11,15 +11,14 @@ from vocoder.compare.statistics.findings import Analysis, Finding
 from vocoder.compare.statistics.preference import ORDER_BIAS, PREFERENCE
 from vocoder.compare.statistics.ratings import DIFFERENCE, OMNIBUS, SCORE
 from vocoder.compare.statistics.screening import RULES
-from vocoder.compare.statistics.strengths import STRENGTH, WIN_PROBABILITY
+from vocoder.compare.statistics.strengths import STRENGTH
 from vocoder.evaluate.inference import ALPHA
 
-SHARES = (PREFERENCE, ORDER_BIAS, WIN_PROBABILITY, CORRECT, CORRECT_ELSEWHERE, CORRECT_OF_LISTENER)
+SHARES = (PREFERENCE, ORDER_BIAS, CORRECT, CORRECT_ELSEWHERE, CORRECT_OF_LISTENER)
 TITLES = {
     PREFERENCE: "Preference, pair by pair",
     ORDER_BIAS: "Does the side matter?",
     STRENGTH: "Strength on one scale (Bradley-Terry, log odds)",
-    WIN_PROBABILITY: "Probability of being preferred (Bradley-Terry)",
     CORRECT: "Right answers",
     CORRECT_ELSEWHERE: "Right answers, allowing for other listeners and items",
     CORRECT_OF_LISTENER: "Right answers of each listener",
@@ -36,17 +35,17 @@ _CLUSTERS = (
 )
 _HOLM = (
     "Where several pairs are tested, p-values are corrected by Holm's method (1979). A row is bold "
-    "where the corrected p-value is below 0.05 and (but for ABX) the interval excludes no "
-    "difference."
+    "where the corrected p-value is below 0.05."
 )
 _WILSON = (
     "Intervals of shares have Wilson's form for the effective number of answers (Franco, Little, "
     "Louis and Slud 2019)."
 )
 _RANKS = (
-    "Friedman's test asks whether the systems differ at all, Wilcoxon's signed-rank test which "
-    "pairs do. Both take one value a listener, the mean over items, and leave hidden reference and "
-    "anchors out."
+    "The p-value of a difference is that of Student's t which its interval belongs to. Friedman's "
+    "test (do the systems differ at all?) and Wilcoxon's signed-rank test (which pairs do?) take "
+    "one value a listener, the mean over items, and so speak of these items only. All leave hidden "
+    "reference and anchors out."
 )
 METHODS = {
     "ab": (
@@ -113,17 +112,8 @@ def p_value(value: float | None) -> str:
 
 
 def is_sure(finding: Finding) -> bool:
-    """Whether both the test and the interval exclude "no difference".
-
-    Of right answers in ABX the one-sided test alone, which Wilson's interval does not go with.
-    """
-    p, middle = finding.decisive_p, neutral(finding.measure)
-    if p is None or p >= ALPHA:
-        return False
-    if middle is None or finding.low is None or finding.high is None:
-        return True
-    one_sided = finding.measure in (CORRECT, CORRECT_OF_LISTENER)
-    return one_sided or not finding.low <= middle <= finding.high
+    """Whether the test excludes "no difference"; of what is not tested, never."""
+    return finding.decisive_p is not None and finding.decisive_p < ALPHA
 
 
 def turned(finding: Finding) -> Finding:
@@ -154,7 +144,7 @@ def headline(analysis: Analysis) -> str:
     if analysis.question == "abx":
         return _heard(analysis.of(CORRECT))
     if analysis.question == "ab":
-        pairs = analysis.of(WIN_PROBABILITY) or analysis.of(PREFERENCE)
+        pairs = analysis.of(PREFERENCE)
         return _ranked(pairs, "was preferred to", "No preference was found.")
     pairs = analysis.of(DIFFERENCE)
     if pairs:

@@ -12,14 +12,17 @@ from vocoder.compare.answers import AbxAnswer, MushraAnswer, PreferenceAnswer
 from vocoder.compare.report.page import page
 from vocoder.compare.report.results import Results, read_results
 from vocoder.compare.report.wording import headline, notes
+from vocoder.compare.statistics.ratings import QUARTILES
 from vocoder.compare.webmushra import write_mushra, write_paired_comparison
 from vocoder.files import atomic_path, refuse_existing, write_text
 
 PAGE_NAME, TABLE_NAME, NUMBERS_NAME = "report.html", "report.csv", "report.json"
 ANSWERS_NAME, MUSHRA_NAME, PAIRED_NAME = "answers.csv", "mushra.csv", "paired_comparison.csv"
 # Those of a finding's details that have a column.
-_DETAILS = ("wins", "losses", "ties", "right", "heard_share", "statistic")
-_QUARTILES = ("min", "quartile1", "median", "quartile3", "max")
+_DETAILS = (
+    *("wins", "losses", "ties", "right", "heard_share", "statistic", "wilcoxon", "wilcoxon_holm"),
+    *QUARTILES,
+)
 _COLUMNS = (
     *("listeners", "question", "measure", "subject", "value", "low", "high", "test", "p", "p_holm"),
     *("n_answers", "n_listeners", "n_items"),
@@ -57,9 +60,7 @@ def write_report(
         for name, analysis in found.analyses.items()
         for finding in analysis.findings
     ]
-    _write_table(
-        output / TABLE_NAME, (*_COLUMNS, *_DETAILS, *_QUARTILES), rows, overwrite=overwrite
-    )
+    _write_table(output / TABLE_NAME, (*_COLUMNS, *_DETAILS), rows, overwrite=overwrite)
     text = json.dumps(numbers(found), indent=1, ensure_ascii=False)
     write_text(output / NUMBERS_NAME, text + "\n", overwrite=overwrite)
     given = [answer.model_dump() for answer in found.answers]

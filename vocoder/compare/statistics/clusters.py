@@ -76,7 +76,9 @@ class Spread:
 
     def mean_p(self, value: float) -> float:
         """Two-sided p-value of a mean against 0, by Student's t."""
-        return self._two_sided(abs(value) / math.sqrt(self.variance)) if self.variance else 1.0
+        if not self.variance:
+            return float(value == 0)
+        return self._two_sided(abs(value) / math.sqrt(self.variance))
 
     def _two_sided(self, deviations: float) -> float:
         return float(2 * stats.t.sf(deviations, self.degrees))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -15,36 +16,39 @@ from vocoder.compare.answers import (
     DegradationAnswer,
     MushraAnswer,
 )
-from vocoder.compare.statistics.clusters import Groups
+from vocoder.compare.statistics.clusters import Groups, Spread
 from vocoder.compare.statistics.findings import Analysis, Finding, with_holm
+from vocoder.evaluate.inference import holm
 
 SCORE = "score"
 DIFFERENCE = "score difference"
 OMNIBUS = "any difference"
-FRIEDMAN = "Friedman"
-WILCOXON = "Wilcoxon signed-rank"
-# With fewer pairs not even a unanimous Wilcoxon test falls below 5 %: 2 / 2**6 = 0.03.
+FRIEDMAN = "Friedman, one value a listener"
+TEST = "Student's t, allowing for listeners and items"
+# With fewer not even a unanimous Wilcoxon test falls below 5 %: 2 / 2**6 = 0.03.
 MIN_LISTENERS = 6
+NOTE_FEW = (
+    f"Fewer than {MIN_LISTENERS} listeners: Wilcoxon's test, which takes one value a listener, "
+    "cannot fall below 0.05, whatever they say."
+)
+QUARTILES = ("min", "quartile1", "median", "quartile3", "max")
 # Means of equal scores differ in their last bits by the order they were added in, which ranks
 # would take for a difference; listeners give whole numbers.
 DECIMALS = 9
-NOTE_FEW = (
-    f"Fewer than {MIN_LISTENERS} listeners gave complete scores, too few for a test with one "
-    "value a listener: each item of each listener counts as one, as if they were independent. "
-    "Its p-values are too small if listeners differ."
-)
+ROUNDING = 1 / 12  # variance of what rounding to whole numbers hides, of each score
 Cells = dict[tuple[str, str], float]  # one system's score of each listener and item
 
 
 def analyse_ratings(
     answers: Sequence[MushraAnswer] | Sequence[DegradationAnswer], systems: Sequence[str]
 ) -> Analysis:
-    """Mean scores, Friedman's test over all systems, and Wilcoxon's over each pair with Holm.
+    """Mean scores and their differences, Friedman's test over all systems, Wilcoxon's by pairs.
 
-    Means and differences have intervals that allow for listeners and items that differ
-    (`clusters`). The tests take one value a listener, the mean over the items, since a listener's
-    scores are not independent; they leave out the hidden reference and the anchors, which are
-    there to be told apart, and would make any study significant.
+    Intervals allow for listeners and items that differ (`clusters`), and the p-value of a
+    difference belongs to its interval. The rank tests that BS.1534 papers report stand beside it:
+    they take the mean over items of each listener, and so speak of these items only. All leave
+    out the hidden reference and the anchors, which are there to be told apart, and would make any
+    study significant.
 
     Parameters
     ----------
@@ -57,23 +61,23 @@ def analyse_ratings(
     cells = _cells(answers)
     order = [*systems, *(name for name in (REFERENCE, *ANCHORS) if name not in systems)]
     heard = [name for name in order if name in cells]
-    findings = [_score(question, name, cells[name]) for name in heard]
     tested = [name for name in heard if name not in (REFERENCE, *ANCHORS)]
-    if len(tested) < 2:
-        return Analysis(question=question, findings=tuple(findings))
-    common = [cell for cell in cells[tested[0]] if all(cell in cells[name] for name in tested)]
-    by_listener = len({listener for listener, _ in common}) >= MIN_LISTENERS
-    if len(tested) > 2 and len(common) > 1:
-        findings.append(_friedman(question, [cells[name] for name in tested], common, by_listener))
-    findings += with_holm(
+    findings = [_score(question, name, cells[name]) for name in heard]
+    findings += _friedman(question, [cells[name] for name in tested])
+    differences = with_holm(
         [
-            _difference(question, (first, second), cells, by_listener)
-            for first, second in combinations(tested, 2)
-            if cells[first].keys() & cells[second].keys()
+            _difference(question, pair, cells)
+            for pair in combinations(tested, 2)
+            if cells[pair[0]].keys() & cells[pair[1]].keys()
         ]
     )
-    notes = () if by_listener else (NOTE_FEW,)
-    return Analysis(question=question, findings=tuple(findings), notes=notes)
+    ranked = holm([one.detail["wilcoxon"] for one in differences])
+    findings += [
+        replace(one, detail={**one.detail, "wilcoxon_holm": p})
+        for one, p in zip(differences, ranked, strict=True)
+    ]
+    few = any(one.n_listeners < MIN_LISTENERS for one in differences)
+    return Analysis(question=question, findings=tuple(findings), notes=(NOTE_FEW,) if few else ())
 
 
 def _cells(
@@ -99,7 +103,7 @@ def _cells(
 def _score(question: str, system: str, cells: Cells) -> Finding:
     groups, scores = _crossed(cells)
     mean = float(scores.mean())
-    low, high = groups.of_mean(scores).mean_interval(mean)
+    low, high = _spread(groups, scores, ROUNDING).mean_interval(mean)
     lowest, highest = SCALES[question]
     quartiles = np.percentile(scores, [0, 25, 50, 75, 100]).tolist()
     return Finding(
@@ -110,22 +114,20 @@ def _score(question: str, system: str, cells: Cells) -> Finding:
         value=mean,
         low=max(lowest, low),
         high=min(highest, high),
-        detail=dict(
-            zip(("min", "quartile1", "median", "quartile3", "max"), quartiles, strict=True)
-        ),
+        detail=dict(zip(QUARTILES, quartiles, strict=True)),
     )
 
 
-def _difference(
-    question: str, pair: tuple[str, str], cells: dict[str, Cells], by_listener: bool
-) -> Finding:
+def _difference(question: str, pair: tuple[str, str], cells: dict[str, Cells]) -> Finding:
     first, second = (cells[name] for name in pair)
-    both = {cell: first[cell] - second[cell] for cell in first if cell in second}
-    groups, differences = _crossed(both)
-    mean = float(differences.mean())
-    low, high = groups.of_mean(differences).mean_interval(mean)
-    values = _rounded(_listener_means(groups, differences) if by_listener else differences)
-    signs = np.sign(_rounded(differences))
+    groups, values = _crossed(
+        {cell: first[cell] - second[cell] for cell in first if cell in second}
+    )
+    mean = float(values.mean())
+    spread = _spread(groups, values, 2 * ROUNDING)
+    low, high = spread.mean_interval(mean)
+    signs = np.sign(np.round(values, DECIMALS))
+    of_listeners = _listener_means(groups, values)
     return Finding(
         question=question,
         measure=DIFFERENCE,
@@ -134,11 +136,12 @@ def _difference(
         value=mean,
         low=low,
         high=high,
-        test=WILCOXON,
-        p=float(stats.wilcoxon(values).pvalue) if np.any(values) else 1.0,
+        test=TEST,
+        p=spread.mean_p(mean),
         detail={
             "first": pair[0],
             "second": pair[1],
+            "wilcoxon": float(stats.wilcoxon(of_listeners).pvalue) if of_listeners.any() else 1.0,
             "wins": int(np.sum(signs > 0)),
             "losses": int(np.sum(signs < 0)),
             "ties": int(np.sum(signs == 0)),
@@ -146,41 +149,38 @@ def _difference(
     )
 
 
-def _friedman(
-    question: str,
-    cells: Sequence[Cells],
-    common: Sequence[tuple[str, str]],
-    by_listener: bool,
-) -> Finding:
-    """Over complete blocks: one a listener, or one a cell if listeners are few."""
+def _friedman(question: str, cells: Sequence[Cells]) -> list[Finding]:
+    """Over the cells that all systems have; nothing for two systems, or for one listener."""
+    common = [cell for cell in cells[0] if all(cell in other for other in cells)] if cells else []
     groups = Groups([listener for listener, _ in common], [item for _, item in common])
-    scores = np.array([[system[cell] for system in cells] for cell in common])
-    blocks = _rounded(
-        np.stack([_listener_means(groups, column) for column in scores.T], axis=1)
-        if by_listener
-        else scores
-    )
+    if len(cells) < 3 or groups.n_listeners < 2:
+        return []
+    means = [_listener_means(groups, np.array([one[cell] for cell in common])) for one in cells]
     # Where everybody scores all systems alike there is nothing to rank.
-    alike = bool(np.all(blocks == blocks[:, :1]))
-    statistic, p = (0.0, 1.0) if alike else stats.friedmanchisquare(*blocks.T)
-    return Finding(
-        question=question,
-        measure=OMNIBUS,
-        subject=f"{blocks.shape[1]} systems",
-        **groups.sizes,
-        test=FRIEDMAN,
-        p=float(p),
-        detail={"statistic": float(statistic), "blocks": len(blocks)},
-    )
+    alike = all((one == means[0]).all() for one in means)
+    statistic, p = (0.0, 1.0) if alike else stats.friedmanchisquare(*means)
+    return [
+        Finding(
+            question=question,
+            measure=OMNIBUS,
+            subject=f"{len(cells)} systems",
+            **groups.sizes,
+            test=FRIEDMAN,
+            p=float(p),
+            detail={"statistic": float(statistic)},
+        )
+    ]
+
+
+def _spread(groups: Groups, values: np.ndarray, rounding: float) -> Spread:
+    """Of their mean; those who agree on a whole number may still differ by less than one."""
+    found = groups.of_mean(values)
+    return replace(found, variance=max(found.variance, rounding / found.n_groups))
 
 
 def _listener_means(groups: Groups, values: np.ndarray) -> np.ndarray:
     sums = np.bincount(groups.listener, weights=values)
-    return np.asarray(sums / np.bincount(groups.listener))
-
-
-def _rounded(values: np.ndarray) -> np.ndarray:
-    return np.round(values, DECIMALS)
+    return np.round(sums / np.bincount(groups.listener), DECIMALS)
 
 
 def _crossed(cells: Cells) -> tuple[Groups, np.ndarray]:

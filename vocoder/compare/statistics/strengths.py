@@ -10,17 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
 from vocoder.compare.answers import PreferenceAnswer
-from vocoder.compare.statistics.clusters import Groups, Spread
-from vocoder.compare.statistics.findings import Analysis, Finding, with_holm
+from vocoder.compare.statistics.clusters import Groups
+from vocoder.compare.statistics.findings import Analysis, Finding
 from vocoder.compare.statistics.preference import first_share
 from vocoder.errors import BadInput
 
 STRENGTH = "strength"
-WIN_PROBABILITY = "probability of being preferred"
-TEST = "difference of strengths, allowing for listeners and items"
 MIN_SYSTEMS = 3
 # Half an answer each way for every pair that was heard (the prior of Jeffreys for a share): a
 # system that never lost keeps a finite strength.
@@ -31,7 +30,7 @@ MAX_STEP = 2.0  # of Newton's method, which may overshoot from afar
 
 
 def analyse_strengths(answers: Sequence[PreferenceAnswer], systems: Sequence[str]) -> Analysis:
-    """Strength of every system, and the probability that one is preferred to another.
+    """Strength of every system; which of two is better, `analyse_preference` says.
 
     "No difference" is half a preference. To first order the estimate is a sum of contributions,
     one an answer: the inverse of Fisher's information times the answer's part of the gradient.
@@ -64,48 +63,26 @@ def analyse_strengths(answers: Sequence[PreferenceAnswer], systems: Sequence[str
     surprise = share - expit(strengths[left] - strengths[right])
     groups = Groups.of(answers)
 
-    def spread_of(direction: np.ndarray) -> Spread:
-        weights = inverse @ direction
-        found = groups.spread(surprise * (weights[left] - weights[right]))
-        # The information has one added for the mean, which is known to be zero.
-        model = float(direction @ (inverse - 1 / n**2) @ direction)
-        return replace(found, variance=max(found.variance, model))
-
-    unit = np.eye(n)
     findings = []
-    for k, name in enumerate(names):
-        low, high = spread_of(unit[k]).mean_interval(strengths[k])
+    # The information has one added for the mean, which is known to be zero.
+    for name, strength, weights, model in zip(
+        names, strengths, inverse, np.diag(inverse) - 1 / n**2, strict=True
+    ):
+        spread = groups.spread(surprise * (weights[left] - weights[right]))
+        spread = replace(spread, variance=max(spread.variance, float(model)))
+        low, high = spread.mean_interval(float(strength))
         findings.append(
             Finding(
                 question="ab",
                 measure=STRENGTH,
                 subject=name,
                 **groups.sizes,
-                value=float(strengths[k]),
+                value=float(strength),
                 low=low,
                 high=high,
             )
         )
-    compared = []
-    for j, i in np.argwhere(np.tri(n, k=-1, dtype=bool)):
-        found = spread_of(unit[i] - unit[j])
-        difference = float(strengths[i] - strengths[j])
-        low, high = found.mean_interval(difference)
-        compared.append(
-            Finding(
-                question="ab",
-                measure=WIN_PROBABILITY,
-                subject=f"{names[i]} over {names[j]}",
-                **groups.sizes,
-                value=float(expit(difference)),
-                low=float(expit(low)),
-                high=float(expit(high)),
-                test=TEST,
-                p=found.mean_p(difference),
-                detail={"first": names[i], "second": names[j]},
-            )
-        )
-    return Analysis(question="ab", findings=tuple(findings + with_holm(compared)))
+    return Analysis(question="ab", findings=tuple(findings))
 
 
 def fit_strengths(wins: np.ndarray) -> np.ndarray:
@@ -141,12 +118,8 @@ def _information(wins: np.ndarray, strengths: np.ndarray) -> np.ndarray:
 
 def _require_joined(wins: np.ndarray, names: Sequence[str]) -> None:
     """Systems of two groups that never met have no common scale."""
-    reached, fresh = {0}, [0]
-    while fresh:
-        new = set(np.flatnonzero((wins + wins.T)[fresh.pop()]).tolist()) - reached
-        reached |= new
-        fresh += new
-    if apart := [name for k, name in enumerate(names) if k not in reached]:
+    _, part = connected_components(wins + wins.T)
+    if apart := [name for name, of in zip(names, part, strict=True) if of != part[0]]:
         raise BadInput(
             f"{', '.join(apart)} was never compared with {names[0]}, nor through others; strengths "
             "need pairs that join all systems",

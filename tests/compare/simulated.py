@@ -1,0 +1,190 @@
+"""Listeners who answer at random, but with known preferences: what a study should find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from scipy.special import expit
+
+from tests.compare.listeners import about
+from vocoder.compare.answers import (
+    ANCHORS,
+    REFERENCE,
+    AbxAnswer,
+    DegradationAnswer,
+    MushraAnswer,
+    PreferenceAnswer,
+)
+from vocoder.compare.statistics.abx import CORRECT_ELSEWHERE
+from vocoder.compare.statistics.preference import ORDER_BIAS, PREFERENCE
+from vocoder.compare.statistics.ratings import DIFFERENCE, SCORE
+from vocoder.compare.statistics.strengths import STRENGTH, fit_strengths
+
+SYSTEMS = ["griffin_lim", "admm", "hifigan"]
+PAIRS = [(0, 1), (0, 2), (1, 2)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What is put in: strengths on the scale of Bradley and Terry, in the order of `SYSTEMS`.
+
+    Parameters
+    ----------
+    listener_deviation, item_deviation : float
+        What one listener, or one item, adds to each system's strength.
+    order_bias : float
+        Added to the strength of whatever is on the left.
+    guessing : float
+        Share of trials that a listener does not listen to; half of these are "no difference".
+    hearing : float
+        ABX: log odds of hearing which of two systems X is, if it is no guess.
+    score_deviations : tuple of float
+        Over listeners, over items, and of single scores.
+    """
+
+    strengths: tuple[float, float, float] = (-0.35, 0.0, 0.35)
+    listener_deviation: float = 0.5
+    item_deviation: float = 0.3
+    order_bias: float = 0.3
+    guessing: float = 0.2
+    hearing: float = 0.8
+    scores: Mapping[str, float] = field(
+        default_factory=lambda: dict(zip(SYSTEMS, (45.0, 50.0, 62.0), strict=True))
+    )
+    score_deviations: tuple[float, float, float] = (6.0, 4.0, 8.0)
+
+    def answers(self, test: str, n_listeners: int, n_items: int, seed: int) -> list[Any]:
+        """Those of one study; sides are drawn by a coin."""
+        rng = np.random.default_rng(seed)
+        make: dict[str, Callable[[int, int, Any], list[Any]]] = {
+            "ab": self._preferences,
+            "abx": self._abx,
+            "mushra": self._mushra,
+            "dcr": self._dcr,
+        }
+        return make[test](n_listeners, n_items, rng)
+
+    def _preferences(self, n_listeners: int, n_items: int, rng: Any) -> list[PreferenceAnswer]:
+        n = len(SYSTEMS)
+        strength = (
+            np.array(self.strengths)
+            + self.listener_deviation * rng.standard_normal((n_listeners, 1, n))
+            + self.item_deviation * rng.standard_normal((1, n_items, n))
+        )
+        first, second = (strength[:, :, [pair[side] for pair in PAIRS]] for side in (0, 1))
+        shape = first.shape
+        swapped = rng.random(shape) < 0.5
+        odds = np.where(swapped, second - first, first - second) + self.order_bias
+        left = rng.random(shape) < expit(odds)
+        guesses, coin = rng.random(shape) < self.guessing, rng.integers(0, 4, shape)
+        left = np.where(guesses, coin == 0, left)
+        none = guesses & (coin > 1)
+        found = []
+        for at in np.ndindex(*shape):
+            one, other = (SYSTEMS[k] for k in PAIRS[at[2]][:: -1 if swapped[at] else 1])
+            choice: Any = "none" if none[at] else "left" if left[at] else "right"
+            named = about(at[1] * len(PAIRS) + at[2], f"listener{at[0]:03}", f"item{at[1]:02}")
+            found.append(PreferenceAnswer(**named, left=one, right=other, choice=choice))
+        return found
+
+    def _abx(self, n_listeners: int, n_items: int, rng: Any) -> list[AbxAnswer]:
+        """Of the first pair."""
+        hears = expit(
+            self.hearing
+            + self.listener_deviation * rng.standard_normal((n_listeners, 1))
+            + self.item_deviation * rng.standard_normal((1, n_items))
+        )
+        right = rng.random(hears.shape) < (1 - self.guessing) * hears + self.guessing / 2
+        x = rng.random(hears.shape) < 0.5
+        a, b = SYSTEMS[:2]
+        letters: Any = "ba"
+        return [
+            AbxAnswer(
+                **about(at[1], f"listener{at[0]:03}", f"item{at[1]:02}"),
+                a=a,
+                b=b,
+                x=letters[int(x[at])],
+                choice=letters[int(x[at] == right[at])],
+            )
+            for at in np.ndindex(*right.shape)
+        ]
+
+    def _mushra(self, n_listeners: int, n_items: int, rng: Any) -> list[MushraAnswer]:
+        names = [REFERENCE, *ANCHORS, *self.scores]
+        over_listeners, over_items, single = self.score_deviations
+        n = len(names)
+        scores = (
+            np.array([100.0, 20.0, 35.0, *self.scores.values()])
+            + over_listeners * rng.standard_normal((n_listeners, 1, n))
+            + over_items * rng.standard_normal((1, n_items, n))
+            + single * rng.standard_normal((n_listeners, n_items, n))
+        )
+        scores[:, :, 0] = 100.0  # those who know the reference
+        scores = np.clip(np.rint(scores), 0, 100)
+        return [
+            MushraAnswer(
+                **about(at[1], f"listener{at[0]:03}", f"item{at[1]:02}"),
+                scores=dict(zip(names, scores[at].tolist(), strict=True)),
+            )
+            for at in np.ndindex(n_listeners, n_items)
+        ]
+
+    def _dcr(self, n_listeners: int, n_items: int, rng: Any) -> list[DegradationAnswer]:
+        """The scores of MUSHRA, rounded to the five grades."""
+        return [
+            DegradationAnswer(
+                **about(answer.trial * len(self.scores) + k, answer.listener, answer.item),
+                system=system,
+                score=_grade(answer.scores[system]),
+            )
+            for answer in self._mushra(n_listeners, n_items, rng)
+            for k, system in enumerate(self.scores)
+        ]
+
+    def truths(self) -> dict[tuple[str, str, str], float]:
+        """By test, measure and subject: the value in all listeners and items there could be."""
+        found: dict[tuple[str, str, str], float] = {}
+        deviation = np.hypot(self.listener_deviation, self.item_deviation)
+        attention = 1 - self.guessing
+        wins, lefts = np.zeros((3, 3)), []
+        for i, j in PAIRS:
+            difference = self.strengths[i] - self.strengths[j]
+            left = _mean_of(expit, difference + self.order_bias, np.sqrt(2) * deviation)
+            right = _mean_of(expit, difference - self.order_bias, np.sqrt(2) * deviation)
+            share = attention * (left + right) / 2 + self.guessing / 2
+            found["ab", PREFERENCE, f"{SYSTEMS[i]} over {SYSTEMS[j]}"] = share
+            wins[i, j], wins[j, i] = share, 1 - share
+            lefts.append(attention * (left + 1 - right) / 2 + self.guessing / 2)
+        found["ab", ORDER_BIAS, "left over right"] = float(np.mean(lefts))
+        for name, strength in zip(SYSTEMS, fit_strengths(wins).tolist(), strict=True):
+            found["ab", STRENGTH, name] = strength
+        right = attention * _mean_of(expit, self.hearing, deviation) + self.guessing / 2
+        found["abx", CORRECT_ELSEWHERE, f"{SYSTEMS[0]} or {SYSTEMS[1]}"] = right
+        for test, rate in (("mushra", float), ("dcr", _grade)):
+            means = {name: self._mean_score(mean, rate) for name, mean in self.scores.items()}
+            found |= {(test, SCORE, name): mean for name, mean in means.items()}
+            for i, j in PAIRS:
+                one, other = SYSTEMS[i], SYSTEMS[j]
+                found[test, DIFFERENCE, f"{one} over {other}"] = means[one] - means[other]
+        return found
+
+    def _mean_score(self, mean: float, rate: Callable[[float], float]) -> float:
+        """Mean of what a rounded and clipped normal variable leads to."""
+        deviation = float(np.sqrt(np.sum(np.square(self.score_deviations))))
+        edges = np.concatenate([[-np.inf], np.arange(100) + 0.5, [np.inf]])
+        chances = np.diff(stats.norm.cdf(edges, mean, deviation))
+        return float(sum(chance * rate(float(k)) for k, chance in enumerate(chances)))
+
+
+def _grade(score: float) -> int:
+    return round(1 + score / 25)  # a score is from 0 to 100
+
+
+def _mean_of(function: Callable[[np.ndarray], np.ndarray], mean: float, deviation: float) -> float:
+    """Mean of a function of a normal variable, by Gauss-Hermite quadrature."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    return float(weights @ function(mean + deviation * nodes) / weights.sum())
