@@ -56,7 +56,7 @@ def test_from_a_sweep_to_a_page_to_a_report(sweep, tmp_path, capsys):
             "position": position,
             "time": "2026-01-31T12:00:00Z",
             "seconds": 3,
-            "heard": dict.fromkeys(one["sounds"], 1),
+            "heard": dict.fromkeys(one["versions"], 1),
             "choice": "none",
         }
         for position, one in enumerate(public["orders"][0])

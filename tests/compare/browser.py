@@ -62,7 +62,7 @@ class Mouse:
     def rate(self, index, letter, score):
         slider = self.page.locator(".rating").nth(index)
         box = slider.bounding_box()
-        thumb = 24
+        thumb = 16
         x = thumb / 2 + (box["width"] - thumb) * score / 100
         slider.click(position={"x": x, "y": box["height"] / 2})
 

@@ -62,17 +62,17 @@ class Listener:
     def state(self):
         return self.client.get("/api/session", headers=self.headers).json()
 
-    def sound(self, name):
-        return self.client.get(f"/api/sound/{name}", headers=self.headers)
+    def audio(self, name):
+        return self.client.get(f"/api/audio/{name}", headers=self.headers)
 
     def answer(self, state, **changes):
         shown = state["trial"]
-        names = [*shown["sounds"], shown["x"], shown["reference"]]
+        names = [*shown["versions"], shown["x"], shown["reference"]]
         said = {
             "position": state["position"],
             "heard": {name: 1.0 for name in names if name},
             "seconds": 3.5,
-            "choice": shown["sounds"][0],
+            "choice": shown["versions"][0],
             **changes,
         }
         return self.client.post("/api/answer", headers=self.headers, json=said)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from scipy.special import expit
 
 from tests.compare.listeners import about
@@ -19,10 +18,6 @@ from vocoder.compare.answers import (
     MushraAnswer,
     PreferenceAnswer,
 )
-from vocoder.compare.statistics.abx import CORRECT_ELSEWHERE
-from vocoder.compare.statistics.preference import ORDER_BIAS, PREFERENCE
-from vocoder.compare.statistics.ratings import DIFFERENCE, SCORE
-from vocoder.compare.statistics.strengths import STRENGTH, fit_strengths
 
 SYSTEMS = ["griffin_lim", "admm", "hifigan"]
 PAIRS = [(0, 1), (0, 2), (1, 2)]
@@ -145,46 +140,6 @@ class World:
             for k, system in enumerate(self.scores)
         ]
 
-    def truths(self) -> dict[tuple[str, str, str], float]:
-        """By test, measure and subject: the value in all listeners and items there could be."""
-        found: dict[tuple[str, str, str], float] = {}
-        deviation = np.hypot(self.listener_deviation, self.item_deviation)
-        attention = 1 - self.guessing
-        wins, lefts = np.zeros((3, 3)), []
-        for i, j in PAIRS:
-            difference = self.strengths[i] - self.strengths[j]
-            left = _mean_of(expit, difference + self.order_bias, np.sqrt(2) * deviation)
-            right = _mean_of(expit, difference - self.order_bias, np.sqrt(2) * deviation)
-            share = attention * (left + right) / 2 + self.guessing / 2
-            found["ab", PREFERENCE, f"{SYSTEMS[i]} over {SYSTEMS[j]}"] = share
-            wins[i, j], wins[j, i] = share, 1 - share
-            lefts.append(attention * (left + 1 - right) / 2 + self.guessing / 2)
-        found["ab", ORDER_BIAS, "left over right"] = float(np.mean(lefts))
-        for name, strength in zip(SYSTEMS, fit_strengths(wins).tolist(), strict=True):
-            found["ab", STRENGTH, name] = strength
-        right = attention * _mean_of(expit, self.hearing, deviation) + self.guessing / 2
-        found["abx", CORRECT_ELSEWHERE, f"{SYSTEMS[0]} or {SYSTEMS[1]}"] = right
-        for test, rate in (("mushra", float), ("dcr", _grade)):
-            means = {name: self._mean_score(mean, rate) for name, mean in self.scores.items()}
-            found |= {(test, SCORE, name): mean for name, mean in means.items()}
-            for i, j in PAIRS:
-                one, other = SYSTEMS[i], SYSTEMS[j]
-                found[test, DIFFERENCE, f"{one} over {other}"] = means[one] - means[other]
-        return found
-
-    def _mean_score(self, mean: float, rate: Callable[[float], float]) -> float:
-        """Mean of what a rounded and clipped normal variable leads to."""
-        deviation = float(np.sqrt(np.sum(np.square(self.score_deviations))))
-        edges = np.concatenate([[-np.inf], np.arange(100) + 0.5, [np.inf]])
-        chances = np.diff(stats.norm.cdf(edges, mean, deviation))
-        return float(sum(chance * rate(float(k)) for k, chance in enumerate(chances)))
-
 
 def _grade(score: float) -> int:
     return round(1 + score / 25)  # a score is from 0 to 100
-
-
-def _mean_of(function: Callable[[np.ndarray], np.ndarray], mean: float, deviation: float) -> float:
-    """Mean of a function of a normal variable, by Gauss-Hermite quadrature."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
-    return float(weights @ function(mean + deviation * nodes) / weights.sum())

@@ -31,7 +31,7 @@ def exported(copy, tmp_path):
 
 
 def names_of(shown):
-    return [name for name in (*shown["sounds"], shown["x"], shown["reference"]) if name]
+    return [name for name in (*shown["versions"], shown["x"], shown["reference"]) if name]
 
 
 def saved(public, listener="0a1b2c3d4e5f", order=3, **said):
@@ -42,7 +42,7 @@ def saved(public, listener="0a1b2c3d4e5f", order=3, **said):
             "time": NOW,
             "seconds": 2.5,
             "heard": dict.fromkeys(names_of(shown), 1),
-            "choice": shown["sounds"][0],
+            "choice": shown["versions"][0],
             **said,
         }
         for position, shown in enumerate(public["orders"][order])
@@ -64,18 +64,18 @@ def save(path, values):
 @pytest.mark.parametrize("test", ["ab", "abx", "mushra", "dcr"])
 def test_a_page_is_complete_and_holds_no_key(test, exported):
     study, folder, public, output = exported(test)
-    assert {path.name for path in output.iterdir()} == {INDEX_NAME, STUDY_SCRIPT, "sounds", *ASSETS}
+    assert {path.name for path in output.iterdir()} == {INDEX_NAME, STUDY_SCRIPT, "audio", *ASSETS}
     shown = [public["practice"], *(one for order in public["orders"] for one in order)]
     wanted = {name for one in shown for name in names_of(one)}
-    assert {path.stem for path in (output / "sounds").iterdir()} == wanted
+    assert {path.stem for path in (output / "audio").iterdir()} == wanted
     assert all(len(order) == len(study.trials) for order in public["orders"])
     text = "".join(path.read_text() for path in output.iterdir() if path.is_file())
     for word in (study.secret, *study.systems, *study.items):
         assert word not in text
-    sound = next((output / "sounds").iterdir()).read_text()
-    called = re.fullmatch(r'SOUND\("(\w+)", "(.+)"\);\n', sound)
+    sound = next((output / "audio").iterdir()).read_text()
+    called = re.fullmatch(r'AUDIO\("(\w+)", "(.+)"\);\n', sound)
     assert called is not None
-    originals = {path.read_bytes() for path in (folder / "sounds").iterdir()}
+    originals = {path.read_bytes() for path in (folder / "audio").iterdir()}
     assert called[1] in wanted and base64.b64decode(called[2]) in originals
 
 
@@ -149,7 +149,7 @@ def test_a_page_is_not_overwritten_unasked(exported):
     study, folder, _, output = exported("ab")
     with pytest.raises(ValueError, match="overwrite=true"):
         export_page(study, folder, output, overwrite=False)
-    stale, mine = output / f"sounds/{'0' * 20}.js", output / "sounds/birdsong.wav"
+    stale, mine = output / f"audio/{'0' * 20}.js", output / "audio/birdsong.wav"
     for path in (stale, mine):
         path.write_text("")
     export_page(study, folder, output, overwrite=True)

@@ -72,7 +72,7 @@ def test_two_tabs_of_an_exported_page_and_the_next_listener(copy, browse, tmp_pa
         page.get_by_role("button", name="Save my answers").click()
     saved = json.loads(download.value.path().read_text())
     assert [one["choice"] for one in saved["answers"]] == [
-        shown["sounds"][0] for shown in page.evaluate(f"STUDY.orders[{saved['order']}]")
+        shown["versions"][0] for shown in page.evaluate(f"STUDY.orders[{saved['order']}]")
     ]
     another.click()
     Mouse(page).begin()

@@ -229,11 +229,13 @@ def test_the_study_on_disk_holds_what_was_prepared(make, tmp_path):
     assert set(study.items) == set(ITEMS)
     lengths = set()
     for about in study.stimuli:
-        samples, rate = soundfile.read(tmp_path / about["file"])
+        samples, rate = soundfile.read(tmp_path / about.file)
         assert rate == study.sample_rate == RATE
-        assert len(samples) == study.samples[about["item"]]
+        assert len(samples) == study.samples[about.item]
         assert loudness_lufs(samples, rate) == pytest.approx(-23, abs=0.05)
-        assert about["source"].split("/")[-1].split(".")[0] == about["item"]
+        assert about.source.split("/")[-1].split(".")[0] == about.item
         lengths.add(len(samples))
-    late = [one for one in study.stimuli if one["system"] == "plainrender"]
-    assert {(one["delay_samples"], one["polarity"]) for one in late} == {(17, -1)}
+    late = [one for one in study.stimuli if one.system == "plainrender"]
+    assert {(one.model_extra["delay_samples"], one.model_extra["polarity"]) for one in late} == {
+        (17, -1)
+    }

@@ -5,16 +5,17 @@ import shutil
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
-from tests.compare.conftest import write_lines
+from tests.compare.conftest import NOW, write_lines
 from tests.refusals import refused
 from vocoder.compare.answers import REFERENCE
 from vocoder.compare.plan import plan_trials
 from vocoder.compare.sources import find_sources, short_names
-from vocoder.compare.study import Study, Trial, read_study
+from vocoder.compare.study import Audio, Study, Trial, read_study
 from vocoder.errors import BadInput
 
 ITEMS = tuple(f"item{k}" for k in range(10))
@@ -38,7 +39,7 @@ def study(test="ab", systems=("one", "two"), *, seed=0, has_reference=False, rep
         trials=trials,
         settings={},
         stimuli=tuple(
-            {"system": name, "item": item, "file": f"{item}-{name}.wav"}
+            Audio(system=name, item=item, file=f"{item}-{name}.wav")
             for item in ITEMS
             for name in names
         ),
@@ -101,10 +102,12 @@ def test_sides_and_x_are_balanced_and_differ_between_listeners():
 
 def test_sessions_follow_from_seed_and_listener_alone():
     one, again, other = study(), study(), study(seed=1)
-    assert one.session("ann") == again.session("ann")
-    assert one.session("ann") != one.session("bob")
+    assert one.session("ann") == again.session("ann") != one.session("bob")
     orders = [[a.order for a in each.session("ann")] for each in (one, other)]
     assert orders[0] != orders[1]
+    practice = one.practice("ann")
+    assert practice.trial == Trial(trial=-1, item=ITEMS[0], systems=("one", "two"))
+    assert practice.shown() != one.practice("bob").shown()
 
 
 def test_mushra_orders_are_shuffled_each_time():
@@ -132,24 +135,16 @@ def test_a_pages_names_are_the_same_in_all_of_its_orders():
     assert len({tuple(a.trial.trial for a in session) for session in by_order}) == 8
 
 
-def test_names_are_opaque_and_never_the_same_twice():
-    one = study("mushra", has_reference=True)
-    names = [
-        name
-        for listener in ("ann", "bob")
-        for a in [*one.session(listener), one.practice(listener)]
-        for name in a.names.values()
-    ]
-    assert len(set(names)) == len(names) == 2 * 11 * 6
-    assert all(len(name) == 20 and set(name) <= set("0123456789abcdef") for name in names)
-    other = one.model_copy(update={"secret": "other"})
-    assert not {*names} & {n for a in other.session("ann") for n in a.names.values()}
-
-
-def test_what_the_page_knows_says_nothing_of_systems_or_items():
+def test_names_are_opaque_and_the_page_is_told_nothing_else():
     for test in ("ab", "abx", "mushra", "dcr"):
         one = study(test, has_reference=test in ("mushra", "dcr"))
-        text = json.dumps([one.public(), *(a.shown() for a in one.session("ann"))])
+        both = [[*one.session(name), one.practice(name)] for name in ("ann", "bob")]
+        names = [name for session in both for a in session for name in a.names.values()]
+        assert len(set(names)) == len(names)
+        assert all(len(name) == 20 and set(name) <= set("0123456789abcdef") for name in names)
+        other = one.model_copy(update={"secret": "other"})
+        assert not {*names} & {n for a in other.session("ann") for n in a.names.values()}
+        text = json.dumps([one.public(), *(a.shown() for a in both[0])])
         for word in ("one", "two", "anchor", "item", one.secret):
             assert word not in text.replace('"none"', "")
 
@@ -160,65 +155,54 @@ def answer(arrangement, **said):
 
 
 def test_answers_get_the_names_of_systems():
-    now = "2026-01-31T12:00:00+00:00"
     ab = study("ab")
     for a in ab.session("ann"):
-        right = ab.resolve("ann", a, answer(a, choice=a.names["1"]), now)
+        right = ab.resolve("ann", a, answer(a, choice=a.names["1"]), NOW)
         assert (right.left, right.right, right.choice) == (*a.order, "right")
         assert right.item == a.trial.item and right.trial == a.trial.trial
-        assert ab.resolve("ann", a, answer(a, choice="none"), now).choice == "none"
+        assert ab.resolve("ann", a, answer(a, choice="none"), NOW).choice == "none"
     abx = study("abx")
     for a in abx.session("ann"):
-        found = abx.resolve("ann", a, answer(a, choice=a.names["0"]), now)
+        found = abx.resolve("ann", a, answer(a, choice=a.names["0"]), NOW)
         assert (found.a, found.b, found.choice) == (*a.order, "a")
         assert found.is_correct == (a.x == 0)
         assert a.system("x") == a.order[a.x]
     mushra = study("mushra", has_reference=True)
     a = mushra.session("ann")[0]
     scores = {a.names[str(at)]: 10 * at for at in range(5)}
-    found = mushra.resolve("ann", a, answer(a, scores=scores), now)
+    found = mushra.resolve("ann", a, answer(a, scores=scores), NOW)
     assert found.scores == {system: 10 * at for at, system in enumerate(a.order)}
     dcr = study("dcr", has_reference=True)
     a = dcr.session("ann")[0]
-    found = dcr.resolve("ann", a, answer(a, score=4), now)
+    found = dcr.resolve("ann", a, answer(a, score=4), NOW)
     assert (found.system, found.score) == (a.order[0], 4)
 
 
 def test_answers_that_are_none():
-    now = "2026-01-31T12:00:00+00:00"
-    ab = study("ab")
+    ab, mushra = study(), study("mushra", has_reference=True)
     a = ab.session("ann")[0]
-    good = a.names["0"]
+    good, names = a.names["0"], a.names.values()
     for said, key in (
-        (answer(a, choice="left sound"), "answer.invalid"),
+        (answer(a, choice="left"), "answer.invalid"),
         (answer(a), "answer.invalid"),
         (answer(a, choice=[good]), "answer.invalid"),
         (answer(a, choice=good, seconds=-1), "answer.invalid"),
         (answer(a, choice=good, seconds="4"), "answer.invalid"),
         (answer(a, choice=good, heard={}), "answer.heard"),
-        (answer(a, choice=good, heard={**dict.fromkeys(a.names.values(), 0.5)}), "answer.heard"),
-        (answer(a, choice=good, heard={a.names["0"]: 9}), "answer.heard"),
-        (
-            answer(a, choice=good, heard=dict.fromkeys(a.names.values(), float("nan"))),
-            "answer.heard",
-        ),
+        (answer(a, choice=good, heard=dict.fromkeys(names, 0.5)), "answer.heard"),
+        (answer(a, choice=good, heard={good: 9}), "answer.heard"),
+        (answer(a, choice=good, heard=dict.fromkeys(names, float("nan"))), "answer.heard"),
         ("left", "answer.invalid"),
     ):
         with refused(key):
-            ab.resolve("ann", a, said, now)
-    mushra = study("mushra", has_reference=True)
+            ab.resolve("ann", a, said, NOW)
     a = mushra.session("ann")[0]
     full = {a.names[str(at)]: 50 for at in range(5)}
-    few = dict(list(full.items())[1:])
-    for scores in (
-        few,
-        {**full, a.names["0"]: 101},
-        {**full, a.names["reference"]: 1},
-        [1, 2],
-        None,
-    ):
+    wrong: list[Any] = [dict(list(full.items())[1:]), [1, 2], None]
+    wrong += [{**full, a.names["0"]: 101}, {**full, a.names["reference"]: 1}]
+    for scores in wrong:
         with refused("answer.invalid"):
-            mushra.resolve("ann", a, answer(a, scores=scores), now)
+            mushra.resolve("ann", a, answer(a, scores=scores), NOW)
 
 
 def test_a_study_is_read_as_it_was_written(make, tmp_path):
@@ -226,7 +210,7 @@ def test_a_study_is_read_as_it_was_written(make, tmp_path):
     assert read_study(tmp_path) == made
     assert made.training not in made.items  # there was one to spare
     assert (tmp_path / "study.json").stat().st_mode & 0o077 == 0
-    assert made.training in {one["item"] for one in made.stimuli}
+    assert made.training in {one.item for one in made.stimuli}
 
 
 def test_a_study_is_gone_on_with_or_refused(make, tmp_path):
@@ -239,7 +223,7 @@ def test_a_study_is_gone_on_with_or_refused(make, tmp_path):
             make(tmp_path, **changes)
 
 
-def test_other_sounds_of_the_same_names_are_another_study(folders, lines, make, tmp_path):
+def test_other_audio_of_the_same_names_is_another_study(folders, lines, make, tmp_path):
     given = {"systems": str(folders / "sweep"), "reference": str(folders / "ref")}
     made = make(tmp_path / "study", "mushra", **given)
     for folder in ("sweep", "ref"):
@@ -259,16 +243,16 @@ def test_other_sounds_of_the_same_names_are_another_study(folders, lines, make, 
     assert read_study(tmp_path / "study") == made
 
 
-def test_sounds_of_others_are_never_replaced(lines, make, tmp_path):
-    write_lines(tmp_path / "sounds", {"0000": lines["gate"]})
-    before = (tmp_path / "sounds/0000.wav").read_bytes()
+def test_audio_of_others_are_never_replaced(lines, make, tmp_path):
+    write_lines(tmp_path / "audio", {"0000": lines["gate"]})
+    before = (tmp_path / "audio/0000.wav").read_bytes()
     with refused("output.exists"):
         make(tmp_path)
-    assert (tmp_path / "sounds/0000.wav").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["sounds"]
+    assert (tmp_path / "audio/0000.wav").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["audio"]
 
 
-def test_sounds_of_an_interrupted_run_are_made_anew(make, tmp_path, monkeypatch):
+def test_audio_of_an_interrupted_run_are_made_anew(make, tmp_path, monkeypatch):
     written: list[Path] = []
 
     def interrupted(path, *rest, **options):
@@ -283,8 +267,8 @@ def test_sounds_of_an_interrupted_run_are_made_anew(make, tmp_path, monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             make(tmp_path)
     made = make(tmp_path)
-    assert soundfile.info(tmp_path / "sounds/0000.wav").samplerate == made.sample_rate
-    assert {path.name for path in tmp_path.iterdir()} == {"sounds", "study.json"}
+    assert soundfile.info(tmp_path / "audio/0000.wav").samplerate == made.sample_rate
+    assert {path.name for path in tmp_path.iterdir()} == {"audio", "study.json"}
 
 
 def test_damaged_studies(make, tmp_path):
@@ -302,32 +286,30 @@ def test_damaged_studies(make, tmp_path):
         whole.replace('"seed": 5', '"seed": [5]'),
         json.dumps({**made.model_dump(), "trials": []}),
         json.dumps({**made.model_dump(), "samples": {"gate": -1}}),
+        json.dumps({**made.model_dump(), "samples": {"gate": 9}}),
+        json.dumps({**made.model_dump(), "stimuli": [{"item": "gate"}]}),
+        whole.replace('"ab"', '"dcr"'),
     ):
         path.write_text(text)
         with refused("study.damaged"):
             read_study(tmp_path)
 
 
-def test_names_that_a_system_lacks(folders, make, tmp_path):
+def test_items_that_a_system_lacks_or_that_are_unusable(folders, lines, make, tmp_path):
     sweep = tmp_path / "sweep"
     shutil.copytree(folders / "sweep", sweep)
+    given = {"systems": str(sweep)}
     (sweep / "hissyrender/river.wav").unlink()
     with refused("items.missing"):
-        make(tmp_path / "a", systems=str(sweep))
-    assert not (tmp_path / "a").exists()
-    made = make(tmp_path / "a", systems=str(sweep), skip=True)
+        make(tmp_path / "a", **given)
+    made = make(tmp_path / "b", **given, skip=True)
     assert made.items == ("gate", "stone")
     assert made.left_out == {"river": "hissyrender lacks it"}
-
-
-def test_unusable_items_are_refused_or_left_out(folders, lines, make, tmp_path):
-    sweep = tmp_path / "sweep"
-    shutil.copytree(folders / "sweep", sweep)
     write_lines(sweep / "hissyrender", {"river": 0 * lines["river"], "gate": lines["stone"]})
     with pytest.raises(BadInput, match="skip=true"):
-        make(tmp_path / "a", systems=str(sweep))
-    assert not (tmp_path / "a/study.json").exists()
-    made = make(tmp_path / "a", systems=str(sweep), skip=True)
+        make(tmp_path / "a", **given)
+    assert not (tmp_path / "a").exists()
+    made = make(tmp_path / "a", **given, skip=True)
     assert made.items == ("stone",)
     assert made.training == "stone"  # there is no other
     assert set(made.left_out) == {"gate", "river"}
@@ -352,14 +334,8 @@ def test_folders_that_are_no_systems(folders, lines, tmp_path):
 
 
 def test_settings_out_of_range(make, tmp_path):
-    for key, value in (
-        ("items", 0),
-        ("repeats", 0),
-        ("seed", -1),
-        ("seed", 2**64),
-        ("longest_s", 0.1),
-        ("longest_s", float("nan")),
-    ):
+    wrong = [("items", 0), ("repeats", 0), ("seed", -1), ("seed", 2**64)]
+    for key, value in (*wrong, ("longest_s", 0.1), ("longest_s", float("nan"))):
         with refused(f"{key}.range"):
             make(tmp_path / "a", **{key: value})
     with refused("test.unknown"):
@@ -370,23 +346,14 @@ def test_settings_out_of_range(make, tmp_path):
 @pytest.mark.parametrize(
     ("names", "short"),
     [
-        (["inverter=admm", "inverter=griffin_lim"], ["admm", "griffin_lim"]),
-        (["inverter=admm,repair=none", "inverter=admm,repair=auto"], ["none", "auto"]),
-        (
-            ["inverter=admm,seed=1", "inverter=b,seed=2"],
-            ["inverter=admm,seed=1", "inverter=b,seed=2"],
-        ),
-        (["plain", "inverter=b"], ["plain", "inverter=b"]),
-        (["inverter=admm"], ["admm"]),
-        (["a", "a,b"], ["a", "a,b"]),
+        ("inverter=admm inverter=griffin_lim", "admm griffin_lim"),
+        ("inverter=admm,repair=none inverter=admm,repair=auto", "none auto"),
+        ("inverter=admm,inverter.n_iter=9 inverter=admm,inverter.n_iter=32", "n_iter=9 n_iter=32"),
+        ("inverter=admm,seed=1 inverter=b,seed=2", "inverter=admm,seed=1 inverter=b,seed=2"),
+        ("plain inverter=b", "plain inverter=b"),
+        ("inverter=admm", "admm"),
+        ("a a,b", "a a,b"),
     ],
 )
 def test_systems_are_called_by_what_differs(names, short):
-    assert short_names(names) == short
-
-
-def test_practice_is_no_trial():
-    one = study()
-    practice = one.practice("ann")
-    assert practice.trial == Trial(trial=-1, item=ITEMS[0], systems=("one", "two"))
-    assert practice.shown() != one.practice("bob").shown()
+    assert short_names(names.split()) == short.split()

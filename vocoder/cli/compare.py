@@ -49,8 +49,9 @@ def run(
 
         write_report(Path(report), root, overwrite=overwrite, tell=print)
         return DONE
-    if export is None and collect is None:
-        _require_server()
+    made = systems is not None or webmushra is not None
+    served = export is None and collect is None
+    _require_packages(("pyloudnorm",) * made + ("starlette", "uvicorn") * served)
     from vocoder.compare.page import read_words
     from vocoder.compare.plan import Settings, Texts, make_study
     from vocoder.compare.sources import find_sources
@@ -111,12 +112,13 @@ def run(
     return _serve(study, root, port=port, browser=browser, network=network)
 
 
-def _require_server() -> None:
+def _require_packages(names: Sequence[str]) -> None:
     """Before any work is done."""
-    if missing := [name for name in ("starlette", "uvicorn") if find_spec(name) is None]:
+    if missing := [name for name in names if find_spec(name) is None]:
+        page = ", or write a page without a server: export=FOLDER" * ("uvicorn" in missing)
         raise BadInput(
-            f"the server needs {' and '.join(missing)}; install what is missing with pip install "
-            "'vocoder[compare]', or write a page without a server: export=FOLDER",
+            f"a listening test needs {' and '.join(missing)}; install what is missing with pip "
+            f"install 'vocoder[compare]'{page}",
             key="compare.extra",
         )
 

@@ -17,8 +17,8 @@ from vocoder.compare.study import PAGE, PAGE_ORDERS, STUDY_NAME, Study
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing, write_text
 
-SOUNDS_NAME = "sounds"
-_SOUND = re.compile(r"[0-9a-f]{20}\.js")
+AUDIO_NAME = "audio"
+_AUDIO = re.compile(r"[0-9a-f]{20}\.js")
 
 
 class Given(Record):
@@ -64,8 +64,8 @@ def export_page(study: Study, folder: Path, output: Path, *, overwrite: bool) ->
             key="export.conflict",
         )
     refuse_existing(output / INDEX_NAME, overwrite=overwrite)
-    for path in (output / SOUNDS_NAME).glob("*") if overwrite else ():
-        if _SOUND.fullmatch(path.name):  # others are not ours
+    for path in (output / AUDIO_NAME).glob("*") if overwrite else ():
+        if _AUDIO.fullmatch(path.name):  # others are not ours
             path.unlink()
     orders = [study.session(f"{PAGE}{order}", PAGE) for order in range(PAGE_ORDERS)]
     practice = study.practice(PAGE, PAGE)
@@ -75,8 +75,8 @@ def export_page(study: Study, folder: Path, output: Path, *, overwrite: bool) ->
             if name not in written:
                 path = folder / study.file(one.trial.item, one.system(place))
                 data = base64.b64encode(path.read_bytes()).decode()
-                target = output / SOUNDS_NAME / f"{name}.js"
-                write_text(target, f'SOUND("{name}", "{data}");\n', overwrite=overwrite)
+                target = output / AUDIO_NAME / f"{name}.js"
+                write_text(target, f'AUDIO("{name}", "{data}");\n', overwrite=overwrite)
                 written.add(name)
     public: dict[str, Any] = {
         **study.public(),

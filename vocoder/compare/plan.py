@@ -30,6 +30,7 @@ from vocoder.compare.study import (
     MUSHRA,
     STUDY_NAME,
     TESTS,
+    Audio,
     Study,
     Trial,
     read_study,
@@ -37,7 +38,7 @@ from vocoder.compare.study import (
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 
-SOUNDS_NAME = "sounds"
+AUDIO_NAME = "audio"
 # There while audio is written: what an interrupted run leaves is ours to replace.
 UNFINISHED_NAME = ".unfinished-study"
 # ITU-R BS.1534-3, 5.2: at most twelve signals a page, of which three are ours.
@@ -56,24 +57,7 @@ QUESTIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What decides which audio is heard, and how often; see ``conf/compare.yaml``.
-
-    Parameters
-    ----------
-    test : {"ab", "abx", "mushra", "dcr"}
-    items : int or None
-        How many are drawn; ``None`` takes all.
-    repeats : int
-        How often each question is asked.
-    longest_s : float
-        In seconds; longer audio loses its end.
-    seed : int
-    skip : bool
-        Whether items that cannot be used are left out; otherwise they are refused.
-    allow_clipped : bool
-    check : bool
-        Whether versions of an item must say the same.
-    """
+    """What decides which audio is heard, and how often; see ``conf/compare.yaml``."""
 
     test: str
     items: int | None = 10
@@ -114,15 +98,8 @@ class Texts:
 def make_study(folder: Path, sources: Sources, settings: Settings, texts: Texts) -> Study:
     """Prepare the audio and write ``study.json``, or find the same study there already.
 
-    Parameters
-    ----------
-    folder : Path
-        Of the study.
-    sources : Sources
-        Of folders (`vocoder.compare.sources.find_sources`) or of a webMUSHRA test
-        (`vocoder.compare.webmushra.read_webmushra`).
-    settings : Settings
-    texts : Texts
+    The sources are those of folders (`vocoder.compare.sources.find_sources`) or of a webMUSHRA
+    test (`vocoder.compare.webmushra.read_webmushra`).
     """
     has_reference = bool(sources.references)
     systems = tuple(sources.systems)
@@ -134,9 +111,9 @@ def make_study(folder: Path, sources: Sources, settings: Settings, texts: Texts)
     if (folder / STUDY_NAME).exists():
         return _same_study(folder, asked, said, sources)
     unfinished = folder / UNFINISHED_NAME
-    if (folder / SOUNDS_NAME).exists() and not unfinished.exists():
+    if (folder / AUDIO_NAME).exists() and not unfinished.exists():
         raise BadInput(
-            f"{folder / SOUNDS_NAME} exists, but no {STUDY_NAME} beside it says that it is a "
+            f"{folder / AUDIO_NAME} exists, but no {STUDY_NAME} beside it says that it is a "
             "study's; give another output",
             key="output.exists",
         )
@@ -167,7 +144,7 @@ def make_study(folder: Path, sources: Sources, settings: Settings, texts: Texts)
         ),
         settings=asked,
         stimuli=tuple(
-            {**asdict(one.treatment), "file": f"{SOUNDS_NAME}/{number:04}.wav"}
+            Audio(**asdict(one.treatment), file=f"{AUDIO_NAME}/{number:04}.wav")
             for number, one in enumerate(stimuli)
         ),
         loudness_lufs=LOUDNESS_LUFS,
@@ -179,7 +156,7 @@ def make_study(folder: Path, sources: Sources, settings: Settings, texts: Texts)
     with atomic_path(unfinished, overwrite=True) as temporary:
         temporary.touch()
     for one, about in zip(stimuli, study.stimuli, strict=True):
-        write_audio(folder / about["file"], one.samples, one.sample_rate, overwrite=True)
+        write_audio(folder / about.file, one.samples, one.sample_rate, overwrite=True)
     study.write(folder)
     unfinished.unlink()
     return study
@@ -239,22 +216,21 @@ def _same_study(
 ) -> Study:
     study = read_study(folder)
     hint = "give another output, or leave systems= out to go on with it"
-    has = {**{key: study.settings.get(key, value) for key, value in asked.items()}}
-    has |= {key: getattr(study, key) for key in said}
+    has = {**vars(study), **study.settings}
     for key, value in {**asked, **said}.items():
-        if has[key] != value:
+        if key in has and has[key] != value:
             raise BadInput(
                 f"{folder} holds a study with {key}={has[key]}, not {value}; {hint}",
                 key="output.conflict",
             )
     for one in study.stimuli:
-        if one["system"] in ANCHORS:
+        if one.system in ANCHORS:
             continue
-        path = sources.files[one["system"]].get(one["item"])
-        if path is None or digest(path) != one["source_sha256"]:
+        path = sources.files.get(one.system, {}).get(one.item)
+        if path is None or digest(path) != one.source_sha256:
             raise BadInput(
-                f"{folder} holds a study of other audio, such as {one['source']} for "
-                f"{one['item']} of {one['system']}; {hint}",
+                f"{folder} holds a study of other audio, such as {one.source} for {one.item} of "
+                f"{one.system}; {hint}",
                 key="output.conflict",
             )
     return study

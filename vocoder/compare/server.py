@@ -8,23 +8,24 @@ import os
 import socket
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from vocoder.compare.page import ASSETS, FOLDER, INDEX_NAME, STUDY_SCRIPT, study_script
-from vocoder.compare.sessions import AnsweredBefore, Sessions
+from vocoder.compare.sessions import Sessions
 from vocoder.errors import BadInput
 
 HOST, EVERYWHERE = "127.0.0.1", "0.0.0.0"
@@ -40,6 +41,9 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_UNKNOWN = "This link names no session of this study. Begin a new one."
+_UNSAVED = "Your answer could not be saved. It is still here; tell whoever runs this."
+_STATUS = {"answer.exists": 409, "answers.write": 507}  # of errors by key; else 400
 
 
 def make_app(sessions: Sessions, folder: Path, key: str = "") -> Starlette:
@@ -54,66 +58,46 @@ def make_app(sessions: Sessions, folder: Path, key: str = "") -> Starlette:
         that this machine alone can reach.
     """
 
-    async def index(request: Request) -> Response:
-        return FileResponse(FOLDER / INDEX_NAME, headers=_HEADERS)
+    def listener(request: Request) -> str:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        name = sessions.listener(token) if scheme == "Bearer" else None
+        if name is None:
+            raise HTTPException(401, _UNKNOWN)
+        return name
 
-    async def asset(request: Request) -> Response:
-        name = request.path_params["name"]
+    def asset(request: Request) -> Response:
+        name = request.path_params.get("name", INDEX_NAME)
         if name == STUDY_SCRIPT:
             script = study_script(sessions.study.public())
-            return Response(script, media_type="text/javascript", headers=_HEADERS)
-        if name not in ASSETS:
-            return _error(HTTPStatus.NOT_FOUND, "there is no such page")
-        return FileResponse(FOLDER / name, media_type=ASSETS[name], headers=_HEADERS)
+            return Response(script, media_type="text/javascript")
+        if name not in (INDEX_NAME, *ASSETS):
+            raise HTTPException(404, "there is no such page")
+        return FileResponse(FOLDER / name, media_type=ASSETS.get(name, "text/html"))
 
     async def begin(request: Request) -> Response:
-        said = await _body(request)
-        if isinstance(said, Response):
-            return said
-        details = said.get("details", {})
-        return await _done(lambda: {"token": sessions.begin(details)})
+        details = (await _body(request)).get("details", {})
+        return JSONResponse({"token": await run_in_threadpool(sessions.begin, details)})
 
-    async def state(request: Request) -> Response:
-        listener = _listener(request)
-        return _UNKNOWN if listener is None else _json(sessions.state(listener))
+    def state(request: Request) -> Response:
+        return JSONResponse(sessions.state(listener(request)))
 
-    async def sound(request: Request) -> Response:
-        listener = _listener(request)
-        if listener is None:
-            return _UNKNOWN
-        file = sessions.file(listener, request.path_params["name"])
+    def audio(request: Request) -> Response:
+        file = sessions.file(listener(request), request.path_params["name"])
         if file is None:
-            return _error(HTTPStatus.NOT_FOUND, "there is no such sound in this session")
-        path = folder / file
-        if not path.is_file():
-            return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "a sound of the study is gone")
+            raise HTTPException(404, "there is no such audio in this session")
         # No FileResponse: its ETag and date are those of the file, and would tell X from A.
-        return Response(path.read_bytes(), media_type="audio/wav", headers=_HEADERS)
+        return Response((folder / file).read_bytes(), media_type="audio/wav")
 
     async def answer(request: Request) -> Response:
-        listener = _listener(request)
-        if listener is None:
-            return _UNKNOWN
-        said = await _body(request)
-        if isinstance(said, Response):
-            return said
-        position = said.pop("position", None)
-
-        def keep() -> dict[str, Any]:
-            sessions.answer(listener, position, said)
-            return sessions.state(listener)
-
-        return await _done(keep)
-
-    def _listener(request: Request) -> str | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return sessions.listener(token) if scheme == "Bearer" else None
+        name, said = listener(request), await _body(request)
+        await run_in_threadpool(sessions.answer, name, said.pop("position", None), said)
+        return JSONResponse(await run_in_threadpool(sessions.state, name))
 
     routes: list[Any] = [
-        Route("/", index),
+        Route("/", asset),
         Route("/api/session", begin, methods=["POST"]),
         Route("/api/session", state, methods=["GET"]),
-        Route("/api/sound/{name}", sound),
+        Route("/api/audio/{name}", audio),
         Route("/api/answer", answer, methods=["POST"]),
         Route("/{name}", asset),
     ]
@@ -122,8 +106,44 @@ def make_app(sessions: Sessions, folder: Path, key: str = "") -> Starlette:
     hosts = ["*"] if key else [HOST, "localhost"]
     return Starlette(
         routes=[Mount(f"/{key}", routes=routes)] if key else routes,
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+            Middleware(BaseHTTPMiddleware, dispatch=_guarded),
+        ],
+        exception_handlers={HTTPException: _refused, BadInput: _refused},
     )
+
+
+async def _guarded(request: Request, go_on: Callable[[Request], Any]) -> Response:
+    response: Response = await go_on(request)
+    response.headers.update(_HEADERS)
+    return response
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code)
+    key = error.key if isinstance(error, BadInput) else ""
+    if key == "answers.write":
+        _LOG.error("%s", error)
+    said = _UNSAVED if key == "answers.write" else str(error)
+    return JSONResponse({"error": said}, _STATUS.get(key, 400))
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """The JSON object that was sent."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            raise HTTPException(413, "the answer is too long")
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):  # the last from thousands of brackets
+        said = None
+    if not isinstance(said, dict):
+        raise HTTPException(400, "expected a JSON object")
+    return said
 
 
 def serve(
@@ -197,46 +217,3 @@ def _own_address() -> str:
         probe.connect(("192.0.2.1", 9))  # reserved for documentation: nothing is sent
         return str(probe.getsockname()[0])
     return socket.gethostname()
-
-
-async def _body(request: Request) -> dict[str, Any] | Response:
-    """The JSON object that was sent, or what is wrong with it."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY:
-            return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the answer is too long")
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):  # the last from thousands of brackets
-        said = None
-    if not isinstance(said, dict):
-        return _error(HTTPStatus.BAD_REQUEST, "expected a JSON object")
-    return said
-
-
-async def _done(work: Callable[[], dict[str, Any]]) -> Response:
-    """The result of what reads and writes the disk, or why there is none."""
-    try:
-        return _json(await anyio.to_thread.run_sync(work))
-    except AnsweredBefore as error:
-        return _error(HTTPStatus.CONFLICT, str(error))
-    except BadInput as error:
-        if error.key != "answers.write":
-            return _error(HTTPStatus.BAD_REQUEST, str(error))
-        _LOG.error("%s", error)
-        message = "Your answer could not be saved. It is still here; tell whoever runs this."
-        return _error(HTTPStatus.INSUFFICIENT_STORAGE, message)
-
-
-def _json(values: Mapping[str, Any]) -> Response:
-    return JSONResponse(values, headers=_HEADERS)
-
-
-def _error(status: HTTPStatus, message: str) -> Response:
-    return JSONResponse({"error": message}, status_code=status, headers=_HEADERS)
-
-
-_UNKNOWN = _error(
-    HTTPStatus.UNAUTHORIZED, "This link names no session of this study. Begin a new one."
-)

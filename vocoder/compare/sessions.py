@@ -16,10 +16,6 @@ from vocoder.compare.study import Arrangement, Study
 from vocoder.errors import BadInput
 
 
-class AnsweredBefore(BadInput):
-    """Another answer to the same trial, given in another window say, was kept first."""
-
-
 class Sessions:
     """The sessions of a study. Methods may be called from several threads.
 
@@ -82,10 +78,9 @@ class Sessions:
 
         Raises
         ------
-        AnsweredBefore
-            The trial has another answer already.
         BadInput
-            With the key ``answers.write`` if the disk is full, say, and the listener may try
+            With the key ``answer.exists`` if the trial has another answer already, in another
+            window say; ``answers.write`` if the disk is full, say, and the listener may try
             again; else the answer is none, or not to the trial that comes next.
         """
         session = self.session(listener)
@@ -101,7 +96,7 @@ class Sessions:
             self.store.add([answer])
             kept = self.store.answer(listener, answer.trial)
         if kept is not None and not kept.says_the_same(answer):
-            raise AnsweredBefore(
+            raise BadInput(
                 "This question was answered before, in another window perhaps. The first answer "
                 "is kept.",
                 key="answer.exists",

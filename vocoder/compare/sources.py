@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,13 +96,17 @@ def short_names(names: Sequence[str]) -> list[str]:
 
     >>> short_names(["inverter=admm,repair=none", "inverter=griffin_lim,repair=none"])
     ['admm', 'griffin_lim']
+    >>> short_names(["inverter=admm,inverter.n_iter=32", "inverter=admm,inverter.n_iter=100"])
+    ['n_iter=32', 'n_iter=100']
     """
     parts = [name.split(",") for name in names]
     common = set(parts[0]).intersection(*parts[1:]) if len(names) > 1 else set()
     rest = [[part for part in one if part not in common] for one in parts]
     keys = {part.partition("=")[0] for one in rest for part in one if "=" in part}
     if len(keys) == 1 and all(len(one) == 1 and "=" in one[0] for one in rest):
-        rest = [[one[0].partition("=")[2]] for one in rest]
+        named = all(one[0].partition("=")[2][:1].isalpha() for one in rest)
+        # A number alone says nothing.
+        rest = [[re.sub(r".*=" if named else r".*\.(?=\w+=)", "", one[0])] for one in rest]
     short = [",".join(one) for one in rest]
     return short if all(short) and len(set(short)) == len(names) else list(names)
 

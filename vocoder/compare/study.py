@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from vocoder.compare.answers import (
     ANSWER,
@@ -37,20 +37,15 @@ MIN_HEARD_S = 1.0  # of every version, or all of it where it is shorter
 X, OPEN = "x", "reference"  # places on the page beside those numbered from 0
 PAGE, PAGE_ORDERS = "page", 40  # owner of an exported page's names, and how many orders it has
 _SIDES = {AB: ("left", "right"), ABX: ("a", "b")}
+_JUDGED = {AB: 2, ABX: 2, DCR: 1}  # systems of a trial
 _NAME_LENGTH = 20
 _CLOCK_S = 0.01  # how far the browser's idea of a length may be off
 
 
 class Trial(Record):
-    """One question about one item, the same for all listeners.
+    """One question about one item, the same for all listeners; its number is -1 for practice.
 
-    Parameters
-    ----------
-    trial : int
-        Its number, from 0; -1 for practice.
-    item : str
-    systems : tuple of str
-        What is judged: two systems for A/B and ABX, all for MUSHRA, one for DCR.
+    Judged are two systems for A/B and ABX, all for MUSHRA, one for DCR.
     """
 
     model_config = ConfigDict(strict=False)
@@ -66,7 +61,6 @@ class Arrangement:
 
     Parameters
     ----------
-    trial : Trial
     order : tuple of str
         The systems from left to right.
     x : int or None
@@ -89,7 +83,7 @@ class Arrangement:
     def shown(self) -> dict[str, Any]:
         """All that the page gets to know of it."""
         return {
-            "sounds": [self.names[str(index)] for index in range(len(self.order))],
+            "versions": [self.names[str(index)] for index in range(len(self.order))],
             "x": self.names.get(X),
             "reference": self.names.get(OPEN),
         }
@@ -108,40 +102,37 @@ class Said(Record):
     comment: Text = ""
 
 
+class Audio(Record):
+    """One file of a study; beside its names, what was done to it (`stimuli.Treatment`)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    system: Name
+    item: Name
+    file: Name
+    source: str = ""
+    source_sha256: str = ""
+
+
 class Study(Record):
     """A listening study, complete with its key: never to be sent to a page.
 
     Parameters
     ----------
-    test : {"ab", "abx", "mushra", "dcr"}
-    seed : int
-        Of the draw of items, and of every order and side.
     secret : str
         Behind session tokens and opaque names; not derived from the seed, which people publish.
-    title, question : str
-        What the page says.
     systems : tuple of str
         Without reference and anchors.
-    items : tuple of str
     training : str
         The item of the practice trial.
     has_reference : bool
         Whether the page offers the reference as such.
-    sample_rate : int
-        In Hz.
     samples : dict of str to int
         Length of each item.
-    trials : tuple of Trial
     settings : dict
         What it was asked for with, to know it again.
-    stimuli : tuple of dict
-        What was done to each file, and where it is.
-    consent : str
-        What a listener has to agree to first; empty for nothing.
-    questions : tuple of str
-        What a listener is asked about himself.
-    comments : bool
-        Whether each trial has room for a remark.
+    consent, questions
+        What a listener has to agree to, and is asked about himself.
     words : dict of str to str
         The page's words in another language, by the English ones.
     notes : tuple of str
@@ -163,7 +154,7 @@ class Study(Record):
     samples: dict[str, Annotated[int, Field(gt=0)]]
     trials: Annotated[tuple[Trial, ...], Field(min_length=1)]
     settings: dict[str, Any]
-    stimuli: tuple[dict[str, Any], ...]
+    stimuli: tuple[Audio, ...]
     consent: str = ""
     questions: tuple[Name, ...] = ()
     comments: bool = False
@@ -173,11 +164,21 @@ class Study(Record):
     left_out: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _fits(self) -> Study:
+        wanted = _JUDGED.get(self.test)
+        for one in self.trials:
+            if wanted is not None and len(one.systems) != wanted:
+                raise ValueError(f"trial {one.trial} has {len(one.systems)} systems")
+        if lacking := {self.training, *(one.item for one in self.trials)} - self.samples.keys():
+            raise ValueError(f"samples lack {lacking.pop()}")
+        return self
+
     def file(self, item: str, system: str) -> str:
         """Name of an audio file, below the study's folder."""
         for one in self.stimuli:
-            if (one["item"], one["system"]) == (item, system):
-                return str(one["file"])
+            if (one.item, one.system) == (item, system):
+                return one.file
         raise BadInput(f"{STUDY_NAME} names no audio of {item} by {system}", key="study.damaged")
 
     def sign(self, message: str) -> str:
@@ -244,7 +245,7 @@ class Study(Record):
         said : dict
             As of `Said`: ``choice`` (a name or ``none``), ``scores`` (by name) or ``score``.
         time : str
-            ISO 8601.
+            ISO 8601 with an offset.
         """
         given: Said = checked(Said, said, "the answer")
         self._require_heard(arrangement, given.heard)
@@ -258,13 +259,12 @@ class Study(Record):
             "seconds": given.seconds,
             "comment": given.comment,
         }
-        if self.test in _SIDES:
-            sides = _SIDES[self.test]
+        if sides := _SIDES.get(self.test):
             choices = {names[str(at)]: side for at, side in enumerate(sides)} | {"none": "none"}
             if arrangement.x is not None:
                 values["x"] = sides[arrangement.x]
             values |= dict(zip(sides, order, strict=True))
-            values["choice"] = choices.get(given.choice or "", given.choice)
+            values["choice"] = choices.get(given.choice or "")
         elif self.test == MUSHRA:
             scores = given.scores or {}
             rated = {names[str(at)]: system for at, system in enumerate(order)}

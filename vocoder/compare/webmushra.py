@@ -1,16 +1,15 @@
 """webMUSHRA's formats: its tests (YAML) as sources of a study, and its tables of results.
 
-The tables have the columns of its own ``service/write.php``: the test's name, the questions to
-the listener, then the trial; times are in milliseconds.
+The tables are those that its own ``service/write.php`` writes: the test's name, the questions to
+the listener, then the trial, times in milliseconds. (pymushra reads its own database only.)
 """
 
 from __future__ import annotations
 
-import csv
 import html
 import json
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,32 +28,27 @@ from vocoder.compare.answers import (
 from vocoder.compare.sources import Sources, paired
 from vocoder.compare.study import ABX, MUSHRA
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
 
+# The files that ``write.php`` writes, and their columns after those of the session.
+FILES = {"mushra": "mushra.csv", "abx": "paired_comparison.csv", "ab": "paired_comparison.csv"}
+COLUMNS = {
+    "mushra.csv": "session_uuid trial_id rating_stimulus rating_score rating_time rating_comment",
+    "paired_comparison.csv": (
+        "trial_id choice_reference choice_non_reference choice_answer choice_time choice_comment"
+    ),
+}
 KINDS = {"mushra": MUSHRA, "paired_comparison": ABX}  # which of two is the reference: ABX
 RANDOM = "random"
-MAX_DEPTH = 20  # of nested lists of pages; an alias may make them endless
-MAX_PAGES = 2000  # of all pages together, of which an alias may make many
-# Text with a colon in it, without the quotes that YAML asks for: webMUSHRA's parser takes it, and
-# its own default test has it.
+# Text with a colon in it, without the quotes that YAML asks for.
 _LOOSE = re.compile(r"""^(\s*(?:-\s+)?\w+:[ \t]+)([^\s'"|>\[{&*#].*:[ \t].*)$""", re.MULTILINE)
 _NOT_OURS = ("generic", "volume", "finish")  # pages that a study has in its own way
 
 
 @dataclass(frozen=True)
 class WebMushra:
-    """What a study takes from a webMUSHRA test.
+    """What a study takes from a webMUSHRA test: conditions are systems, pages are items.
 
-    Parameters
-    ----------
-    test : {"mushra", "abx"}
-    sources : Sources
-        Conditions are systems, pages are items.
-    title, consent : str
-    questions : tuple of str
-        To the listener.
-    notes : list of str
-        What the test says and a study does otherwise, for people.
+    The notes say, for people, what the study does otherwise than the test.
     """
 
     test: str
@@ -71,14 +65,9 @@ def read_webmushra(path: Path) -> WebMushra:
     Audio is looked for as webMUSHRA does, below the folder that holds the test's own
     (``configs``), and below the test's folder. The text of consent pages and the questions of
     the last page are taken over; what is not is told by ``notes``.
-
-    Parameters
-    ----------
-    path : Path
-        YAML.
     """
     values = _load(path)
-    pages = list(_pages(values.get("pages"), f"{path.name}, pages", 0))
+    pages = list(_pages(values.get("pages"), f"{path.name}, pages"))
     kinds = [kind for kind in KINDS if any(page["type"] == kind for page in pages)]
     if not kinds:
         found = ", ".join(dict.fromkeys(str(page["type"]) for page in pages)) or "no pages"
@@ -102,87 +91,53 @@ def read_webmushra(path: Path) -> WebMushra:
                 )
             of_system = references if name == REFERENCE else systems.setdefault(name, {})
             of_system[item] = root / file
-    questionnaire = [
-        question
-        for page in pages
-        if page["type"] == "finish"
-        for question in _maps(page.get("questionnaire"))
-    ]
+    asked = [one for page in pages for one in _maps(page.get("questionnaire"))]
     return WebMushra(
         KINDS[kinds[0]],
         paired(systems, references, systems, list(paths)),
         str(values.get("testname") or path.stem),
         "\n\n".join(_plain(page.get("content")) for page in pages if page["type"] == "consent"),
-        tuple(str(one.get("label") or one.get("name")) for one in questionnaire),
-        _notes(pages, chosen),
+        tuple(str(one.get("label") or one.get("name")) for one in asked),
+        _notes(pages, chosen, bool(asked)),
     )
 
 
-def write_mushra(
-    path: Path,
-    answers: Sequence[MushraAnswer],
-    test_id: str,
+def table(
+    answers: Sequence[Answer],
+    title: str,
     questions: Sequence[str],
     details: Mapping[str, Details],
-    *,
-    overwrite: bool,
-) -> None:
-    """Write one row a score; ``trial_id`` is the item, ``session_uuid`` the listener."""
-    columns = ["session_uuid", "trial_id", "rating_stimulus", "rating_score", "rating_time"]
-    rows = (
-        (
-            *_session(answer, test_id, questions, details),
-            answer.listener,
-            answer.item,
-            system,
-            f"{score:g}",
-            round(1000 * answer.seconds),
-            answer.comment,
-        )
-        for answer in answers
-        for system, score in answer.scores.items()
-    )
-    header = ["session_test_id", *questions, *columns, "rating_comment"]
-    _write(path, header, rows, overwrite=overwrite)
-
-
-def write_paired_comparison(
-    path: Path,
-    answers: Sequence[AbxAnswer | PreferenceAnswer],
-    test_id: str,
-    questions: Sequence[str],
-    details: Mapping[str, Details],
-    *,
     systems: Sequence[str],
-    overwrite: bool,
-) -> None:
-    """Write one row an answer; ``trial_id`` is the item.
+) -> tuple[list[str], list[tuple[object, ...]]]:
+    """Header and rows of its table of such answers; ``trial_id`` is the item.
 
     webMUSHRA knows but one paired question, which of two sounds is the reference. ABX answers are
     that: X is the reference. Of an A/B preference the system that comes first in ``systems``
     stands for it, so that ``correct`` means that the first was preferred (as its users have done,
     by hiding the reference's button).
+
+    Parameters
+    ----------
+    answers : sequence of Answer
+        At least one, all of one question; not DCR's.
+    title : str
+        Of the test.
+    questions, details
+        What listeners were asked about themselves, and said.
+    systems : sequence of str
     """
-    columns = ["trial_id", "choice_reference", "choice_non_reference", "choice_answer"]
-    rows = (
-        (
-            *_session(answer, test_id, questions, details),
-            answer.item,
-            *_choice(answer, systems),
-            round(1000 * answer.seconds),
-            answer.comment,
-        )
-        for answer in answers
-    )
-    header = ["session_test_id", *questions, *columns, "choice_time", "choice_comment"]
-    _write(path, header, rows, overwrite=overwrite)
-
-
-def _session(
-    answer: Answer, test_id: str, questions: Sequence[str], details: Mapping[str, Details]
-) -> tuple[str, ...]:
-    said = details.get(answer.listener, {})
-    return test_id, *(said.get(question, "") for question in questions)
+    rows: list[tuple[object, ...]] = []
+    for one in answers:
+        said = details.get(one.listener, {})
+        session = title, *(said.get(question, "") for question in questions)
+        end = round(1000 * one.seconds), one.comment
+        if isinstance(one, MushraAnswer):
+            about = *session, one.listener, one.item
+            rows += [(*about, name, f"{score:g}", *end) for name, score in one.scores.items()]
+        elif isinstance(one, AbxAnswer | PreferenceAnswer):
+            rows.append((*session, one.item, *_choice(one, systems), *end))
+    columns = COLUMNS[FILES[answers[0].question]].split()
+    return ["session_test_id", *questions, *columns], rows
 
 
 def _choice(answer: AbxAnswer | PreferenceAnswer, systems: Sequence[str]) -> tuple[str, str, str]:
@@ -197,25 +152,13 @@ def _choice(answer: AbxAnswer | PreferenceAnswer, systems: Sequence[str]) -> tup
     return first, second, "correct" if chosen == first else "incorrect"
 
 
-def _write(
-    path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], *, overwrite: bool
-) -> None:
-    with (
-        atomic_path(path, overwrite=overwrite) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
 def _load(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         try:
-            values = yaml.load(text, _Loader)
-        except yaml.scanner.ScannerError:
-            values = yaml.load(_LOOSE.sub(lambda m: m[1] + json.dumps(m[2]), text), _Loader)
+            values = _parsed(text)
+        except yaml.scanner.ScannerError:  # its parser takes such text, and its own tests have it
+            values = _parsed(_LOOSE.sub(lambda found: found[1] + json.dumps(found[2]), text))
     except OSError as error:
         raise BadInput(
             f"cannot read {path}: {error.strerror or error}", key="webmushra.missing"
@@ -230,28 +173,27 @@ def _load(path: Path) -> dict[str, Any]:
     return values
 
 
-def _pages(entries: Any, where: str, depth: int) -> Iterator[dict[str, Any]]:
+def _parsed(text: str) -> Any:
+    # Aliases, which webMUSHRA's own tests do without, can make pages without end.
+    if any(isinstance(one, yaml.AliasEvent) for one in yaml.parse(text)):
+        raise ValueError("aliases (*) are not supported")
+    return yaml.safe_load(text)
+
+
+def _pages(entries: Any, where: str) -> Iterator[dict[str, Any]]:
     """All pages in order; what a list of them says about their order is for the study to decide."""
-    if not isinstance(entries, list) or depth > MAX_DEPTH:
+    if not isinstance(entries, list):
         raise BadInput(f"{where} is {entries!r:.60}; expected a list", key="webmushra.format")
-    n_pages = 0
     for number, entry in enumerate(entries, start=1):
         here = f"{where}, {number}"
-        if entry == RANDOM:
-            continue
         if isinstance(entry, list):
-            found: Iterable[dict[str, Any]] = _pages(entry, here, depth + 1)
+            yield from _pages(entry, here)
         elif isinstance(entry, dict) and "type" in entry:
-            found = [entry]
-        else:
+            yield entry
+        elif entry != RANDOM:
             raise BadInput(
                 f"{here} is {entry!r:.60}; expected a page with its type", key="webmushra.format"
             )
-        for page in found:
-            n_pages += 1
-            if n_pages > MAX_PAGES:
-                raise BadInput(f"{where} has more than {MAX_PAGES} pages", key="webmushra.format")
-            yield page
 
 
 def _audio(page: dict[str, Any], path: Path) -> dict[str, PurePosixPath]:
@@ -314,7 +256,9 @@ def _plain(content: Any) -> str:
     return html.unescape(re.sub(r"<[^>]*>", "", text)).strip()
 
 
-def _notes(pages: Sequence[dict[str, Any]], chosen: Sequence[dict[str, Any]]) -> list[str]:
+def _notes(
+    pages: Sequence[dict[str, Any]], chosen: Sequence[dict[str, Any]], asked: bool
+) -> list[str]:
     notes = []
     others = [page for page in pages if page["type"] not in (*_NOT_OURS, "consent")]
     if left := [str(page.get("id")) for page in others if page not in chosen]:
@@ -323,7 +267,7 @@ def _notes(pages: Sequence[dict[str, Any]], chosen: Sequence[dict[str, Any]]) ->
         )
     if words := [str(page.get("id")) for page in pages if page["type"] in _NOT_OURS[:2]]:
         notes.append(f"the study has its own pages before the test instead of {', '.join(words)}")
-    if any(_maps(page.get("questionnaire")) for page in pages):
+    if asked:
         notes.append("questions to the listener come first, and are answered in free text")
     if chosen[0]["type"] == "mushra":
         if not all(page.get("createAnchor35") and page.get("createAnchor70") for page in chosen):
@@ -331,18 +275,3 @@ def _notes(pages: Sequence[dict[str, Any]], chosen: Sequence[dict[str, Any]]) ->
     elif any(page.get("unforced") for page in chosen):
         notes.append("every trial needs an answer: there is no third choice")
     return notes
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that comes twice, of which YAML would keep the last in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            if isinstance(key_node, yaml.ScalarNode):
-                if key_node.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"{key_node.value} stands there twice", key_node.start_mark
-                    )
-                seen.add(key_node.value)
-        return super().construct_mapping(node, deep)

@@ -173,7 +173,7 @@ function welcome() {
 
 // Audio decoded, in the order of a question's versions.
 async function load(names) {
-  const files = await Promise.all(names.map((name) => study.sound(name)));
+  const files = await Promise.all(names.map((name) => study.audio(name)));
   const buffers = await Promise.all(
     files.map((file) => player.context.decodeAudioData(file)),
   ).catch(() => {
@@ -187,7 +187,7 @@ async function volume(state) {
   leave();
   showProgress(null);
   try {
-    await load([state.practice.reference ?? state.practice.sounds[0]]);
+    await load([state.practice.reference ?? state.practice.versions[0]]);
   } catch (error) {
     showError(error, () => volume(state));
     return;
@@ -202,9 +202,6 @@ async function volume(state) {
     value: String(savedVolume()),
     oninput: () => setVolume(Number(slider.value)),
   });
-  const fill = () => slider.style.setProperty("--value", `${slider.value}%`);
-  slider.addEventListener("input", fill);
-  fill();
   const needed = Math.min(STUDY.minHeard, player.duration);
   const isHeard = () => player.heard[0] >= needed;
   const missing = element("p", { className: "missing", id: "missing" });
@@ -383,10 +380,7 @@ async function trial(state, { practice, notice = "" }) {
   );
   show([card, keysPanel(versions, question)], {
     update,
-    close: () => {
-      window.removeEventListener("pagehide", keep);
-      timeline.close();
-    },
+    close: () => window.removeEventListener("pagehide", keep),
     press: (name, target) => pressTrial(name, target, { timeline, question, go, versions }),
   });
   window.addEventListener("pagehide", keep);
@@ -408,7 +402,7 @@ function done(state) {
   another.hidden = Boolean(study.isExported);
   const words = study.isExported
     ? t("All questions are answered. Save your answers as a file, and send it to whoever asked you.")
-    : t("All {} answers are saved. You can close this page.", state.count);
+    : t("All answers are saved. You can close this page.");
   show([
     card(
       t("Thank you!"),

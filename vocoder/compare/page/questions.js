@@ -9,7 +9,7 @@ function reference(trial) {
 }
 
 function lettered(trial) {
-  return trial.sounds.map((name, at) => ({ name, label: LETTERS[at], key: LETTERS[at] }));
+  return trial.versions.map((name, at) => ({ name, label: LETTERS[at], key: LETTERS[at] }));
 }
 
 // Radio buttons with a digit each. options: [{ value, text, digit }]
@@ -107,9 +107,9 @@ class PreferenceQuestion extends Tiles {
 
   makeChoice(trial, onchange) {
     const options = [
-      { value: trial.sounds[0], text: "A", digit: "1" },
+      { value: trial.versions[0], text: "A", digit: "1" },
       { value: "none", text: t("No difference"), digit: "2" },
-      { value: trial.sounds[1], text: "B", digit: "3" },
+      { value: trial.versions[1], text: "B", digit: "3" },
     ];
     return new Choice(t("Your answer"), options, { onchange });
   }
@@ -125,8 +125,8 @@ class AbxQuestion extends Tiles {
 
   makeChoice(trial, onchange) {
     const options = [
-      { value: trial.sounds[0], text: t("X is {}", "A"), digit: "1" },
-      { value: trial.sounds[1], text: t("X is {}", "B"), digit: "2" },
+      { value: trial.versions[0], text: t("X is {}", "A"), digit: "1" },
+      { value: trial.versions[1], text: t("X is {}", "B"), digit: "2" },
     ];
     return new Choice(t("Your answer"), options, { onchange });
   }
@@ -144,7 +144,7 @@ class DegradationQuestion extends Tiles {
   ];
 
   static listed(trial) {
-    return [...reference(trial), { name: trial.sounds[0], label: t("Sound"), key: "A" }];
+    return [...reference(trial), { name: trial.versions[0], label: t("Sound"), key: "A" }];
   }
 
   makeChoice(trial, onchange) {
@@ -217,7 +217,6 @@ class RatingQuestion {
       const value = Number(slider.value);
       const words = t(RatingQuestion.bands[Math.min(4, Math.floor(value / 20))]);
       slider.classList.remove("unset");
-      slider.style.setProperty("--value", `${value}%`);
       slider.setAttribute("aria-valuetext", `${value}, ${words}`);
       output.replaceChildren(element("b", {}, String(value)), ` ${words}`);
       this.onchange();

@@ -49,8 +49,8 @@ class ServedStudy {
     history.replaceState(null, "", location.pathname);
   }
 
-  async sound(name) {
-    return (await this.#request(`api/sound/${name}`)).arrayBuffer();
+  async audio(name) {
+    return (await this.#request(`api/audio/${name}`)).arrayBuffer();
   }
 
   // Resolves to the state after the answer, which is on the server's disk by then.
@@ -80,11 +80,11 @@ class ServedStudy {
   }
 }
 
-const SOUNDS = new Map();
+const WAITING = new Map();
 
 // Called by the scripts that audio comes in.
-function SOUND(name, data) {
-  SOUNDS.get(name)?.(data);
+function AUDIO(name, data) {
+  WAITING.get(name)?.(data);
 }
 
 // A study without a server. Everything is read from the browser's memory before it is changed,
@@ -114,6 +114,8 @@ class ExportedStudy {
   }
 
   async begin(details) {
+    this.listener = memory.read("localStorage", this.place); // another tab may have begun
+    if (this.#read()) return this.#state();
     const bytes = crypto.getRandomValues(new Uint8Array(7));
     const word = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
     this.listener = word.slice(0, 12);
@@ -129,15 +131,15 @@ class ExportedStudy {
     memory.write("localStorage", this.place, null);
   }
 
-  async sound(name) {
-    const script = element("script", { src: `sounds/${name}.js` });
+  async audio(name) {
+    const script = element("script", { src: `audio/${name}.js` });
     const data = await new Promise((resolve, reject) => {
-      SOUNDS.set(name, resolve);
+      WAITING.set(name, resolve);
       script.onerror = () =>
         reject(failure("A sound of this page is missing. Tell whoever gave it to you."));
       document.head.append(script);
     });
-    SOUNDS.delete(name);
+    WAITING.delete(name);
     script.remove();
     return Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0)).buffer;
   }

@@ -4,15 +4,18 @@
 // Only the reference is drawn, since one could tell other versions by their looks.
 
 const STEP_S = 1;
+const BARS = 96;
 
 class Timeline {
   constructor(player, samples) {
     this.player = player;
-    this.peaks = samples && Timeline.#peaks(samples, 600);
-    this.canvas = element("canvas", {
-      className: samples ? "wave" : "wave plain",
-      "aria-hidden": "true",
-    });
+    this.wave = element(
+      "div",
+      { className: samples ? "wave" : "wave plain", "aria-hidden": "true" },
+      Timeline.#bars(samples),
+      element("div", { className: "played" }, Timeline.#bars(samples)),
+      element("div", { className: "region" }),
+    );
     this.slider = element("input", {
       type: "range",
       className: "position",
@@ -22,8 +25,8 @@ class Timeline {
       "aria-label": t("Position in the clip"),
       oninput: () => player.seek(Number(this.slider.value)),
     });
-    this.clock = element("span", { className: "clock" });
-    this.region = element("span", { className: "region" });
+    this.clock = element("span", {});
+    this.said = element("span", { className: "repeats" });
     this.play = playButton(player);
     this.loopText = element("span", {});
     this.loop = button(
@@ -40,8 +43,8 @@ class Timeline {
       element(
         "section",
         { className: "deck", "aria-label": t("Player") },
-        element("div", { className: "track" }, this.canvas, this.slider),
-        element("div", { className: "times" }, this.clock, this.region),
+        element("div", { className: "track" }, this.wave, this.slider),
+        element("div", { className: "times" }, this.clock, this.said),
         element("div", { className: "transport" }, this.play.node, this.loop),
       ),
       element(
@@ -54,29 +57,21 @@ class Timeline {
     ];
     player.setLooping(memory.read("sessionStorage", "loop") ?? true);
     this.#listenToPointer();
-    this.redraw = () => this.#draw();
-    this.observer = new ResizeObserver(this.redraw);
-    this.observer.observe(this.canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", this.redraw);
     this.update();
   }
 
   fromHere() {
     const { stop } = this.player.region;
     const here = this.player.position();
-    this.player.setRegion(here, stop > here ? stop : this.player.duration);
-    this.#tellRegion();
+    this.#setRegion(here, stop > here ? stop : this.player.duration);
   }
 
   toHere() {
-    const { start } = this.player.region;
-    this.player.setRegion(start, this.player.position());
-    this.#tellRegion();
+    this.#setRegion(this.player.region.start, this.player.position());
   }
 
   wholeClip() {
-    this.player.setRegion(0, this.player.duration);
-    this.#tellRegion();
+    this.#setRegion(0, this.player.duration);
   }
 
   toggleLoop() {
@@ -88,126 +83,90 @@ class Timeline {
     this.player.seek(this.player.position() + direction * STEP_S);
   }
 
-  close() {
-    this.observer.disconnect();
-    matchMedia("(prefers-color-scheme: dark)").removeEventListener("change", this.redraw);
-  }
-
   update() {
     const { player } = this;
     const position = player.position();
+    const { start, stop } = player.region;
     this.play.update();
     this.slider.value = String(position);
     this.slider.setAttribute("aria-valuetext", seconds(position));
     this.clock.textContent = t("{} of {}", seconds(position), seconds(player.duration));
-    const { start, stop } = player.region;
-    this.region.textContent = player.hasRegion
+    this.said.textContent = player.hasRegion
       ? t(player.looping ? "Repeats {} to {}" : "Plays {} to {}", seconds(start), seconds(stop))
       : "";
     this.loopText.textContent = player.looping ? t("Loop is on") : t("Loop is off");
     this.whole.disabled = !player.hasRegion;
-    this.#draw();
+    this.#place("--at", position);
+    this.#mark(...(this.dragged ?? [start, stop]));
   }
 
-  #tellRegion() {
-    const { start, stop } = this.player.region;
+  #setRegion(start, stop) {
+    this.player.setRegion(start, stop);
+    const { region } = this.player;
     announce(
-      this.player.hasRegion ? t("From {} to {}", seconds(start), seconds(stop)) : t("The whole clip"),
+      this.player.hasRegion
+        ? t("From {} to {}", seconds(region.start), seconds(region.stop))
+        : t("The whole clip"),
     );
   }
 
+  #place(name, time) {
+    this.wave.style.setProperty(name, `${(100 * time) / this.player.duration}%`);
+  }
+
+  #mark(start, stop) {
+    this.wave.classList.toggle("marked", Boolean(this.dragged) || this.player.hasRegion);
+    this.#place("--start", start);
+    this.#place("--stop", stop);
+  }
+
+  // Dragging sets the region, a click the position.
   #listenToPointer() {
-    const { canvas, player } = this;
+    const { wave, player } = this;
     const timeAt = (event) => {
-      const box = canvas.getBoundingClientRect();
+      const box = wave.getBoundingClientRect();
       const share = (event.clientX - box.left) / box.width;
       return Math.min(1, Math.max(0, share)) * player.duration;
     };
     let from = null;
-    canvas.addEventListener("pointerdown", (event) => {
+    wave.addEventListener("pointerdown", (event) => {
       from = { x: event.clientX, time: timeAt(event) };
-      canvas.setPointerCapture(event.pointerId);
+      wave.setPointerCapture(event.pointerId);
     });
-    canvas.addEventListener("pointermove", (event) => {
+    wave.addEventListener("pointermove", (event) => {
       if (!from) return;
       const ends = [from.time, timeAt(event)].sort((a, b) => a - b);
       this.dragged = Math.abs(event.clientX - from.x) > 6 ? ends : null;
-      this.#draw();
+      this.update();
     });
-    canvas.addEventListener("pointerup", (event) => {
+    wave.addEventListener("pointerup", (event) => {
       if (!from) return;
-      if (this.dragged) {
-        player.setRegion(...this.dragged);
-        this.#tellRegion();
-      } else {
-        const time = timeAt(event);
-        if (time < player.region.start || time > player.region.stop) this.wholeClip();
-        player.seek(time);
+      const [ends, time] = [this.dragged, timeAt(event)];
+      from = this.dragged = null;
+      if (ends) {
+        this.#setRegion(...ends);
+        return;
       }
+      if (time < player.region.start || time > player.region.stop) this.wholeClip();
+      player.seek(time);
+    });
+    wave.addEventListener("pointercancel", () => {
       from = this.dragged = null;
     });
-    canvas.addEventListener("pointercancel", () => {
-      from = this.dragged = null;
-    });
   }
 
-  #draw() {
-    const { canvas, player } = this;
-    const scale = window.devicePixelRatio || 1;
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-    if (!width) return;
-    const [columns, rows] = [Math.round(width * scale), Math.round(height * scale)];
-    if (canvas.width !== columns || canvas.height !== rows) {
-      Object.assign(canvas, { width: columns, height: rows });
-    }
-    const style = getComputedStyle(canvas);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    const pen = canvas.getContext("2d");
-    pen.setTransform(scale, 0, 0, scale, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    const at = (time) => (time / player.duration) * width;
-    const [start, stop] = this.dragged ?? [player.region.start, player.region.stop];
-    const position = at(player.position());
-    if (this.dragged || player.hasRegion) {
-      pen.fillStyle = colour("--region");
-      pen.fillRect(at(start), 0, at(stop) - at(start), height);
-      pen.fillStyle = colour("--accent");
-      for (const edge of [at(start), at(stop)]) pen.fillRect(edge - 1, 0, 2, height);
-    }
-    const bar = 3;
-    const count = Math.floor(width / (bar + 2));
-    const middle = height / 2;
-    for (let index = 0; index < count; index += 1) {
-      const x = index * (bar + 2) + 1;
-      const inside = x >= at(start) && x <= at(stop);
-      const played = x <= position ? "--accent" : "--wave";
-      pen.fillStyle = colour(inside ? played : "--wave-out");
-      const level = this.peaks ? this.#level(index, count) : 0;
-      const tall = Math.max(this.peaks ? 2 : 4, level * (height - 10));
-      pen.beginPath();
-      pen.roundRect(x, middle - tall / 2, bar, tall, 1.5);
-      pen.fill();
-    }
-    pen.fillStyle = colour("--ink");
-    pen.fillRect(Math.min(Math.max(position - 1, 0), width - 2), 2, 2, height - 4);
-  }
-
-  #level(index, count) {
-    const from = Math.floor((index / count) * this.peaks.length);
-    const to = Math.max(from + 1, Math.floor(((index + 1) / count) * this.peaks.length));
-    return Math.max(...this.peaks.slice(from, to));
-  }
-
-  // Greatest amplitude in each of a number of pieces, the greatest of all being 1.
-  static #peaks(samples, count) {
-    const peaks = Array.from({ length: count }, (_, index) => {
-      const from = Math.floor((index / count) * samples.length);
-      const to = Math.floor(((index + 1) / count) * samples.length);
-      let peak = 0;
-      for (let at = from; at < to; at += 1) peak = Math.max(peak, Math.abs(samples[at]));
-      return peak;
+  // A bar for each piece of the clip, as tall as its greatest amplitude; dots if it is unknown.
+  static #bars(samples) {
+    const peaks = Array.from({ length: BARS }, (_, index) => {
+      const piece = samples?.subarray(
+        Math.floor((index * samples.length) / BARS),
+        Math.floor(((index + 1) * samples.length) / BARS),
+      );
+      return piece?.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0) ?? 0;
     });
     const top = Math.max(...peaks) || 1;
-    return peaks.map((peak) => peak / top);
+    const tall = peaks.map((peak) => Math.max(2, (48 * peak) / top));
+    const path = tall.map((half, index) => `M${index + 0.5} ${50 - half}V${50 + half}`).join("");
+    return drawing(`0 0 ${BARS} 100`, path, "bars");
   }
 }

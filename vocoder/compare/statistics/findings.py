@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from vocoder.evaluate.inference import holm
@@ -52,10 +52,6 @@ class Finding:
     def decisive_p(self) -> float | None:
         """The p-value to judge by: the corrected one if there is one."""
         return self.p if self.p_holm is None else self.p_holm
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
