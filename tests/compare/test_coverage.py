@@ -1,6 +1,7 @@
 """Many simulated studies: intervals and p-values mean what they say."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_false_alarms_are_as_rare_as_p_says_where_listeners_and_items_differ(tes
     over answers, or Wilcoxon's over listeners, raises 26 and more alarms in 100."""
     world = World(strengths=(0, 0, 0), listener_deviation=0.8, item_deviation=0.6, guessing=0)
     world = replace(world, scores=dict.fromkeys(SYSTEMS, 50.0), score_deviations=(5, 15, 8))
-    found = [
+    found: list[Any] = [
         one
         for seed in range(40)
         for one in analyse(world.answers(test, 10, 10, seed), SYSTEMS).findings
