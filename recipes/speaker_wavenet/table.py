@@ -31,7 +31,7 @@ from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.files import write_text
 from vocoder.inverter.wavenet.network import WaveNet
-from vocoder.inverter.wavenet.sampler import Sampler
+from vocoder.inverter.wavenet.sampler import sample
 from vocoder.inverter.wavenet.streaming import initial_estimate, iterate
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.weights import find_weights
@@ -76,8 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
         for name, network in networks.items():
             nats = likelihood(network, waveforms, spec)
-            sample = partial(Sampler(network), seed=0, temperature=temperature, n_iter=0)
-            rows += render_all(name, sample, waveforms, spec, given.output, nats)
+            draw = partial(sample, network, seed=0, temperature=temperature, n_iter=0)
+            rows += render_all(name, draw, waveforms, spec, given.output, nats)
         count = sum(clicks(one, spec.sample_rate) for one in waveforms)
         rows.append(f"| the recordings | | | 0 | {count} | 0.0 |")
     except BadInput as error:
@@ -143,13 +143,13 @@ def render_all(
     for number, recording in enumerate(tqdm(waveforms, desc=name, unit="utterance")):
         decibels, _ = shown(recording, spec)
         began = time.perf_counter()
-        pieces = list(render(decibels))
-        rendered = time.perf_counter()
-        iterated = list(iterate(decibels, spec, pieces))
-        both = zip(found, (pieces, iterated), (rendered, time.perf_counter()), strict=True)
+        rendered = torch.cat(list(render(decibels)), 1)
+        halfway = time.perf_counter()
+        iterated = iterate(decibels, spec, rendered)
+        ends = halfway, time.perf_counter()
         write(output / "reference", number, recording, spec)
-        for system, parts, ended in both:
-            waveform = torch.cat(parts, 1)[0].numpy()
+        for system, samples, ended in zip(found, (rendered, iterated), ends, strict=True):
+            waveform = samples[0].numpy()
             write(output / system, number, waveform, spec)
             faults = int((~np.isfinite(waveform)).sum())
             count = clicks(waveform, spec.sample_rate)

@@ -9,7 +9,7 @@ from tests.inverter.wavenet.networks import small
 from tests.refusals import refused
 from tests.train.tiny import SPEC, equal, last, mixture, plan, repair_net, train
 from vocoder.config import load
-from vocoder.inverter.wavenet.sampler import Sampler
+from vocoder.inverter.wavenet.sampler import sample
 from vocoder.train.examples import Batch
 from vocoder.train.state import checkpoints
 from vocoder.train.tasks.base import MODEL
@@ -61,7 +61,7 @@ def test_what_is_validated_is_what_the_inverter_would_say():
     decibels = torch.from_numpy(mixture()[0].true)[None]
     with torch.inference_mode():
         sound = task.render(task.model, decibels)
-    pieces = Sampler(task.model)(decibels, seed=0, temperature=0.7, n_iter=1)
+    pieces = sample(task.model, decibels, seed=0, temperature=0.7, n_iter=1)
     assert torch.equal(sound, torch.cat(list(pieces), 1))
     assert sound.shape == (1, 40 * SPEC.hop_length)
 

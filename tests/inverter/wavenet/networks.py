@@ -3,13 +3,7 @@
 import torch
 
 from vocoder.config import load
-from vocoder.inverter.wavenet.loop import (
-    COLD,
-    CREST,
-    LIMIT,
-    MAX_LOG_SCALE,
-    MIN_LOG_SCALE,
-)
+from vocoder.inverter.wavenet.loop import COLD, CREST, LIMIT, MAX_LOG_SCALE, MIN_LOG_SCALE
 from vocoder.inverter.wavenet.network import WaveNet
 from vocoder.spectrogram import analyse
 
@@ -51,26 +45,23 @@ def teacher_forced(model, decibels, subbands):
 
 
 def quantile(parameters, uniform, temperature):
-    """The value that ``uniform`` of a mixture of logistics lie below."""
+    """The value of a mixture of logistics that pairs ``(..., 2)`` of uniform numbers stand for."""
     logits, means, log_scales = parameters.chunk(3, dim=-1)
     if temperature < COLD:
-        return means.gather(-1, logits.argmax(-1, keepdim=True))[..., 0].clamp(-LIMIT, LIMIT)
-    weights = torch.softmax(logits / temperature, -1)
+        return means.gather(-1, logits.argmax(-1, keepdim=True))[..., 0]
+    below = torch.softmax(logits / temperature, -1).cumsum(-1)[..., :-1]
+    chosen = (uniform[..., :1] >= below).sum(-1, keepdim=True)
     scales = torch.exp(log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE)) * temperature
-    low, high = torch.full_like(uniform, -LIMIT), torch.full_like(uniform, LIMIT)
-    for _ in range(30):
-        middle = (low + high) / 2
-        below = (weights * torch.sigmoid((middle[..., None] - means) / scales)).sum(-1)
-        low, high = low.where(below >= uniform, middle), high.where(below < uniform, middle)
-    return (low + high) / 2
+    mean, scale = (each.gather(-1, chosen)[..., 0] for each in (means, scales))
+    return mean + scale * torch.logit(uniform[..., 1])
 
 
 def drawn(forced, uniform, temperature):
-    """The decibels that teacher-forced densities give, ``(batch, bands, steps)``."""
-    about = quantile(forced.parameters, uniform, temperature)
+    """The samples that teacher-forced densities give, ``(batch, bands, steps)``."""
+    about = quantile(forced.parameters, uniform, temperature).clamp(-LIMIT, LIMIT)
     excitation = torch.zeros_like(about)
     for band in range(about.shape[1]):
         shifted = about[:, band] + forced.from_lower_bands(excitation)[:, band]
         excitation[:, band] = shifted.clamp(-LIMIT, LIMIT).where(forced.audible[:, band], 0)
     bound = CREST * forced.level
-    return (forced.estimate + forced.scale * excitation).clamp(-bound, bound)
+    return (forced.estimate + forced.level * excitation).clamp(-bound, bound)

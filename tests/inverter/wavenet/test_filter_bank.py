@@ -14,10 +14,6 @@ def decibels(ratio):
     return 10 * math.log10(float(ratio))
 
 
-def join(bank, subbands):
-    return torch.cat(list(bank.join([subbands])), 1)
-
-
 @pytest.fixture(params=BANDS)
 def bank(request):
     return FilterBank(request.param)
@@ -30,7 +26,7 @@ def noise():
 
 def test_joined_bands_are_the_signal(bank, noise, speech):
     for signal in (noise, torch.from_numpy(speech[: len(speech) // 8 * 8])[None]):
-        joined = join(bank, bank.split(signal))
+        joined = bank.join(bank.split(signal))
         assert joined.shape == signal.shape
         inner = slice(2 * bank.reach, signal.shape[1] - 2 * bank.reach)
         error = (joined - signal)[:, inner].square().sum() / signal[:, inner].square().sum()
@@ -60,18 +56,10 @@ def test_a_step_lies_at_its_sample(bank):
     energy = bank.split(impulse)[0].square().sum(0)
     centre = float((energy * torch.arange(len(energy))).sum() / energy.sum())
     assert centre * bank.bands == pytest.approx(400, abs=0.6 * bank.bands)
-    heard = join(bank, bank.split(impulse))[0]
+    heard = bank.join(bank.split(impulse))[0]
     assert int(heard.abs().argmax()) == 400
     away = torch.cat([heard[: 400 - 2 * bank.reach], heard[401 + 2 * bank.reach :]])
     assert float(away.abs().max()) == 0
-
-
-def test_pieces_join_to_the_whole(bank, noise):
-    subbands = bank.split(noise)
-    *pieces, last = bank.join(subbands.tensor_split([1, 3, 200], dim=2))
-    assert last.shape[1] == bank.reach, "it lags by more or less than its reach"
-    joined = torch.cat([*pieces, last], 1)
-    assert torch.allclose(joined, join(bank, subbands), rtol=0, atol=1e-6)
 
 
 def test_power_response_is_that_of_the_filters(bank):

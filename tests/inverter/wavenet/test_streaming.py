@@ -21,11 +21,6 @@ def estimate_of(decibels, n_iter):
     return torch.cat(list(initial_estimate(decibels, MEL, n_iter)), 1)
 
 
-def iterated(decibels, waveform, spec=MEL, cuts=()):
-    pieces = waveform.tensor_split(list(cuts), dim=1)
-    return torch.cat(list(iterate(decibels, spec, pieces)), 1)
-
-
 @pytest.fixture(scope="module")
 def pair(speech):
     return pair_of(speech, FRAMES)
@@ -88,7 +83,7 @@ def test_an_iteration_is_griffin_and_lims(pair, noisy):
     )
     spectrogram = analyse(pair[1], spec)
     decibels, linear = spectrogram.decibels[:, :, :FRAMES], spectrogram.linear
-    found = iterated(decibels, noisy, spec)[0].numpy()
+    found = iterate(decibels, spec, noisy)[0].numpy()
 
     window = scipy.signal.get_window("hann", 1024)
     padded = np.pad(noisy[0].numpy().astype(np.float64), 512)
@@ -113,38 +108,14 @@ def test_an_iteration_brings_a_waveform_nearer_to_its_spectrogram(pair, noisy):
         wanted = to_linear(decibels, MEL)[:, :, 4:-4]
         return float((shown - wanted).norm() / wanted.norm())
 
-    assert off(iterated(decibels, noisy)) < 0.5 * off(noisy)
-    assert (iterated(decibels, waveform) - waveform)[:, 1024:-1024].abs().max() < 1e-3
-
-
-@pytest.mark.parametrize("cuts", [[700, 701, 5000, 9000], [256, 1280], [FRAMES * 256 - 1]])
-def test_pieces_are_the_whole(cuts, pair, noisy):
-    decibels, _ = pair
-    expected = iterated(decibels, noisy)
-    assert expected.shape == (1, FRAMES * 256)
-    assert torch.allclose(iterated(decibels, noisy, cuts=cuts), expected, rtol=0, atol=1e-5)
-
-
-def test_an_iteration_lags_by_a_window_at_most(pair, noisy):
-    decibels, _ = pair
-    taken = 0
-
-    def pieces():
-        nonlocal taken
-        for piece in noisy.split(256, dim=1):
-            taken += 256
-            yield piece
-
-    given = 0
-    for piece in iterate(decibels, MEL, pieces()):
-        given += piece.shape[1]
-        assert taken - given <= MEL.n_fft
+    assert off(iterate(decibels, MEL, noisy)) < 0.5 * off(noisy)
+    assert (iterate(decibels, MEL, waveform) - waveform)[:, 1024:-1024].abs().max() < 1e-3
 
 
 def test_silence_is_kept(pair):
     decibels, waveform = pair
     nothing, quiet = torch.full_like(decibels, SILENCE_DB), torch.zeros_like(waveform)
-    assert iterated(nothing, quiet).abs().max() == 0
-    heard = iterated(nothing, waveform)[:, 1024:-1024].std()
+    assert iterate(nothing, MEL, quiet).abs().max() == 0
+    heard = iterate(nothing, MEL, waveform)[:, 1024:-1024].std()
     assert heard < 0.1 * waveform.std(), "what no filter sees"
-    assert iterated(decibels, quiet).isfinite().all()
+    assert iterate(decibels, MEL, quiet).isfinite().all()

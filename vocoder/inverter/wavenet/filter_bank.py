@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -42,21 +41,12 @@ class FilterBank:
         subbands = functional.conv1d(padded, self._analysis.to(samples), stride=self.bands)
         return subbands[..., : samples.shape[1] // self.bands]
 
-    def join(self, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Invert `split`, to within -54 dB, piece by piece; output lags by ``reach`` samples."""
-        tail, skip = torch.zeros(0), self.reach
-        for subbands in pieces:
-            waveform = functional.conv_transpose1d(
-                subbands, self._synthesis.to(subbands), stride=self.bands
-            )[:, 0]
-            if tail.numel():
-                waveform[:, : tail.shape[1]] += tail
-            ready = subbands.shape[2] * self.bands
-            tail = waveform[:, ready:]
-            skipped = min(skip, ready)
-            skip -= skipped
-            yield waveform[:, skipped:ready]
-        yield tail[:, skip : self.reach]
+    def join(self, subbands: Tensor) -> Tensor:
+        """Invert `split`, to within -54 dB; ``reach`` samples at the ends lack what is beyond."""
+        waveform = functional.conv_transpose1d(
+            subbands, self._synthesis.to(subbands), stride=self.bands
+        )
+        return waveform[:, 0, self.reach : self.reach + subbands.shape[2] * self.bands]
 
     def response(self, n_fft: int) -> np.ndarray:
         """Power responses at the frequencies of an FFT, ``(bands, n_fft // 2 + 1)``, float64."""

@@ -2,7 +2,7 @@
 
 The same arithmetic as `vocoder.inverter.wavenet.network.WaveNet.teacher_forced`, which says what it
 means. Arrays are float32 and C-contiguous; matrices are ``(inputs, outputs)``, so that the inner
-loops run over neighbouring outputs. Vectors of inputs end in zeros up to a multiple of `UNROLLED`.
+loops run over neighbouring outputs.
 """
 
 from __future__ import annotations
@@ -12,18 +12,14 @@ from typing import Any, Final, NamedTuple
 import numba
 import numpy as np
 
-# Products done at once: a network's widths are multiples of it.
-UNROLLED = 8
-# Level below which nothing is excited: -100 dB, a third of a step of 16 bits.
+# Level below which nothing is drawn: -100 dB, a third of a step of 16 bits.
 SILENCE = 1e-5
 # Greatest sample, in units of the band's level. Speech stays below 8; whatever a network does,
 # the waveform cannot leave the spectrogram further behind than this.
 CREST = 12.0
-# Greatest excitation, in units of its scale. In 20 s of speech one of 1e5 is beyond 16.
+# Greatest excitation, in units of the level. In 20 s of speech one of 1e5 is beyond 16.
 LIMIT = 32.0
 MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 4.0  # of a logistic
-# Halvings of the bracket around a quantile: LIMIT * 2 ** -26 is below what float32 tells apart.
-HALVINGS = 26
 COLD = 1e-3  # temperature below which the most likely value is taken
 # All but the assumptions that numbers are finite: those must not be made of a diverging network.
 FAST = {"contract", "reassoc", "arcp", "nsz"}
@@ -36,8 +32,7 @@ class Weights(NamedTuple):
 
     first: np.ndarray  # (inputs, channels)
     first_bias: np.ndarray  # (channels,)
-    past: np.ndarray  # (layers, channels, 2 * channels)
-    now: np.ndarray  # (layers, channels, 2 * channels)
+    gates: np.ndarray  # (layers, past and present channels, 2 * channels)
     mix: np.ndarray  # (layers, channels, 2 * channels)
     mix_bias: np.ndarray  # (layers, 2 * channels)
     head: np.ndarray  # (channels, channels)
@@ -51,15 +46,14 @@ class State(NamedTuple):
 
     rings: np.ndarray  # (batch, sum of dilations, channels): inputs of each layer
     value: np.ndarray  # (batch, bands): the latest
-    excitation: np.ndarray  # (batch, bands): the latest, in units of its scale
+    excitation: np.ndarray  # (batch, bands): the latest, in units of the level
 
 
 class Guide(NamedTuple):
     """What the spectrogram says of the steps to come."""
 
     condition: np.ndarray  # (batch, frames + 1, (2 * layers + 1) * channels)
-    level: np.ndarray  # (batch, blocks, bands)
-    scale: np.ndarray  # (batch, blocks, bands)
+    level: np.ndarray  # (batch, steps, bands)
     estimate: np.ndarray  # (batch, steps, bands)
     seen_estimate: np.ndarray  # (batch, steps, channels): what the first layer sees of it
 
@@ -92,28 +86,29 @@ def _sigmoid(x):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True, fastmath=FAST, error_model=IEEE)
 def _add_product(out: np.ndarray, matrix: np.ndarray, vector: np.ndarray) -> None:
-    """``out += vector @ matrix``; eight rows at once, so that ``out`` is passed over seldom."""
-    for i in range(0, matrix.shape[0], UNROLLED):
-        a, b, c, d = vector[i], vector[i + 1], vector[i + 2], vector[i + 3]
-        e, f, g, h = vector[i + 4], vector[i + 5], vector[i + 6], vector[i + 7]
+    """``out += vector @ matrix``."""
+    for i in range(matrix.shape[0]):
         for j in range(out.shape[0]):
-            out[j] += (
-                a * matrix[i, j]
-                + b * matrix[i + 1, j]
-                + c * matrix[i + 2, j]
-                + d * matrix[i + 3, j]
-                + e * matrix[i + 4, j]
-                + f * matrix[i + 5, j]
-                + g * matrix[i + 6, j]
-                + h * matrix[i + 7, j]
-            )
+            out[j] += vector[i] * matrix[i, j]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST, error_model=IEEE, inline="always")
+def _interpolate(out, this, following, first, far):  # type: ignore[no-untyped-def]
+    """A point of the straight line between two frames, of their channels from ``first`` on."""
+    for j in range(out.shape[0]):
+        out[j] = (np.float32(1) - far) * this[first + j] + far * following[first + j]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST, error_model=IEEE, inline="always")
+def _clipped(x, bound):  # type: ignore[no-untyped-def]
+    return min(max(x, -bound), bound)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=FAST, error_model=IEEE)
-def _quantile(
-    parameters: np.ndarray, uniform: np.float32, temperature: np.float32, work: np.ndarray
+def _drawn(
+    parameters: np.ndarray, uniform: np.ndarray, temperature: np.float32, weights: np.ndarray
 ) -> Any:  # a float32
-    """The value that ``uniform`` (0 to 1) of a mixture of logistics lie below, by bisection."""
+    """A value of a mixture of logistics: one number chooses the component, one its quantile."""
     n = parameters.shape[0] // 3
     best = 0
     for k in range(n):
@@ -123,24 +118,16 @@ def _quantile(
         return parameters[n + best]
     total = np.float32(0)
     for k in range(n):
-        weight = np.float32(np.exp((parameters[k] - parameters[best]) / temperature))
-        log_scale = min(
-            max(parameters[2 * n + k], np.float32(MIN_LOG_SCALE)), np.float32(MAX_LOG_SCALE)
-        )
-        work[k] = weight
-        work[n + k] = np.float32(1) / (np.float32(np.exp(log_scale)) * temperature)
-        total += weight
-    low, high = np.float32(-LIMIT), np.float32(LIMIT)
-    for _ in range(HALVINGS):
-        middle = np.float32(0.5) * (low + high)
-        below = np.float32(0)
-        for k in range(n):
-            below += work[k] * _sigmoid((middle - parameters[n + k]) * work[n + k])
-        if below < uniform * total:
-            low = middle
-        else:
-            high = middle
-    return np.float32(0.5) * (low + high)
+        weights[k] = np.float32(np.exp((parameters[k] - parameters[best]) / temperature))
+        total += weights[k]
+    left, chosen = uniform[0] * total, 0
+    while chosen < n - 1 and left >= weights[chosen]:
+        left -= weights[chosen]
+        chosen += 1
+    log_scale = max(parameters[2 * n + chosen], np.float32(MIN_LOG_SCALE))
+    scale = np.float32(np.exp(min(log_scale, np.float32(MAX_LOG_SCALE)))) * temperature
+    logit = np.float32(np.log(uniform[1] / (np.float32(1) - uniform[1])))
+    return parameters[n + chosen] + scale * logit
 
 
 @numba.njit(cache=True, nogil=True, fastmath=FAST, error_model=IEEE)
@@ -160,95 +147,74 @@ def run_steps(
     begin : int
         Steps done since the state was new: where the rings stand.
     uniform : ndarray
-        ``(batch, steps, bands)``, within 0 to 1: what is drawn.
+        ``(batch, steps, bands, 2)``, within 0 to 1: what is drawn.
     temperature : float32
         1 draws from the densities, less from sharper ones, 0 takes the most likely value.
     out : ndarray
         ``(batch, steps, bands)``, is filled.
     """
-    layers, channels, width = weights.now.shape
-    batch, steps, bands = uniform.shape
+    layers, channels, width = weights.mix.shape
+    batch, steps, bands = out.shape
     per_frame = steps // (guide.condition.shape[1] - 1)
-    per_block = steps // guide.scale.shape[1]
     size = (weights.last.shape[1] - bands * (bands - 1) // 2) // bands  # of a density
     seen = np.zeros(weights.first.shape[0], np.float32)
     hidden = np.zeros(channels, np.float32)
-    gated = np.zeros(width, np.float32)
-    squashed = np.zeros(channels, np.float32)
-    mixed = np.zeros(width, np.float32)
     total = np.zeros(channels, np.float32)
     head = np.zeros(channels, np.float32)
+    squashed = np.zeros(channels, np.float32)
+    gated = np.zeros(width, np.float32)
+    mixed = np.zeros(width, np.float32)
     raw = np.zeros(weights.last.shape[1], np.float32)
-    work = np.zeros(size, np.float32)
-    floor = np.float32(SILENCE)
+    mixture = np.zeros(size, np.float32)
+    zero, floor, limit = np.float32(0), np.float32(SILENCE), np.float32(LIMIT)
 
     for item in range(batch):
         value, excitation = state.value[item], state.excitation[item]
         for step in range(steps):
-            block, frame = step // per_block, step // per_frame
-            far = np.float32(step % per_frame) / np.float32(per_frame)
-            near = np.float32(1) - far
+            frame, far = step // per_frame, np.float32(step % per_frame) / np.float32(per_frame)
             this, following = guide.condition[item, frame], guide.condition[item, frame + 1]
-            estimate = guide.estimate[item, step]
+            level, estimate = guide.level[item, step], guide.estimate[item, step]
 
             for k in range(bands):
-                level = max(guide.level[item, block, k], floor)
+                unit = max(level[k], floor)
                 seen[k] = np.arcsinh(excitation[k])
-                relative = value[k] / level
-                seen[bands + k] = min(max(relative, np.float32(-CREST)), np.float32(CREST))
-                seen[2 * bands + k] = estimate[k] / level
-
-            for j in range(channels):
-                hidden[j] = weights.first_bias[j] + guide.seen_estimate[item, step, j]
+                seen[bands + k] = _clipped(value[k] / unit, np.float32(CREST))
+                seen[2 * bands + k] = estimate[k] / unit
+            hidden[:] = weights.first_bias + guide.seen_estimate[item, step]
             _add_product(hidden, weights.first, seen)
-            total[:] = 0
+            total[:] = zero
             offset = 0
             for layer in range(layers):
                 dilation = weights.dilations[layer]
                 slot = state.rings[item, offset + (begin + step) % dilation]
                 offset += dilation
-                first = layer * width
-                for j in range(width):
-                    gated[j] = near * this[first + j] + far * following[first + j]
-                _add_product(gated, weights.past[layer], slot)
-                _add_product(gated, weights.now[layer], hidden)
+                _interpolate(gated, this, following, layer * width, far)
+                _add_product(gated, weights.gates[layer, :channels], slot)
+                _add_product(gated, weights.gates[layer, channels:], hidden)
                 slot[:] = hidden
                 for j in range(channels):
                     squashed[j] = _tanh(gated[j]) * _sigmoid(gated[channels + j])
                 mixed[:] = weights.mix_bias[layer]
                 _add_product(mixed, weights.mix[layer], squashed)
-                for j in range(channels):
-                    hidden[j] += mixed[j]
-                for j in range(channels):
-                    total[j] += mixed[channels + j]
-
-            first = layers * width
-            for j in range(channels):
-                total[j] = max(total[j], np.float32(0))
-                head[j] = near * this[first + j] + far * following[first + j]
-            _add_product(head, weights.head, total)
-            for j in range(channels):
-                head[j] = max(head[j], np.float32(0))
+                hidden += mixed[:channels]
+                total += mixed[channels:]
+            _interpolate(head, this, following, layers * width, far)
+            _add_product(head, weights.head, np.maximum(total, zero))
             raw[:] = weights.last_bias
-            _add_product(raw, weights.last, head)
+            _add_product(raw, weights.last, np.maximum(head, zero))
 
             pair = bands * size
             for k in range(bands):
                 parameters = raw[k * size : (k + 1) * size]
-                about = _quantile(parameters, uniform[item, step, k], temperature, work)
-                about = min(max(about, np.float32(-LIMIT)), np.float32(LIMIT))
+                drawn = _drawn(parameters, uniform[item, step, k], temperature, mixture)
+                about = _clipped(drawn, limit)
                 for lower in range(k):
                     about += raw[pair] * excitation[lower]
                     pair += 1
-                about = min(max(about, np.float32(-LIMIT)), np.float32(LIMIT))
-                scale, level = guide.scale[item, block, k], guide.level[item, block, k]
-                if not scale > floor:  # the spectrogram is silent here
-                    about, scale = np.float32(0), floor
-                excitation[k] = about
-                bound = np.float32(CREST) * max(level, floor)
-                value[k] = min(max(estimate[k] + scale * about, -bound), bound)
-                out[item, step, k] = value[k]
-            for k in range(bands):  # what was cut off was no excitation
-                scale = guide.scale[item, block, k]
-                if scale > floor and estimate[k] + scale * excitation[k] != value[k]:
-                    excitation[k] = (value[k] - estimate[k]) / scale
+                excitation[k] = _clipped(about, limit) if level[k] > floor else zero
+            for k in range(bands):
+                unit = max(level[k], floor)
+                raised = estimate[k] + unit * excitation[k]
+                value[k] = out[item, step, k] = _clipped(raised, np.float32(CREST) * unit)
+                if level[k] > floor:  # what was cut off was no excitation
+                    excitation[k] = (value[k] - estimate[k]) / unit

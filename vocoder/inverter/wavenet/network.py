@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,23 +16,12 @@ from vocoder.decibels import to_linear
 from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import mel_to_linear
 from vocoder.inverter.wavenet.filter_bank import FilterBank
-from vocoder.inverter.wavenet.loop import (
-    CREST,
-    LIMIT,
-    MAX_LOG_SCALE,
-    MIN_LOG_SCALE,
-    SILENCE,
-    UNROLLED,
-)
+from vocoder.inverter.wavenet.loop import CREST, LIMIT, MAX_LOG_SCALE, MIN_LOG_SCALE, SILENCE
 from vocoder.inverter.wavenet.streaming import initial_estimate, rephased
 from vocoder.model.features import features
 from vocoder.spec import SpectrogramSpec, window_samples
 from vocoder.spectrogram import mel_filters
 
-# Levels a frame. Four are worth 0.02 nats a sample on speech against one; more, nothing.
-BLOCKS_PER_FRAME = 4
-# Excitations are in units of a scale that is greater than the level by so much of the energy.
-WHITENING = 1e-5
 # Residual blocks over frames, and frames on either side that they and the layer before them see.
 FRAME_BLOCKS = 2
 FRAMES_CONTEXT = 1 + FRAME_BLOCKS
@@ -56,10 +45,9 @@ class TeacherForced(NamedTuple):
     parameters: Tensor  # of mixtures of logistics
     mixing: Tensor  # what the excitation of lower bands adds to a band's in the same step
     estimate: Tensor
-    scale: Tensor  # `SILENCE` or more
     level: Tensor  # `SILENCE` or more
-    audible: Tensor  # whether the spectrogram asks for any excitation
-    excitation: Tensor  # the true one, in units of ``scale``
+    audible: Tensor  # whether the spectrogram asks for anything
+    excitation: Tensor  # what the true signal is off the estimate, in units of ``level``
 
     def from_lower_bands(self, excitation: Tensor) -> Tensor:
         """What ``(batch, bands, steps)`` of excitation shift each other's densities by."""
@@ -74,21 +62,7 @@ class WaveNet(nn.Module):
     Griffin-Lim makes of the spectrogram alone, in units of the level that the spectrogram gives the
     band; as a mixture of logistic densities (Salimans et al., "PixelCNN++", ICLR 2017).
 
-    Parameters
-    ----------
-    spec : SpectrogramSpec
-    initial_iterations : int
-        Of Griffin-Lim, for the initial estimate; 0 has integrated phases only.
-    bands : int
-        Of the filter bank: a step emits as many samples. 2 or more, a power of 2.
-    components : int
-        Logistics of a mixture.
-    layers, cycle : int
-        Layers of the stack; their dilations double, 1, 2, 4, …, ``cycle`` times, and again.
-    channels : int
-        Width of the stack, of its gates and its output; a multiple of 8.
-    condition_channels : int
-        Width of the convolutions over the spectrogram's frames.
+    ``conf/model/wavenet.yaml`` describes its sizes.
 
     Attributes
     ----------
@@ -111,7 +85,7 @@ class WaveNet(nn.Module):
         condition_channels: int,
     ) -> None:
         super().__init__()
-        self.settings: dict[str, Any] = {
+        self.settings = {
             "initial_iterations": initial_iterations,
             "bands": bands,
             "components": components,
@@ -121,17 +95,13 @@ class WaveNet(nn.Module):
             "condition_channels": condition_channels,
         }
         for name, value in self.settings.items():
-            minimum = MINIMUM.get(name, 1)
-            if value < minimum:
+            if value < (minimum := MINIMUM.get(name, 1)):
                 message = f"model.{name} is {value}; expected at least {minimum}"
                 raise BadInput(message, f"model.{name}.range")
-        if channels % UNROLLED:
-            message = f"model.channels is {channels}; expected a multiple of {UNROLLED}"
-            raise BadInput(message, "model.channels.range")
-        if spec.hop_length % (bands * BLOCKS_PER_FRAME):
+        if spec.hop_length % bands:
             raise BadInput(
-                f"model.bands is {bands}, but a hop of {spec.hop_length} samples is no multiple "
-                f"of {BLOCKS_PER_FRAME} blocks of that; choose a smaller power of 2",
+                f"model.bands is {bands}, but a hop has {spec.hop_length} samples, no multiple of "
+                "it; choose a smaller power of 2",
                 "model.bands.conflict",
             )
         self.spec, self.initial_iterations, self.components = spec, initial_iterations, components
@@ -139,6 +109,9 @@ class WaveNet(nn.Module):
         self.steps_per_frame = spec.hop_length // bands
         self.dilations = [2 ** (layer % cycle) for layer in range(layers)]
         self.receptive_steps = 1 + sum(self.dilations)
+        context_samples = self.bank.reach + bands * ESTIMATE_CONTEXT
+        # One more: steps lie between their frame and the next.
+        self.context_frames = 1 + max(FRAMES_CONTEXT, math.ceil(context_samples / spec.hop_length))
         # What the frames add to the gates of each layer, and to the head.
         self.condition_sizes = [2 * channels] * layers + [channels]
 
@@ -166,9 +139,6 @@ class WaveNet(nn.Module):
         self.estimate_net = nn.Sequential(
             first, *map(Residual, others), nn.GELU(), nn.Conv1d(channels, channels, 1)
         )
-        context_samples = self.bank.reach + bands * ESTIMATE_CONTEXT
-        # One more: steps lie between their frame and the next.
-        self.context_frames = 1 + max(FRAMES_CONTEXT, math.ceil(context_samples / spec.hop_length))
         self.gates = nn.ModuleList(
             weight_norm(nn.Linear(2 * channels, 2 * channels, bias=False)) for _ in self.dilations
         )
@@ -194,7 +164,7 @@ class WaveNet(nn.Module):
             samples = rephased(samples, estimate, self.spec)
             forced = self.teacher_forced(decibels, *map(self.bank.split, (samples, estimate)))
             about = forced.excitation - forced.from_lower_bands(forced.excitation)
-            density = log_density(forced.parameters, about) - forced.scale.log()
+            density = log_density(forced.parameters, about) - forced.level.log()
             return torch.where(forced.audible, density, torch.nan)
 
     def loss(self, decibels: Tensor, samples: Tensor, edge_frames: int = 0) -> Tensor:
@@ -215,13 +185,11 @@ class WaveNet(nn.Module):
 
         Both signals, the true one and the estimate, are ``(batch, bands, steps)``.
         """
-        levels, scales = self.levels(decibels)
+        levels = self.levels(decibels)
         estimate, seen_estimate = self.see_estimate(levels, estimate)
-        level, scale = self._at_steps(levels), self._at_steps(scales)
-        audible = scale > SILENCE
-        level, scale = level.clamp(min=SILENCE), scale.clamp(min=SILENCE)
-        excitation = ((subbands - estimate) / scale).where(audible, 0)
-        # At its beginning a step knows its scale, its estimate, and the values before.
+        audible, level = levels > SILENCE, levels.clamp(min=SILENCE)
+        excitation = ((subbands - estimate) / level).where(audible, 0)
+        # At its beginning a step knows its level, its estimate, and the values before.
         value = (_before(subbands) / level).clamp(-CREST, CREST)
         seen = torch.cat([_before(excitation.asinh()), value, estimate / level], dim=1).mT
         raw = self._stack(seen, seen_estimate, self.condition(decibels))
@@ -232,38 +200,27 @@ class WaveNet(nn.Module):
         mixing[:, :, self.pairs[0], self.pairs[1]] = weights
         parameters = parameters.reshape(*raw.shape[:2], bands, size).transpose(1, 2)
         excitation = excitation.clamp(-LIMIT, LIMIT)
-        return TeacherForced(parameters, mixing, estimate, scale, level, audible, excitation)
+        return TeacherForced(parameters, mixing, estimate, level, audible, excitation)
 
     @torch.no_grad()
-    def levels(self, decibels: Tensor) -> tuple[Tensor, Tensor]:
-        """Level of the bands, and scale of their excitation, `BLOCKS_PER_FRAME` a frame.
-
-        Root mean squares by Parseval's theorem, ``(batch, blocks, bands)``; the last frame goes on
-        as it is.
-        """
-        extended = functional.pad(decibels, (0, 1), mode="replicate")
-        magnitude = mel_to_linear(to_linear(extended, self.spec), self.spec, n_iter=0).double()
+    def levels(self, decibels: Tensor) -> Tensor:
+        """Root mean squares of the bands by Parseval's theorem, ``(batch, bands, steps)``."""
+        magnitude = mel_to_linear(to_linear(decibels, self.spec), self.spec, n_iter=0).double()
         power = magnitude[:, _nearest_shown(self.spec).to(decibels.device)].square()
-        at_frames = power.mT @ _band_energies(self.spec, self.bank.bands).to(decibels.device)
-        later = (torch.arange(BLOCKS_PER_FRAME, device=decibels.device) + 0.5) / BLOCKS_PER_FRAME
-        energy = torch.lerp(
-            at_frames[:, :-1, None], at_frames[:, 1:, None], later.double()[:, None]
+        energies = power.mT @ _band_energies(self.spec, self.bank.bands).to(decibels.device)
+        steps = energies.new_zeros(
+            len(energies), decibels.shape[2] * self.steps_per_frame, self.bank.bands
         )
-        energy = energy.flatten(1, 2).clamp(min=0)
-        return energy.sqrt().float(), (energy * (1 + WHITENING)).sqrt().float()
+        at_steps = _add_interpolated(steps, torch.cat([energies, energies[:, -1:]], dim=1))
+        return at_steps.clamp(min=0).sqrt().float().mT
 
     def see_estimate(self, levels: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
         """An estimate no louder than `levels` allow, and what the first layer sees of it.
 
         ``(batch, bands, steps)`` and ``(batch, steps, channels)``.
         """
-        level = self._at_steps(levels)
-        estimate = estimate.clamp(-CREST * level, CREST * level)
-        return estimate, self.estimate_net(estimate / level.clamp(min=SILENCE)).mT
-
-    def _at_steps(self, blocks: Tensor) -> Tensor:
-        """``(batch, blocks, bands)`` to ``(batch, bands, steps)``."""
-        return blocks.repeat_interleave(self.steps_per_frame // BLOCKS_PER_FRAME, dim=1).mT
+        estimate = estimate.clamp(-CREST * levels, CREST * levels)
+        return estimate, self.estimate_net(estimate / levels.clamp(min=SILENCE)).mT
 
     @torch.no_grad()
     def estimate(self, decibels: Tensor) -> Tensor:
@@ -325,7 +282,7 @@ def _add_interpolated(at_steps: Tensor, at_frames: Tensor) -> Tensor:
     around = torch.stack([at_frames[:, :-1], at_frames[:, 1:]], dim=2).flatten(0, 1)
     of_frames = at_steps.reshape(around.shape[0], -1, at_steps.shape[2])
     n_steps = of_frames.shape[1]
-    later = torch.arange(n_steps, device=at_steps.device) / n_steps
+    later = torch.arange(n_steps, device=at_steps.device, dtype=at_steps.dtype) / n_steps
     weights = torch.stack([1 - later, later], dim=1).expand(around.shape[0], -1, -1)
     return torch.baddbmm(of_frames, weights, around).view_as(at_steps)
 

@@ -11,86 +11,77 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.errors import BadInput
-from vocoder.inverter.wavenet.loop import UNROLLED, Guide, State, Weights, run_steps
-from vocoder.inverter.wavenet.network import BLOCKS_PER_FRAME, WaveNet
-from vocoder.inverter.wavenet.streaming import PIECE_FRAMES, initial_estimate, iterate
+from vocoder.inverter.wavenet.loop import Guide, State, Weights, run_steps
+from vocoder.inverter.wavenet.network import WaveNet
+from vocoder.inverter.wavenet.streaming import initial_estimate, iterate
 
+PIECE_FRAMES = 32  # done at once
 INTERVALS = 2**23  # of uniform noise: as fine as float32 is below 1
 
 
-class Sampler:
-    """A network's weights as the compiled loop reads them; the network itself is left as it is."""
+def sample(
+    model: WaveNet, decibels: Tensor, *, seed: int, temperature: float, n_iter: int
+) -> Iterator[Tensor]:
+    """Yield the waveform of ``(batch, bins, frames)``, float32, on the CPU.
 
-    def __init__(self, model: WaveNet) -> None:
-        for name, weight in model.named_parameters():
-            if not weight.isfinite().all():
-                raise BadInput(
-                    f"the WaveNet's {name} holds decibels that are not finite; expected finite "
-                    "weights: the file is damaged, or the training diverged",
-                    "weights.damaged",
-                )
-        self.model = copy.deepcopy(model).cpu().eval()
-        self._weights = _weights(self.model)
+    ``(batch, frames * hop_length)`` in all, from the centre of the first frame on.
 
-    def __call__(
-        self, decibels: Tensor, *, seed: int, temperature: float, n_iter: int
-    ) -> Iterator[Tensor]:
-        """Yield the waveform of ``(batch, bins, frames)``, float32, on the CPU.
-
-        ``(batch, frames * hop_length)`` in all, from the centre of the first frame on.
-
-        Parameters
-        ----------
-        seed : int
-            Of the noise; every item of a batch draws its own.
-        temperature : float
-            1 draws from the network's densities, less from sharper ones, 0 takes the most likely.
-        n_iter : int
-            Griffin-Lim iterations that the network's waveform goes through.
-        """
-        decibels = decibels.detach().cpu()
-        waveform = self.model.bank.join(self.subbands(decibels, seed, temperature))
+    Parameters
+    ----------
+    seed : int
+        Of the noise; every item of a batch draws its own.
+    temperature : float
+        1 draws from the network's densities, less from sharper ones, 0 takes the most likely.
+    n_iter : int
+        Griffin-Lim iterations that the network's waveform goes through.
+    """
+    spec, n_frames, decibels = model.spec, decibels.shape[2], decibels.detach().cpu()
+    hop, per_frame = spec.hop_length, model.steps_per_frame
+    # Filters, and the windows of every iteration, mix frames with so many on either side.
+    margin = -(-model.bank.reach // hop) + n_iter * -(-spec.n_fft // hop)
+    kept, first, given = torch.zeros(len(decibels), model.bank.bands, 0), 0, 0
+    for piece in sample_subbands(model, decibels, seed, temperature):
+        kept = torch.cat([kept, piece], dim=2)
+        known = first + kept.shape[2] // per_frame
+        settled = known if known == n_frames else max(known - margin, given)
+        waveform = model.bank.join(kept)
         for _ in range(n_iter):
-            waveform = iterate(decibels, self.model.spec, waveform)
-        return waveform
+            waveform = iterate(decibels[:, :, first:known], spec, waveform)
+        yield waveform[:, (given - first) * hop : (settled - first) * hop]
+        begin = max(settled - margin, first)
+        kept, first, given = kept[:, :, (begin - first) * per_frame :], begin, settled
 
-    def subbands(self, decibels: Tensor, seed: int, temperature: float) -> Iterator[Tensor]:
-        """Yield ``(batch, bands, steps)``, `PIECE_FRAMES` frames at most, as the estimate grows."""
-        model, (batch, _, n_frames) = self.model, decibels.shape
-        hop, context, bands = model.spec.hop_length, model.context_frames, model.bank.bands
-        noise = [np.random.default_rng([seed, item]) for item in range(batch)]
-        ring_shape = (sum(model.dilations), self._weights.first.shape[1])
-        state = State(
-            *(np.zeros((batch, *shape), np.float32) for shape in (ring_shape, (bands,), (bands,)))
-        )
-        estimate, first, done = decibels.new_zeros(batch, 0), 0, 0  # it begins at frame `first`
-        for piece in initial_estimate(decibels, model.spec, model.initial_iterations):
-            estimate = torch.cat([estimate, piece], dim=1)
-            known = first + estimate.shape[1] // hop
-            ready = known if known == n_frames else known - context
-            while done < ready:
-                end = min(done + PIECE_FRAMES, ready)
-                guide = guide_from(model, decibels, estimate, first, done, end)
-                uniform = np.stack([draw(one, guide.estimate.shape[1:]) for one in noise])
-                out = np.empty_like(uniform)
-                run_steps(
-                    self._weights,
-                    state,
-                    guide,
-                    done * model.steps_per_frame,
-                    uniform,
-                    np.float32(temperature),
-                    out,
-                )
-                yield torch.from_numpy(out).mT.contiguous()
-                done = end
-            kept = max(done - context, first)
-            estimate, first = estimate[:, (kept - first) * hop :], kept
+
+def sample_subbands(
+    model: WaveNet, decibels: Tensor, seed: int, temperature: float
+) -> Iterator[Tensor]:
+    """Yield ``(batch, bands, steps)``, `PIECE_FRAMES` frames at most, as the estimate grows."""
+    model, (batch, _, n_frames) = copy.deepcopy(model).cpu(), decibels.shape
+    hop, context, bands = model.spec.hop_length, model.context_frames, model.bank.bands
+    weights = _weights(model)
+    noise = [np.random.default_rng([seed, item]) for item in range(batch)]
+    shapes = (sum(model.dilations), model.head.out_features), (bands,), (bands,)
+    state = State(*(np.zeros((batch, *shape), np.float32) for shape in shapes))
+    estimate, first, done = decibels.new_zeros(batch, 0), 0, 0  # it begins at frame `first`
+    for piece in initial_estimate(decibels, model.spec, model.initial_iterations):
+        estimate = torch.cat([estimate, piece], dim=1)
+        known = first + estimate.shape[1] // hop
+        ready = known if known == n_frames else known - context
+        while done < ready:
+            end = min(done + PIECE_FRAMES, ready)
+            guide = guide_from(model, decibels, estimate, first, done, end)
+            uniform = np.stack([draw(one, guide.estimate.shape[1:]) for one in noise])
+            out, begun = np.empty_like(guide.estimate), done * model.steps_per_frame
+            run_steps(weights, state, guide, begun, uniform, np.float32(temperature), out)
+            yield torch.from_numpy(out).mT.contiguous()
+            done = end
+        kept = max(done - context, first)
+        estimate, first = estimate[:, (kept - first) * hop :], kept
 
 
 def draw(noise: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Uniform noise within 0 to 1, float32, never as far as these, whose quantiles are infinite."""
-    drawn = noise.integers(INTERVALS, size=shape).astype(np.float32)
+    """Pairs of uniform numbers, ``(*shape, 2)``, float32, never 0 or 1, where quantiles end."""
+    drawn = noise.integers(INTERVALS, size=(*shape, 2)).astype(np.float32)
     return (drawn + np.float32(0.5)) / np.float32(INTERVALS)
 
 
@@ -107,30 +98,28 @@ def guide_from(
     last = min(end + model.context_frames, decibels.shape[2])
     near, hop = decibels[:, :, first:last], model.spec.hop_length
     samples = estimate[:, (first - estimate_begin) * hop : (last - estimate_begin) * hop]
-    levels, scales = model.levels(near)
+    levels = model.levels(near)
     subbands, seen_estimate = model.see_estimate(levels, model.bank.split(samples))
-
-    def wanted(tensor: Tensor, per_frame: int, more: int = 0) -> np.ndarray:
-        return _array(tensor[:, (begin - first) * per_frame : (end - first) * per_frame + more])
-
+    frames = slice(begin - first, end - first + 1)
+    steps = slice(*((frame - first) * model.steps_per_frame for frame in (begin, end)))
     return Guide(
-        condition=wanted(model.condition(near), 1, more=1),
-        level=wanted(levels, BLOCKS_PER_FRAME),
-        scale=wanted(scales, BLOCKS_PER_FRAME),
-        estimate=wanted(subbands.mT, model.steps_per_frame),
-        seen_estimate=wanted(seen_estimate, model.steps_per_frame),
+        condition=_array(model.condition(near)[:, frames]),
+        level=_array(levels.mT[:, steps]),
+        estimate=_array(subbands.mT[:, steps]),
+        seen_estimate=_array(seen_estimate[:, steps]),
     )
 
 
 def _weights(model: WaveNet) -> Weights:
-    channels = model.first.out_features
-    first = _matrix(model.first)
-    gates = np.stack([_matrix(layer) for layer in model.gates])
+    if not all(weight.isfinite().all() for weight in model.parameters()):
+        raise BadInput(
+            "the WaveNet's weights are not finite: the file is damaged, or the training diverged",
+            "weights.damaged",
+        )
     return Weights(
-        first=np.pad(first, ((0, -len(first) % UNROLLED), (0, 0))),
+        first=_matrix(model.first),
         first_bias=_array(model.first.bias),
-        past=np.ascontiguousarray(gates[:, :channels]),
-        now=np.ascontiguousarray(gates[:, channels:]),
+        gates=np.stack([_matrix(layer) for layer in model.gates]),
         mix=np.stack([_matrix(layer) for layer in model.mixes]),
         mix_bias=np.stack([_array(cast(nn.Linear, layer).bias) for layer in model.mixes]),
         head=_matrix(model.head),
@@ -145,4 +134,4 @@ def _matrix(layer: nn.Module) -> np.ndarray:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(tensor.detach().cpu().float().numpy())
+    return np.ascontiguousarray(tensor.detach().float().numpy())

@@ -1,12 +1,13 @@
-"""Griffin-Lim piece by piece: an initial estimate of the waveform, and an iteration on another.
+"""Griffin-Lim around the network: the initial estimate, and iterations on what was drawn.
 
 Sample 0 lies at the centre of the first frame, and a frame stands for the ``hop_length`` samples
-from its centre on. Waveforms are ``(batch, samples)``.
+from its centre on. Waveforms are ``(batch, frames * hop_length)``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,23 +16,17 @@ from torch.nn import functional
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.projection import impose_magnitude, magnitudes
-from vocoder.inverter.retrieval import overlap_frames
+from vocoder.inverter.retrieval import min_block_frames
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, istft_to_padded, stft_of_padded
 
-# Frames of a piece of an initial estimate. With those on either side of them twice as many are
-# inverted, which still costs next to nothing beside the network.
-PIECE_FRAMES = 32
 # Griffin-Lim iterations that give recordings an estimate's phases: with 16, ESTOI .97 to .98
 # against the recordings themselves, .94 of the estimate before any (eight lines of speech).
 REPHASING_STEPS = 16
 
 
 def initial_estimate(decibels: Tensor, spec: SpectrogramSpec, n_iter: int) -> Iterator[Tensor]:
-    """Yield what Griffin-Lim with momentum makes of integrated phases, `PIECE_FRAMES` at a time.
-
-    The last piece is longer: all frames that the one before it saw are in it.
-    """
+    """Yield what Griffin-Lim with momentum makes of integrated phases, piece by piece."""
     solver = GriffinLim(
         n_iter=n_iter,
         n_iter_estimated=n_iter,
@@ -39,61 +34,24 @@ def initial_estimate(decibels: Tensor, spec: SpectrogramSpec, n_iter: int) -> It
         init="phase_gradient",
         refine_from=0,
         refine_every=0,
-        block_frames=2 * PIECE_FRAMES,  # not asked for: blocks are cut here
+        block_frames=min_block_frames(spec),
         seed=0,
         device="cpu",
     )
-    hop, half, n_frames = spec.hop_length, spec.n_fft // 2, decibels.shape[2]
-    context, lookahead = overlap_frames(spec)
-    noise = [torch.Generator().manual_seed(0) for _ in decibels]
-    known: Tensor | None = None  # STFT of the frames from `begin` to `settled`
-    begin = settled = 0
-    while settled < n_frames:
-        end = settled + PIECE_FRAMES + lookahead
-        end, upto = (end, end - lookahead) if end < n_frames else (n_frames, n_frames)
-        members = [Spectrogram(one[None], spec) for one in decibels[:, :, begin:end].cpu()]
-        transform, counts = solver.transform_of(members, noise, known)
-        padded = istft_to_padded(transform, spec, counts)
-        piece = padded[:, half + (settled - begin) * hop : half + (upto - begin) * hop]
-        yield functional.pad(piece, (0, (upto - settled) * hop - piece.shape[1]))
-        first = max(upto - context, begin)
-        seen = padded[:, (first - begin) * hop : (upto - 1 - begin) * hop + spec.n_fft]
-        known, begin, settled = stft_of_padded(seen, spec), first, upto
+    n_samples = decibels.shape[2] * spec.hop_length - 1  # the most that give as many frames
+    yield from solver.stream(Spectrogram(decibels, replace(spec, center=True), n_samples))
+    yield torch.zeros(decibels.shape[0], 1)
 
 
-def iterate(
-    decibels: Tensor, spec: SpectrogramSpec, waveform: Iterable[Tensor]
-) -> Iterator[Tensor]:
-    """Yield a waveform after one more iteration of Griffin and Lim's (1984), as it comes.
+def iterate(decibels: Tensor, spec: SpectrogramSpec, waveform: Tensor) -> Tensor:
+    """One more iteration of Griffin and Lim's (1984).
 
     Every window is given the nearest magnitudes that the spectrogram allows, and keeps its phases.
-    What is yielded lags by ``n_fft`` samples at most.
     """
-    hop, half, n_frames = spec.hop_length, spec.n_fft // 2, decibels.shape[2]
-    sharing = -(-spec.n_fft // hop)  # frames that share a sample
-    done: Tensor | None = None  # the latest frames, which reach into what is to come
-    n_done = n_taken = n_given = 0  # frames, samples
-    waiting = decibels.new_zeros(decibels.shape[0], half)  # from the first frame to do on
-    for piece in waveform:
-        waiting = torch.cat([waiting, piece], dim=1)
-        n_taken += piece.shape[1]
-        if is_last := n_taken == n_frames * hop:
-            waiting = functional.pad(waiting, (0, half))
-        ready = n_frames - n_done
-        if not is_last:
-            ready = min(ready - 1, (waiting.shape[1] - spec.n_fft) // hop + 1)
-        if ready <= 0:
-            continue
-        transform = stft_of_padded(waiting[:, : (ready - 1) * hop + spec.n_fft], spec)
-        target = Target(Spectrogram(decibels[:, :, n_done : n_done + ready], spec))
-        new = impose_magnitude(transform, target.nearest(magnitudes(transform)))
-        done = new if done is None else torch.cat([done, new], dim=2)
-        waiting = waiting[:, ready * hop :]
-        n_done += ready
-        origin = (n_done - done.shape[2]) * hop - half  # sample at which `done` begins
-        settled = n_frames * hop if is_last else max(n_done * hop - half, 0)
-        yield istft_to_padded(done, spec)[:, n_given - origin : settled - origin]
-        done, n_given = done[:, :, -sharing:], settled
+    transform = _transform(waveform, spec, waveform.shape[1] // spec.hop_length)
+    target = Target(Spectrogram(decibels, spec)).nearest(magnitudes(transform))
+    padded = istft_to_padded(impose_magnitude(transform, target), spec)[:, spec.n_fft // 2 :]
+    return functional.pad(padded, (0, waveform.shape[1] - padded.shape[1]))
 
 
 @torch.no_grad()
@@ -105,10 +63,17 @@ def rephased(samples: Tensor, estimate: Tensor, spec: SpectrogramSpec) -> Tensor
     towards the magnitudes of the recording's STFT, give what sounds like the one and fits the
     other.
     """
-    half = spec.n_fft // 2
-    wanted = stft_of_padded(functional.pad(samples, (half, half)), spec).abs()
-    transform = stft_of_padded(functional.pad(estimate, (half, half)), spec)
+    n_frames = samples.shape[1] // spec.hop_length + 1
+    wanted = _transform(samples, spec, n_frames).abs()
+    transform = _transform(estimate, spec, n_frames)
     for _ in range(REPHASING_STEPS):
         padded = istft_to_padded(impose_magnitude(transform, wanted), spec)
         transform = stft_of_padded(padded, spec)
+    half = spec.n_fft // 2
     return padded[:, half : half + samples.shape[1]]
+
+
+def _transform(waveform: Tensor, spec: SpectrogramSpec, n_frames: int) -> Tensor:
+    """The STFT of so many frames, silence around."""
+    half, length = spec.n_fft // 2, (n_frames - 1) * spec.hop_length + spec.n_fft
+    return stft_of_padded(functional.pad(waveform, (half, length - half - waveform.shape[1])), spec)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vocoder.errors import BadInput
 from vocoder.inverter.wavenet.network import WaveNet
-from vocoder.inverter.wavenet.sampler import Sampler
+from vocoder.inverter.wavenet.sampler import sample
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.examples import Batch
 from vocoder.train.tasks.base import Task, require_centred
@@ -18,16 +18,11 @@ from vocoder.train.tasks.base import Task, require_centred
 
 @dataclass(kw_only=True)
 class Likelihood(Task):
-    """Trains a WaveNet: the negative log-likelihood, given degraded spectrograms.
-
-    Parameters
-    ----------
-    temperature, n_iter, seed
-        Of what is drawn at validation; see `vocoder.inverter.wavenet.sampler.Sampler`.
-    """
+    """Trains a WaveNet: the negative log-likelihood, given degraded spectrograms."""
 
     model_type = WaveNet
 
+    # Of what is drawn at validation; see `vocoder.inverter.wavenet.sampler.sample`.
     temperature: float
     n_iter: int
     seed: int
@@ -51,7 +46,11 @@ class Likelihood(Task):
         return {"total": model.loss(batch.degraded, batch.waveform, edge_frames)}
 
     def render(self, model: nn.Module, decibels: Tensor) -> Tensor:
-        pieces = Sampler(cast(WaveNet, model))(
-            decibels, seed=self.seed, temperature=self.temperature, n_iter=self.n_iter
+        pieces = sample(
+            cast(WaveNet, model),
+            decibels,
+            seed=self.seed,
+            temperature=self.temperature,
+            n_iter=self.n_iter,
         )
         return torch.cat(list(pieces), dim=1)
