@@ -1,24 +1,16 @@
-"""Discriminators: their published sizes, one interface, and that fast ways give the same."""
+"""Discriminators: their published sizes, one interface, and what the views see."""
 
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
 from vocoder.errors import BadInput
 from vocoder.model.discriminator.base import Discriminator
 from vocoder.model.discriminator.mpd import MultiPeriod
 from vocoder.model.discriminator.mrd import MultiResolution
-from vocoder.model.discriminator.msd import (
-    CHANNELS,
-    GROUPS,
-    KERNELS,
-    STRIDES,
-    GroupedConv,
-    MultiScale,
-)
+from vocoder.model.discriminator.msd import MultiScale
 
 PERIODS = [2, 3, 5, 7, 11]
 N_FFTS = [2048, 1024, 512]
@@ -111,28 +103,6 @@ def test_a_period_sees_every_nth_sample():
         assert torch.allclose(found.mT, x, atol=1e-5)
     x = functional.conv2d(x, part.last.weight.mT, part.last.bias, 1, (1, 0))
     assert torch.allclose(x.mT.flatten(1), logits, atol=1e-5)
-
-
-@pytest.mark.parametrize("length", [41, 100, 1_023, 1_024])
-@pytest.mark.parametrize("layer", [1, 2, 3, 4, 5])
-def test_chunked_convolutions_equal_plain_ones(layer, length):
-    """Outputs, and gradients of the input and of the weights."""
-    torch.manual_seed(layer)
-    inputs, outputs = (int(CHANNELS[n] * NARROW) for n in (layer - 1, layer))
-    shape = inputs, outputs, KERNELS[layer], STRIDES[layer], KERNELS[layer] // 2
-    plain, ours = (kind(*shape, groups=GROUPS[layer]) for kind in (nn.Conv1d, GroupedConv))
-    ours.load_state_dict(plain.state_dict())
-    pull = None
-    results = []
-    for conv in (plain, ours):
-        x = torch.randn(2, inputs, length, generator=torch.Generator().manual_seed(0))
-        y = conv(x.requires_grad_())
-        pull = torch.randn_like(y) if pull is None else pull
-        (y * pull).sum().backward()
-        results.append((y, x.grad, *(p.grad for p in conv.parameters())))
-    for wanted, found in zip(*results, strict=True):
-        assert found.shape == wanted.shape
-        assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
 
 
 def test_scales_are_slower_copies(sounds):

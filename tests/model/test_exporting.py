@@ -1,19 +1,29 @@
 """Exported models sound as ours do, for any number of frames, without this package."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import soundfile
 import torch
 
+from tests.inverter.wavenet.networks import small
 from tests.model.shapes import MEL, ODD, hifigan
 from tests.refusals import refused
-from tests.train.tiny import repair_net, shaken
 from vocoder.decibels import to_decibels
+from vocoder.inverter.wavenet.portable import PortableWaveNet
+from vocoder.inverter.wavenet.sampler import draw, sample_subbands
+from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.interchange.export import METADATA, export, metadata
+from vocoder.model.weights import find_weights
+from vocoder.repair.network import RepairNet
+from vocoder.spectrogram import analyse
 
 SMALL = {"channels": 16, "kernels": [3, 5], "dilations": [[1, 3], [1, 2]]}
 SIZES = [(1, 1), (1, 2), (3, 40), (2, 16)]
@@ -46,16 +56,57 @@ def test_onnxruntime_agrees(name, tmp_path):
     assert int(noted["vocoder.first_sample"]) == model.first_sample
 
 
-def test_a_repair_network_is_exported_too(tmp_path):
-    model, path = shaken(repair_net()).eval(), tmp_path / "repair.onnx"
+@pytest.mark.parametrize("name", ["generated", "jpeg"])
+def test_the_shipped_repairs_run_without_torch(name, tmp_path):
+    path = tmp_path / "repair.onnx"
+    model = read_checkpoint(find_weights(name)).build()
+    assert isinstance(model, RepairNet)
     export(model, path, overwrite=False)
     session = onnxruntime.InferenceSession(path)
-    for batch, frames in [(1, 16), (3, 48)]:
-        decibels = torch.rand(batch, 256, frames) * 120 - 110
+    for batch, strides in [(1, 1), (2, 3)]:
+        decibels = torch.rand(batch, model.spec.bins, strides * model.stride_frames) * 120 - 110
         with torch.inference_mode():
             wanted = model(decibels)
         (found,) = session.run(["repaired"], {"decibels": decibels.numpy()})
-        assert abs(found - wanted.numpy()).max() < 1e-3
+        assert abs(found - wanted.numpy()).max() < 1e-2
+
+
+def test_a_wavenet_samples_the_same_without_this_package(tmp_path):
+    """At any temperature, of the same random numbers, for any length."""
+    model, path = small().eval(), tmp_path / "wavenet.onnx"
+    export(PortableWaveNet(model), path, overwrite=False)
+    session = onnxruntime.InferenceSession(path)
+    for frames, temperature in [(12, 0.0), (20, 0.6), (33, 1.0)]:
+        decibels = torch.rand(1, model.spec.bins, frames) * 60 - 80
+        with torch.inference_mode():
+            pieces = list(sample_subbands(model, decibels, 0, temperature))
+            wanted = model.bank.join(torch.cat(pieces, 2)).numpy()
+        noise = draw(np.random.default_rng([0, 0]), (frames * model.steps_per_frame, 4))
+        given = {
+            "decibels": decibels.numpy(),
+            "estimate": model.estimate(decibels).numpy(),
+            "uniform": noise[None],
+            "temperature": np.asarray(temperature, np.float32),
+        }
+        (found,) = session.run(["samples"], given)
+        assert found.shape == wanted.shape and abs(found - wanted).max() < 1e-3 * wanted.std()
+
+
+def test_the_page_for_strangers_speaks(speech, tmp_path):
+    """Its program, word for word, where neither torch nor this package is to be had."""
+    model = hifigan("hifigan_v2", **SMALL)
+    export(model, tmp_path / "mine.onnx", overwrite=False)
+    spectrogram = analyse(torch.from_numpy(speech[:20_000])[None], model.spec)
+    np.save(tmp_path / "mel.npy", spectrogram.linear[0].clamp(min=1e-5).log().numpy())
+    page = (Path(__file__).parents[2] / "recipes/hifigan.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    hidden = "import sys\nsys.modules['vocoder'] = sys.modules['torch'] = None\n"
+    subprocess.run([sys.executable, "-c", hidden + program], cwd=tmp_path, check=True)
+    spoken, rate = soundfile.read(tmp_path / "spoken.wav", dtype="float32")
+    with torch.inference_mode():
+        wanted = model(spectrogram.decibels)[0, -model.first_sample :].numpy()
+    assert rate == model.spec.sample_rate and len(spoken) == len(wanted)
+    assert abs(spoken - wanted).max() < 1e-3
 
 
 def test_a_program_runs_where_this_package_is_not(tmp_path):

@@ -12,6 +12,8 @@ from vocoder.files import refuse_existing
 
 def run(*, weights: str, output: str, overwrite: bool) -> int:
     """Export weights; the keys are those of ``conf/export.yaml``, which describes them."""
+    from vocoder.inverter.wavenet.network import WaveNet
+    from vocoder.inverter.wavenet.portable import PortableWaveNet
     from vocoder.model.checkpoint import read_checkpoint
     from vocoder.model.generator import Generator
     from vocoder.model.interchange.export import export, metadata
@@ -20,11 +22,12 @@ def run(*, weights: str, output: str, overwrite: bool) -> int:
 
     refuse_existing(Path(output), overwrite=overwrite)
     model = read_checkpoint(find_weights(weights)).build()
-    if not isinstance(model, Generator | RepairNet):
+    if not isinstance(model, Generator | RepairNet | WaveNet):
         raise BadInput(
-            f"{weights} holds a {type(model).__name__}; only generators and repairs are exported",
+            f"{weights} holds a {type(model).__name__}; expected a generator, repair or WaveNet",
             key="weights.type",
         )
-    export(model, Path(output), overwrite=overwrite)
-    print(f"{output}: {json.dumps(metadata(model), indent=2)}")
+    portable = PortableWaveNet(model) if isinstance(model, WaveNet) else model
+    export(portable, Path(output), overwrite=overwrite)
+    print(f"{output}: {json.dumps(metadata(portable), indent=2)}")
     return DONE

@@ -7,10 +7,10 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from vocoder.errors import BadInput
@@ -20,7 +20,7 @@ from vocoder.spec import SpectrogramSpec
 
 ONNX, PROGRAM = ".onnx", ".pt2"
 METADATA = "vocoder.json"
-_EXAMPLE_SIZE = 2, 16  # of the input that is traced: both sizes stay free
+_EXAMPLE_STRIDES = 16  # of the input that is traced: its length stays free
 
 
 class Portable(Protocol):
@@ -33,19 +33,24 @@ class Portable(Protocol):
     stride_frames: int
 
 
+@runtime_checkable
+class SeveralInputs(Protocol):
+    """A network of more than decibels, for batches of one."""
+
+    def example(self, frames: int) -> tuple[Tensor, ...]:
+        """Inputs of so many frames."""
+
+
 def export(network: Portable, output: Path, *, overwrite: bool) -> None:
     """Write a network as one file that holds its weights, too.
 
     Parameters
     ----------
     network : Portable
-        A generator or a repair network. Left as it is; what is written has its weight norm folded.
+        Left as it is; what is written has its weight norm folded.
     output : Path
         ``.onnx`` for ONNX, whose metadata hold the spec; ``.pt2`` for `torch.export.load`, with an
-        extra file ``vocoder.json``. The input ``decibels``, relative to a full-scale sine, has the
-        shape ``(batch, bins, frames)`` with any batch and any multiple of ``stride_frames``; the
-        output is ``samples``, ``(batch, frames * hop_length)``, of a generator, and ``repaired``,
-        decibels as they came, of a repair network.
+        extra file ``vocoder.json``. recipes/hifigan.md says what goes in and what comes out.
     overwrite : bool
     """
     if output.suffix not in (ONNX, PROGRAM):
@@ -77,20 +82,34 @@ def metadata(network: Portable) -> dict[str, Any]:
 
 
 def program(network: Portable) -> ExportedProgram:
-    """The computation of a network with folded weights, for any batch and number of frames."""
+    """The computation of a network with folded weights, for any number of frames."""
     own = copy.deepcopy(network)
     if not isinstance(own, nn.Module):
         raise TypeError(f"{type(own).__name__} is not a network")
     own = own.cpu().eval()
     if isinstance(own, Generator):
         own.fold()
-    batch, strides = _EXAMPLE_SIZE
-    stride = own.stride_frames
-    example = torch.zeros(batch, own.spec.bins, strides * stride)
+    example, longer = (_example(own, n) for n in (_EXAMPLE_STRIDES, 2 * _EXAMPLE_STRIDES))
+    strides = Dim("frames") if own.stride_frames == 1 else Dim("strides")
+    sizes: list[dict[int, Any]] = [
+        {
+            axis: length // _EXAMPLE_STRIDES * strides if length > _EXAMPLE_STRIDES else strides
+            for axis, length in enumerate(tensor.shape)
+            if length != other.shape[axis]
+        }
+        for tensor, other in zip(example, longer, strict=True)
+    ]
+    if len(example) == 1:
+        sizes[0][0] = Dim("batch")
     with torch.no_grad():
-        own(example)  # fills caches, whose making would be traced, too
-        sizes = {0: Dim("batch"), 2: Dim("frames") if stride == 1 else stride * Dim("strides")}
-        return torch.export.export(own, (example,), dynamic_shapes=(sizes,))
+        own(*example)  # fills caches, whose making would be traced, too
+        return torch.export.export(own, example, dynamic_shapes=tuple(sizes))
+
+
+def _example(network: Any, strides: int) -> tuple[Tensor, ...]:
+    if isinstance(network, SeveralInputs):
+        return network.example(strides)
+    return (torch.zeros(2, network.spec.bins, strides * network.stride_frames),)
 
 
 def _write_onnx(network: Portable, path: Path) -> None:
