@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -186,6 +187,29 @@ def test_arrays_are_pairs_as_images_are(spec, speech, tmp_path):
     assert {*sources.train[0].recordings, *sources.validation[0].recordings} == {"a0", "a1", "a2"}
     example = sources.train[0].piece(0, 10, 40, np.random.default_rng(0))
     heard = example.true > -80
+    assert heard.any() and np.abs(example.degraded - example.true)[heard].mean() < 0.1
+
+
+def test_mels_of_hifigans_own_analysis_are_found_half_a_hop_later(speech, tmp_path):
+    """What most text-to-speech models learn from: written out after its ``meldataset.py``."""
+    spec = load("spec", "tacotron2")
+    (tmp_path / "mels").mkdir()
+    filters = torch.from_numpy(librosa.filters.mel(sr=RATE, n_fft=1024, n_mels=80, fmax=8000))
+    for number in range(3):
+        sound = speech[number * 17_000 : number * 17_000 + 75 * 256]
+        write_audio(tmp_path / f"true/a{number}.wav", sound, RATE, overwrite=False)
+        padded = torch.nn.functional.pad(torch.from_numpy(sound)[None], (384, 384), "reflect")
+        window = torch.hann_window(1024)
+        stft = torch.stft(padded, 1024, 256, window=window, center=False, return_complex=True)
+        mel = (filters @ (stft.abs().square() + 1e-9).sqrt()).clamp(min=1e-5).log()
+        np.save(tmp_path / f"mels/a{number}.npy", mel[0].numpy())
+    source = ImageSource(input=tmp_path / "mels", spec=spec)
+    found, problems = read_pairs(source, tmp_path / "true", spec=spec, reference_gain_db=0)
+    assert problems == {} and [pair.waveform.size for pair in found] == [75 * 256 - 128] * 3
+    example = GeneratedPairs(found, spec).piece(1, 10, 40, np.random.default_rng(0))
+    begin = 17_000 + 10 * 256 + 128
+    assert np.abs(example.waveform - speech[begin : begin + 40 * 256]).max() < 1e-3
+    heard = example.true > -70
     assert heard.any() and np.abs(example.degraded - example.true)[heard].mean() < 0.1
 
 

@@ -24,6 +24,8 @@ from vocoder.train.examples import Example, Source, cut_piece, silenced
 HELD_OUT_SPLIT = "test"  # in a manifest
 # Shifts that are looked for, in frames. pix2pix cannot shift an image; a wrong start can.
 MAX_SHIFT_FRAMES = 12
+# Arrays that are looked at to find where their frames lie.
+N_PROBED = 8
 # Levels differ by less than this: nine generators of other tasks and networks were within 2.5 dB.
 MAX_LEVEL_DB = 4.0
 HEARD_DB = 25.0  # above the floor
@@ -31,30 +33,14 @@ HEARD_DB = 25.0  # above the floor
 
 @dataclass(frozen=True)
 class Pair:
-    """A generated utterance and its recording.
-
-    Parameters
-    ----------
-    name : str
-    recording : str
-        As `vocoder.train.examples.Source.recordings`: what the manifest says it was made of, or the
-        name.
-    decibels : ndarray
-        ``(bins, frames)``, float16: what was generated, not below `FLOOR_DB`.
-    waveform : ndarray
-        ``(samples,)``, float32.
-    level_db : float
-        How much louder it was generated than it was recorded.
-    sha256 : str
-        Of the files of both: what is computed from them depends on the machine in its last bits.
-    """
+    """A generated utterance and its recording."""
 
     name: str
-    recording: str
-    decibels: np.ndarray
-    waveform: np.ndarray
-    level_db: float
-    sha256: str
+    recording: str  # as `vocoder.train.examples.Source.recordings`: by the manifest, or the name
+    decibels: np.ndarray  # (bins, frames), float16: what was generated, not below `FLOOR_DB`
+    waveform: np.ndarray  # (samples,), float32
+    level_db: float  # how much louder it was generated than it was recorded
+    sha256: str  # of both files: what is computed from them depends on the machine in its last bits
 
 
 def read_pairs(
@@ -69,7 +55,7 @@ def read_pairs(
     Parameters
     ----------
     source : ImageSource
-        As for ``vocoder invert``: images, the gain of the manifest undone, or ``.npy`` arrays.
+        Images, the gain of the manifest undone, or ``.npy`` arrays.
     reference : Path
         Folder of recordings, by name; ``sub/x.flac`` is called ``sub__x``.
     spec : SpectrogramSpec
@@ -88,12 +74,13 @@ def read_pairs(
     found = source.find()
     problems = dict(found.problems)
     pairs: list[Pair] = []
+    offset = _frame_offset(found, references, spec)
     for utterance in tqdm(found.utterances, desc="pairs", unit="utterance"):
         if any(tile.split == HELD_OUT_SPLIT for tile, _ in utterance.tiles):
             problems[utterance.name] = "held out for testing; not used"
             continue
         try:
-            pairs.append(_pair(utterance, found, references, spec, reference_gain_db))
+            pairs.append(_pair(utterance, found, references, spec, reference_gain_db, offset))
         except BadInput as error:
             problems[utterance.name] = str(error)
     if not pairs:
@@ -115,23 +102,57 @@ def read_pairs(
     return pairs, problems
 
 
+def _frame_offset(found: Found, references: References, spec: SpectrogramSpec) -> int:
+    """Samples by which the frames of arrays lie later than this package's own.
+
+    HiFi-GAN's analysis, and whatever learnt from its mels, centres frame ``t`` half a hop after
+    sample ``t * hop_length``. Images and most arrays have 0.
+    """
+    likeness = {0: 0.0, spec.hop_length // 2: 0.0}
+    arrays = [one for one in found.utterances if not one.tiles]
+    for utterance in arrays[:N_PROBED]:
+        try:
+            generated, waveform, _ = _read(utterance, found, references, spec)
+            for offset in likeness:
+                true = _shown(waveform[offset:], spec)
+                frames = min(generated.shape[1], true.shape[1])
+                both = [one[:, :frames].ravel() for one in (generated, true)]
+                with np.errstate(invalid="ignore"):  # of a blank one
+                    likeness[offset] += float(np.nan_to_num(np.corrcoef(both)[0, 1]))
+        except BadInput:  # which is told where the pair is read
+            continue
+    return max(likeness, key=lambda offset: likeness[offset])
+
+
+def _read(
+    utterance: Utterance, found: Found, references: References, spec: SpectrogramSpec
+) -> tuple[np.ndarray, np.ndarray, Path]:
+    """What was generated, in decibels ``(bins, frames)``; the recording, and its file."""
+    loaded = load_utterance(utterance, found)
+    if loaded.problems:
+        raise BadInput("; ".join(f"{tile}: {why}" for tile, why in loaded.problems.items()))
+    path = references.path(utterance.name)
+    if path is None:
+        raise BadInput("no recording of this name")
+    generated = loaded.spectrogram.decibels[0].clamp(min=FLOOR_DB).numpy()
+    return generated, read_audio(path, spec.sample_rate), path
+
+
+def _shown(waveform: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+    return analyse(torch.from_numpy(waveform)[None], spec).decibels[0].clamp(min=FLOOR_DB).numpy()
+
+
 def _pair(
     utterance: Utterance,
     found: Found,
     references: References,
     spec: SpectrogramSpec,
     reference_gain_db: float,
+    offset: int,
 ) -> Pair:
-    loaded = load_utterance(utterance, found)
-    name = utterance.name
-    if loaded.problems:
-        raise BadInput("; ".join(f"{tile}: {why}" for tile, why in loaded.problems.items()))
-    path = references.path(name)
-    if path is None:
-        raise BadInput("no recording of this name")
-    waveform = read_audio(path, spec.sample_rate) * np.float32(10 ** (reference_gain_db / 20))
-    generated = loaded.spectrogram.decibels[0].clamp(min=FLOOR_DB).numpy()
-    true = analyse(torch.from_numpy(waveform)[None], spec).decibels[0].clamp(min=FLOOR_DB).numpy()
+    generated, waveform, path = _read(utterance, found, references, spec)
+    waveform = waveform[offset:] * np.float32(10 ** (reference_gain_db / 20))
+    true = _shown(waveform, spec)
     if abs(generated.shape[1] - true.shape[1]) > 1:
         raise BadInput(f"{generated.shape[1]} frames, but the recording has {true.shape[1]}")
     for what, decibels in (("it", generated), ("the recording", true)):
@@ -146,8 +167,9 @@ def _pair(
     for file in (*utterance.paths, path):
         digest.update(file.read_bytes())
     return Pair(
-        name=name,
-        recording=source.removesuffix(PurePosixPath(source).suffix) or name.replace("__", "/"),
+        name=utterance.name,
+        recording=source.removesuffix(PurePosixPath(source).suffix)
+        or utterance.name.replace("__", "/"),
         decibels=generated.astype(np.float16),
         waveform=waveform,
         level_db=level_db(generated, true),
