@@ -1,5 +1,6 @@
 """The package as a library: three lines from a picture to a sound."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -103,3 +104,24 @@ def test_arrays_and_what_is_no_single_picture(tmp_path, painted, speech):
         vocoder.read_spectrogram(tmp_path / "nowhere.png")
     with refused("spec.unknown"):
         vocoder.read_spectrogram(tmp_path / "sound.npy", "mel512")
+
+
+def test_torch_has_one_thread_unless_told_otherwise(monkeypatch):
+    """Two that wait for each other are slower than one, and nobody sees why."""
+    seen = []
+
+    def inverter(spectrogram):
+        seen.append(torch.get_num_threads())
+        return spectrogram.decibels[:, 0]
+
+    spectrogram = Spectrogram(torch.zeros(1, 256, 4), vocoder.load("spec", "mel256"))
+    before = torch.get_num_threads()
+    for threads in ({}, {"threads": 3}):
+        vocoder.invert(spectrogram, repair="none", inverter=inverter, **threads)
+    assert seen == [1, 3] and torch.get_num_threads() == before
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.delenv("OMP_NUM_THREADS")  # as it was before, afterwards
+    monkeypatch.setattr(sys, "argv", ["vocoder", "--help"])
+    with pytest.raises(SystemExit):
+        main.main()
+    assert os.environ["OMP_NUM_THREADS"] == "1"

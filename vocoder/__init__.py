@@ -85,7 +85,11 @@ def read_spectrogram(path: str | Path, spec: Any = None, codec: Any = None) -> S
 
 
 def invert(
-    spectrogram: Spectrogram, *, repair: Any = "auto", inverter: Any = "griffin_lim"
+    spectrogram: Spectrogram,
+    *,
+    repair: Any = "auto",
+    inverter: Any = "griffin_lim",
+    threads: int = 1,
 ) -> Tensor:
     """Repair a spectrogram where it needs it, and make audio of it: ``(batch, samples)``.
 
@@ -96,8 +100,13 @@ def invert(
         An object, or a name, perhaps with settings: ``auto``, ``none``, ``generated:strength=0.5``.
     inverter : Inverter or str
         Likewise: ``griffin_lim``, ``admm:n_iter=100``.
+    threads : int
+        Of torch, while this lasts; more than one pays where as many cores are idle.
     """
-    waveform: Tensor = _loaded("inverter", inverter)(_loaded("repair", repair)(spectrogram))
+    from vocoder.cpu import torch_threads
+
+    with torch_threads(threads):
+        waveform: Tensor = _loaded("inverter", inverter)(_loaded("repair", repair)(spectrogram))
     return waveform
 
 

@@ -1,8 +1,10 @@
 """The one exception for mistakes that a user can mend, and how many are named in one line."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 NAMED = 5  # of many faults on one line
+_KINDS = ("_target_", "class")  # keys that say what an object is of
 
 
 class BadInput(ValueError):
@@ -31,3 +33,26 @@ def some_of(faults: Sequence[str], separator: str = "; ") -> str:
     """Many faults on one line: the first few, and how many more there are."""
     more = len(faults) - NAMED
     return separator.join(faults[:NAMED]) + (f"{separator}and {more} more" if more > 0 else "")
+
+
+def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Name what differs in nested plain values, such as settings, with both values.
+
+    Of two objects of different kinds no more is told, since all else follows from it.
+
+    >>> list(differences({"plan": {"steps": 9, "frames": 8}}, {"plan": {"steps": 9, "frames": 7}}))
+    [('plan.frames', 8, 7)]
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for kind in _KINDS:
+            if old.get(kind) != new.get(kind):
+                before, now = (str(one.get(kind)).rpartition(".")[2] for one in (old, new))
+                yield name, before, now
+                return
+        for key in sorted(old.keys() | new.keys()):
+            yield from differences(old.get(key), new.get(key), f"{name}.{key}".removeprefix("."))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (before, now) in enumerate(zip(old, new, strict=True)):
+            yield from differences(before, now, f"{name}[{index}]")
+    elif old != new:
+        yield name, old, new

@@ -214,7 +214,8 @@ def test_a_start_that_failed_is_no_run(resume, corpus, tmp_path, capsys):
     output = tmp_path / "run"
     assert on_corpus(corpus, output, "train.plan.frames=32") == 2
     assert "the intelligibility loss needs at least" in capsys.readouterr().err
-    assert {path.name for path in output.iterdir()} == {".lock", "curves"}
+    assert not output.exists()
+    (output / "curves").mkdir(parents=True)  # of a start that was killed
     words = (f"resume={resume}", "data.speakers=[anna]", "model.channels=8")
     assert on_corpus(corpus, output, *words) == 0
     assert read_model(output / "best.safetensors").model["channels"] == 8

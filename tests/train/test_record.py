@@ -75,6 +75,20 @@ def test_what_a_run_is_made_of_stays(name, value):
     assert name in str(caught.value)
 
 
+def test_only_what_differs_is_told():
+    """Of two kinds of data or of a list of degradations not all that they hold."""
+    noise = [{"_target_": "vocoder.Noise", "max_db": 6.0}, {"_target_": "vocoder.Blur", "max": 1.0}]
+    before = {"config": {**CONFIG, "degradation": {"_target_": "Chain", "degradations": noise}}}
+    now = copy.deepcopy(before["config"])
+    now["degradation"]["degradations"][1]["max"] = 2.0
+    now["data"] = {**now["data"], "_target_": "vocoder.train.data.Generated", "input": "results"}
+    with refused("resume.conflict") as caught:
+        require_same_settings(before, now, HERE)
+    told = str(caught.value)
+    assert "data is 'Generated' and was 'None'; degradation.degradations[1].max is 2.0" in told
+    assert "6.0" not in told and "results" not in told and "Noise" not in told
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -33,32 +33,27 @@ def run(
     int
         0, or 2 if a recording could not be used (the corpus is there all the same).
     """
-    import torch
-
     from vocoder.config import TARGET, build
     from vocoder.corpus.make import Preparation, make_corpus
     from vocoder.corpus.sources import find_sources
+    from vocoder.cpu import torch_threads
 
-    torch.set_num_threads(1)  # of short frames, more threads wait for each other
     searched, made = Path(input), Path(output)
     sources, label, failed = find_sources(
         searched, made, speaker, None if captions is None else Path(captions), audio_channel
     )
     whole = searched.resolve()  # "." has no name of its own
-    report = make_corpus(
-        Preparation(
-            made,
-            spec.sample_rate,
-            label or speaker or (whole.stem if whole.is_file() else whole.name),
-            label,
-            build({TARGET: "vocoder.corpus.cut.Cut", **cut}, "cut"),
-            build({TARGET: "vocoder.corpus.cleaning.Limits", **limits}, "limits"),
-        ),
-        sources,
-        shares={name: split[name] for name in ("test", "val")},
-        seed=seed,
-        failed=failed,
+    preparation = Preparation(
+        made,
+        spec.sample_rate,
+        label or speaker or (whole.stem if whole.is_file() else whole.name),
+        label,
+        build({TARGET: "vocoder.corpus.cut.Cut", **cut}, "cut"),
+        build({TARGET: "vocoder.corpus.cleaning.Limits", **limits}, "limits"),
     )
+    shares = {name: split[name] for name in ("test", "val")}
+    with torch_threads():
+        report = make_corpus(preparation, sources, shares=shares, seed=seed, failed=failed)
     print(report.tables())
     for note in report.notes:
         print(f"note: {note}")

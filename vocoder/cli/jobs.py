@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vocoder.cli.codes import BAD, DONE
 from vocoder.cli.page import Entry, write_page
 from vocoder.cpu import usable_cores
-from vocoder.errors import BadInput, some_of
+from vocoder.errors import BadInput, differences, some_of
 from vocoder.files import refuse_existing, remove_leftovers, write_text
 
 if TYPE_CHECKING:
@@ -190,13 +190,13 @@ def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:
             raise BadInput(
                 f"{path} is no report of an earlier run ({error})", key="report.damaged"
             ) from error
-        for key, value in json.loads(json.dumps(settings)).items():
-            if key in found and found[key] != value:
-                raise BadInput(
-                    f"resume=true, but {root} was begun with {key} {found[key]}, and this run has "
-                    f"{value}; give the same settings, or another output",
-                    key="output.conflict",
-                )
+        now = json.loads(json.dumps({key: settings[key] for key in found}))
+        for key, old, new in differences(found, now):
+            raise BadInput(
+                f"resume=true, but {root} was begun with {key} {old}, and this run has {new}; give "
+                "the same settings, or another output",
+                key="output.conflict",
+            )
         return
     write_text(path, json.dumps({**settings, "utterances": []}, indent=2), overwrite=True)
 

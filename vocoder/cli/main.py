@@ -42,6 +42,7 @@ def main() -> None:
     """Entry point: exit with `run`'s code."""
     if isinstance(sys.stdout, TextIOWrapper):  # as standard error: names of files may be any bytes
         sys.stdout.reconfigure(errors="backslashreplace")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # see vocoder.cpu.torch_threads
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()

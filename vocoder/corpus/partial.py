@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, differences, some_of
 from vocoder.files import write_text
 
 PARTIAL_NAME = ".partial"
@@ -19,12 +19,8 @@ _SETTINGS = "settings"
 class Partial:
     """The hidden folder that exists inside an output as long as it is not whole.
 
-    Parameters
-    ----------
-    output : Path
-        New, empty or half-done, with the same settings.
-    settings : dict
-        JSON values that the pieces depend on.
+    ``output`` is new, empty or half-done with the same ``settings``, JSON values that the pieces
+    depend on.
     """
 
     def __init__(self, output: Path, settings: dict[str, Any]) -> None:
@@ -39,29 +35,20 @@ class Partial:
         begun = self._noted(_SETTINGS, "")
         if begun is None:
             self._note(_SETTINGS, "", settings)
-        elif begun != settings:
-            differing = ", ".join(
-                f"{name} {begun.get(name)!r} instead of {value!r}"
-                for name, value in settings.items()
-                if begun.get(name) != value
-            )
+        elif faults := [
+            f"{name} {before!r} instead of {now!r}"
+            for name, before, now in differences(begun, settings)
+        ]:
             raise BadInput(
-                f"{output} was begun with other settings ({differing}); give the same, or another "
-                "folder",
+                f"{output} was begun with other settings ({some_of(faults, ', ')}); give the same, "
+                "or another folder",
                 key="output.conflict",
             )
 
     def piece(self, name: str, key: str, make: Callable[[], Any]) -> Any:
-        """What an earlier call noted of a piece, or what is made and noted now.
+        """JSON values that an earlier call noted of a piece, or that are made and noted now.
 
-        Parameters
-        ----------
-        name : str
-            A plain file name.
-        key : str
-            What identifies the input that the piece is made of.
-        make : callable
-            Gives JSON values.
+        ``name`` is a plain file name; ``key`` identifies the input that the piece is made of.
         """
         if (content := self._noted(f"piece-{name}", key)) is None:
             content = make()
@@ -75,18 +62,15 @@ class Partial:
     def _noted(self, name: str, key: str) -> Any:
         """``None`` if nothing was noted, of another input, or not all of it."""
         try:
-            noted = json.loads(self._path(name).read_text(encoding="utf-8"))
+            noted = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
             content = noted["content"]
             return content if noted["key"] == [key, _digest(content)] else None
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
 
     def _note(self, name: str, key: str, content: Any) -> None:
-        noted = {"key": [key, _digest(content)], "content": content}
-        write_text(self._path(name), json.dumps(noted), overwrite=True)
-
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.json"
+        noted = json.dumps({"key": [key, _digest(content)], "content": content})
+        write_text(self._folder / f"{name}.json", noted, overwrite=True)
 
 
 def _digest(content: Any) -> str:

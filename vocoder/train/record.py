@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, differences, some_of
 
 RECORD_NAME = "run.json"
 # What a run that is resumed must agree in with its beginning, or else its best validation and its
@@ -26,6 +26,7 @@ FIXED = (
 )
 # Settings within these that only say where something lies or is computed; data have hashes.
 PLACES = ("root", "cache", "input", "reference", "manifest", "device")
+MAX_SHOWN = 60  # letters of a value in a message
 DIGEST = "sha256"  # the end of the names of hashes
 # Whose versions decide what a run computes.
 PACKAGES = ("vocoder", "torch", "numpy", "scipy", "numba", "Pillow", "soundfile")
@@ -34,15 +35,7 @@ PACKAGES = ("vocoder", "torch", "numpy", "scipy", "numba", "Pillow", "soundfile"
 def new_record(
     config: Mapping[str, Any], data: Mapping[str, Any], seed: int, processes: int
 ) -> dict[str, Any]:
-    """The record of a run that begins now.
-
-    Parameters
-    ----------
-    config : mapping
-        The composed configuration as plain values.
-    data : mapping
-        Hashes and counts of the data.
-    """
+    """The record of a run that begins now, from its settings and its data's hashes and counts."""
     record = {
         "config": config,
         "data": data,
@@ -70,10 +63,10 @@ def require_same_settings(
     """Refuse to go on with other settings of `FIXED` than the run in ``folder`` began with."""
     _refuse(
         [
-            (name, then, now)
+            f"{name} is {_short(now)} and was {_short(then)}"
             for key in FIXED
-            for name, then, now in _differences(
-                key, _at(before.get("config"), key), _at(config, key)
+            for name, then, now in differences(
+                _at(before.get("config"), key), _at(config, key), key
             )
             if not name.startswith("model.spec.")  # the same once more
             and name.rpartition(".")[2] not in PLACES
@@ -86,8 +79,8 @@ def require_same_data(before: Mapping[str, Any], data: Mapping[str, Any], folder
     """Refuse to go on with other recordings or images: their hashes tell."""
     _refuse(
         [
-            (f"the data's {name.removeprefix('.')}", then, now)
-            for name, then, now in _differences("", before.get("data"), data)
+            f"the data are not those that the run was begun with: {name} differs"
+            for name, _, _ in differences(before.get("data"), data)
             if name.endswith(DIGEST)
         ],
         folder,
@@ -101,21 +94,16 @@ def _at(config: Any, name: str) -> Any:
     return config
 
 
-def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Nested plain values that differ, with their names."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted(old.keys() | new.keys()):
-            yield from _differences(f"{name}.{key}", old.get(key), new.get(key))
-    elif old != new:
-        yield name, old, new
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
-def _refuse(differing: list[tuple[str, Any, Any]], folder: Path) -> None:
-    if differing:
-        named = "; ".join(f"{name} is {now!r} and was {then!r}" for name, then, now in differing)
+def _refuse(faults: list[str], folder: Path) -> None:
+    if faults:
         raise BadInput(
-            f"resume=true, but {named} in {folder}; give what the run was begun with, or another "
-            "output with train.init=",
+            f"resume=true, but {some_of(faults)} in {folder}; give what the run was begun with, or "
+            "another output with train.init=",
             key="resume.conflict",
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from vocoder.config import build
-from vocoder.cpu import usable_cores
+from vocoder.cpu import torch_threads, usable_cores
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import load_weights, read_checkpoint, settings_of
 from vocoder.model.weights import BEST_NAME, find_weights
@@ -44,18 +45,7 @@ GAIN_DB = 8.0
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The options of ``train=``.
-
-    Parameters
-    ----------
-    init : str or None
-        Weights to go on from, with a fresh schedule: a run's folder, a ``.safetensors`` file, or
-        the name of shipped ones, such as ``repair``.
-    validation_utterances : int
-        Rendered and measured at every validation.
-    plan : Plan
-    task : Task
-    """
+    """The options of ``train=``; ``conf/train/_base.yaml`` describes the settings."""
 
     init: str | None
     validation_utterances: int
@@ -86,12 +76,8 @@ class Training:
 
         Parameters
         ----------
-        spec, data, degradation, model
-            What the command line composes.
         folder : Path
             For the run; must not hold another.
-        device : torch.device
-        seed : int
         resume : bool
             Go on with the run in ``folder``, from its beginning where it came to no checkpoint.
         record : mapping
@@ -115,7 +101,7 @@ class Training:
         with (
             distributed.process_group(device),
             _own_folder(folder, resume=resume),
-            _threads(self.plan.threads),
+            torch_threads(self.plan.threads),
         ):
             distributed.share_of(self.plan.batch_size)
             checkpoint = newest_checkpoint(folder) if resume else None
@@ -156,14 +142,8 @@ class Training:
 def initialise(task: Task, source: str) -> None:
     """Give the networks the weights of an earlier training, the discriminators included.
 
-    Fine-tuning against fresh discriminators makes a vocoder worse, so theirs must be there.
-
-    Parameters
-    ----------
-    task : Task
-    source : str
-        A run's folder, a ``.safetensors`` file with ``discriminators.pt`` beside it if the
-        task has any, or the name of shipped weights.
+    Fine-tuning against fresh discriminators makes a vocoder worse, so theirs must be there, in
+    ``discriminators.pt`` beside a ``.safetensors`` file.
     """
     path = find_weights(source)
     checkpoint = read_checkpoint(path)
@@ -220,7 +200,7 @@ def _own_folder(folder: Path, *, resume: bool) -> Iterator[None]:
             f"{folder} holds a run already; choose another output, or resume=true to go on with it",
             key="output.exists",
         )
-    lock = FileLock(folder / LOCK_NAME)
+    lock, is_new = FileLock(folder / LOCK_NAME), not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
@@ -235,14 +215,11 @@ def _own_folder(folder: Path, *, resume: bool) -> Iterator[None]:
     try:
         yield
     finally:
+        if not checkpoints(folder):  # a start that failed leaves nothing
+            if not there:
+                shutil.rmtree(folder / CURVES_NAME, ignore_errors=True)
+            (folder / LOCK_NAME).unlink(missing_ok=True)
+            if is_new:
+                with suppress(OSError):  # a batch that was no number is kept there
+                    folder.rmdir()
         lock.release()
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
