@@ -40,14 +40,7 @@ class Limits:
     def fault(self, samples: np.ndarray, snr_db: float, clipped: float) -> str | None:
         """Why an utterance is not good enough; ``None`` if it is.
 
-        Parameters
-        ----------
-        samples : ndarray
-            ``(samples,)``, full scale at 1.
-        snr_db : float
-            See `vocoder.corpus.activity.Activity.snr_db`.
-        clipped : float
-            Share of samples that are clipped, 0 to 1.
+        Of ``(samples,)``, full scale at 1; ``clipped`` is the share of those that are clipped.
         """
         if levels(samples).rms_dbfs < self.min_rms_dbfs:
             return QUIET

@@ -30,15 +30,13 @@ class Corpus:
 
     Parameters
     ----------
-    folder : Path
-        With ``corpus.csv`` and the audio files.
     split : {"train", "val", "test"}
     speakers : sequence of str, optional
         Only these; all if not given.
     sample_rate : int, optional
         That the corpus must have, in Hz; any if not given.
     min_samples : int
-        Utterances that are shorter are left out, since the trainer's segment does not fit in.
+        Utterances that are shorter are left out (``n_short``): no segment fits in.
     cache : Path, optional
         Folder for the decoded audio; ``.decoded`` in the corpus folder if not given.
 
@@ -49,10 +47,6 @@ class Corpus:
     skipped : tuple of (Utterance, str)
         Those of this split and these speakers that cannot be used, each with the reason, such as a
         damaged file. To be shown to the user; more than a tenth is refused.
-    n_short : int
-        Utterances left out as shorter than ``min_samples``.
-    sample_rate : int
-        In Hz.
     """
 
     def __init__(
@@ -135,20 +129,9 @@ class Corpus:
         return data_digest(self.utterances)
 
     def read(self, index: int, start: int = 0, samples: int | None = None) -> np.ndarray:
-        """Read a stretch of an utterance.
+        """Read a stretch of an utterance, to its end if not told how long: a copy, float32.
 
-        Parameters
-        ----------
-        index : int
-            Of the utterance, from 0.
-        start, samples : int
-            Within the utterance, ``samples`` to its end if not given. What is not within raises
-            `IndexError`.
-
-        Returns
-        -------
-        ndarray
-            float32, ``(samples,)``, -1 to 1; a copy.
+        What is not within raises `IndexError`.
         """
         length = self.utterances[index].samples
         count = length - start if samples is None else samples

@@ -52,9 +52,6 @@ def cut(
     ----------
     activity : Activity
         When anybody speaks.
-    length_s : float
-        Of the recording.
-    settings : Cut
     wanted : sequence of Span, optional
         When the wanted speaker speaks, merged; at any time if not given.
     others : sequence of Span

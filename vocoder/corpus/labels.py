@@ -70,12 +70,8 @@ def find_labels(recording: Path, captions: Path | None = None) -> Path | None:
     The first of these that is there, in capitals too. A language may stand between, as in
     ``talk.en.srt``, unless that is another recording's name.
 
-    Parameters
-    ----------
-    recording : Path
-    captions : Path, optional
-        A file, which is taken as it is, or the folder to look in; beside the recording if not
-        given.
+    ``captions`` is a file, which is taken as it is, or the folder to look in; beside the recording
+    if not given.
     """
     if captions is not None and captions.is_file():
         return captions
@@ -113,20 +109,10 @@ def read_labels(path: Path, recording: Path) -> Labels:
 
 
 def choose_speaker(everything: Sequence[Labels], speaker: str | None) -> str | None:
-    """Choose the speaker whose speech is wanted.
+    """Choose the speaker whose speech is wanted, whom the user named in capitals or not.
 
-    Parameters
-    ----------
-    everything : sequence of Labels
-        Of all recordings.
-    speaker : str or None
-        What the user said, in capitals or not.
-
-    Returns
-    -------
-    str or None
-        The most frequent spelling of the name; ``None`` where there are no labels, or nobody is
-        chosen and they name nobody.
+    Gives the most frequent spelling of the name; ``None`` where there are no labels, or nobody is
+    chosen and they name nobody.
     """
     spellings = _spellings(cue for labels in everything for cue in labels.cues)
     seconds: dict[str, float] = defaultdict(float)

@@ -50,11 +50,8 @@ class Preparation:
     def prepare(self, source: Source) -> dict[str, Any]:
         """Write the utterances of a recording as FLAC, 16 bits, ``<name>/<milliseconds>.flac``.
 
-        Returns
-        -------
-        dict
-            JSON values: ``kept`` (an `Utterance`, its SNR in dB and its start in s each),
-            ``dropped``, ``left_out_s``, ``notes``, and the recording's ``sample_rate``.
+        Gives JSON values: ``kept`` (an `Utterance`, its SNR in dB and its start in s each),
+        ``dropped``, ``left_out_s``, ``notes``, and the recording's ``sample_rate``.
         """
         path, channel = source.recording.path, source.recording.channel
         samples = read_audio(path, self.sample_rate, channel, keep_offset=True)
@@ -146,14 +143,8 @@ def make_corpus(
 ) -> Report:
     """Make recordings into a corpus, or go on where an interrupted call stopped.
 
-    Parameters
-    ----------
-    preparation : Preparation
-    sources : sequence of Source
-    shares : dict
-        Of the speech, for ``test`` and ``val``, drawn with ``seed``.
-    failed : dict
-        Recordings that cannot be used, each with the reason.
+    ``shares`` of the speech are for ``test`` and ``val``, drawn with ``seed``; ``failed`` are
+    recordings that cannot be used, each with the reason.
     """
     output, speaker, failed = preparation.output, preparation.speaker, dict(failed)
     partial = Partial(output, preparation.settings())

@@ -71,17 +71,7 @@ def read_corpus(path: Path) -> list[Utterance]:
 
     Other columns are ignored. That the files are what the table says is found out when they are
     decoded (`vocoder.corpus.Corpus`), since one bad file among thousands should not stop a
-    training.
-
-    Parameters
-    ----------
-    path : Path
-        The file, or the folder that holds it.
-
-    Returns
-    -------
-    list of Utterance
-        In order of path and start.
+    training. From the file, or the folder that holds it; in order of path and start.
     """
     table = path / CORPUS_NAME if path.is_dir() or path.suffix != ".csv" else path
     rows = list(_rows(table))
@@ -95,12 +85,7 @@ def read_corpus(path: Path) -> list[Utterance]:
 def write_corpus(path: Path, utterances: Sequence[Utterance], *, overwrite: bool) -> None:
     """Write ``corpus.csv``; refuses what `read_corpus` would refuse.
 
-    Parameters
-    ----------
-    path : Path
-        The file, or the folder that is to hold it, in which the utterances' files must be already.
-    utterances : sequence of Utterance
-    overwrite : bool
+    ``path`` is the file or the folder that is to hold it, where the utterances' files must be.
     """
     table = path if path.suffix == ".csv" else path / CORPUS_NAME
     if not utterances:

@@ -45,16 +45,8 @@ def find_sources(
     Where labels name speakers, recordings without such labels are left out: nobody can tell who
     speaks there. What lies in the output folder is what was made of recordings, and none.
 
-    Parameters
-    ----------
-    folder : Path
-        Or a single recording.
-    output : Path
-    speaker : str, optional
-        Whose speech is wanted.
-    captions : Path, optional
-        File or folder of the labels, where they do not lie beside the recordings.
-    channel : "mix" or int
+    ``folder`` may be a single recording; ``captions`` is a file or folder of the labels, where they
+    do not lie beside the recordings.
 
     Returns
     -------

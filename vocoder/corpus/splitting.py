@@ -23,15 +23,8 @@ def stretches(utterances: Sequence[tuple[str, float]]) -> list[tuple[str, int]]:
     A recording that is no longer than a stretch is one, so that a folder of short recordings is
     split by recording.
 
-    Parameters
-    ----------
-    utterances : sequence of (recording, seconds)
-        In order of recording and time.
-
-    Returns
-    -------
-    list of (recording, number)
-        The stretch of every utterance.
+    From recording and seconds of every utterance, in order of time, to its recording and the number
+    of its stretch.
     """
     max_s = min(STRETCH_S, STRETCH_SHARE * sum(seconds for _, seconds in utterances))
     found: list[tuple[str, int]] = []
@@ -57,16 +50,10 @@ def assign(
     Parameters
     ----------
     groups, seconds : sequence
-        Of every utterance.
+        Of every utterance, as the splits that are given back.
     shares : dict
         Of the seconds, for ``val`` and ``test``; the rest is ``train``. A share above 0 gets at
         least one group.
-    seed : int
-
-    Returns
-    -------
-    list of str
-        The split of every utterance.
     """
     for name, share in shares.items():
         if not 0 <= share < 1:

@@ -29,13 +29,7 @@ def open_store(
 
     Neither names nor splits make it decode anew; a file that was put right does.
 
-    Parameters
-    ----------
-    folder : Path
-        Of the corpus.
-    utterances : sequence of Utterance
-    cache : Path
-        Folder for the decoded audio; made if need be. Two bytes a sample.
+    ``cache`` is a folder for the decoded audio, made if need be; two bytes a sample.
 
     Returns
     -------

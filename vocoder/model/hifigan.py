@@ -33,24 +33,9 @@ class HifiGan(Generator):
 
     A frame's samples lie around its centre, half a hop on either side, as the layers do.
 
-    Parameters
-    ----------
-    spec : SpectrogramSpec
-        Any.
-    channels : int
-        Of the first layer; every stage halves them.
-    upsample_rates : int or list of int
-        Factors of the stages, whose product is the hop length; or the number of stages, whose
-        factors then follow from the hop length (256 in four: 8, 8, 2, 2, as published).
-    upsample_kernels : list of int or None
-        Of the transposed convolutions. Differences to the rates have to be even, so that the sound
-        keeps its length. None: twice the rates (one more where these are odd).
-    block : {1, 2}
-        Residual blocks of pairs of convolutions, the second undilated, or of single ones.
-    kernels : list of int
-        Odd; one parallel residual block each.
-    dilations : list of list of int
-        Of each of these blocks.
+    ``conf/model/hifigan_v1.yaml`` describes its sizes. A number of stages stands for the rates that
+    follow from the hop length (256 in four: 8, 8, 2, 2, as published); kernels of the transposed
+    convolutions differ from their rates by an even number, so that the sound keeps its length.
     """
 
     def __init__(

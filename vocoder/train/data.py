@@ -24,24 +24,13 @@ from vocoder.train.generated import GeneratedPairs, Pair, PairRecordings, read_p
 
 @dataclass(frozen=True)
 class Sources:
-    """Where examples come from, with what to write down about them.
-
-    Parameters
-    ----------
-    train, validation : list of Source
-    weights : list of float
-        How often each source of ``train`` is drawn.
-    record : dict
-        Hashes, counts and minutes, as plain values.
-    notes : list of str
-        What was left out and why, for people.
-    """
+    """Where examples come from, with what to write down about them."""
 
     train: list[Source]
     validation: list[Source]
-    weights: list[float]
-    record: dict[str, Any]
-    notes: list[str]
+    weights: list[float]  # how often each source of `train` is drawn
+    record: dict[str, Any]  # hashes, counts and minutes, as plain values
+    notes: list[str]  # what was left out and why, for people
 
 
 class Data(ABC):
@@ -60,14 +49,7 @@ class Data(ABC):
 class Recordings(Data):
     """Recordings of a corpus, their spectrograms degraded by simulation.
 
-    Parameters
-    ----------
-    root : str
-        Folder with ``corpus.csv``.
-    speakers : list of str or None
-        Only these; all if ``None``.
-    cache : str or None
-        Folder for the decoded samples; ``None`` is ``.decoded`` in ``root``.
+    ``conf/data/corpus.yaml`` describes the settings.
     """
 
     root: str
@@ -117,28 +99,7 @@ class Recordings(Data):
 class Generated(Data):
     """What a pix2pix or another program generated, with the true recordings.
 
-    Parameters
-    ----------
-    input : str
-        Folder of images that the program wrote, or of ``.npy`` arrays, for utterances that it was
-        trained on or others; never those that the result is to be tested on.
-    reference : str
-        Folder of the recordings, by name.
-    manifest : str or None
-        Of the data set, where it isn't beside the images.
-    codec : str or None
-        An option of ``codec=``; ``None`` takes what the data set or the images say.
-    db_min, db_max : float or None
-        Its range, where it isn't the option's own.
-    reference_gain_db : float
-        What brings the recordings to the level that the images were made from.
-    simulated_share : float
-        How many examples are the same recordings with a simulated degradation instead, 0 to below
-        1, so that a model stays good for other images.
-    validation_share : float
-        Of the utterances, drawn with the seed, that are validated on and not learnt from.
-    label, program : str or None
-        As for `ImageSource`.
+    ``conf/data/generated.yaml`` describes the settings.
     """
 
     input: str
@@ -220,17 +181,10 @@ class Generated(Data):
 
 @dataclass(frozen=True, kw_only=True)
 class Mixed(Data):
-    """Several kinds of data at once. What one of them validates on, none of them learns from.
-
-    Parameters
-    ----------
-    parts : mapping of str to Data
-    shares : mapping of str to float
-        How often an example comes from each part; they need not add up to one.
-    """
+    """Several kinds of data at once. What one of them validates on, none of them learns from."""
 
     parts: Mapping[str, Data]
-    shares: Mapping[str, float]
+    shares: Mapping[str, float]  # how often an example comes from each; of any sum
 
     def __post_init__(self) -> None:
         shares = self.shares

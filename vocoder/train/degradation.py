@@ -70,17 +70,10 @@ class Chain(Degradation):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Degradation):
-    """One of several degradations.
-
-    Parameters
-    ----------
-    degradations : sequence of Degradation
-    weights : sequence of float
-        How often each is drawn; they need not add up to one.
-    """
+    """One of several degradations."""
 
     degradations: Sequence[Degradation]
-    weights: Sequence[float]
+    weights: Sequence[float]  # how often each is drawn; of any sum
 
     def __post_init__(self) -> None:
         n = len(self.degradations)
@@ -115,18 +108,10 @@ class Sometimes(Degradation):
 
 @dataclass(frozen=True, kw_only=True)
 class Noise(Degradation):
-    """Errors of the pixels, independent or as speckle.
+    """Errors of the pixels, independent or as speckle."""
 
-    Parameters
-    ----------
-    max_db : float
-        Standard deviation, drawn from 0 to this.
-    max_grain : float
-        Size of the speckle in pixels, drawn from 0 (independent pixels) to this.
-    """
-
-    max_db: float
-    max_grain: float
+    max_db: float  # standard deviation, drawn from 0 to this
+    max_grain: float  # size of the speckle in pixels, drawn from 0 (independent pixels) to this
 
     def __post_init__(self) -> None:
         self._require(max_db=(0, 60), max_grain=(0, 20))
@@ -138,16 +123,10 @@ class Noise(Degradation):
 
 @dataclass(frozen=True, kw_only=True)
 class Blur(Degradation):
-    """A Gaussian blur of the decibels, as networks trained on mean errors give.
+    """A Gaussian blur of the decibels, as networks trained on mean errors give."""
 
-    Parameters
-    ----------
-    max_bins, max_frames : float
-        Standard deviations, each drawn from 0 to this.
-    """
-
-    max_bins: float
-    max_frames: float
+    max_bins: float  # standard deviation, drawn from 0 to this
+    max_frames: float  # likewise
 
     def __post_init__(self) -> None:
         self._require(max_bins=(0, 20), max_frames=(0, 20))
@@ -159,15 +138,9 @@ class Blur(Degradation):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkerboard(Degradation):
-    """The grid that transposed convolutions leave (Odena, Dumoulin, Olah 2016), of period 2 or 4.
+    """The grid of transposed convolutions (Odena, Dumoulin, Olah 2016), of period 2 or 4."""
 
-    Parameters
-    ----------
-    max_db : float
-        Height of the grid, drawn from 0 to this.
-    """
-
-    max_db: float
+    max_db: float  # height of the grid, drawn from 0 to this
 
     def __post_init__(self) -> None:
         self._require(max_db=(0, 30))
@@ -184,16 +157,10 @@ class Checkerboard(Degradation):
 
 @dataclass(frozen=True, kw_only=True)
 class Resize(Degradation):
-    """Scaled to another size and back, as image loaders do by default.
-
-    Parameters
-    ----------
-    min_scale, max_scale : float
-        Range of the scale; junyanz's default of 286 for 256 pixels is 1.12.
-    """
+    """Scaled to another size and back, as image loaders do by default."""
 
     min_scale: float
-    max_scale: float
+    max_scale: float  # junyanz's default of 286 for 256 pixels is 1.12
 
     def __post_init__(self) -> None:
         self._require(min_scale=(0.1, 4), max_scale=(self.min_scale, 4))
@@ -207,15 +174,9 @@ class Resize(Degradation):
 
 @dataclass(frozen=True, kw_only=True)
 class Truncation(Degradation):
-    """Fractions of a level cut off instead of rounded: every level is too low by half on average.
+    """Fractions of a level cut off instead of rounded: levels are too low by half on average."""
 
-    Parameters
-    ----------
-    step_db : float
-        A level; 80 dB / 255 for eight bits over 80 dB.
-    """
-
-    step_db: float
+    step_db: float  # a level; 80 dB / 255 for eight bits over 80 dB
 
     def __post_init__(self) -> None:
         self._require(step_db=(1e-6, 10))
@@ -227,19 +188,11 @@ class Truncation(Degradation):
 
 @dataclass(frozen=True, kw_only=True)
 class BandErrors(Degradation):
-    """Every band too loud or too quiet, neighbours alike, and slowly changing.
+    """Every band too loud or too quiet, neighbours alike, and slowly changing."""
 
-    Parameters
-    ----------
-    max_db : float
-        Standard deviation, drawn from 0 to this.
-    bins, frames : float
-        Over how many bins and frames the error is alike.
-    """
-
-    max_db: float
-    bins: float
-    frames: float
+    max_db: float  # standard deviation, drawn from 0 to this
+    bins: float  # over which the error is alike
+    frames: float  # likewise
 
     def __post_init__(self) -> None:
         self._require(max_db=(0, 30), bins=(0, 1000), frames=(0, 1000))
@@ -258,24 +211,13 @@ class LostDetail(Degradation):
 
     The local mean (the envelope) stays, and the fine structure around it is mixed with that of
     another place of the same image.
-
-    Parameters
-    ----------
-    max_share : float
-        Of the area, drawn from 0 to this.
-    max_mix : float
-        How much of the fine structure is foreign within a patch, drawn from 0 to this.
-    envelope_bins, envelope_frames : float
-        Standard deviations of the Gaussian that separates envelope from fine structure.
-    max_shift : int
-        How far away the foreign structure is taken from, in bins and frames.
     """
 
-    max_share: float
-    max_mix: float
-    envelope_bins: float
-    envelope_frames: float
-    max_shift: int
+    max_share: float  # of the area, drawn from 0 to this
+    max_mix: float  # how much of a patch's fine structure is foreign, drawn from 0 to this
+    envelope_bins: float  # standard deviation of the Gaussian that tells envelope from detail
+    envelope_frames: float  # likewise
+    max_shift: int  # how far away the foreign structure is taken from, in bins and frames
 
     def __post_init__(self) -> None:
         self._require(max_share=(0, 1), max_mix=(0, 1), max_shift=(1, 100_000))
@@ -296,17 +238,10 @@ class LostDetail(Degradation):
 
 @dataclass(frozen=True, kw_only=True)
 class Stored(Degradation):
-    """Written with a codec and read again.
-
-    Parameters
-    ----------
-    codec : Codec
-    jpeg_quality_min, jpeg_quality_max : int or None
-        Range that a JPEG's quality is drawn from, its chroma subsampling too; ``None`` for a
-        container that keeps every bit.
-    """
+    """Written with a codec and read again."""
 
     codec: Codec
+    # A JPEG's quality is drawn from this range, its chroma subsampling too; None keeps every bit.
     jpeg_quality_min: int | None
     jpeg_quality_max: int | None
 

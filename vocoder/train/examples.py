@@ -26,19 +26,12 @@ from vocoder.train.degradation import Degradation
 
 @dataclass(frozen=True)
 class Example:
-    """A piece of an utterance.
+    """A piece of an utterance; arrays of float32."""
 
-    Parameters
-    ----------
-    degraded, true : ndarray
-        ``(bins, frames)``, float32, in decibels: what an image shows, and what it should show.
-    waveform : ndarray
-        ``(frames * hop_length,)``, float32; it begins at the centre of the first frame (with its
-        first sample, where the spec isn't centred).
-    """
-
-    degraded: np.ndarray
-    true: np.ndarray
+    degraded: np.ndarray  # decibels (bins, frames) that an image shows
+    true: np.ndarray  # and those that it should show
+    # (frames * hop_length,), from the centre of the first frame on (from its first sample, where
+    # the spec isn't centred).
     waveform: np.ndarray
 
     def scaled(self, gain: float) -> Example:
@@ -53,15 +46,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples side by side.
-
-    Parameters
-    ----------
-    degraded, true : Tensor
-        ``(batch, bins, frames)``, float32, in decibels.
-    waveform : Tensor
-        ``(batch, frames * hop_length)``.
-    """
+    """Examples of equal length side by side."""
 
     degraded: Tensor
     true: Tensor
@@ -69,7 +54,7 @@ class Batch:
 
     @classmethod
     def of(cls, examples: list[Example]) -> Batch:
-        """Join examples of equal length."""
+        """Join examples."""
         joined = {
             name: torch.from_numpy(np.stack([getattr(example, name) for example in examples]))
             for name in ("degraded", "true", "waveform")
@@ -97,21 +82,13 @@ class Recordings(Protocol):
 
 
 class Source(ABC):
-    """Where examples come from.
-
-    Attributes
-    ----------
-    spec : SpectrogramSpec
-    recordings : sequence of str
-        For each utterance the recording that it is of, ``folder/name`` without a suffix: the same
-        in all sources of one recording, for all that was cut from it.
-    total_frames : sequence of int
-        Of each utterance.
-    """
+    """Where examples come from."""
 
     spec: SpectrogramSpec
+    # For each utterance the recording that it is of, ``folder/name`` without a suffix: the same in
+    # all sources of one recording, for all that was cut from it.
     recordings: Sequence[str]
-    total_frames: Sequence[int]
+    total_frames: Sequence[int]  # of each utterance
 
     @abstractmethod
     def piece(self, utterance: int, begin: int, frames: int, rng: np.random.Generator) -> Example:
@@ -197,14 +174,10 @@ class Mixture(Dataset[Example]):
 
     Parameters
     ----------
-    sources : sequence of Source
     weights : sequence of float
         How often each source is drawn.
-    frames : int
-        Of each example.
     gain_db : float
         Examples are made louder or quieter by up to this, so that a model learns all levels.
-    seed : int
     """
 
     def __init__(

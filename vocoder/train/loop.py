@@ -41,28 +41,14 @@ AGAIN_S = 1.0  # between two interruptions that are not one
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """How a run ended."""
 
-    Parameters
-    ----------
-    steps : int
-        Done in all.
-    first, best : Scores or None
-        Of the weights that it began with, and of those in ``best.safetensors``, which may be the
-        same; ``None`` where it was interrupted before.
-    best_step : int
-    stopped_early : bool
-        No better validation for as long as the plan's patience.
-    interrupted : bool
-        By Ctrl+C, or by the system that ends processes (SIGTERM).
-    """
-
-    steps: int
-    first: Scores | None
-    best: Scores | None
+    steps: int  # done in all
+    first: Scores | None  # of the weights that it began with; `None` if interrupted before
+    best: Scores | None  # of those in ``best.safetensors``, which may be the same
     best_step: int
-    stopped_early: bool
-    interrupted: bool
+    stopped_early: bool  # no better validation for as long as the plan's patience
+    interrupted: bool  # by Ctrl+C, or by the system that ends processes (SIGTERM)
 
     def describe(self, run: Path, *, fine_tuned: bool) -> str:
         """What became of the run in ``run``, in sentences for whoever started it."""
@@ -112,12 +98,8 @@ def fit(
     ----------
     task : Task
         Its networks are trained in place.
-    examples : Mixture
-    validation : Validation
-    plan : Plan
     run : Path
         Folder for checkpoints, curves, ``run.json``, ``best.safetensors`` and ``last.safetensors``.
-    device : torch.device
     seed : int
         Of what the networks draw; examples have their own.
     record : dict

@@ -14,40 +14,7 @@ MAX_LEARNING_RATE = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How long, how fast and how carefully.
-
-    Parameters
-    ----------
-    steps : int
-        Of the optimiser, in all: a resumed run goes on up to the same number.
-    batch_size : int
-        Examples a step, over all processes together.
-    frames : int
-        Length of an example.
-    learning_rate : float
-        The highest; it rises over ``warmup_steps`` and falls along a half cosine to the end.
-    discriminator_learning_rate : float
-        Likewise, of every other network than the model.
-    betas : list of float
-        Of AdamW (Loshchilov and Hutter 2019).
-    clip_norm : float
-        Gradients longer than this are shortened to it.
-    ema_decay : float
-        Of the moving average of the weights, which is what ships; shorter at the beginning.
-    precision : {"float32", "bfloat16"}
-        Of forward passes; bfloat16 pays on GPUs.
-    validate_every, checkpoint_every : int
-        In steps.
-    keep_checkpoints : int
-        The newest that are kept.
-    patience : int
-        Validations without a better ESTOI before the run ends.
-    workers : int
-        Processes that prepare examples; 0 prepares them in the loop itself.
-    threads : int
-        Of torch in each process that trains on a CPU. More than the idle cores wait for each
-        other, which took ten times as long.
-    """
+    """How long, how fast and how carefully; ``conf/train/_base.yaml`` describes every number."""
 
     steps: int
     batch_size: int

@@ -38,39 +38,18 @@ _FOREIGN = "it holds other things than tensors and plain values, or is damaged; 
 
 @dataclass
 class State:
-    """Where a run stands.
+    """Where a run stands."""
 
-    Parameters
-    ----------
-    networks : dict of str to Module
-        The model, and the discriminators by their names.
-    optimisers : dict of str to AdamW
-        One for each network.
-    average : AveragedModel
-        Moving average of the model, which is what ships.
-    record : dict
-        What the run is made from; see `vocoder.train.record`.
-    step : int
-        Steps done. Examples are numbered, so this is the position in the data too.
-    validated : int
-        The step of the last validation.
-    first, best : Scores or None
-        Of the first validation and of the best so far.
-    best_step : int
-    since_best : int
-        Validations since then.
-    """
-
-    networks: dict[str, nn.Module]
-    optimisers: dict[str, AdamW]
-    average: AveragedModel
-    record: dict[str, Any]
-    step: int = 0
-    validated: int = -1
-    first: Scores | None = None
+    networks: dict[str, nn.Module]  # the model, and the discriminators by their names
+    optimisers: dict[str, AdamW]  # one for each network
+    average: AveragedModel  # moving average of the model, which is what ships
+    record: dict[str, Any]  # what the run is made from; see `vocoder.train.record`
+    step: int = 0  # done; examples are numbered, so this is the position in the data too
+    validated: int = -1  # the step of the last validation
+    first: Scores | None = None  # of the first validation
     best: Scores | None = None
     best_step: int = 0
-    since_best: int = 0
+    since_best: int = 0  # validations since then
 
     def save(self, run: Path, keep: int) -> None:
         """Write a checkpoint whole or not at all, and delete all but the newest ``keep``."""

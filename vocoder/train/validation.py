@@ -66,15 +66,7 @@ class _Utterance:
 class Validation:
     """Fixed utterances, each degraded in the same way every time.
 
-    Parameters
-    ----------
-    sources : sequence of Source
-        The utterances of each are taken in turn.
-    spec : SpectrogramSpec
-    utterances : int
-        How many at most.
-    seed : int
-        Of the degradation.
+    The utterances of all sources are taken in turn, so many at most; ``seed`` is the degradation's.
     """
 
     def __init__(

@@ -14,14 +14,9 @@ KERNEL, LAST_KERNEL = 5, 3
 
 
 class MultiPeriod(Discriminator):
-    """One network for each period; together 41.1 M parameters at full width.
+    """One network for each period; 41.1 M parameters as published, with five periods.
 
-    Parameters
-    ----------
-    width : float
-        Of the layers, relative to the published ones; a quarter costs a fifteenth.
-    periods : list of int
-        In samples; published: 2, 3, 5, 7, 11.
+    ``width`` is relative to the published layers'; a quarter costs a fifteenth.
     """
 
     def __init__(self, *, width: float, periods: list[int]) -> None:

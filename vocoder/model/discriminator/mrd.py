@@ -28,14 +28,7 @@ class MultiResolution(Discriminator):
 
     Looks at the real and imaginary parts of STFTs (Jang et al. 2021 began this with magnitudes) in
     five bands with weights of their own, as in the Descript Audio Codec (Kumar et al. 2023) and in
-    Vocos (Siuzdak 2023), whose numbers these are.
-
-    Parameters
-    ----------
-    width : float
-        Of the layers, relative to the published ones.
-    n_ffts : list of int
-        Windows in samples; published: 2048, 1024, 512.
+    Vocos (Siuzdak 2023), whose numbers these are; ``width`` is relative to the published layers'.
     """
 
     def __init__(self, *, width: float, n_ffts: list[int]) -> None:

@@ -21,23 +21,14 @@ from vocoder.train.tasks.base import Task, require_weights, weighted
 
 @dataclass(kw_only=True)
 class Repairing(Task):
-    """Trains a repair.
-
-    Parameters
-    ----------
-    weights : mapping of str to float
-        Of `vocoder.train.spectrogram_losses.spectrogram_losses`; 0 leaves one out.
-    tau : float
-        See there.
-    inverter : Inverter
-        What makes repaired spectrograms audible, for validation.
-    """
+    """Trains a repair."""
 
     model_type = RepairNet
 
+    # Of `vocoder.train.spectrogram_losses.spectrogram_losses`; 0 leaves one out.
     weights: Mapping[str, float]
-    tau: float
-    inverter: Inverter
+    tau: float  # see there
+    inverter: Inverter  # makes repaired spectrograms audible, for validation
 
     def __post_init__(self) -> None:
         require_weights(self.weights, LOSSES, LOSSES)

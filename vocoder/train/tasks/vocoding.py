@@ -33,24 +33,15 @@ MEL_LOSS_BANDS = 80
 
 @dataclass(kw_only=True)
 class Vocoding(Task):
-    """Trains a generator with spectral losses, and from some step on with discriminators.
-
-    Parameters
-    ----------
-    weights : mapping of str to float
-        ``convergence``, ``log``, ``loudness``: of `multi_resolution_loss`; ``mel``: of `mel_loss`;
-        ``adversarial``, ``features``: of what the discriminators say and see. 0 leaves one out.
-    discriminators : mapping of str to Discriminator
-        May be empty; left out where both adversarial weights are 0.
-    adversarial_from : int
-        The step at which they begin to learn and to count.
-    """
+    """Trains a generator with spectral losses, and from some step on with discriminators."""
 
     model_type = Generator
 
+    # ``convergence``, ``log``, ``loudness``: of `multi_resolution_loss`; ``mel``: of `mel_loss`;
+    # ``adversarial``, ``features``: of what the discriminators say and see. 0 leaves one out.
     weights: Mapping[str, float]
-    discriminators: Mapping[str, Discriminator]
-    adversarial_from: int
+    discriminators: Mapping[str, Discriminator]  # unused where both adversarial weights are 0
+    adversarial_from: int  # the step at which they begin to learn and to count
 
     def __post_init__(self) -> None:
         require_weights(self.weights, (*SPECTRAL, *ADVERSARIAL), SPECTRAL)
