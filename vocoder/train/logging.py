@@ -38,6 +38,7 @@ class Progress:
             maxinterval=slowest,
         )
         self._steps, self._since = 0, time.perf_counter()
+        self._waiting: list[str] | None = None  # what is to be written after a pause
 
     def __enter__(self) -> Progress:
         return self
@@ -61,7 +62,7 @@ class Progress:
     @contextmanager
     def pause(self, doing: str) -> Iterator[None]:
         """Do something else than steps."""
-        began = time.time()
+        began, self._waiting = time.time(), []
         self._bar.set_description_str(doing, refresh=self._watched)
         try:
             yield
@@ -72,10 +73,16 @@ class Progress:
                 self._bar.start_t += took
                 self._bar.last_print_t += took
             self._bar.set_description_str("", refresh=False)
+            waiting, self._waiting = self._waiting, None
+            for text in waiting or ():
+                self.write(text)
 
     def write(self, text: str) -> None:
-        """A line above the bar."""
-        self._bar.write(text)
+        """A line above the bar, which is drawn anew: after a pause, whose time it would count."""
+        if self._waiting is None:
+            self._bar.write(text)
+        else:
+            self._waiting.append(text)
 
 
 class Curves:
