@@ -44,22 +44,9 @@ class Record(BaseModel):
 
 
 class Answer(Record):
-    """What one listener said in one trial; the parent of one class a question.
+    """What one listener said in one trial of a study; the parent of one class a question.
 
-    Parameters
-    ----------
-    listener : str
-        The same through a session.
-    trial : int
-        Its number in the study, from 0.
-    item : str
-        The utterance that was heard.
-    time : str
-        ISO 8601 with an offset from UTC.
-    seconds : float
-        How long the listener took.
-    comment : str
-        What the listener remarked.
+    ``seconds`` is how long it took, ``time`` when it was: ISO 8601 with an offset from UTC.
     """
 
     question: str
@@ -168,13 +155,8 @@ def checked(
 
     Parameters
     ----------
-    kind : type or TypeAdapter
     values : object
         Plain values, or JSON as ``bytes``.
-    source : str
-        Where they come from.
-    key : str
-        Of the error.
     """
     adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:

@@ -50,11 +50,6 @@ def export_page(study: Study, folder: Path, output: Path, *, overwrite: bool) ->
 
     Parameters
     ----------
-    study : Study
-    folder : Path
-        Of the study.
-    output : Path
-        Folder for ``index.html`` and what it needs.
     overwrite : bool
         Whether files in ``output`` may be replaced, and audio of an earlier page removed.
     """
@@ -95,9 +90,6 @@ def collect(study: Study, folder: Path, downloads: Sequence[Path]) -> tuple[int,
 
     Parameters
     ----------
-    study : Study
-    folder : Path
-        Of the study.
     downloads : sequence of Path
         Files that listeners sent back. Of a bad one nothing is added, nor of the others.
 

@@ -51,8 +51,6 @@ def make_app(sessions: Sessions, folder: Path, key: str = "") -> Starlette:
 
     Parameters
     ----------
-    sessions : Sessions
-    folder : Path
     key : str
         Part of every address, that nobody guesses who was not given the link; empty for a server
         that this machine alone can reach.
@@ -159,13 +157,8 @@ def serve(
 
     Parameters
     ----------
-    sessions : Sessions
-    folder : Path
-        Of the study.
     port : int
         0 takes a free one.
-    browser : bool
-        Whether to open the page, if there is a browser to open it with.
     network : bool
         Whether other machines may listen, by an address with a key in it.
     tell : callable
@@ -197,17 +190,15 @@ def bound(port: int, host: str = HOST) -> Iterator[socket.socket]:
     """A socket that listens on a port of this machine."""
     if not 0 <= port < 1 << 16:
         raise BadInput(f"port is {port}; expected 0 to 65535", key="port.range")
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, port))
-            listening.listen()
-        except OSError as error:
-            raise BadInput(
-                f"port {port} cannot be used ({error.strerror}), by another study perhaps; give "
-                "port=, or port=0 for any that is free",
-                key="port.taken",
-            ) from error
+    try:
+        listening = socket.create_server((host, port))
+    except OSError as error:
+        raise BadInput(
+            f"port {port} cannot be used ({error.strerror}), by another study perhaps; give "
+            "port=, or port=0 for any that is free",
+            key="port.taken",
+        ) from error
+    with listening:
         yield listening
 
 

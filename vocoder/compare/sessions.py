@@ -21,12 +21,6 @@ class Sessions:
 
     A token is the listener's random name with a signature under the study's secret. Orders follow
     from the name, answers from the disk, so that a session outlives the server.
-
-    Parameters
-    ----------
-    study : Study
-    folder : Path
-        Of the study, where answers are kept.
     """
 
     def __init__(self, study: Study, folder: Path) -> None:

@@ -104,17 +104,10 @@ def prepare_item(
 
     Parameters
     ----------
-    item : str
     paths : mapping of str to Path
         System to file; the first is what the others are aligned to.
-    sample_rate : int
-        In Hz.
-    longest_s : float
-        In seconds; longer audio loses its end.
     anchors_of : str or None
         The system of which the two anchors of BS.1534-3 are made.
-    allow_clipped : bool
-        Whether clipped files are taken.
     check : bool
         Whether versions must have the same content, told by how the levels of bands go up and
         down; steady tones and many effects have nothing to compare.

@@ -27,13 +27,9 @@ CREATE TABLE IF NOT EXISTS answers (
 class AnswerStore:
     """All answers of a study; what was added is on the disk when a method returns.
 
-    One connection, which threads take turns with; other processes may read and add, too.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the study. The file is made when something is added first; answers in the format of
-        earlier versions are taken in then.
+    One connection, which threads take turns with; other processes may read and add, too. The file
+    is made when something is added first; answers in the format of earlier versions are taken in
+    then.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -194,7 +194,6 @@ class Study(Record):
 
         Parameters
         ----------
-        listener : str
         owner : str or None
             Whose opaque names are used; ``None`` for the listener's own.
         """
@@ -240,8 +239,6 @@ class Study(Record):
 
         Parameters
         ----------
-        listener : str
-        arrangement : Arrangement
         said : dict
             As of `Said`: ``choice`` (a name or ``none``), ``scores`` (by name) or ``score``.
         time : str

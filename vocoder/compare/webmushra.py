@@ -124,7 +124,6 @@ def table(
         Of the test.
     questions, details
         What listeners were asked about themselves, and said.
-    systems : sequence of str
     """
     rows: list[tuple[object, ...]] = []
     for one in answers:

@@ -14,16 +14,9 @@ from vocoder.errors import BadInput, some_of
 FOLDER = Path(__file__).parent
 INDEX_NAME, STUDY_SCRIPT = "index.html", "study.js"
 TRANSLATION = FOLDER / "de.yaml"  # names all of the page's words
-# Media types of all else that the page consists of.
-ASSETS = {
-    "page.css": "text/css",
-    "player.js": "text/javascript",
-    "elements.js": "text/javascript",
-    "timeline.js": "text/javascript",
-    "questions.js": "text/javascript",
-    "studies.js": "text/javascript",
-    "page.js": "text/javascript",
-}
+_MEDIA = {".css": "text/css", ".js": "text/javascript"}
+# All else that the page consists of, and their media types.
+ASSETS = {path.name: _MEDIA[path.suffix] for path in FOLDER.iterdir() if path.suffix in _MEDIA}
 
 
 def study_script(public: Mapping[str, Any]) -> str:

@@ -166,37 +166,16 @@ class Versions {
 
 // Keys. Letters hear, digits answer; whoever is disturbed by that can switch it off (WCAG 2.1.4).
 
-function keysPanel(versions, question) {
+function keysSwitch() {
   const isOn = element("input", {
     type: "checkbox",
     checked: keysAreOn(),
     onchange: () => memory.write("localStorage", "keys", isOn.checked),
   });
-  const rows = [
-    ...versions.map(({ key: letter, label }) => [letter, t("hear {}", label)]),
-    ...(question.choice?.options.map(({ digit, text }) => [digit, t("answer: {}", text)]) ?? [
-      [t("arrow keys"), t("move the slider of the version heard last by its key")],
-      ["Enter", t("keep the slider where it is")],
-    ]),
-    [t("P or space"), t("play, pause")],
-    ["← →", t("a second back, on")],
-    ["S, T, W", t("region from here, to here, whole clip")],
-    ["O", t("loop on, off")],
-    ["N", t("next")],
-  ];
-  return element(
-    "details",
-    { className: "keys" },
-    element("summary", {}, t("Keys")),
-    element(
-      "dl",
-      {},
-      ...rows.map(([letter, text]) =>
-        element("div", {}, element("dt", {}, letter), element("dd", {}, text)),
-      ),
-    ),
-    element("label", { className: "switch" }, isOn, t("Use single keys")),
+  const words = t(
+    "Use single keys: those on the buttons, space to play, arrows to move, Enter to keep a slider where it is",
   );
+  return element("label", { className: "switch keys" }, isOn, words);
 }
 
 function keysAreOn() {

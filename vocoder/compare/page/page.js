@@ -160,7 +160,7 @@ function welcome() {
       STUDY.title,
       [
         element("p", { className: "lead" }, t(ABOUT[STUDY.test])),
-        element("ul", { className: "facts" }, ...facts.map((fact) => element("li", {}, fact))),
+        element("ul", {}, ...facts.map((fact) => element("li", {}, fact))),
         study.isExported
           ? element("p", { className: "note" }, warning, study.keeps ? "" : ` ${forgets}`)
           : null,
@@ -195,10 +195,6 @@ async function volume(state) {
   const play = playButton(player);
   const slider = element("input", {
     type: "range",
-    id: "volume",
-    min: "0",
-    max: "100",
-    step: "1",
     value: String(savedVolume()),
     oninput: () => setVolume(Number(slider.value)),
   });
@@ -221,34 +217,14 @@ async function volume(state) {
     missing.textContent = isHeard() ? "" : t("Play the sound first.");
     go.setAttribute("aria-disabled", String(!isHeard()));
   };
-  show(
-    [
-      card(
-        t("Set the volume"),
-        [
-          element(
-            "p",
-            {},
-            t(
-              "Play the sound, and set your device’s volume so that speech is easy to follow and pleasant. All sounds of this test are equally loud: please leave it there until the end.",
-            ),
-          ),
-          element(
-            "div",
-            { className: "sound-check" },
-            play.node,
-            element("label", { htmlFor: "volume" }, t("Volume of this page")),
-            slider,
-          ),
-        ],
-        [go, missing],
-      ),
-    ],
-    {
-      update,
-      press: (name, target) => pressTransport(name, target) || (name === "n" && (go.click(), true)),
-    },
+  const words = t(
+    "Play the sound, and set your device’s volume so that speech is easy to follow and pleasant. All sounds of this test are equally loud: please leave it there until the end.",
   );
+  const label = element("label", {}, t("Volume of this page"), slider);
+  show([card(t("Set the volume"), [element("p", {}, words), play.node, label], [go, missing])], {
+    update,
+    press: (name, target) => pressTransport(name, target) || (name === "n" && (go.click(), true)),
+  });
   player.onchange = update;
   update();
 }
@@ -378,7 +354,7 @@ async function trial(state, { practice, notice = "" }) {
     problem,
     element("div", { className: "actions" }, go, missing),
   );
-  show([card, keysPanel(versions, question)], {
+  show([card, keysSwitch()], {
     update,
     close: () => window.removeEventListener("pagehide", keep),
     press: (name, target) => pressTrial(name, target, { timeline, question, go, versions }),

@@ -12,8 +12,8 @@ class Timeline {
     this.wave = element(
       "div",
       { className: samples ? "wave" : "wave plain", "aria-hidden": "true" },
-      Timeline.#bars(samples),
-      element("div", { className: "played" }, Timeline.#bars(samples)),
+      Timeline.#bars(samples, "bars"),
+      Timeline.#bars(samples, "bars played"),
       element("div", { className: "region" }),
     );
     this.slider = element("input", {
@@ -156,7 +156,7 @@ class Timeline {
   }
 
   // A bar for each piece of the clip, as tall as its greatest amplitude; dots if it is unknown.
-  static #bars(samples) {
+  static #bars(samples, name) {
     const peaks = Array.from({ length: BARS }, (_, index) => {
       const piece = samples?.subarray(
         Math.floor((index * samples.length) / BARS),
@@ -167,6 +167,6 @@ class Timeline {
     const top = Math.max(...peaks) || 1;
     const tall = peaks.map((peak) => Math.max(2, (48 * peak) / top));
     const path = tall.map((half, index) => `M${index + 0.5} ${50 - half}V${50 + half}`).join("");
-    return drawing(`0 0 ${BARS} 100`, path, "bars");
+    return drawing(`0 0 ${BARS} 100`, path, name);
   }
 }

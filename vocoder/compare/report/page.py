@@ -39,17 +39,7 @@ MAX_TICKS = 4
 
 @dataclass(frozen=True)
 class Axis:
-    """Where values stand, in per cent of a plot's width.
-
-    Parameters
-    ----------
-    low, high : float
-        Of the values.
-    ticks : list of (float, str)
-        Places that are named.
-    neutral : float or None
-        The place of "no difference".
-    """
+    """Where values stand, in per cent of a plot's width; the ends are values, the rest places."""
 
     low: float
     high: float

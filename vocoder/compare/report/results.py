@@ -24,16 +24,8 @@ from vocoder.errors import BadInput
 class Listener:
     """One listener's part in the study.
 
-    Parameters
-    ----------
-    name : str
-    n_answers : int
-    seconds : float
-        Median time an answer took.
-    excluded : str
-        Why screening leaves the listener out; empty if it does not.
-    details : dict of str to str
-        What the listener said about himself, by question.
+    ``seconds`` is the median time an answer took; ``excluded`` is why screening leaves the
+    listener out, empty if it does not.
     """
 
     name: str
@@ -47,15 +39,8 @@ class Listener:
 class Results:
     """A study, what was answered, and what that says.
 
-    Parameters
-    ----------
-    study : Study
-    answers : sequence of Answer
-    listeners : tuple of Listener
-    everyone : Analysis
-        Of all answers.
-    screened : Analysis or None
-        Without the listeners that the rule leaves out; ``None`` if it leaves nobody or all out.
+    ``screened`` is without the listeners that the rule leaves out, and ``None`` if it leaves
+    nobody or all out.
     """
 
     study: Study

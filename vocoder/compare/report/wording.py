@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from vocoder.compare.answers import ANCHORS, REFERENCE
 from vocoder.compare.report.results import Results
-from vocoder.compare.statistics.abx import CORRECT, CORRECT_ELSEWHERE, CORRECT_OF_LISTENER
+from vocoder.compare.statistics.abx import CORRECT, CORRECT_ELSEWHERE
 from vocoder.compare.statistics.findings import Analysis, Finding
 from vocoder.compare.statistics.preference import ORDER_BIAS, PREFERENCE
 from vocoder.compare.statistics.ratings import DIFFERENCE, OMNIBUS, SCORE
@@ -14,14 +14,13 @@ from vocoder.compare.statistics.screening import RULES
 from vocoder.compare.statistics.strengths import STRENGTH
 from vocoder.evaluate.inference import ALPHA
 
-SHARES = (PREFERENCE, ORDER_BIAS, CORRECT, CORRECT_ELSEWHERE, CORRECT_OF_LISTENER)
+SHARES = (PREFERENCE, ORDER_BIAS, CORRECT, CORRECT_ELSEWHERE)
 TITLES = {
     PREFERENCE: "Preference, pair by pair",
     ORDER_BIAS: "Does the side matter?",
     STRENGTH: "Strength on one scale (Bradley-Terry, log odds)",
     CORRECT: "Right answers",
     CORRECT_ELSEWHERE: "Right answers, allowing for other listeners and items",
-    CORRECT_OF_LISTENER: "Right answers of each listener",
     SCORE: "Scores",
     OMNIBUS: "Do the systems differ at all?",
     DIFFERENCE: "Differences of scores, pair by pair",

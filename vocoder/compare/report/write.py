@@ -22,7 +22,7 @@ _COLUMNS = (
     *("listeners", "question", "measure", "subject", "value", "low", "high", "test", "p", "p_holm"),
     *("n_answers", "n_listeners", "n_items"),
     # Those of a finding's details that have a column.
-    *("wins", "losses", "ties", "right", "heard_share", "statistic", "wilcoxon", "wilcoxon_holm"),
+    *("wins", "losses", "ties", "right", "statistic", "wilcoxon", "wilcoxon_holm"),
     *QUARTILES,
 )
 

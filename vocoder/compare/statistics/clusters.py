@@ -98,13 +98,7 @@ class Sizes(TypedDict):
 
 
 class Groups:
-    """Who answered, and about what.
-
-    Parameters
-    ----------
-    listeners, items : sequence
-        ``(answers,)``: whose answer each is, and about which item.
-    """
+    """Whose each of the answers is, and about which item."""
 
     def __init__(self, listeners: Labels, items: Labels) -> None:
         self.listener, self.n_listeners = _numbered(listeners)

@@ -17,13 +17,10 @@ class Finding:
 
     Parameters
     ----------
-    question : {"ab", "abx", "mushra", "dcr"}
     measure : str
         What was measured, such as ``preference``.
     subject : str
         A system, or a pair as ``first over second``.
-    n_answers, n_listeners, n_items : int
-        What it rests on.
     value, low, high : float or None
         Estimate and its 95 % interval.
     test : str
@@ -78,16 +75,7 @@ def with_holm(findings: Sequence[Finding]) -> list[Finding]:
 def by_pair(
     answers: Iterable[T], pair_of: Callable[[T], tuple[str, str]], systems: Sequence[str]
 ) -> list[tuple[tuple[str, str], list[T]]]:
-    """Group answers by the pair they are about, whichever side was which.
-
-    Parameters
-    ----------
-    answers : iterable
-    pair_of : callable
-        Gives the two systems of an answer.
-    systems : sequence of str
-        All systems of the study; pairs and their members come in this order.
-    """
+    """Group answers by the pair they are about, in the order of the study's systems."""
     rank = {system: k for k, system in enumerate(systems)}
     groups: dict[tuple[str, str], list[T]] = {}
     for answer in answers:

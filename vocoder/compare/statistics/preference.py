@@ -26,7 +26,6 @@ def analyse_preference(answers: Sequence[PreferenceAnswer], systems: Sequence[st
 
     Parameters
     ----------
-    answers : sequence of PreferenceAnswer
     systems : sequence of str
         All systems of the study; the first of a pair is that which comes first here.
     """

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.optimize import minimize
 from scipy.sparse.csgraph import connected_components
-from scipy.special import expit
+from scipy.special import expit, log_expit
 
 from vocoder.compare.answers import PreferenceAnswer
 from vocoder.compare.statistics.clusters import Groups
@@ -24,9 +25,7 @@ MIN_SYSTEMS = 3
 # Half an answer each way for every pair that was heard (the prior of Jeffreys for a share): a
 # system that never lost keeps a finite strength.
 PRIOR = 0.5
-MAX_ITERATIONS = 100
-TOLERANCE = 1e-9
-MAX_STEP = 2.0  # of Newton's method, which may overshoot from afar
+TOLERANCE = 1e-8  # of wins
 
 
 def analyse_strengths(answers: Sequence[PreferenceAnswer], systems: Sequence[str]) -> Analysis:
@@ -39,7 +38,6 @@ def analyse_strengths(answers: Sequence[PreferenceAnswer], systems: Sequence[str
 
     Parameters
     ----------
-    answers : sequence of PreferenceAnswer
     systems : sequence of str
         Those of the study, in its order; those never heard are left out.
     """
@@ -86,27 +84,21 @@ def analyse_strengths(answers: Sequence[PreferenceAnswer], systems: Sequence[str
 
 
 def fit_strengths(wins: np.ndarray) -> np.ndarray:
-    """Find the most likely strengths by Newton's method.
+    """Find the most likely strengths, ``(systems,)``, summing to zero.
 
     Parameters
     ----------
     wins : ndarray
         ``(systems, systems)``, how often the row was preferred to the column.
-
-    Returns
-    -------
-    ndarray
-        ``(systems,)``, summing to zero.
     """
-    strengths = np.zeros(len(wins))
-    for _ in range(MAX_ITERATIONS):
-        expected = (wins + wins.T) * expit(strengths[:, None] - strengths)
-        step = np.linalg.solve(_information(wins, strengths), (wins - expected).sum(axis=1))
-        largest = np.abs(step).max()
-        strengths += step * min(1.0, MAX_STEP / max(largest, TOLERANCE))
-        if largest < TOLERANCE:
-            break
-    return np.asarray(strengths - strengths.mean())
+
+    def loss(s: np.ndarray) -> tuple[float, np.ndarray]:
+        apart = s[:, None] - s
+        expected = (wins + wins.T) * expit(apart)
+        return -float(np.sum(wins * log_expit(apart))), (expected - wins).sum(axis=1)
+
+    found = minimize(loss, np.zeros(len(wins)), jac=True, options={"gtol": TOLERANCE}).x
+    return np.asarray(found - found.mean())
 
 
 def _information(wins: np.ndarray, strengths: np.ndarray) -> np.ndarray:
