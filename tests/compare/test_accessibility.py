@@ -39,7 +39,7 @@ def test_controls_are_native_named_and_in_order(copy, serving, browse):
     hand = Keyboard(page)
     skip_to_first_trial(hand)
     assert page.evaluate("document.activeElement.tagName") == "H1"  # read out on arrival
-    names = []
+    names: list[str] = []
     while len(names) < 19:
         hand.press("Tab")
         names.append(

@@ -163,6 +163,8 @@ def test_nothing_is_cut_on_a_phone_or_on_paper(test, tmp_path, browse):
                 })"""
             )
             assert all(left >= 0 and right <= width for left, right in edges)
+            boxes = [name.bounding_box() for name in page.locator("tbody th").all()]
+            assert min(box["width"] for box in boxes if box) > 70  # for names
 
 
 def test_every_estimate_stands_where_its_number_is(tmp_path):

@@ -146,6 +146,7 @@ def test_wrong_answers_are_refused_with_their_place(answer, changes):
 
 
 def test_what_is_no_answer_at_all():
-    for values in ([1], None, {}, b"[" * 90_000, b"\xff"):
+    wrong: list[Any] = [[1], None, {}, b"[" * 90_000, b"\xff"]
+    for values in wrong:
         with refused("answer.invalid"):
             checked(ANSWER, values, "line 1")

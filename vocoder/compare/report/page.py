@@ -30,9 +30,6 @@ from vocoder.compare.statistics.findings import Finding
 from vocoder.compare.statistics.ratings import QUARTILES, SCORE
 from vocoder.compare.statistics.strengths import STRENGTH
 
-# Heading, and the detail it is of.
-_COUNTS = {"wins": "for", "losses": "against", "ties": "ties", "right": "right"}
-_RANKS = {"wilcoxon": "Wilcoxon's p", "wilcoxon_holm": "Wilcoxon's (Holm)"}
 _MARGIN = 0.05  # of an axis, on both sides
 MAX_TICKS = 4
 
@@ -153,8 +150,12 @@ def _row(finding: Finding, name: str, axis: Axis | None, kind: str) -> dict[str,
             f"{number(detail['quartile1'], measure)} to {number(detail['quartile3'], measure)}"
         )
     cells |= {"p": p_value(finding.p), "p (Holm)": p_value(finding.p_holm)}
-    cells |= {head: p_value(detail[key]) for key, head in _RANKS.items() if key in detail}
-    cells |= {head: str(detail[key]) for key, head in _COUNTS.items() if key in detail}
+    if "wilcoxon_holm" in detail:
+        cells["p (Wilcoxon)"] = p_value(detail["wilcoxon_holm"])
+    if "ties" in detail:
+        cells["for : against : ties"] = "{wins} : {losses} : {ties}".format_map(detail)
+    if "right" in detail:
+        cells["right"] = str(detail["right"])
     cells |= {"answers": str(finding.n_answers), "listeners": str(finding.n_listeners)}
     marks = {}
     if axis is not None:

@@ -43,8 +43,8 @@ _WILSON = (
 _RANKS = (
     "The p-value of a difference is that of Student's t which its interval belongs to. Friedman's "
     "test (do the systems differ at all?) and Wilcoxon's signed-rank test (which pairs do?) take "
-    "one value a listener, the mean over items, and so speak of these items only. All leave hidden "
-    "reference and anchors out."
+    "one value a listener, the mean over items, and so speak of these items only. All are "
+    "corrected by Holm's method, and leave hidden reference and anchors out."
 )
 METHODS = {
     "ab": (

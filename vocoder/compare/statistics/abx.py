@@ -52,6 +52,9 @@ def analyse_abx(answers: Sequence[AbxAnswer], systems: Sequence[str]) -> Analysi
         )
         findings.append(found)
         low, high = groups.of_mean(right).share_interval(n_right / n)
-        changes = {"measure": CORRECT_ELSEWHERE, "test": "", "p": None, "detail": {}}
-        elsewhere.append(replace(found, low=low, high=high, **changes))
+        elsewhere.append(
+            replace(
+                found, measure=CORRECT_ELSEWHERE, low=low, high=high, test="", p=None, detail={}
+            )
+        )
     return Analysis(question="abx", findings=(*with_holm(findings), *elsewhere))
