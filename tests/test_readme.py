@@ -17,7 +17,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from tests.compare.listener import Listener
+from tests.compare.listeners import Listener
 from tests.corpora import write_clip
 from vocoder.corpus.manifest import Utterance, write_corpus
 
