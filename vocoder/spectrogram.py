@@ -64,6 +64,9 @@ class Spectrogram:
         a cell.
     estimated : float
         How much of it is a network's estimate instead of what an image shows, 0 to 1.
+    certainty : Tensor or None
+        ``(batch, frames)``: how far a repair trusts the fine structure of every frame, 0 to 1;
+        ``None`` where nothing was repaired.
     """
 
     decibels: Tensor
@@ -71,6 +74,7 @@ class Spectrogram:
     n_samples: int | None = None
     constraint: Constraint | None = None
     estimated: float = 0.0
+    certainty: Tensor | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.decibels.shape)
@@ -110,6 +114,7 @@ class Spectrogram:
             decibels=self.decibels[:, :, begin:end],
             n_samples=self.n_samples if whole else None,
             constraint=None if self.constraint is None else _Later(self.constraint, begin),
+            certainty=None if self.certainty is None else self.certainty[:, begin:end],
         )
 
     def to(self, device: torch.device) -> Spectrogram:

@@ -13,6 +13,7 @@ from vocoder.errors import BadInput
 from vocoder.model.weights import fits
 from vocoder.repair.consistency import inconsistency_db
 from vocoder.repair.neural import NetworkRepair
+from vocoder.repair.voice import VoiceRepair
 from vocoder.spectrogram import Spectrogram
 
 # Of long utterances so many pieces of so many frames are looked at, evenly spread: 30 s in all at
@@ -22,7 +23,7 @@ TINY_DB = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
-class AutoRepair(NetworkRepair):
+class AutoRepair(VoiceRepair):
     """Repairs what no waveform can show, and leaves true images alone.
 
     How far an image is from the spectrogram of a quick inversion (`inconsistency_db`) says how
@@ -39,8 +40,8 @@ class AutoRepair(NetworkRepair):
         The quick inverter, spectrogram to waveforms ``(batch, samples)``.
     jpeg : NetworkRepair
         The repair of such JPEGs.
-    weights, strength, n_shifts, postfilter, chunk_frames, device
-        The repair of generated images; see `NetworkRepair`.
+    pitch, voice, weights, strength, n_shifts, postfilter, chunk_frames, device
+        The repair of generated images; see `VoiceRepair`.
     """
 
     consistent_db: float
@@ -66,8 +67,14 @@ class AutoRepair(NetworkRepair):
             return self._repaired(spectrogram)
         repaired = [self._repaired(one) for one in members]
         decibels = torch.cat([one.decibels.cpu() for one in repaired])
+        certainty = torch.cat(
+            [
+                torch.ones(1, one.n_frames) if one.certainty is None else one.certainty
+                for one in repaired
+            ]
+        )
         estimated = max(one.estimated for one in repaired)
-        return replace(repaired[0], decibels=decibels, estimated=estimated)
+        return replace(repaired[0], decibels=decibels, estimated=estimated, certainty=certainty)
 
     def _repaired(self, spectrogram: Spectrogram) -> Spectrogram:
         if spectrogram.constraint is not None:

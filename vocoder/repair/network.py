@@ -69,7 +69,7 @@ class RepairNet(nn.Module):
         # Convolutions reach a bin further each, of their level's size; strides as far as one cell.
         dilated = self.stride_frames * (2**context_blocks - 1)
         per_level = [2 * 6, 4 * 4, 8 * 4, 16 * 2]
-        self.context_frames = sum(per_level) + dilated + self.stride_frames
+        self.context_frames: int = sum(per_level) + dilated + self.stride_frames
         widths = [channels * factor for factor in (1, 2, 3, 4)]
         # The bins are not alike: a plane for each channel says which is which.
         self.bin_bias = nn.Parameter(torch.zeros(1, channels, spec.bins // 2, 1))

@@ -79,28 +79,53 @@ class NetworkRepair(Repair):
         network = load_network(self.weights, RepairNet, spec, device)
         given = spectrogram.decibels
         repaired = torch.empty_like(given, device="cpu")
-        for begin, end, piece in self._chunks(network, given, device):
+        certainty = torch.ones(given.shape[0], given.shape[2])
+        for begin, end, piece, sure in self._chunks(network, given, device):
             before = given[:, :, begin:end].to(device).clamp(min=FLOOR_DB)
             after = torch.lerp(before, piece, strength)
-            repaired[:, :, begin:end] = torch.where(after > FLOOR_DB, after, SILENCE_DB)
+            audible = (before > FLOOR_DB) & (after > FLOOR_DB)
+            repaired[:, :, begin:end] = torch.where(audible, after, SILENCE_DB)
+            certainty[:, begin:end] = 1 - strength * (1 - sure)
         if spectrogram.constraint is None:
             estimated = max(spectrogram.estimated, strength)
-            return replace(spectrogram, decibels=repaired, estimated=estimated)
+            return replace(spectrogram, decibels=repaired, estimated=estimated, certainty=certainty)
         inside = spectrogram.constraint.project(repaired, 0)
         return replace(spectrogram, decibels=inside, constraint=None)
 
     @torch.inference_mode()
     def _chunks(
         self, network: RepairNet, decibels: Tensor, device: torch.device
-    ) -> Iterator[tuple[int, int, Tensor]]:
-        """Begin, end and repair of consecutive pieces, as in the repair of the whole."""
+    ) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+        """Begin, end, repair and certainty of consecutive pieces, as in the repair of the whole."""
         # Whole strides, so that the network's grid stays the same.
         stride, total = network.stride_frames, decibels.shape[2]
         size = self.chunk_frames // stride * stride
+        context = self.context_frames(network)
         for begin in range(0, total, size):
             end = min(begin + size, total)
-            first = max(begin - network.context_frames, 0) // stride * stride
-            last = min(end + network.context_frames, total)
-            around = network.averaged(decibels[:, :, first:last].to(device), self.n_shifts)
-            sharp = postfilter(around, self.postfilter, network.spec)
-            yield begin, end, sharp[:, :, begin - first : end - first]
+            first = max(begin - context, 0) // stride * stride
+            last = min(end + context, total)
+            around = decibels[:, :, first:last].to(device)
+            image, certainty = self.repaired(network, around, first)
+            inner = slice(begin - first, end - first)
+            yield begin, end, image[:, :, inner], certainty[:, inner]
+
+    def context_frames(self, network: RepairNet) -> int:
+        """Frames on either side of its own that a repaired pixel depends on."""
+        return network.context_frames
+
+    def repaired(
+        self, network: RepairNet, decibels: Tensor, first_frame: int
+    ) -> tuple[Tensor, Tensor]:
+        """Repair a piece of an image that begins with that frame.
+
+        Returns
+        -------
+        repaired : Tensor
+            ``(batch, bins, frames)`` in dB.
+        certainty : Tensor
+            ``(batch, frames)``, see `Spectrogram.certainty`.
+        """
+        image = network.averaged(decibels, self.n_shifts)
+        sharp = postfilter(image, self.postfilter, network.spec)
+        return sharp, torch.ones(len(sharp), sharp.shape[2], device=sharp.device)

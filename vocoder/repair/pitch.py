@@ -16,9 +16,9 @@ from vocoder.spectrogram import bin_centres_hz
 MIN_PITCH_HZ, MAX_PITCH_HZ, PITCHES_PER_OCTAVE = 55.0, 600.0, 48
 # Harmonics above this are blurred in the spectrograms of most specs.
 MAX_HARMONIC_HZ = 3500.0
-# A track pays so much strength for every step of a pitch to the next frame, up to so many steps;
+# A track pays so much, in nats, for every step of a pitch to the next frame, up to so many steps;
 # and so much for beginning or ending a voice.
-STEP_COST, MAX_STEPS, SWITCH_COST = 0.012, 12, 0.06
+STEP_COST, MAX_STEPS, SWITCH_COST = 0.15, 16, 1.5
 NO_VOICE = -1
 
 
@@ -58,26 +58,27 @@ def _pitch_kernels(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     return torch.from_numpy(kernels).to(device, torch.float32)
 
 
-def pitch_track(strengths: np.ndarray, threshold: float) -> np.ndarray:
-    """Find the one track through pitch strengths that is strongest in all (Viterbi 1967).
+def pitch_track(log_probabilities: np.ndarray) -> np.ndarray:
+    """Find the most probable track through pitches (Viterbi 1967).
 
     Parameters
     ----------
-    strengths : ndarray
-        ``(pitches, frames)``, from `pitch_strengths`.
-    threshold : float
-        Strength that having no voice counts as.
+    log_probabilities : ndarray
+        ``(pitches + 1, frames)``, natural logarithms; the last row is that there is no voice.
 
     Returns
     -------
     ndarray
         ``(frames,)``: numbers of pitches, `NO_VOICE` where there is none.
     """
+    # Whether there is a voice is decided by the sum over all pitches, which of them by the ratios.
+    voiced, silent = log_probabilities[:-1], log_probabilities[-1]
+    strengths = voiced - voiced.max(axis=0) + np.logaddexp.reduce(voiced, axis=0)
     n_pitches, n_frames = strengths.shape
     came_from = np.zeros((n_pitches + 1, n_frames), np.int32)
     costs = STEP_COST * np.abs(np.arange(-MAX_STEPS, MAX_STEPS + 1))
     everywhere = np.arange(n_pitches)
-    score = np.append(strengths[:, 0], threshold)  # the last one: no voice
+    score = np.append(strengths[:, 0], silent[0])
     for frame in range(1, n_frames):
         near = np.lib.stride_tricks.sliding_window_view(
             np.pad(score[:-1], MAX_STEPS, constant_values=-np.inf), 2 * MAX_STEPS + 1
@@ -91,7 +92,7 @@ def pitch_track(strengths: np.ndarray, threshold: float) -> np.ndarray:
         came_from[-1, frame] = best if ends else n_pitches
         score = np.append(
             np.where(begins, score[-1] - SWITCH_COST, going_on) + strengths[:, frame],
-            (score[best] - SWITCH_COST if ends else score[-1]) + threshold,
+            (score[best] - SWITCH_COST if ends else score[-1]) + silent[frame],
         )
     track = np.zeros(n_frames, np.int64)
     track[-1] = score.argmax()

@@ -13,6 +13,7 @@ from vocoder.evaluate.metrics.metric import LOWER, metric, optional_package
 PITCH_SAMPLE_RATE = 16_000
 # Of speaking voices, children's and excited ones included; wider ranges invite octave errors.
 FMIN_HZ, FMAX_HZ = 50.0, 600.0
+FRAME_S = 0.016  # swift-f0's
 # From which confidence on swift-f0 calls a frame voiced.
 VOICED = 0.5
 CENTS_PER_OCTAVE = 1200
