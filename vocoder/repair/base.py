@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
 from vocoder.spectrogram import Spectrogram
@@ -18,10 +18,7 @@ class Repair(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """Class and parameters as plain values, for reports."""
-        plain = {
-            name: value.to_dict() if hasattr(value, "to_dict") else value
-            for name, value in vars(self).items()
-        }
+        plain = {name: _plain(value) for name, value in vars(self).items()}
         return {"class": type(self).__name__, **plain}
 
 
@@ -31,3 +28,9 @@ class NoRepair(Repair):
 
     def __call__(self, spectrogram: Spectrogram) -> Spectrogram:
         return spectrogram
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
