@@ -140,18 +140,10 @@ def run_steps(
     temperature: np.float32,
     out: np.ndarray,
 ) -> None:
-    """Emit steps of every item of a batch, and leave the state ready for the next.
+    """Fill ``out``, ``(batch, steps, bands)``, and leave the state ready for the next steps.
 
-    Parameters
-    ----------
-    begin : int
-        Steps done since the state was new: where the rings stand.
-    uniform : ndarray
-        ``(batch, steps, bands, 2)``, within 0 to 1: what is drawn.
-    temperature : float32
-        1 draws from the densities, less from sharper ones, 0 takes the most likely value.
-    out : ndarray
-        ``(batch, steps, bands)``, is filled.
+    ``begin`` steps were done since the state was new: there the rings stand. ``uniform``, ``(batch,
+    steps, bands, 2)``, within 0 to 1, is what is drawn.
     """
     layers, channels, width = weights.mix.shape
     batch, steps, bands = out.shape

@@ -29,9 +29,6 @@ FRAMES_CONTEXT = 1 + FRAME_BLOCKS
 # of four bands, about half of a window of the spectrogram.
 ESTIMATE_TAPS, ESTIMATE_DILATIONS = 9, (1, 5, 25)
 ESTIMATE_CONTEXT = ESTIMATE_TAPS // 2 * sum(ESTIMATE_DILATIONS)
-# What the stack sees of each band: the excitation and the value of the step before, and the
-# estimate.
-INPUTS_PER_BAND = 3
 MINIMUM = {"initial_iterations": 0, "bands": 2}  # 1 of all other settings
 
 
@@ -129,7 +126,8 @@ class WaveNet(nn.Module):
             nn.GELU(),
         )
         self.frame_last = weight_norm(nn.Linear(condition_channels, sum(self.condition_sizes)))
-        self.first = weight_norm(nn.Linear(INPUTS_PER_BAND * bands, channels))
+        # Of each band the excitation and the value of the step before, and the estimate.
+        self.first = weight_norm(nn.Linear(3 * bands, channels))
         # Over the steps of the estimate, and not causal: it sees what comes, too.
         sizes = zip((bands, channels, channels), ESTIMATE_DILATIONS, strict=True)
         first, *others = (
@@ -190,8 +188,9 @@ class WaveNet(nn.Module):
         audible, level = levels > SILENCE, levels.clamp(min=SILENCE)
         excitation = ((subbands - estimate) / level).where(audible, 0)
         # At its beginning a step knows its level, its estimate, and the values before.
-        value = (_before(subbands) / level).clamp(-CREST, CREST)
-        seen = torch.cat([_before(excitation.asinh()), value, estimate / level], dim=1).mT
+        value, excited = (functional.pad(x, (1, -1)) for x in (subbands, excitation.asinh()))
+        value = (value / level).clamp(-CREST, CREST)
+        seen = torch.cat([excited, value, estimate / level], dim=1).mT
         raw = self._stack(seen, seen_estimate, self.condition(decibels))
         bands = self.bank.bands
         size = 3 * self.components
@@ -285,11 +284,6 @@ def _add_interpolated(at_steps: Tensor, at_frames: Tensor) -> Tensor:
     later = torch.arange(n_steps, device=at_steps.device, dtype=at_steps.dtype) / n_steps
     weights = torch.stack([1 - later, later], dim=1).expand(around.shape[0], -1, -1)
     return torch.baddbmm(of_frames, weights, around).view_as(at_steps)
-
-
-def _before(subbands: Tensor) -> Tensor:
-    """Every step's predecessor."""
-    return functional.pad(subbands, (1, -1))
 
 
 @lru_cache(maxsize=8)

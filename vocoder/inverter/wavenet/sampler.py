@@ -24,16 +24,8 @@ def sample(
 ) -> Iterator[Tensor]:
     """Yield the waveform of ``(batch, bins, frames)``, float32, on the CPU.
 
-    ``(batch, frames * hop_length)`` in all, from the centre of the first frame on.
-
-    Parameters
-    ----------
-    seed : int
-        Of the noise; every item of a batch draws its own.
-    temperature : float
-        1 draws from the network's densities, less from sharper ones, 0 takes the most likely.
-    n_iter : int
-        Griffin-Lim iterations that the network's waveform goes through.
+    ``(batch, frames * hop_length)`` in all, from the centre of the first frame on. Every item of a
+    batch draws its own noise; ``conf/inverter/wavenet.yaml`` describes the settings.
     """
     spec, n_frames, decibels = model.spec, decibels.shape[2], decibels.detach().cpu()
     hop, per_frame = spec.hop_length, model.steps_per_frame
