@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.compare.listeners import preferences
@@ -65,19 +64,3 @@ def test_one_zealous_listener_is_one_witness():
     assert found.value > 0.9
     assert found.low < 0.5 < found.high
     assert found.p > 0.05
-
-
-def test_three_systems_are_corrected_as_a_family():
-    names = ["a", "b", "c"]
-    rng = np.random.default_rng(0)
-    rows = [
-        (f"n{who}", f"l{k}", first, second, "left" if rng.random() < 0.7 else "right")
-        for who in range(6)
-        for k in range(5)
-        for first, second in (("a", "b"), ("c", "a"), ("b", "c"))
-    ]
-    analysis: Any = analyse_preference(preferences(rows), names)
-    found = analysis.of(PREFERENCE)
-    assert [one.subject for one in found] == ["a over b", "a over c", "b over c"]
-    assert all(one.p_holm >= one.p for one in found)
-    assert max(one.p_holm / one.p for one in found) == pytest.approx(3)

@@ -81,13 +81,6 @@ def test_scores_have_medians_and_quartiles():
     assert [found.detail[name] for name in QUARTILES] == [0, 10, 20, 30, 100]
 
 
-def test_eight_unanimous_listeners_by_hand():
-    (found,) = analyse_ratings(scored(8, 3, {"a": 20, "b": 80}), NAMES).of(DIFFERENCE)
-    assert found.subject == "a over b"
-    assert found.detail["wilcoxon"] == pytest.approx(2 / 2**8)
-    assert found.high is not None and found.high < 0
-
-
 def test_reference_and_anchors_are_scored_but_not_tested():
     ratings = scored(8, 3, {"a": 50, "b": 50, "anchor35": 10, "anchor70": 30})
     analysis: Any = analyse_ratings(ratings, NAMES)

@@ -85,10 +85,3 @@ def test_systems_without_a_common_scale_are_refused():
         analyse_strengths(answers, [*NAMES, "d"])
     with refused("strengths.few"):
         analyse_strengths(played(3, {("a", "b"): 0.5}), NAMES)
-
-
-def test_unanimity_has_an_interval_and_is_surer_with_more_witnesses():
-    order = {("a", "b"): 1.0, ("a", "c"): 1.0, ("b", "c"): 1.0}
-    found: list[Any] = [analyse_strengths(played(n, order), NAMES).findings for n in (3, 50)]
-    widths = [min(one.high - one.low for one in findings) for findings in found]
-    assert 0.3 < widths[1] < 0.8 * widths[0]

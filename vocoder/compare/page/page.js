@@ -159,7 +159,7 @@ function welcome() {
     card(
       STUDY.title,
       [
-        element("p", { className: "lead" }, t(ABOUT[STUDY.test])),
+        element("p", {}, t(ABOUT[STUDY.test])),
         element("ul", {}, ...facts.map((fact) => element("li", {}, fact))),
         study.isExported
           ? element("p", { className: "note" }, warning, study.keeps ? "" : ` ${forgets}`)
@@ -382,7 +382,7 @@ function done(state) {
   show([
     card(
       t("Thank you!"),
-      [element("p", { className: "lead" }, words)],
+      [element("p", {}, words)],
       study.isExported ? [save, another] : [another],
     ),
   ]);
