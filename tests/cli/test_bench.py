@@ -91,9 +91,13 @@ def test_report_and_table_follow_from_the_times(tmp_path, capsys):
     ("changes", "message"),
     [
         ({"cases": ["grifin_lim"]}, "did you mean griffin_lim"),
+        ({"cases": "grifin_lim"}, "did you mean griffin_lim"),
         ({"cases": []}, "cases is 0"),
-        ({"repetitions": 0}, "repetitions is 0; expected at least 1"),
+        ({"repetitions": 0}, "repetitions is 0; expected 1 to 1000"),
+        ({"seconds": 1e308}, "seconds is 1e.308; expected"),
+        ({"minutes": 1e9}, "minutes is"),
         ({"inverters": ["adm:n_iter=1"]}, "did you mean admm"),
+        ({"inverters": "adm"}, "did you mean admm"),
         ({"input": "nowhere.wav", "cases": ["memory"]}, "nowhere.wav"),
     ],
 )

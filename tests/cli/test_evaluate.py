@@ -244,7 +244,8 @@ def test_a_silent_reference_costs_what_is_compared_with_it(
         ("systems={home}/sweep measures=[estoi]", "measures has estoi, which needs reference="),
         ("systems={home}/sweep measures=[]", "leaves nothing to do"),
         ("systems={home}/sweep workers=0", "workers is 0; expected 1 or more"),
-        ("systems={home}/sweep sample_rate=0", "sample_rate is 0; expected 1 or more"),
+        ("systems={home}/sweep sample_rate=0", "sample_rate is 0; expected 1000 to"),
+        ("systems={home}/sweep sample_rate=1000000000000", "expected 1000 to 1000000 Hz"),
         ("systems={home}/sweep pictures={home}/true", "true"),
     ],
 )

@@ -1,6 +1,7 @@
 """A metric is a function with a decorator; the table, help, extras and ranking follow."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,13 @@ import soundfile
 
 from tests.refusals import refused
 from vocoder.cli import main
+from vocoder.errors import BadInput
 from vocoder.evaluate.drawing import rank
 from vocoder.evaluate.metrics import METRICS, Metric, choose_metrics, metric
-from vocoder.evaluate.metrics.metric import IMAGE, LOWER, REFERENCE
-from vocoder.evaluate.work import Measured
+from vocoder.evaluate.metrics.metric import ALONE, IMAGE, LOWER, REFERENCE
+from vocoder.evaluate.pairing import Job
+from vocoder.evaluate.work import Measured, measure_job
+from vocoder.image.source import ImageSource
 
 RATE = 16_000
 
@@ -80,7 +84,7 @@ def test_what_cannot_be_taken_is_refused_before_any_work(
         choose_metrics(names, given)
 
 
-def test_a_missing_package_leaves_out_its_metrics_unless_they_are_named(
+def test_a_missing_package_leaves_out_its_metrics_and_no_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lacking = ("visqol", "pesq")
@@ -88,11 +92,37 @@ def test_a_missing_package_leaves_out_its_metrics_unless_they_are_named(
     monkeypatch.setitem(
         metric.__globals__, "find_spec", lambda name: None if name in lacking else found(name)
     )
-    metrics, (note,) = choose_metrics()
-    names = [one.name for one in metrics]
-    assert "estoi" in names and "f0" in names and not {"visqol", "pesq"} & set(names)
-    assert "ViSQOL (pip install 'vocoder[evaluate]')" in note
-    assert "PESQ-WB (pip install 'vocoder[pesq]')" in note
+    for names in (None, ["estoi", "visqol", "pesq", "f0"]):
+        metrics, (note,) = choose_metrics(names)
+        left = [one.name for one in metrics]
+        assert "estoi" in left and "f0" in left and not {"visqol", "pesq"} & set(left)
+        assert "ViSQOL (pip install 'vocoder[evaluate]')" in note
+        assert "PESQ-WB (pip install 'vocoder[pesq]')" in note
     with refused("measures.extra"):
-        choose_metrics(["estoi", "visqol"])
+        choose_metrics(["visqol"])
     assert choose_metrics(["estoi"])[1] == []
+
+
+@pytest.mark.parametrize("needs", [REFERENCE, IMAGE, ALONE])
+def test_a_metric_that_fails_stops_no_other(
+    needs: str, painted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whatever it is taken; its package may be there and broken."""
+
+    def broken(*_: object) -> float:
+        raise BadInput("its library cannot be loaded")
+
+    def fine(*_: object) -> float:
+        return 1.0
+
+    metrics = [
+        replace(METRICS["estoi"], name=name, function=function, needs=needs)
+        for name, function in (("broken", broken), ("fine", fine))
+    ]
+    found = ImageSource(input=painted, label="real_B").find()
+    path = painted / f"reference/{found.utterances[0].name}.flac"
+    reference = path if needs == REFERENCE else None
+    job = Job("u", {"system": path}, reference, (found.utterances[0], found))
+    (result,) = measure_job(job, metrics)
+    assert result.values == {"fine": 1.0}
+    assert result.problems == {"broken": "its library cannot be loaded"}

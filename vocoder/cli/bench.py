@@ -17,29 +17,18 @@ REPORT_NAME, TABLE_NAME = "bench.json", "bench.md"
 def run(
     *,
     output: str,
-    cases: list[str],
+    cases: str | list[str],
     repetitions: int,
     seconds: float,
     input: str | None,
     seed: int,
-    inverters: list[str],
+    inverters: str | list[str],
     painted: str | None,
     tiles: int,
     minutes: float,
     overwrite: bool,
 ) -> int:
-    """Measure; the keys are those of ``conf/bench.yaml``, which describes them.
-
-    Returns
-    -------
-    int
-        0.
-
-    Raises
-    ------
-    BadInput
-        A value is out of range, a file cannot be used, or a result exists.
-    """
+    """Measure; the keys are those of ``conf/bench.yaml``, which describes them."""
     from tqdm import tqdm
 
     from vocoder.bench.machine import machine
@@ -47,25 +36,22 @@ def run(
     from vocoder.bench.worker import CASES, jobs, measure
     from vocoder.config import load, nearest
 
+    cases, inverters = ([one] if isinstance(one, str) else one for one in (cases, inverters))
     for case in cases:
         if case not in CASES:
-            raise BadInput(f"cases has {case}, which does not exist{nearest(case, list(CASES))}")
-    if isinstance(inverters, str):
-        raise BadInput(
-            f"inverters is {inverters}; expected a list, such as \"[admm,'admm:n_iter=100']\""
-        )
+            raise BadInput(f"unknown case {case}{nearest(case, list(CASES))}", key="cases.unknown")
     for name in inverters:
         load("inverter", name)
-    for key, value, least in (
-        ("cases", len(cases), 1),
-        ("repetitions", repetitions, 1),
-        ("seconds", seconds, 0.5),
-        ("tiles", tiles, 1),
-        ("minutes", minutes, 0.01),
-        ("seed", seed, 0),
+    # Beyond a day nothing is learnt, and memory ends.
+    for key, value, low, high in (
+        ("cases", len(cases), 1, len(CASES)),
+        ("repetitions", repetitions, 1, 1000),
+        ("seconds", seconds, 0.5, 3600),
+        ("tiles", tiles, 1, 100_000),
+        ("minutes", minutes, 0.01, 24 * 60),
     ):
-        if value < least:
-            raise BadInput(f"{key} is {value}; expected at least {least}")
+        if not low <= value <= high:
+            raise BadInput(f"{key} is {value}; expected {low} to {high}", key=f"{key}.range")
     root = Path(output)
     for name in (REPORT_NAME, TABLE_NAME):
         refuse_existing(root / name, overwrite=overwrite)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocoder.cli.codes import BAD, DONE
+from vocoder.cli.page import Entry, write_page
 from vocoder.errors import BadInput
 from vocoder.files import refuse_existing, write_text
 
@@ -51,6 +52,7 @@ def run(
     int
         0, or 2 if a partner was missing or a file could not be measured (the rest is there).
     """
+    from vocoder.audio_file import MAX_RATE, MIN_RATE
     from vocoder.config import nearest
     from vocoder.cpu import usable_cores
     from vocoder.evaluate.metrics import choose_metrics
@@ -59,25 +61,20 @@ def run(
     from vocoder.evaluate.summary import notes, summarise, table, to_csv, to_json
     from vocoder.image.dataset.recordings import unique_names
 
-    for key, value, minimum in (
-        ("workers", workers, 1),
-        ("seed", seed, 0),
-        ("sample_rate", sample_rate, 1),
-    ):
-        if value is not None and value < minimum:
-            raise BadInput(f"{key} is {value}; expected {minimum} or more", f"{key}.range")
+    if workers is not None and workers < 1:
+        raise BadInput(f"workers is {workers}; expected 1 or more", "workers.range")
+    if sample_rate is not None and not MIN_RATE <= sample_rate <= MAX_RATE:
+        raise BadInput(
+            f"sample_rate is {sample_rate}; expected {MIN_RATE} to {MAX_RATE} Hz",
+            "sample_rate.range",
+        )
     given = {REFERENCE: reference, IMAGE: pictures}
     metrics, told = choose_metrics(
         [measures] if isinstance(measures, str) else measures,
         [kind for kind, folder in given.items() if folder is not None],
     )
     if not metrics:
-        raise BadInput(
-            f"there is nothing to measure; {told[0]}"
-            if told
-            else "measures=[] leaves nothing to do",
-            "measures.empty",
-        )
+        raise BadInput("measures=[] leaves nothing to do", "measures.empty")
     folders = find_systems(systems)
     chosen = next(iter(folders)) if baseline is None else baseline
     if chosen not in folders:
@@ -131,8 +128,22 @@ def run(
         print(f"\nNote: {note}")
     _print_problems(problems)
     _draw(root, drawings, files, summary, planned.jobs, sample_rate, overwrite=overwrite)
+    images = [root / DISTRIBUTIONS_NAME, *(path for path in drawings.values() if path.exists())]
+    entries = [Entry("Figures and spectrograms", images=images), *_to_hear(planned.jobs)]
+    write_page(root, "Evaluation", entries, text)
     print(f"\nResults in {root}: {TABLE_NAME}, {CSV_NAME}, {JSON_NAME}, plots")
     return BAD if problems else DONE
+
+
+def _to_hear(jobs: Sequence[Job]) -> list[Entry]:
+    """Every utterance by all systems, below its reference."""
+    return [
+        Entry(
+            job.utterance,
+            audio={**({"reference": job.reference} if job.reference else {}), **job.files},
+        )
+        for job in jobs
+    ]
 
 
 def help_sections() -> dict[str, list[tuple[str, str]]]:

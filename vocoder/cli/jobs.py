@@ -186,7 +186,7 @@ def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
             found = {key: before[key] for key in settings if key in before}
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise BadInput(
                 f"{path} is no report of an earlier run ({error})", key="report.damaged"
             ) from error
@@ -225,7 +225,7 @@ def report(
         with suppress(OSError):
             root.rmdir()  # if it was made for this
         raise BadInput(f"nothing was written: {reasons[0]}{others}", key="input.unusable")
-    rows = [*_rows_before(root, before), *(asdict(result) for result in results)]
+    rows = [*rows_before(root, before), *(asdict(result) for result in results)]
     content = {
         "command": command,
         "program": found.program,
@@ -240,7 +240,7 @@ def report(
     }
     text = json.dumps(content, indent=2, ensure_ascii=False)
     write_text(root / REPORT_NAME, text, overwrite=True)
-    _write_page(root, rows)
+    write_audio_page(root, rows)
     source = f"{found.program}, label {found.label}" if found.label else found.program
     count = len(found.utterances)
     print(f"{count} {'utterance' if count == 1 else 'utterances'} from {source}")
@@ -264,7 +264,7 @@ def report(
     return BAD if problems else DONE
 
 
-def _write_page(root: Path, rows: list[dict[str, Any]]) -> None:
+def write_audio_page(root: Path, rows: list[dict[str, Any]]) -> None:
     """A page of all that can be heard."""
     entries = []
     for row in rows:
@@ -279,13 +279,22 @@ def _write_page(root: Path, rows: list[dict[str, Any]]) -> None:
         write_page(root, f"Audio of {root.resolve().name}", entries)
 
 
-def _rows_before(root: Path, before: list[str]) -> list[dict[str, Any]]:
-    """What an earlier report says of utterances that are kept."""
+def rows_before(root: Path, before: list[str]) -> list[dict[str, Any]]:
+    """What an earlier report says of utterances that are kept; rows that are none are left out."""
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        rows = json.loads((root / REPORT_NAME).read_text(encoding="utf-8"))["utterances"]
-        return [row for row in rows if row["utterance"] in before]
-    except (OSError, ValueError, LookupError, TypeError):  # none, or not one of ours
+        report = json.loads((root / REPORT_NAME).read_text(encoding="utf-8"))
+        rows = report["utterances"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # none of ours
         return []
+    shape, kept = TypeAdapter(Result), []
+    for row in rows if isinstance(rows, list) else []:
+        with suppress(ValidationError):
+            result = shape.validate_python(row, strict=True)
+            if result.utterance in before:
+                kept.append(asdict(result))
+    return kept
 
 
 def _print_table(results: list[Result]) -> None:

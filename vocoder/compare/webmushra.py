@@ -85,7 +85,7 @@ def read_webmushra(path: Path) -> WebMushra:
     references: dict[str, Path] = {}
     for item, audio in paths.items():
         for name, file in audio.items():
-            if not (root / file).is_file():
+            if not _is_file(root / file):
                 raise BadInput(
                     f"{path.name} names {file}, which is not in {root}", key="webmushra.missing"
                 )
@@ -226,10 +226,17 @@ def _inner(file: Any, where: str) -> PurePosixPath:
     return parts
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
+
+
 def _root(path: Path, file: PurePosixPath) -> Path:
     roots = [path.absolute().parent.parent, path.absolute().parent]
     for root in roots:
-        if (root / file).is_file():
+        if _is_file(root / file):
             return root
     raise BadInput(
         f"{path.name} names {file}, which is neither in {roots[0]} nor in {roots[1]}",

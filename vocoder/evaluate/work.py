@@ -132,27 +132,27 @@ def measure_job(
             result.seconds = info.samples / info.sample_rate
             if job.reference is not None:
                 _compare(result, path, job.reference, metrics, sample_rate)
-            rate = sample_rate or info.sample_rate
-            for one in (one for one in metrics if one.needs == ALONE):
-                samples = _read(path, rate)
-                result.offset = constant_offset(samples, rate)
-                _keep(result, one, samples - result.offset, rate)
+            if alone := [one for one in metrics if one.needs == ALONE]:
+                _rate(result, path, alone, sample_rate or info.sample_rate)
         except BadInput as error:
             result.problems["file"] = str(error)
         if image is not None:
             try:
                 shown = _as_shown(path, image, sample_rate)
-                for one in of_image:
-                    _keep(result, one, *shown)
+                result.values |= take(
+                    of_image, lambda one, shown=shown: one.function(*shown), result.problems
+                )
             except BadInput as error:
                 result.problems["image"] = str(error)
     return results
 
 
-def _keep(result: Measured, metric: Metric, *arguments: object) -> None:
-    value = metric.function(*arguments)
-    if value is not None:
-        result.values[metric.column] = value
+def _rate(result: Measured, path: Path, metrics: Sequence[Metric], sample_rate: int) -> None:
+    """Measure a file without a reference."""
+    samples = _read(path, sample_rate)
+    result.offset = constant_offset(samples, sample_rate)
+    samples = samples - result.offset
+    result.values |= take(metrics, lambda one: one.function(samples, sample_rate), result.problems)
 
 
 def _compare(
@@ -176,7 +176,7 @@ def _compare(
     result.delay_s, result.inverted = pair.delay_s, pair.inverted
     result.offset, result.reference_offset = pair.offset, pair.reference_offset
     of_pair = [one for one in metrics if one.needs == REFERENCE]
-    result.values |= take(of_pair, pair, result.problems)
+    result.values |= take(of_pair, lambda one: one.of_pair(pair), result.problems)
 
 
 def _as_shown(

@@ -16,6 +16,8 @@ from vocoder.model.features import features
 from vocoder.model.generator import Generator
 from vocoder.spec import SpectrogramSpec
 
+# The largest published generators have 1 536; a damaged file asks for terabytes.
+MAX_CHANNELS = 8192
 # All that the published configurations share (Kong, Kim, Bae 2020, and their code, whose weights
 # people have): kernel of the first and of the last layer, and slopes of the leaky ReLUs. The last
 # one is PyTorch's default, which their code leaves where the paper says nothing.
@@ -201,7 +203,9 @@ def _rates(wanted: int | list[int], hop_length: int) -> list[int]:
         if math.prod(wanted) == hop_length:
             return wanted
         trouble = f"{math.prod(wanted)} samples a frame"
-    fewer = (split_hop(hop_length, n) for n in range(stages - 1, 0, -1))
+    fewer = (
+        split_hop(hop_length, n) for n in range(min(stages, hop_length.bit_length()) - 1, 0, -1)
+    )
     fitting = found or next((rates for rates in fewer if rates), [hop_length])
     raise BadInput(
         f"model.upsample_rates is {wanted}, {trouble}; expected rates whose product is "
@@ -226,8 +230,9 @@ def _check(
     expected = f"one for each of the rates {rates}, greater by an even number"
     _require(fits, "upsample_kernels", upsample_kernels, expected)
     halved = 2 ** len(rates)
-    expected = f"a multiple of {halved}, to be halved {len(rates)} times"
-    _require(channels > 0 and channels % halved == 0, "channels", channels, expected)
+    expected = f"up to {MAX_CHANNELS}, a multiple of {halved}, to be halved {len(rates)} times"
+    fits = 0 < channels <= MAX_CHANNELS and channels % halved == 0
+    _require(fits, "channels", channels, expected)
     _require(block in (1, 2), "block", block, "1 or 2")
     fits = _are_positive(kernels) and all(kernel % 2 for kernel in kernels)
     _require(fits, "kernels", kernels, "odd whole numbers")

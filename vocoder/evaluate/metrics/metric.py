@@ -155,7 +155,7 @@ def choose_metrics(
     metrics : list of Metric
         In the order of the tables.
     notes : list of str
-        What is left out since a package is missing; it raises where the metric was named.
+        What is left out since a package is missing. It raises where nothing else is left.
     """
     usable = [
         one
@@ -181,16 +181,9 @@ def choose_metrics(
     for one in usable:
         if not (one.needs == IMAGE or (one.default if names is None else one.name in names)):
             continue
-        if one.installed:
-            chosen.append(one)
-        elif names is None:
-            missing.append(one)
-        else:
-            raise BadInput(
-                f"{one.title} needs packages that are missing; install them with "
-                f"pip install 'vocoder[{one.extra}]'",
-                "measures.extra",
-            )
+        (chosen if one.installed else missing).append(one)
+    if missing and not chosen:
+        raise BadInput(f"nothing is left to measure; {_missing(missing)}", "measures.extra")
     return chosen, [_missing(missing)] if missing else []
 
 
@@ -227,17 +220,23 @@ def measure(
         By column of `METRICS`. ``f0_rmse_cents`` is not there where no frame is voiced in both.
     """
     metrics, _ = choose_metrics(names)
-    return take(metrics, Pair(reference, degraded, sample_rate), problems)
+    pair = Pair(reference, degraded, sample_rate)
+    return take(metrics, lambda one: one.of_pair(pair), problems)
 
 
 def take(
-    metrics: Sequence[Metric], pair: Pair, problems: dict[str, str] | None = None
+    metrics: Sequence[Metric],
+    values_of: Callable[[Metric], float | None],
+    problems: dict[str, str] | None = None,
 ) -> dict[str, float]:
-    """Take metrics of an aligned pair; as `measure`."""
+    """Take metrics one by one, as `measure`: what one cannot do stops no other.
+
+    ``values_of`` takes a metric of whatever is measured.
+    """
     found: dict[str, float] = {}
     for one in metrics:
         try:
-            value = one.of_pair(pair)
+            value = values_of(one)
             if value is None:
                 continue
             if not math.isfinite(value):
