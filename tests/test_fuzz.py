@@ -85,9 +85,9 @@ def holders(tree: Any) -> list[Any]:
     return [tree, *(found for value in inner for found in holders(value))]
 
 
-def damaged(content: bytes, draw: random.Random) -> bytes:
+def damaged(good: bytes, draw: random.Random) -> bytes:
     """Bytes flipped, cut, doubled or put in; for text, lines and words too."""
-    content = bytearray(content)
+    content = bytearray(good)
     for _ in range(draw.choice([1, 1, 3])):
         at = draw.randrange(len(content) + 1)
         match draw.randrange(8):
@@ -202,7 +202,8 @@ def kinds(tmp_path: Path, speech: np.ndarray, painted: Path) -> dict[str, Kind]:
     found["model"] = Kind(path, found["weights"].read, as_weights, read_model(path).model)
     config = {"model": {"a": 1}, "data": {"b": [1, 2]}, "seed": 0}
     record = new_record(config=config, data={"sha256": "0"}, seed=0, processes=1)
-    state = {"format": FORMAT, "networks": {}, "optimisers": {}, "average": {}, "record": record}
+    state: dict[str, Any] = {"format": FORMAT, "record": record}
+    state |= {"networks": {}, "optimisers": {}, "average": {}}
     state |= {"random": torch.zeros(3), "step": 1, "validated": 1, "first": None, "best": None}
     state |= {"best_step": 0, "since_best": 0}
     step = place("step.pt")
@@ -244,8 +245,8 @@ def kinds(tmp_path: Path, speech: np.ndarray, painted: Path) -> dict[str, Kind]:
         lambda p: read_labels(p, tmp_path / "a.wav"),
     )
     text("split.txt", "a.wav\nb/c.wav\n", read_lines)
-    options = Path(__file__).parent / "data/options/default_train_opt.txt"
-    text("train_opt.txt", options.read_text(), examine_options)
+    trained = Path(__file__).parent / "data/options/default_train_opt.txt"
+    text("train_opt.txt", trained.read_text(), examine_options)
     # Listening tests.
     trial = Trial(trial=0, item="i", systems=("a", "b"))
     study = Study(

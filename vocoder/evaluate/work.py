@@ -138,10 +138,7 @@ def measure_job(
             result.problems["file"] = str(error)
         if image is not None:
             try:
-                shown = _as_shown(path, image, sample_rate)
-                result.values |= take(
-                    of_image, lambda one, shown=shown: one.function(*shown), result.problems
-                )
+                _show(result, path, image, of_image, sample_rate)
             except BadInput as error:
                 result.problems["image"] = str(error)
     return results
@@ -153,6 +150,18 @@ def _rate(result: Measured, path: Path, metrics: Sequence[Metric], sample_rate: 
     result.offset = constant_offset(samples, sample_rate)
     samples = samples - result.offset
     result.values |= take(metrics, lambda one: one.function(samples, sample_rate), result.problems)
+
+
+def _show(
+    result: Measured,
+    path: Path,
+    image: Spectrogram | BadInput,
+    metrics: Sequence[Metric],
+    sample_rate: int | None,
+) -> None:
+    """Measure a file against the image that it was made of."""
+    shown = _as_shown(path, image, sample_rate)
+    result.values |= take(metrics, lambda one: one.function(*shown), result.problems)
 
 
 def _compare(

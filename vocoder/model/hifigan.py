@@ -230,7 +230,7 @@ def _check(
     expected = f"one for each of the rates {rates}, greater by an even number"
     _require(fits, "upsample_kernels", upsample_kernels, expected)
     halved = 2 ** len(rates)
-    expected = f"up to {MAX_CHANNELS}, a multiple of {halved}, to be halved {len(rates)} times"
+    expected = f"a multiple of {halved}, to be halved {len(rates)} times, up to {MAX_CHANNELS}"
     fits = 0 < channels <= MAX_CHANNELS and channels % halved == 0
     _require(fits, "channels", channels, expected)
     _require(block in (1, 2), "block", block, "1 or 2")

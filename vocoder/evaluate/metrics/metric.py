@@ -177,7 +177,8 @@ def choose_metrics(
                 f"{', '.join(alone)}",
                 "measures.reference",
             )
-    chosen, missing = [], []
+    chosen: list[Metric] = []
+    missing: list[Metric] = []
     for one in usable:
         if not (one.needs == IMAGE or (one.default if names is None else one.name in names)):
             continue
