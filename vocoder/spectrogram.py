@@ -97,6 +97,18 @@ class Spectrogram:
         return self.decibels.shape[2]
 
     @property
+    def repaired(self) -> dict[str, float]:
+        """What a repair did, for reports; empty where it did nothing.
+
+        ``strength`` is how much of the image is a network's, ``drawn`` how much of its harmonics
+        was drawn anew (`vocoder.repair.voice.Voice`), both 0 to 1.
+        """
+        if self.certainty is None:
+            return {}
+        drawn = 1 - float(self.certainty.mean())
+        return {"strength": round(self.estimated, 3), "drawn": round(drawn, 3)}
+
+    @property
     def length(self) -> int:
         """Samples of the waveform that this spectrogram becomes."""
         return self.spec.n_samples(self.n_frames) if self.n_samples is None else self.n_samples

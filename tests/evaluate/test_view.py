@@ -1,5 +1,7 @@
 """Pictures for people: every panel shows what it says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -19,6 +21,10 @@ def sound(speech, tmp_path):
     path = tmp_path / "line.wav"
     soundfile.write(path, speech, RATE, subtype="FLOAT")
     return path
+
+
+def draw(path, given, sound, true):
+    draw_pictures(path, given, given, sound, true)
 
 
 def panels(path):
@@ -50,12 +56,12 @@ def alike(one, other):
 
 def test_picture_in_above_sound_out_above_the_truth(sound, speech, tmp_path):
     given = given_by(speech)
-    draw_pictures(tmp_path / "two.png", given, sound, None)
+    draw(tmp_path / "two.png", given, sound, None)
     assert len(panels(tmp_path / "two.png")) == 2
     # The truth differs: silent in its second half.
     true = tmp_path / "true.flac"
     soundfile.write(true, np.r_[speech[: len(speech) // 2], 0 * speech[len(speech) // 2 :]], RATE)
-    draw_pictures(tmp_path / "three.png", given, sound, true)
+    draw(tmp_path / "three.png", given, sound, true)
     top, middle, bottom = panels(tmp_path / "three.png")
     assert alike(top, middle) > 0.99
     half = top.shape[1] // 2
@@ -67,7 +73,7 @@ def test_low_frequencies_are_below_and_time_runs_to_the_right(tmp_path):
     time_s = np.arange(2 * RATE) / RATE
     tone = np.where(time_s < 0.8, 0.5 * np.sin(2 * np.pi * 300 * time_s), 0).astype(np.float32)
     soundfile.write(tmp_path / "tone.wav", tone, RATE)
-    draw_pictures(tmp_path / "tone.png", given_by(tone), tmp_path / "tone.wav", None)
+    draw(tmp_path / "tone.png", given_by(tone), tmp_path / "tone.wav", None)
     for panel in panels(tmp_path / "tone.png"):
         row, column = np.unravel_index(np.argmax(panel), panel.shape)
         assert row > 0.8 * panel.shape[0] and column < 0.45 * panel.shape[1]
@@ -76,7 +82,7 @@ def test_low_frequencies_are_below_and_time_runs_to_the_right(tmp_path):
 @pytest.mark.parametrize("name", ["mel256", "linear512", "seed", "tacotron2"])
 def test_every_spec_can_be_drawn(name, sound, speech, tmp_path):
     spec = load("spec", name)
-    draw_pictures(tmp_path / "a.png", given_by(speech, spec), sound, sound)
+    draw(tmp_path / "a.png", given_by(speech, spec), sound, sound)
     assert len(panels(tmp_path / "a.png")) == 3
 
 
@@ -97,7 +103,7 @@ def test_the_axis_is_in_hz(name):
 def test_silence_and_sounds_shorter_than_a_window_can_be_drawn(tmp_path):
     soundfile.write(tmp_path / "short.wav", np.zeros(100, np.float32), RATE)
     silence = Spectrogram(torch.zeros(1, 256, 1), SPEC, 100)
-    draw_pictures(tmp_path / "a.png", silence, tmp_path / "short.wav", None)
+    draw(tmp_path / "a.png", silence, tmp_path / "short.wav", None)
     assert len(panels(tmp_path / "a.png")) == 2
 
 
@@ -107,7 +113,7 @@ def test_of_long_sounds_the_beginning_is_shown(tmp_path):
     after[:] = np.random.default_rng(0).uniform(-0.5, 0.5, len(after))
     long[1000] = 0.1
     soundfile.write(tmp_path / "long.wav", long, RATE)
-    draw_pictures(tmp_path / "a.png", given_by(long), tmp_path / "long.wav", None)
+    draw(tmp_path / "a.png", given_by(long), tmp_path / "long.wav", None)
     for panel in panels(tmp_path / "a.png"):
         assert panel[:, panel.shape[1] // 4 :].max() <= panel.min() + 10
 
@@ -115,6 +121,23 @@ def test_of_long_sounds_the_beginning_is_shown(tmp_path):
 def test_a_drawing_is_replaced(sound, speech, tmp_path):
     path = tmp_path / "a.png"
     path.write_text("earlier")
-    draw_pictures(path, given_by(speech), sound, None)
+    draw(path, given_by(speech), sound, None)
     assert len(panels(path)) == 2
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.png", "line.wav"]
+
+
+def test_a_repair_is_drawn_with_how_far_its_harmonics_are_trusted(sound, speech, tmp_path):
+    given = given_by(speech)
+    half = given.n_frames // 2
+    certainty = torch.cat([torch.zeros(1, half), torch.ones(1, given.n_frames - half)], 1)
+    changed = replace(given, decibels=given.decibels.flip(1), certainty=certainty)
+    draw_pictures(tmp_path / "a.png", given, changed, sound, None)
+    assert len(panels(tmp_path / "a.png")) == 3
+    with Image.open(tmp_path / "a.png") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    rows, columns = np.nonzero((pixels[..., 0] < 60) & (pixels[..., 1:].min(2) > 200))
+    middle = (columns.min() + columns.max()) / 2
+    left, right = (np.median(rows[side]) for side in (columns < middle - 9, columns > middle + 9))
+    assert left > right + 100  # anew at the bottom, kept at the top
+    assert changed.repaired == {"strength": 0.0, "drawn": pytest.approx(0.5, abs=0.01)}
+    assert given.repaired == {}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vocoder.inverter.base import Inverter
     from vocoder.repair.base import Repair
     from vocoder.spec import SpectrogramSpec
+    from vocoder.spectrogram import Spectrogram
 
 # Utterances that are inverted together where the device is no CPU, and how many frames they may
 # have in all (20 minutes at the default hop): a batch is in memory at once.
@@ -128,11 +129,13 @@ def run(
                     raise BadInput("interrupted", key="run.interrupted")
                 writers[which].write(piece.numpy())
         return [
-            finish(name, one, writer)
-            for (name, one), writer in zip(loaded.items(), writers, strict=True)
+            finish(name, one, repaired, writer)
+            for (name, one), repaired, writer in zip(
+                loaded.items(), spectrograms, writers, strict=True
+            )
         ]
 
-    def finish(name: str, loaded: Loaded, written: AudioWriter) -> Result:
+    def finish(name: str, loaded: Loaded, repaired: Spectrogram, written: AudioWriter) -> Result:
         """Measure and draw what was written."""
         path = root / f"{name}{AUDIO_SUFFIX}"
         problems = dict(loaded.problems)
@@ -140,7 +143,8 @@ def run(
         measures = {} if references is None else references.measure(path, problems, told)
         true = references.path(name) if references is not None and measures else None
         if pictures:
-            draw_pictures(root / f"{name}{DRAWING_SUFFIX}", loaded.spectrogram, path, true)
+            drawing = root / f"{name}{DRAWING_SUFFIX}"
+            draw_pictures(drawing, loaded.spectrogram, repaired, path, true)
         if written.n_clipped:
             told.append(
                 f"{written.n_clipped} samples beyond full scale cut off; subtype=FLOAT keeps them"
@@ -157,6 +161,7 @@ def run(
             problems=problems,
             note="; ".join(told),
             measures=measures,
+            repaired=repaired.repaired,
             reference="" if true is None else str(true.resolve()),
         )
 

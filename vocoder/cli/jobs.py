@@ -44,6 +44,8 @@ class Result:
         What else is worth knowing; changes nothing about success.
     measures : dict of str to float
         Further figures of the command; empty where they could not be taken.
+    repaired : dict of str to float
+        See `vocoder.spectrogram.Spectrogram.repaired`.
     """
 
     utterance: str
@@ -52,6 +54,7 @@ class Result:
     problems: dict[str, str] = field(default_factory=dict)
     note: str = ""
     measures: dict[str, float] = field(default_factory=dict)
+    repaired: dict[str, float] = field(default_factory=dict)
     reference: str = ""  # the true recording, where there is one
 
 

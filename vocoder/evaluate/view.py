@@ -15,12 +15,17 @@ from vocoder.spectrogram import Spectrogram, analyse, bin_centres_hz
 
 SHOWN_S = 20.0  # longer sounds show their beginning
 RANGE_DB = 80.0  # below the loudest of what came in
+_REPAIRED = "image repaired; line: harmonics drawn anew (bottom) to kept (top)"
 _TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16_000)
 _DRAWING = threading.Lock()  # matplotlib is not made for threads
 
 
-def draw_pictures(path: Path, given: Spectrogram, sound: Path, true: Path | None) -> None:
-    """Draw a spectrogram, that of the sound made of it and that of the true recording, as PNG.
+def draw_pictures(
+    path: Path, given: Spectrogram, repaired: Spectrogram, sound: Path, true: Path | None
+) -> None:
+    """Draw a spectrogram, its repair, that of the sound and that of the true recording, as PNG.
+
+    A line over the repair says how far its fine structure was trusted, frame by frame.
 
     Parameters
     ----------
@@ -28,13 +33,18 @@ def draw_pictures(path: Path, given: Spectrogram, sound: Path, true: Path | None
         Of the PNG; replaced if there.
     given : Spectrogram
         What the picture said; the first of its batch is drawn.
+    repaired : Spectrogram
+        After the repair; drawn where it did something.
     sound, true : Path
         Sound files; ``true`` may be ``None``.
     """
     from matplotlib.figure import Figure
 
     spec = given.spec
-    panels = [("image in", given.decibels[0].numpy()), ("waveform out", _decibels(sound, spec))]
+    panels = [("image in", given.decibels[0].numpy())]
+    if repaired.certainty is not None:
+        panels.append((_REPAIRED, repaired.decibels[0].numpy()))
+    panels.append(("waveform out", _decibels(sound, spec)))
     if true is not None:
         panels.append(("true recording", _decibels(true, spec)))
     n_frames = int(min(SHOWN_S * spec.frame_rate_hz, given.n_frames))
@@ -58,6 +68,10 @@ def draw_pictures(path: Path, given: Spectrogram, sound: Path, true: Path | None
             axes.set_ylabel("Hz (mel scale)" if spec.kind == "mel" else "Hz")
             axes.set_yticks(*zip(*ticks_hz(spec), strict=True))
             figure.colorbar(image, ax=axes, label="dB", pad=0.01)
+            if title == _REPAIRED and repaired.certainty is not None:
+                sure = repaired.certainty[0, :n_frames].numpy()
+                seconds = (np.arange(len(sure)) + 0.5) / spec.frame_rate_hz
+                axes.plot(seconds, sure * spec.bins, color="cyan", linewidth=1, clip_on=False)
         axes.set_xlabel("seconds")
         figure.suptitle(sound.stem)
         figure.savefig(temporary, dpi=100, format="png")
