@@ -1,5 +1,6 @@
 """``vocoder compare``: from folders to a study, a page, collected answers and a report."""
 
+import importlib.util
 import inspect
 import json
 import re
@@ -148,3 +149,17 @@ def test_a_browser_is_opened_where_there_is_a_desktop(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")
     assert open_browser("http://127.0.0.1:1/")
     assert opened == ["http://127.0.0.1:1/"]
+
+
+@pytest.mark.parametrize("words", [[], ["export={root}/page"]])
+def test_a_missing_package_is_said_before_any_work(words, sweep, tmp_path, monkeypatch, capsys):
+    missing = "pyloudnorm" if words else "uvicorn"
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "vocoder.cli.compare.find_spec", lambda name: None if name == missing else found(name)
+    )
+    given = [word.format(root=tmp_path) for word in words]
+    assert compare(f"systems={sweep}", f"output={tmp_path / 'study'}", *given) == 2
+    error = capsys.readouterr().err
+    assert missing in error and "vocoder[compare]" in error
+    assert not (tmp_path / "study").exists()

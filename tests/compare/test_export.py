@@ -80,25 +80,18 @@ def test_a_page_is_complete_and_holds_no_key(test, exported):
 
 
 def test_answers_come_back_with_the_systems_names(exported, tmp_path):
-    study, folder, public, _ = exported("ab")
-    file = save(tmp_path / "a.json", saved(public))
-    assert collect(study, folder, [file]) == (3, 0)
-    assert collect(study, folder, [file]) == (0, 3)  # sent twice
-    other = save(tmp_path / "b.json", saved(public, listener="ffffffffffff", order=7))
-    assert collect(study, folder, [file, other]) == (3, 3)
-    found = answers_in(folder)
-    assert len(found) == 6
-    for one, arrangement in zip(found[:3], study.session("page3", "page"), strict=True):
-        assert one.trial == arrangement.trial.trial and one.item == arrangement.trial.item
-        assert (one.left, one.right, one.choice) == (*arrangement.order, "left")
-
-
-def test_x_comes_back_as_what_it_was(exported, tmp_path):
     study, folder, public, _ = exported("abx")
-    collect(study, folder, [save(tmp_path / "a.json", saved(public, comment="a click"))])
-    for one, arrangement in zip(answers_in(folder), study.session("page3", "page"), strict=True):
+    file = save(tmp_path / "a.json", saved(public, comment="a click"))
+    assert collect(study, folder, [file]) == (2, 0)
+    assert collect(study, folder, [file]) == (0, 2)  # sent twice
+    other = save(tmp_path / "b.json", saved(public, listener="ffffffffffff", order=7))
+    assert collect(study, folder, [file, other]) == (2, 2)
+    found = answers_in(folder)
+    assert len(found) == 4
+    for one, arrangement in zip(found[:2], study.session("page3", "page"), strict=True):
+        assert one.trial == arrangement.trial.trial and one.item == arrangement.trial.item
+        assert (one.a, one.b, one.choice, one.comment) == (*arrangement.order, "a", "a click")
         assert {"a": one.a, "b": one.b}[one.x] == arrangement.system("x")
-        assert (one.choice, one.comment) == ("a", "a click")
 
 
 def test_the_answers_of_a_server_and_of_pages_are_one_study(exported, tmp_path):
@@ -145,7 +138,7 @@ def test_files_that_are_no_answers(exported, tmp_path):
     assert not answers_in(folder)  # of a bad file nothing is taken
 
 
-def test_a_page_is_not_overwritten_unasked(exported):
+def test_a_page_is_not_overwritten_unasked_nor_written_into_a_study(exported, copy):
     study, folder, _, output = exported("ab")
     with pytest.raises(ValueError, match="overwrite=true"):
         export_page(study, folder, output, overwrite=False)
@@ -154,13 +147,9 @@ def test_a_page_is_not_overwritten_unasked(exported):
         path.write_text("")
     export_page(study, folder, output, overwrite=True)
     assert mine.exists() and not stale.exists()
-
-
-def test_a_page_is_not_written_into_a_study(exported, copy):
-    study, folder, _, _ = exported("ab")
     other = copy("dcr")
     before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
-    for output in (folder, other):
+    for into in (folder, other):
         with refused("export.conflict"):
-            export_page(study, folder, output, overwrite=True)
+            export_page(study, folder, into, overwrite=True)
     assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == before

@@ -2,11 +2,8 @@
 
 import json
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
-
-import pytest
 
 from tests.compare.conftest import NOW
 from tests.refusals import refused
@@ -64,18 +61,6 @@ def test_a_listeners_first_answer_to_a_trial_stays(tmp_path):
         assert store.answer("bob", 0) is None
 
 
-def test_threads_and_other_processes_do_not_mix(tmp_path):
-    answers = [preference(trial=k % 20, listener=f"l{k // 20}") for k in range(60)]
-    with (
-        AnswerStore(tmp_path) as one,
-        AnswerStore(tmp_path) as other,
-        ThreadPoolExecutor(8) as pool,
-    ):
-        stores = [one, other] * 30
-        list(pool.map(lambda store, answer: store.add([answer]), stores, answers))
-        assert len(one.answers()) == len(other.answers()) == 60
-
-
 def test_a_full_disk_keeps_what_was_there_and_nothing_half(tmp_path):
     with AnswerStore(tmp_path) as store:
         store.add([preference()])
@@ -116,33 +101,25 @@ def test_answers_of_earlier_versions_are_taken_in(tmp_path):
         assert len(store.answers()) == 2
 
 
-@pytest.mark.parametrize(
-    ("answer", "changes"),
+WRONG: list[list[dict[str, Any]]] = [
     [
-        (0, {"choice": "middle"}),
-        (0, {"right": "a"}),
-        (0, {"trial": "3"}),
-        (0, {"trial": True}),
-        (0, {"trial": -1}),
-        (0, {"seconds": float("nan")}),
-        (0, {"time": "yesterday"}),
-        (0, {"time": "2026-01-31T12:00:00"}),  # without an offset
-        (0, {"listener": ""}),
-        (0, {"extra": 1}),
-        (0, {"question": ["ab"]}),
-        (0, {"comment": "x" * 3000}),
-        (1, {"x": "c"}),
-        (2, {"scores": {"reference": 101, "a": 3}}),
-        (2, {"scores": {"b": 50, "a": 3}}),
-        (2, {"scores": {"reference": "high", "a": 3}}),
-        (3, {"score": 6}),
-        (3, {"score": 4.5}),
+        *({"choice": "middle"}, {"right": "a"}, {"question": ["ab"]}, {"extra": 1}),
+        *({"trial": "3"}, {"trial": True}, {"trial": -1}, {"seconds": float("nan")}),
+        *({"time": "yesterday"}, {"time": "2026-01-31T12:00:00"}),  # without an offset
+        *({"listener": ""}, {"comment": "x" * 3000}),
     ],
-)
-def test_wrong_answers_are_refused_with_their_place(answer, changes):
-    with refused("answer.invalid") as caught:
-        checked(ANSWER, ONE_OF_EACH[answer].model_dump() | changes, "line 7")
-    assert str(caught.value).startswith("line 7: ")
+    [{"x": "c"}],
+    [{"scores": {"reference": 101, "a": 3}}, {"scores": {"b": 50, "a": 3}}, {"scores": [3]}],
+    [{"score": 6}, {"score": 4.5}],
+]
+
+
+def test_wrong_answers_are_refused_with_their_place():
+    for answer, wrong in zip(ONE_OF_EACH, WRONG, strict=True):
+        for changes in wrong:
+            with refused("answer.invalid") as caught:
+                checked(ANSWER, answer.model_dump() | changes, "line 7")
+            assert str(caught.value).startswith("line 7: ")
 
 
 def test_what_is_no_answer_at_all():
