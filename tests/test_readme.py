@@ -20,6 +20,7 @@ from PIL import Image
 from tests.compare.listeners import Listener
 from tests.corpora import write_clip
 from vocoder.corpus.manifest import Utterance, write_corpus
+from vocoder.image.dataset.commands import commands
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -88,6 +89,15 @@ def clips(samples: np.ndarray, sample_rate: int, folder: Path) -> list[Utterance
         )
         for start, split in ((0, "train"), (sample_rate, "val"))
     ]
+
+
+def test_the_whole_way_is_what_encode_prints() -> None:
+    lines = re.findall(r"^    (python (?:train|test)\.py .*)$", README, flags=re.MULTILINE)
+    n_tiles = {"train": 1, "test": 100_000}
+    (made, *_) = commands("aligned", Path("/x/dataset"), 256, 256, n_tiles, grey=True)
+    printed = [str(one).replace("/x/dataset", "../dataset", 1) for one in (made.train, made.test)]
+    assert lines == printed
+    assert f"git clone https://github.com/uxfion/{made.program}\n" in README
 
 
 def test_commands_are_found() -> None:
@@ -161,7 +171,7 @@ def test_python_example(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tuple(np.shape(names["waveform"])) == (1, 255 * 256)
 
 
-@pytest.mark.parametrize("script", ["demo", "test"])
+@pytest.mark.parametrize("script", ["demo", "install", "test"])
 def test_script_is_as_the_readme_says(script: str) -> None:
     assert f"    scripts/{script} " in README
     assert os.access(ROOT / "scripts" / script, os.X_OK)

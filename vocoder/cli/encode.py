@@ -133,9 +133,10 @@ def run(
     n_tiles = Counter(
         folder for written in made for folder in written.folders for _ in written.tiles
     )
-    found = (
-        commands(style, root, spec.bins, tile["frames"], n_tiles) if codec.suits_networks else []
-    )
+    found = []
+    if codec.suits_networks:
+        grey = codec.mode == "L"
+        found = commands(style, root, spec.bins, tile["frames"], n_tiles, grey=grey)
     report = {
         "command": "encode",
         **settings,

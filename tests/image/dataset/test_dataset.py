@@ -172,4 +172,11 @@ def test_commands_quote_paths_and_fit_the_tiles():
     assert "--netG resnet_9blocks" in other[0].test
     assert other[0].test.endswith("--phase val --num_test 3")
     assert commands("aligned", root, 256, 256, {"test": 1})[0].train is None
+    for style, folders in (("aligned", ("train",)), ("unaligned", ("trainA", "trainB"))):
+        of_grey = commands(style, root, 256, 256, dict.fromkeys(folders, 1), grey=True)
+        assert "--input_nc 1 --output_nc 1" in str(of_grey[0].train)
+        of_colours = commands(style, root, 256, 256, dict.fromkeys(folders, 1))
+        assert "_nc" not in str(of_colours)
+    here = commands("aligned", Path("set"), 256, 256, {"train": 1})[0]
+    assert f"--dataroot {Path.cwd()}/set --name set " in str(here.train)  # from any folder
     assert commands("pix2pixhd", root, 256, 256, {"train_A": 1, "train_B": 1})[0].test is None

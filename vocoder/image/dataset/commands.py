@@ -47,7 +47,13 @@ def require_sides(style: str, rows: int, columns: int) -> None:
 
 
 def commands(
-    style: str, root: Path, rows: int, columns: int, n_tiles: Mapping[str, int]
+    style: str,
+    root: Path,
+    rows: int,
+    columns: int,
+    n_tiles: Mapping[str, int],
+    *,
+    grey: bool = False,
 ) -> list[Commands]:
     """Command lines for the programs that read a data set of this style.
 
@@ -60,8 +66,11 @@ def commands(
         Size of a tile.
     n_tiles : mapping
         Number of images in each folder of the data set.
+    grey : bool
+        Whether a level is a grey: a network of one channel cannot make three that disagree.
     """
     made = _Maker(root, rows, columns, n_tiles)
+    made.channels = "--input_nc 1 --output_nc 1 " if grey else ""
     return {
         "single": made.single,
         "aligned": made.aligned,
@@ -71,8 +80,10 @@ def commands(
 
 
 class _Maker:
+    channels = ""
+
     def __init__(self, root: Path, rows: int, columns: int, n_tiles: Mapping[str, int]) -> None:
-        self.root = root
+        self.root = root.resolve()  # the programs are run in folders of their own
         self.name = shlex.quote(root.resolve().name)
         self.square = rows == columns == SQUARE
         # A U-Net halves both sides until one pixel is left (models/networks.py).
@@ -114,7 +125,7 @@ class _Maker:
     def aligned(self) -> list[Commands]:
         base = (
             f"--dataroot {self._at()} --name {self.name} --model pix2pix --netG {self.generator} "
-            "--direction AtoB --preprocess none --no_flip"
+            f"--direction AtoB {self.channels}--preprocess none --no_flip"
         )
         found = [
             self._phases(
@@ -148,7 +159,7 @@ class _Maker:
 
     def unaligned(self) -> list[Commands]:
         base = f"--dataroot {self._at()} --name {self.name}"
-        flags = "--preprocess none --no_flip"
+        flags = f"{self.channels}--preprocess none --no_flip"
         return [
             self._phases(
                 program,
