@@ -23,6 +23,7 @@ from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.interchange.export import METADATA, export, metadata
 from vocoder.model.weights import find_weights
 from vocoder.repair.network import RepairNet
+from vocoder.repair.pitch_network import PitchNet
 from vocoder.spectrogram import analyse
 
 SMALL = {"channels": 16, "kernels": [3, 5], "dilations": [[1, 3], [1, 2]]}
@@ -56,18 +57,20 @@ def test_onnxruntime_agrees(name, tmp_path):
     assert int(noted["vocoder.first_sample"]) == model.first_sample
 
 
-@pytest.mark.parametrize("name", ["generated", "jpeg"])
+@pytest.mark.parametrize("name", ["generated", "jpeg", "pitch"])
 def test_the_shipped_repairs_run_without_torch(name, tmp_path):
     path = tmp_path / "repair.onnx"
     model = read_checkpoint(find_weights(name)).build()
-    assert isinstance(model, RepairNet)
+    assert isinstance(model, RepairNet | PitchNet)
     export(model, path, overwrite=False)
     session = onnxruntime.InferenceSession(path)
     for batch, strides in [(1, 1), (2, 3)]:
-        decibels = torch.rand(batch, model.spec.bins, strides * model.stride_frames) * 120 - 110
+        shape = batch, model.spec.bins, strides * model.stride_frames
+        given = {name: torch.rand(shape) * 120 - 110 for name in model.inputs}
         with torch.inference_mode():
-            wanted = model(decibels)
-        (found,) = session.run(["repaired"], {"decibels": decibels.numpy()})
+            wanted = model(*given.values())
+        images = {name: image.numpy() for name, image in given.items()}
+        (found,) = session.run(list(model.outputs), images)
         assert abs(found - wanted.numpy()).max() < 1e-2
 
 

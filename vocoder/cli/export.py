@@ -19,12 +19,13 @@ def run(*, weights: str, output: str, overwrite: bool) -> int:
     from vocoder.model.interchange.export import export, metadata
     from vocoder.model.weights import find_weights
     from vocoder.repair.network import RepairNet
+    from vocoder.repair.pitch_network import PitchNet
 
     refuse_existing(Path(output), overwrite=overwrite)
     model = read_checkpoint(find_weights(weights)).build()
-    if not isinstance(model, Generator | RepairNet | WaveNet):
+    if not isinstance(model, Generator | RepairNet | PitchNet | WaveNet):
         raise BadInput(
-            f"{weights} holds a {type(model).__name__}; expected a generator, repair or WaveNet",
+            f"{weights} holds a {type(model).__name__}; expected a network that was trained",
             key="weights.type",
         )
     portable = PortableWaveNet(model) if isinstance(model, WaveNet) else model

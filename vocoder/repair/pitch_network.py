@@ -41,6 +41,7 @@ class PitchNet(nn.Module):
 
     inputs: Sequence[str] = ("decibels", "repaired")
     outputs: Sequence[str] = ("log_probabilities",)
+    stride_frames: int = 1
 
     def __init__(self, spec: SpectrogramSpec, channels: int, blocks: int, dropout: float) -> None:
         super().__init__()

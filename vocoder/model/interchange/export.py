@@ -34,8 +34,8 @@ class Portable(Protocol):
 
 
 @runtime_checkable
-class SeveralInputs(Protocol):
-    """A network of more than decibels, for batches of one."""
+class OfOne(Protocol):
+    """A network of other things than decibels, too, for batches of one."""
 
     def example(self, frames: int) -> tuple[Tensor, ...]:
         """Inputs of so many frames."""
@@ -99,17 +99,19 @@ def program(network: Portable) -> ExportedProgram:
         }
         for tensor, other in zip(example, longer, strict=True)
     ]
-    if len(example) == 1:
-        sizes[0][0] = Dim("batch")
+    if not isinstance(own, OfOne):
+        for size in sizes:
+            size[0] = Dim("batch")
     with torch.no_grad():
         own(*example)  # fills caches, whose making would be traced, too
         return torch.export.export(own, example, dynamic_shapes=tuple(sizes))
 
 
 def _example(network: Any, strides: int) -> tuple[Tensor, ...]:
-    if isinstance(network, SeveralInputs):
+    if isinstance(network, OfOne):
         return network.example(strides)
-    return (torch.zeros(2, network.spec.bins, strides * network.stride_frames),)
+    shape = 2, network.spec.bins, strides * network.stride_frames
+    return tuple(torch.zeros(shape) for _ in network.inputs)
 
 
 def _write_onnx(network: Portable, path: Path) -> None:
