@@ -25,7 +25,7 @@ from vocoder.audio import read_audio
 from vocoder.cli.jobs import REPORT_NAME, begin, rows_before, write_audio_page
 from vocoder.compare.page import read_words
 from vocoder.compare.store import AnswerStore
-from vocoder.compare.study import STUDY_NAME, Study, Trial, read_study
+from vocoder.compare.study import STUDY_NAME, Audio, Study, Trial, read_study
 from vocoder.compare.webmushra import read_webmushra
 from vocoder.corpus.captions import read_captions
 from vocoder.corpus.labels import read_labels
@@ -252,7 +252,7 @@ def kinds(tmp_path: Path, speech: np.ndarray, painted: Path) -> dict[str, Kind]:
     study = Study(
         test="ab", seed=0, secret="s" * 20, title="t", question="q", systems=("a", "b"),
         items=("i",), training="i", has_reference=False, sample_rate=22_050, samples={"i": 100},
-        trials=(trial,), settings={}, stimuli=({"system": "a", "item": "i", "file": "i-a.wav"},),
+        trials=(trial,), settings={}, stimuli=(Audio(system="a", item="i", file="i-a.wav"),),
     )  # fmt: skip
     study.write(place("study/x").parent)
     found["study"] = of_json(tmp_path / "study" / STUDY_NAME, lambda p: read_study(p.parent))

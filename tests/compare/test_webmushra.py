@@ -153,7 +153,10 @@ def test_what_is_no_yaml_of_a_test(tmp_path):
     for text in (
         b"pages: [",
         b"",
-        b"pages: &all [*all]\n",  # and more of them than memory holds
+        b"pages: &all [*all]\n",
+        b"a: &a {type: x}\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
+        b"c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+        b"pages: [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n",
         b"testname: !!python/object/apply:os.getcwd []\n",
         b"pages: " + b"[" * 500,
         b"testId: 2024-13-45\n",

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -39,6 +40,7 @@ COLUMNS = {
 }
 KINDS = {"mushra": MUSHRA, "paired_comparison": ABX}  # which of two is the reference: ABX
 RANDOM = "random"
+MAX_DEPTH, MAX_PAGES = 20, 2000  # an alias of YAML may make lists of pages endless
 # Text with a colon in it, without the quotes that YAML asks for.
 _LOOSE = re.compile(r"""^(\s*(?:-\s+)?\w+:[ \t]+)([^\s'"|>\[{&*#].*:[ \t].*)$""", re.MULTILINE)
 _NOT_OURS = ("generic", "volume", "finish")  # pages that a study has in its own way
@@ -67,7 +69,9 @@ def read_webmushra(path: Path) -> WebMushra:
     the last page are taken over; what is not is told by ``notes``.
     """
     values = _load(path)
-    pages = list(_pages(values.get("pages"), f"{path.name}, pages"))
+    pages = list(islice(_pages(values.get("pages"), f"{path.name}, pages"), MAX_PAGES))
+    if len(pages) == MAX_PAGES:
+        raise BadInput(f"{path.name} has {MAX_PAGES} pages or more", key="webmushra.format")
     kinds = [kind for kind in KINDS if any(page["type"] == kind for page in pages)]
     if not kinds:
         found = ", ".join(dict.fromkeys(str(page["type"]) for page in pages)) or "no pages"
@@ -155,9 +159,9 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         try:
-            values = _parsed(text)
+            values = yaml.safe_load(text)
         except yaml.scanner.ScannerError:  # its parser takes such text, and its own tests have it
-            values = _parsed(_LOOSE.sub(lambda found: found[1] + json.dumps(found[2]), text))
+            values = yaml.safe_load(_LOOSE.sub(lambda found: found[1] + json.dumps(found[2]), text))
     except OSError as error:
         raise BadInput(
             f"cannot read {path}: {error.strerror or error}", key="webmushra.missing"
@@ -172,21 +176,14 @@ def _load(path: Path) -> dict[str, Any]:
     return values
 
 
-def _parsed(text: str) -> Any:
-    # Aliases, which webMUSHRA's own tests do without, can make pages without end.
-    if any(isinstance(one, yaml.AliasEvent) for one in yaml.parse(text)):
-        raise ValueError("aliases (*) are not supported")
-    return yaml.safe_load(text)
-
-
-def _pages(entries: Any, where: str) -> Iterator[dict[str, Any]]:
+def _pages(entries: Any, where: str, depth: int = 0) -> Iterator[dict[str, Any]]:
     """All pages in order; what a list of them says about their order is for the study to decide."""
-    if not isinstance(entries, list):
+    if not isinstance(entries, list) or depth > MAX_DEPTH:
         raise BadInput(f"{where} is {entries!r:.60}; expected a list", key="webmushra.format")
     for number, entry in enumerate(entries, start=1):
         here = f"{where}, {number}"
         if isinstance(entry, list):
-            yield from _pages(entry, here)
+            yield from _pages(entry, here, depth + 1)
         elif isinstance(entry, dict) and "type" in entry:
             yield entry
         elif entry != RANDOM:

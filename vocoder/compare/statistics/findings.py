@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One quantity that was estimated, tested or both.
+    """One quantity that was estimated (with its 95 % interval), tested or both.
 
     Parameters
     ----------
@@ -21,10 +21,6 @@ class Finding:
         What was measured, such as ``preference``.
     subject : str
         A system, or a pair as ``first over second``.
-    value, low, high : float or None
-        Estimate and its 95 % interval.
-    test : str
-        Which test ``p`` is of; empty without one.
     p, p_holm : float or None
         As tested, and corrected for the number of tests in its family (Holm 1979).
     detail : mapping
