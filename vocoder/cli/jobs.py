@@ -294,7 +294,7 @@ def rows_before(root: Path, before: list[str]) -> list[dict[str, Any]]:
     shape, kept = TypeAdapter(Result), []
     for row in rows if isinstance(rows, list) else []:
         with suppress(ValidationError):
-            result = shape.validate_python(row, strict=True)
+            result = shape.validate_json(json.dumps(row), strict=True)
             if result.utterance in before:
                 kept.append(asdict(result))
     return kept
