@@ -181,10 +181,9 @@ def test_unaligned_sides_need_not_match(tmp_path, folder, pairs, capsys):
         assert (out / f"{tile.split}{tile.stem[0]}" / f"{tile.stem}.png").exists()
     most = max(len(list((out / f"test{side}").iterdir())) for side in "AB")
     printed = capsys.readouterr().out
-    assert (
-        f"--model cycle_gan --preprocess none --no_flip --phase test --num_test {most}" in printed
-    )
-    assert "--CUT_mode CUT --preprocess none --no_flip" in printed
+    grey = "--input_nc 1 --output_nc 1 --preprocess none --no_flip"
+    assert f"--model cycle_gan {grey} --phase test --num_test {most}" in printed
+    assert f"--CUT_mode CUT {grey}" in printed
 
 
 def test_pairs_without_partner_are_listed_and_refused(tmp_path, folder, pairs):
