@@ -250,7 +250,8 @@ def test_levels_that_cannot_be(tmp_path, settings, key):
 @pytest.mark.parametrize("offset", [0.003, -0.01, 0.2])
 def test_a_constant_offset_is_taken_away_however_speech_is_stored(tmp_path, speech, offset):
     """Level and floor of pauses are those of the recording without it."""
-    path, changes = tmp_path / "a.wav", []
+    path = tmp_path / "a.wav"
+    changes: list[str] = []
     pause = np.random.default_rng(0).normal(0, 1e-4, RATE // 2)
     clean = np.concatenate([pause, 0.7 * speech, pause])
     soundfile.write(path, np.stack([clean + offset] * 2, axis=1), 2 * RATE, "FLOAT")
