@@ -339,8 +339,7 @@ def test_a_killed_process_leaves_nothing_under_the_final_name(tmp_path):
         stdout=subprocess.PIPE,
     )
     with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"half\n"
+        assert process.stdout and process.stdout.readline() == b"half\n"
         os.kill(process.pid, signal.SIGKILL)
     assert not path.exists()
     left: list[Path] = list(tmp_path.iterdir())

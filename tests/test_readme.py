@@ -149,8 +149,7 @@ def listen(command: str, home: Path, environment: dict[str, str]) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    said = next((line for line in process.stdout if line.startswith("Listen at ")), "")
+    said = next((line for line in process.stdout or () if line.startswith("Listen at ")), "")
     assert said, process.communicate()[1]
     with httpx.Client(base_url=said.split()[2], timeout=60) as client:
         listener = Listener(client)

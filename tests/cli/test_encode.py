@@ -53,8 +53,7 @@ def test_pictures_say_what_analysis_says(tmp_path, folder, speech, channels):
     assert first[0].total_frames == MEL.n_frames(len(speech))
     picture = read_image(out / "pictures/a__00.png")
     assert picture.pixels.shape == ((256, 96) if channels == 1 else (256, 96, 3))
-    assert picture.info is not None
-    assert picture.info.spec == MEL
+    assert picture.info and picture.info.spec == MEL
     sidecar = read_sidecar(out / "spec.yaml")
     assert (sidecar.spec, sidecar.codec) == (MEL, GRAY)
     assert (sidecar.tile_frames, sidecar.overlap_frames) == (96, 32)

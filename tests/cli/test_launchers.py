@@ -51,8 +51,7 @@ def cluster():
             stderr=subprocess.STDOUT,
             text=True,
         ) as ray:
-            assert ray.stdout is not None
-            assert any("--block" in line for line in ray.stdout)
+            assert any("--block" in line for line in ray.stdout or ())
             yield environment
             ray.terminate()
 

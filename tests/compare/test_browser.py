@@ -137,9 +137,8 @@ def program(folder, port):
     process = subprocess.Popen(
         [sys.executable, "-m", "vocoder.cli.main", *words], stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None
     url = None
-    for line in process.stdout:
+    for line in process.stdout or ():
         if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
             url = found[0]
             break
@@ -147,8 +146,7 @@ def program(folder, port):
         yield process, url
     finally:
         process.kill()
-        process.wait()
-        process.stdout.close()
+        process.communicate()
 
 
 def test_a_killed_server_loses_no_answer(copy, browse):

@@ -48,8 +48,6 @@ class Trial(Record):
     Judged are two systems for A/B and ABX, all for MUSHRA, one for DCR.
     """
 
-    model_config = ConfigDict(strict=False)
-
     trial: int
     item: Name
     systems: Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -139,7 +137,7 @@ class Study(Record):
         What was done to the audio that a listener might not expect.
     """
 
-    model_config = ConfigDict(strict=False, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     test: Literal["ab", "abx", "mushra", "dcr"]
     seed: int

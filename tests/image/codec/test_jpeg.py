@@ -148,9 +148,8 @@ def test_blocks_of_an_inverter_are_asked_about_at_their_own_frames(levels, tmp_p
     whole = Spectrogram(torch.from_numpy(decibels)[None], SPEC, None, constraint)
     candidate = torch.from_numpy(as_decibels(levels[:, :200] * 0.9))[None]
     of_all = constraint.project(candidate, 0)
-    part = whole.frames(40, 120).frames(8, 72)
-    assert part.constraint is not None
-    of_part = part.constraint.project(candidate[:, :, 48:112], 0)
+    part = whole.frames(40, 120).frames(8, 72).constraint
+    of_part = part and part.project(candidate[:, :, 48:112], 0)
     torch.testing.assert_close(of_part, of_all[:, :, 48:112])
 
 
