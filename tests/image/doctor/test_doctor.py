@@ -43,24 +43,23 @@ def mel256() -> SpectrogramSpec:
     return SpectrogramSpec(**fields)
 
 
-@pytest.fixture(scope="session")
-def decibels(speech, mel256) -> np.ndarray:
-    """``(bins, frames)`` of a line and, after it, of the same line with telephone noise."""
-    rng = np.random.default_rng(0)
-    noisy = speech + rng.normal(0, 0.01, speech.shape).astype(np.float32)
-    both = torch.from_numpy(np.stack([speech, noisy]))
-    return analyse(both, mel256).decibels.numpy()
-
-
 @pytest.fixture
-def data_set(tmp_path, decibels, mel256):
-    """Make a data set as encode does: ``style`` aligned, pix2pixhd or single."""
+def data_set(tmp_path, speech, mel256):
+    """Make a data set as encode does: ``style`` aligned, pix2pixhd or single. A is B with
+    telephone noise; ``offset`` is the constant in B's recording."""
 
     def make(
-        style: str, codec: Codec = GRAY8, gain_db: float = 0.0, suffix: str | None = None
+        style: str,
+        codec: Codec = GRAY8,
+        gain_db: float = 0.0,
+        suffix: str | None = None,
+        offset: float = 0.0,
     ) -> Path:
         root: Path = tmp_path / "data"
-        loud = decibels + np.float32(gain_db)
+        rng = np.random.default_rng(0)
+        noisy = speech + rng.normal(0, 0.01, speech.shape).astype(np.float32)
+        both = torch.from_numpy(np.stack([speech + np.float32(offset), noisy]))
+        loud = analyse(both, mel256).decibels.numpy() + np.float32(gain_db)
         target, given = (codec.encode(one, mel256) for one in loud)
         silence = codec.encode(np.full((mel256.bins, 1), SILENCE_DB), mel256)
         tiles = []
@@ -160,6 +159,11 @@ class TestDataSet:
         change(root, how)
         (finding,) = examine(root)
         assert finding.code == code
+
+    @pytest.mark.parametrize("style", ["aligned", "single"])
+    def test_constant_offsets(self, data_set, style):
+        (finding,) = examine(data_set(style, offset=0.003))
+        assert finding.code == "offset"
 
     def test_some_mirrored_ones_are_named(self, data_set):
         root = data_set("single")

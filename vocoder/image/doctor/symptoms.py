@@ -9,18 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from vocoder.errors import BadInput
-from vocoder.image.codec.base import Codec, channel_spread
+from vocoder.image.codec.base import Codec
 from vocoder.image.codec.palette import PathCodec
+from vocoder.image.doctor.channels import Channels
 from vocoder.image.doctor.looks import correlation, looks_grey, planes
+from vocoder.image.doctor.offset import ConstantOffset
 from vocoder.image.doctor.options import Finding
 from vocoder.image.file import ImageFile, decode_image, read_image
 from vocoder.image.manifest import Tile
 from vocoder.spec import SpectrogramSpec
 
-# Decoding averages three channels. What is left of their disagreement after that matters from
-# half a level on; less hides in the rounding to 8 bits. Real output of pix2pix measured 1.5.
-CHANNEL_ERROR_LEVELS = 0.5
-CHANNEL_APART_LEVELS = 8  # only told: the share of pixels whose channels are further apart
 # Share of pixels at the top of the range. Clean speech measured 0.00005 at a range that just
 # fits its peaks; one loud frame in a thousand is audible as a dull peak.
 CLIPPED_SHARE = 0.001
@@ -77,9 +75,8 @@ class Symptoms:
         self.other_settings: list[str] = []
         self.other_codec: dict[bool, list[str]] = {True: [], False: []}  # by whether they are grey
         self.sizes: dict[str, tuple[int, int]] = {}
-        self.spread_variance: list[float] = []
-        self.spread_apart: list[float] = []
-        self.spread_max = 0
+        self.channels = Channels()
+        self.offsets = [ConstantOffset(codec, spec) for _ in range(2)]  # of both sides of pairs
         self.histogram = np.zeros(N_LEVELS, dtype=np.int64)
         self.halves: list[tuple[float, float]] = []
         self.votes: list[tuple[str, bool]] = []
@@ -114,15 +111,16 @@ class Symptoms:
         if level is None:
             return
         if grey:
-            self._add_channels(pixels)
+            self.channels.add(pixels)
         self.histogram += np.bincount(
             np.rint(level * (N_LEVELS - 1)).astype(np.intp).ravel(), minlength=N_LEVELS
         )
         middle = level.shape[0] // 2
         self.halves.append((float(level[:middle].mean()), float(level[middle:].mean())))
-        if tile is not None:
-            paired = columns == 2 * (self.tile_frames or len(level)) and self.given
-            for k, view in enumerate(np.split(level, 2, axis=1) if paired else [level]):
+        paired = columns == 2 * (self.tile_frames or len(level)) and self.given
+        for k, view in enumerate(np.split(level, 2, axis=1) if paired else [level]):
+            self.offsets[k].add(view)
+            if tile is not None:
                 self._vote(view, tile, (path.parent, k), _name(path))
 
     def _add_file(self, image: ImageFile) -> None:
@@ -149,17 +147,6 @@ class Symptoms:
         if pixels.dtype != np.uint8:
             return False
         return looks_grey(pixels) if self.codec is None else self.codec.mode == "L"
-
-    def _add_channels(self, pixels: np.ndarray) -> None:
-        spread = channel_spread(pixels)
-        self.spread_apart.append(float((spread > CHANNEL_APART_LEVELS).mean()))
-        self.spread_max = max(self.spread_max, int(spread.max()))
-        if not spread.any():
-            self.spread_variance.append(0.0)
-            return
-        r, g, b = planes(pixels.astype(np.float32))
-        squares = (r - g) ** 2 + (g - b) ** 2 + (b - r) ** 2
-        self.spread_variance.append(float(squares.mean()) / 6)  # the unbiased variance of three
 
     def _grey_levels(self, pixels: np.ndarray) -> np.ndarray:
         """8-bit grey as ``(bins, frames)`` from 0 (floor) to 1 (top)."""
@@ -205,11 +192,11 @@ class Symptoms:
             *self._of_files(),
             *self._of_codec(),
             *self._of_sizes(),
-            *self._of_channels(),
+            *self.channels.findings(self._all(), self.codec),
         ]
         if negative := self._of_negatives():
             return [*found, *negative]  # which range and direction would misread
-        return [*found, *self._of_range(), *self._of_direction()]
+        return [*found, *self._of_range(), *self._of_direction(), *self._of_offset()]
 
     def _of_files(self) -> list[Finding]:
         return [
@@ -305,22 +292,6 @@ class Symptoms:
             "must be made again",
         )
 
-    def _of_channels(self) -> list[Finding]:
-        if not self.spread_variance:
-            return []
-        left = float(np.sqrt(np.mean(self.spread_variance) / 3))
-        if left <= CHANNEL_ERROR_LEVELS:
-            return []
-        in_db = f" ({left * self.codec.resolution_db():.2f} dB)" if self.codec else ""
-        found = (
-            "the three channels should be equal, but "
-            f"{np.mean(self.spread_apart):.1%} of the pixels are more than {CHANNEL_APART_LEVELS} "
-            f"levels apart, up to {self.spread_max}; averaging leaves an error of about "
-            f"{left:.1f} levels{in_db}"
-        )
-        fix = "--input_nc 1 --output_nc 1 (train and test), or longer training"
-        return [Finding(code="channels", where=self._all(), found=found, fix=fix)]
-
     def _of_range(self) -> list[Finding]:
         total = int(self.histogram.sum())
         if not total:
@@ -377,6 +348,10 @@ class Symptoms:
                 "--no_flip for train.py and test.py",
             )
         return findings
+
+    def _of_offset(self) -> list[Finding]:
+        found = (one.findings(self._all(), given=self.given) for one in self.offsets)
+        return next(filter(None, found), [])
 
     def _some(self, code: str, names: Sequence[str], found: str, fix: str) -> list[Finding]:
         return some(code, names, self.total, found, fix)
