@@ -22,7 +22,7 @@ from tests.model.test_checkpoint import small_checkpoint
 from tests.model.test_original_hifigan import V1, original_weights
 from vocoder import load
 from vocoder.audio import read_audio
-from vocoder.cli.jobs import REPORT_NAME, begin, rows_before, write_audio_page
+from vocoder.cli.jobs import REPORT_NAME, begin, rows_before, write_results_page
 from vocoder.compare.page import read_words
 from vocoder.compare.store import AnswerStore
 from vocoder.compare.study import STUDY_NAME, Audio, Study, Trial, read_study
@@ -297,7 +297,7 @@ def answers(path: Path) -> object:
 def report_again(path: Path) -> object:
     begin(path.parent, {"repair": {"a": 1}}, resume=True)
     rows = rows_before(path.parent, ["a"])
-    write_audio_page(path.parent, rows)
+    write_results_page(path.parent, "invert", rows)
     return rows
 
 

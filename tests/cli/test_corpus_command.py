@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -108,8 +109,11 @@ def test_one_speaker_of_a_dialogue(tmp_path, voices, write):
     ]
     assert min(differences) < 5e-4  # of which the mean that was taken away
     assert sorted(path.name for path in output.iterdir()) == sorted(
-        ["corpus.csv", "report.json", "report.md", "levels.png", "talk", ".decoded"]
+        ["corpus.csv", "report.json", "report.md", "levels.png", "index.html", "talk", ".decoded"]
     )
+    page = (output / "index.html").read_text(encoding="utf-8")
+    links = {output / unquote(link) for link in re.findall(r'src="([^"]+)"', page)}
+    assert links == {output / "levels.png", *(output / one.path for one in utterances)}
 
 
 def test_without_labels_all_speech_is_taken(tmp_path, voices, capsys):

@@ -1,8 +1,10 @@
 """``vocoder decode``: arrays that say what they are, and become the same sound."""
 
 import json
+import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -33,7 +35,11 @@ def arrays(painted, tmp_path_factory):
 def test_an_array_an_utterance_and_its_meaning_beside_it(arrays, painted):
     names = sorted(path.name for path in arrays.iterdir())
     ends = (".npy", ".spec.json")
-    assert names == sorted([f"{name}{end}" for name in LINES for end in ends] + ["report.json"])
+    made = [f"{name}{end}" for name in LINES for end in ends]
+    assert names == sorted([*made, "report.json", "index.html"])
+    page = (arrays / "index.html").read_text(encoding="utf-8")
+    links = {(arrays / unquote(link)).resolve() for link in re.findall(r'src="([^"]+)"', page)}
+    assert links == {path.resolve() for path in painted.rglob("*_real_B.png")}
     for name, n_frames in LINES.items():
         values = np.load(arrays / f"{name}.npy", allow_pickle=False)
         assert values.shape == (256, n_frames) and values.dtype == np.float32

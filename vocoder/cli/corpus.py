@@ -12,6 +12,8 @@ from vocoder.cli.codes import BAD, DONE
 if TYPE_CHECKING:
     from vocoder.spec import SpectrogramSpec
 
+_SHOWN = 100  # utterances of a page, which browsers can still hold
+
 
 def run(
     *,
@@ -33,8 +35,10 @@ def run(
     int
         0, or 2 if a recording could not be used (the corpus is there all the same).
     """
+    from vocoder.cli.page import Entry, write_page
     from vocoder.config import TARGET, build
     from vocoder.corpus.make import Preparation, make_corpus
+    from vocoder.corpus.report import PLOT_NAME
     from vocoder.corpus.sources import find_sources
     from vocoder.cpu import torch_threads
 
@@ -54,6 +58,12 @@ def run(
     shares = {name: split[name] for name in ("test", "val")}
     with torch_threads():
         report = make_corpus(preparation, sources, shares=shares, seed=seed, failed=failed)
+    entries = [
+        Entry(one.path, {"split": one.split, "seconds": one.seconds}, {"": made / one.path})
+        for one in report.utterances[:_SHOWN]
+    ]
+    levels = Entry(f"Levels; then {len(entries)} of the utterances", images=[made / PLOT_NAME])
+    write_page(made, report.title, [levels, *entries], report.tables())
     print(report.tables())
     for note in report.notes:
         print(f"note: {note}")

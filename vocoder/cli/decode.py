@@ -28,7 +28,7 @@ def run(
     int
         0, or 2 if a file was missing, foreign or could not be used (the rest is there).
     """
-    from vocoder.cli.jobs import Result, refuse_problems, report, select, work_through
+    from vocoder.cli.jobs import Result, begin, refuse_problems, report, select, work_through
     from vocoder.image.array import ARRAY_SUFFIX, write_array
     from vocoder.image.utterances import load_utterance
 
@@ -46,5 +46,6 @@ def run(
         seconds = loaded.spectrogram.length / loaded.spectrogram.spec.sample_rate
         return [Result(utterance.name, path.name, seconds, loaded.problems)]
 
+    begin(root, {"command": "decode"}, resume=resume)
     results = work_through([[one] for one in to_do], work, workers, "try workers=1")
     return report(root, "decode", found, results, before)

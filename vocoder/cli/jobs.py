@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 REPORT_NAME = "report.json"
 AUDIO_SUFFIX, DRAWING_SUFFIX = ".wav", ".png"
 SHOWN = 10  # names a list on the terminal; the report has all
+_SHOWN_BY_BROWSERS, _SHOWN_TILES = (".png", ".jpg", ".jpeg", ".webp", ".bmp"), 8
 
 
 @dataclass
@@ -243,7 +244,7 @@ def report(
     }
     text = json.dumps(content, indent=2, ensure_ascii=False)
     write_text(root / REPORT_NAME, text, overwrite=True)
-    write_audio_page(root, rows)
+    write_results_page(root, command, rows, found.utterances)
     source = f"{found.program}, label {found.label}" if found.label else found.program
     count = len(found.utterances)
     print(f"{count} {'utterance' if count == 1 else 'utterances'} from {source}")
@@ -267,19 +268,29 @@ def report(
     return BAD if problems else DONE
 
 
-def write_audio_page(root: Path, rows: list[dict[str, Any]]) -> None:
-    """A page of all that can be heard."""
+def write_results_page(
+    root: Path, command: str, rows: list[dict[str, Any]], utterances: Sequence[Utterance] = ()
+) -> None:
+    """A page of all that can be heard and seen: where nothing was drawn, the images themselves."""
+    tiles = {
+        one.name: [path for path in one.paths if path.suffix in _SHOWN_BY_BROWSERS]
+        for one in utterances
+    }
     entries = []
     for row in rows:
+        if not row["file"]:
+            continue
+        drawing = root / f"{row['utterance']}{DRAWING_SUFFIX}"
+        images = [drawing] if drawing.exists() else tiles.get(row["utterance"], [])[:_SHOWN_TILES]
+        audio = {}
         if row["file"].endswith(AUDIO_SUFFIX):
-            drawing = root / f"{row['utterance']}{DRAWING_SUFFIX}"
-            audio = {"made of the image": root / row["file"]}
-            if row.get("reference"):
-                audio["true recording"] = Path(row["reference"])
-            images = [drawing] if drawing.exists() else []
-            entries.append(Entry(row["utterance"], row["measures"], audio, images))
+            audio["made of the image"] = root / row["file"]
+        if row["reference"]:
+            audio["true recording"] = Path(row["reference"])
+        figures = {"seconds": row["seconds"], **row["measures"]}
+        entries.append(Entry(row["utterance"], figures, audio, images))
     if entries:
-        write_page(root, f"Audio of {root.resolve().name}", entries)
+        write_page(root, f"{root.resolve().name}, made by {command}", entries)
 
 
 def rows_before(root: Path, before: list[str]) -> list[dict[str, Any]]:
