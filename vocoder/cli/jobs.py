@@ -229,6 +229,9 @@ def report(
         with suppress(OSError):
             root.rmdir()  # if it was made for this
         raise BadInput(f"nothing was written: {reasons[0]}{others}", key="input.unusable")
+    hints = list(found.hints)
+    if found.codec is not None and found.codec.caveat:
+        hints.append(found.codec.caveat)
     rows = [*rows_before(root, before), *(asdict(result) for result in results)]
     content = {
         "command": command,
@@ -240,7 +243,7 @@ def report(
         "done_before": before,
         "utterances": rows,
         "problems": problems,
-        "hints": found.hints,
+        "hints": hints,
     }
     text = json.dumps(content, indent=2, ensure_ascii=False)
     write_text(root / REPORT_NAME, text, overwrite=True)
@@ -251,7 +254,7 @@ def report(
     _print_table(results)
     if legend and any(result.measures for result in results):
         print(legend)
-    for hint in found.hints:
+    for hint in hints:
         print(hint)
     if before:
         print(f"{len(before)} were there already and are kept")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.refusals import refused
 from vocoder.config import load
 from vocoder.decibels import SILENCE_DB, to_decibels, to_linear
 from vocoder.errors import BadInput
@@ -132,6 +133,19 @@ class TestJpeg:
             for median_db in (-60, -40)
         )
         np.testing.assert_allclose(loud, 10 * quiet, rtol=1e-5)
+
+    @pytest.mark.parametrize("level_db", [-50, -20])
+    def test_speech_of_an_unknown_level_gets_a_usual_one(self, speech, spec, level_db):
+        spectrum = librosa.stft(10 ** (level_db / 20) * speech)
+        given = decibels_of(np.abs(spectrum), spec)
+        pixels = SeedJpeg(median_db=median_db_of(given, spec)).encode(given, spec)
+        decoded = linear(SeedJpeg(median_db=None).decode(pixels, spec), spec)
+        heard = librosa.istft(decoded * np.exp(1j * np.angle(spectrum)), length=len(speech))
+        squares = librosa.feature.rms(y=heard, frame_length=1024)[0] ** 2
+        level = 10 * np.log10(squares[squares > 1e-4 * squares.max()].mean())
+        assert level == pytest.approx(-26, abs=0.5)
+        with refused("codec.median_db.missing"):
+            SeedJpeg(median_db=None).encode(given, spec)
 
     def test_pillow_truncates_and_clips(self):
         given = np.array([[-5.0, 0.0, 0.9, 79.9, 254.99, 255.0, 300.0]], np.float32)

@@ -86,6 +86,11 @@ class Codec(ABC):
         return 0.0
 
     @property
+    def caveat(self) -> str:
+        """What whoever reads its images has to know; empty where there is nothing."""
+        return ""
+
+    @property
     def modes(self) -> tuple[str, ...]:
         """The Pillow modes that its images may have: a grey image may be stored with three
         equal channels, since most pix2pix programs read and write nothing else."""

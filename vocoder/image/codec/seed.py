@@ -15,14 +15,17 @@ from typing import ClassVar
 
 import numpy as np
 
+from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
-from vocoder.image.codec.base import JPEG, TIFF, Codec, require_number
+from vocoder.image.codec.base import JPEG, TIFF, Codec, Decoded, require_number
 from vocoder.image.codec.law import magnitude_of_1_db
 from vocoder.spec import SpectrogramSpec
 
 # Defaults of librosa.amplitude_to_db: amin 1e-5, and top_db.
 AMIN_DB = -100.0
 TOP_DB = 80.0
+# Of speech in dB of full scale, as in ITU-T P.800's tests.
+USUAL_LEVEL_DB = -26.0
 # The largest magnitude that librosa's default window gives: it sums to 1024 over 2048 samples.
 LOUDEST_DB = 20 * math.log10(1024)
 
@@ -72,9 +75,10 @@ class SeedJpeg(Codec):
 
     Parameters
     ----------
-    median_db : float
-        The median magnitude in dB above 1, which is where 0 stands. See `median_db_of`; speech
-        recordings had -50 to -70.
+    median_db : float or None
+        The median magnitude in dB above 1, which is where 0 stands. See `median_db_of`; recordings
+        of speech had -15 to -70, by the noise of their pauses. ``None``, where nobody knows it,
+        gives what is decoded a usual level, `USUAL_LEVEL_DB`, and writes no images.
     margin_db : float
         Up to how far above the floor a pixel still counts as silence. JPEG smears the floor by up
         to 4 levels at Pillow's default quality; with 0, decoding inverts encoding.
@@ -87,13 +91,14 @@ class SeedJpeg(Codec):
 
     db_min: float = field(init=False, default=0.0)
     db_max: float = field(init=False, default=255.0)
-    median_db: float
+    median_db: float | None
     margin_db: float = field(default=4.0, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("median_db", "margin_db"):
-            require_number(getattr(self, name), f"codec.{name}", "dB")
+            if (value := getattr(self, name)) is not None:
+                require_number(value, f"codec.{name}", "dB")
         if self.margin_db < 0:
             raise BadInput(f"codec.margin_db is {self.margin_db:g}; expected 0 or more")
 
@@ -103,15 +108,50 @@ class SeedJpeg(Codec):
 
     def reference_db(self, spec: SpectrogramSpec) -> float:
         """The median magnitude."""
-        return self.median_db + magnitude_of_1_db(spec)
+        return (self.median_db or 0.0) + magnitude_of_1_db(spec)
+
+    @property
+    def caveat(self) -> str:
+        if self.median_db is not None:
+            return ""
+        return (
+            "these images do not hold their level: speech was brought to a usual "
+            f"{USUAL_LEVEL_DB:g} dB of full scale; codec.median_db= or gain= sets another"
+        )
+
+    def decode(self, pixels: np.ndarray, spec: SpectrogramSpec) -> Decoded:
+        decoded = super().decode(pixels, spec)
+        if self.median_db is None:
+            louder_db = USUAL_LEVEL_DB - _speech_level_db(decoded.decibels)
+            heard = decoded.decibels > SILENCE_DB
+            decoded.decibels[heard] += np.float32(louder_db)
+        return decoded
 
     def _write(self, db: np.ndarray) -> np.ndarray:
+        if self.median_db is None:
+            raise BadInput(
+                "codec.median_db is null; to write images, give it a number",
+                key="codec.median_db.missing",
+            )
         return np.asarray(_as_librosa(db, AMIN_DB - self.median_db).clip(0, 255), np.uint8)
 
     def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
         grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float64)
         floor = max(0.0, float(grey.max()) - TOP_DB) + self.margin_db
         return np.where(grey > floor, grey + 0.5, -np.inf), None
+
+
+def _speech_level_db(decibels: np.ndarray) -> float:
+    """Root mean square of what a linear spectrogram of Hann windows shows where there is speech.
+
+    In dB of full scale; speech is in the frames that are at most 40 dB below the loudest. By
+    Parseval's theorem a frame's mean square is a third of the sum of its powers, a full-scale
+    sine's being 1.
+    """
+    squares = (10 ** (np.asarray(decibels, np.float64) / 10)).sum(axis=0) / 3
+    if not squares.any():
+        return USUAL_LEVEL_DB
+    return float(10 * np.log10(squares[squares > 1e-4 * squares.max()].mean()))
 
 
 def median_db_of(decibels: np.ndarray, spec: SpectrogramSpec) -> float:
