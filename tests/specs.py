@@ -4,4 +4,4 @@ The laws of other programs' images (window lengths of .4 s, hops of other rates)
 they are read.
 """
 
-OWN = ("linear256", "linear512", "mel256", "seed", "tacotron2")
+OWN = ("linear256", "linear512", "linear1024", "mel256", "seed", "tacotron2")

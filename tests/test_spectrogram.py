@@ -11,7 +11,7 @@ import torch
 
 from tests.refusals import refused
 from tests.specs import OWN
-from vocoder.config import load
+from vocoder.config import load, options
 from vocoder.spec import window_samples
 from vocoder.spectrogram import (
     Constraint,
@@ -21,6 +21,7 @@ from vocoder.spectrogram import (
     istft,
     istft_to_padded,
     mel_filters,
+    require_full_bands,
     stft,
     stft_of_padded,
 )
@@ -274,3 +275,22 @@ def test_a_piece_knows_where_it_came_from():
     assert torch.equal(piece.constraint.project(piece.decibels, 3), piece.decibels + 18)
     assert seen == [18]
     assert Spectrogram(values, MEL).frames(0, 5).constraint is None
+
+
+def test_mel_bands_without_a_bin_are_refused_and_the_presets_have_none():
+    with refused("spec.n_mels.empty") as caught:
+        require_full_bands(replace(MEL, n_mels=512))
+    assert "spec.n_fft=2048" in str(caught.value)
+    require_full_bands(replace(MEL, n_mels=512, n_fft=2048))
+    for name in options("spec"):
+        if name != "torchaudio_mel":  # which is how its authors have it
+            require_full_bands(load("spec", name))
+
+
+def test_presets_for_large_images_and_the_full_band():
+    """Rows that pix2pixHD takes without resampling, up to half the sample rate."""
+    rows = {"mel512": 512, "mel256_44k": 256, "mel256_48k": 256, "mel512_44k": 512}
+    for name, expected in (rows | {"linear1024": 1024}).items():
+        spec = load("spec", name)
+        assert spec.bins == expected and spec.sample_rate == 2 * (spec.fmax or 22_050)
+        assert 86 <= spec.frame_rate_hz <= 94  # a tile shows as much time as mel256's

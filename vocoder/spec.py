@@ -236,7 +236,7 @@ class SpectrogramSpec:
 
     @property
     def full_scale(self) -> float:
-        """Value that a full-scale sine reaches at most, in the five specs of ``conf/spec``: 0 dB.
+        """Value that a full-scale sine reaches at most, in our own specs of ``conf/spec``: 0 dB.
 
         A sine of amplitude 1 gives a magnitude of half the window's sum (Harris 1978, "coherent
         gain"): n_fft / 4 for a Hann window. Slaney's filters have weights that sum to about

@@ -3,6 +3,9 @@
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,6 +20,7 @@ from vocoder.cli import main
 from vocoder.image.file import ImageInfo, write_image
 from vocoder.spectrogram import analyse, analyse_linear
 
+ROOT = Path(__file__).parents[2]
 IMAGES = Path("results/tel/test_latest/images")
 LINES = {"nl_m__m-obdivovat": 573, "nl_v__jes-v-kamen": 319, "nl_v__poh-v-forma": 447}
 
@@ -109,6 +113,38 @@ def test_one_bad_file_does_not_stop_the_others(painted, tmp_path, capsys):
     assert (silent[:, 256:] == 0).all() and (silent[:, :256] > 0).any()
     assert decode(copy, tmp_path / "strict", "strict=true") == 2
     assert not (tmp_path / "strict").exists()
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from vocoder.cli.main import run
+save, n = np.save, int(sys.argv[1])
+def killed(path, values):
+    global n
+    save(path, values[:, : len(values) // 2 if n == 0 else None])
+    if n == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    n -= 1
+np.save = killed
+run(["decode", *sys.argv[2:], "workers=1"])
+"""
+
+
+@pytest.mark.parametrize("n_written", [0, 1, 2])
+def test_after_a_kill_it_ends_as_if_there_had_been_none(painted, arrays, tmp_path, n_written):
+    """Killed in the middle of writing an array, by a signal that nothing can catch."""
+    output = tmp_path / "out"
+    words = [f"input={painted}", f"output={output}", "label=real_B"]
+    process = subprocess.run([sys.executable, "-c", KILLED, str(n_written), *words], cwd=ROOT)
+    assert process.returncode == -signal.SIGKILL
+    assert len(list(output.glob("*.npy"))) == n_written < len(LINES)
+    assert decode(painted, output, "label=real_B", "resume=true") == 0
+    assert sorted(path.name for path in output.iterdir()) == sorted(
+        path.name for path in arrays.iterdir()
+    )
+    for path in arrays.glob("*.npy"):
+        assert (output / path.name).read_bytes() == path.read_bytes()
 
 
 def test_arrays_that_exist_are_refused_kept_or_replaced(painted, tmp_path, capsys):

@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import soundfile
 
 from tests.cli.encoding import (
     GRAY,
@@ -23,6 +25,7 @@ from tests.cli.encoding import (
     spec_named,
     utterance,
 )
+from tests.refusals import refused
 from vocoder.cli import main
 from vocoder.cli.encode import run
 from vocoder.decibels import SILENCE_DB
@@ -149,6 +152,37 @@ def test_pairs_lie_side_by_side(tmp_path, folder, pairs, speech, capsys):
         "pix2pix-tensorflow",
         "pix2pix (Lua)",
     ]
+
+
+def test_pairs_that_are_not_in_time_are_named_and_not_moved(tmp_path, folder, pairs, capsys):
+    """A that is the same recording 120 ms later, as a telephone call is."""
+    late = pairs / "b.wav"
+    samples, _ = soundfile.read(late, dtype="float32")
+    samples = np.concatenate([np.zeros(2646, np.float32), samples])[: len(samples)]
+    save(late, samples)
+    out = tmp_path / "out"
+    assert encode(folder, out, style="aligned", input_a=pairs) == 0
+    (told,) = report_of(out)["delayed"]
+    assert told == "b.wav: A is 116 ms later than B"  # ten frames
+    assert told in capsys.readouterr().out
+    split = next(t.split for t in read_manifest(out / "manifest.csv") if t.utterance == "b")
+    assert_close(
+        utterance(out, "b", split, slice(0, 256)),
+        analysed(soundfile.read(late, dtype="float32")[0]),
+    )
+
+
+def test_a_recording_alone_is_encoded(tmp_path, folder, speech):
+    assert encode(folder / "a.wav", tmp_path / "out") == 0
+    assert_close(utterance(tmp_path / "out", "a", "pictures"), analysed(speech))
+    with refused("recordings.missing"):
+        encode(folder / "absent.wav", tmp_path / "other")
+
+
+def test_mel_bands_that_would_stay_black_are_refused(tmp_path, folder):
+    with refused("spec.n_mels.empty"):
+        encode(folder, tmp_path / "out", spec=replace(MEL, n_mels=512))
+    assert not (tmp_path / "out").exists()
 
 
 def test_pix2pixhd_has_a_folder_for_each_side(tmp_path, folder, pairs, speech, capsys):

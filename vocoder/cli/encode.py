@@ -142,6 +142,12 @@ def run(
         **settings,
         "elapsed_s": round(elapsed_s, 3),
         "folders": _folders(made),
+        "delayed": [
+            f"{written.source}: A is {abs(1000 * written.delay_s):.0f} ms "
+            f"{'later' if written.delay_s > 0 else 'earlier'} than B"
+            for written in made
+            if written.delay_s
+        ],
         "changes": Counter(change for written in made for change in written.changes),
         "failed": plan.failed,
         "unpaired": plan.unpaired,
@@ -232,6 +238,7 @@ def _print(report: dict[str, Any], found: Sequence[Commands], root: Path, codec:
             print(f"  {command}")
     for title, key in (
         ("Not used, for lack of a partner", "unpaired"),
+        ("Pairs that are not in time, which pix2pix cannot learn; shift A, then encode", "delayed"),
         ("Lines of the split lists that name no recording", "unknown_in_lists"),
         ("Not sound by their suffix, ignored", "ignored"),
         ("Left over from an earlier run, and not part of this data set: remove them", "left_over"),

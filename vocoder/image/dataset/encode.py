@@ -15,12 +15,13 @@ from vocoder.cpu import usable_cores
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
+from vocoder.image.dataset.delay import delay_s
 from vocoder.image.dataset.plan import STYLES, Job
 from vocoder.image.file import ImageInfo, write_image
 from vocoder.image.manifest import Sidecar, Tile, tile_stem
 from vocoder.image.tiles import cut
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import analyse
+from vocoder.spectrogram import analyse, require_full_bands
 
 GAINS = ("none", "peak")
 # The folder of style single where no split was asked for.
@@ -47,6 +48,8 @@ class Strip:
         Share of the values above ``db_max``, 0 to 1.
     changes : tuple of str
         What reading changed of the recording; see `vocoder.audio.read_audio`.
+    delay_s : float
+        Of the given recording of a pair: how much later it is than the target.
     """
 
     pixels: np.ndarray
@@ -55,12 +58,13 @@ class Strip:
     peak_db: float
     clipped: float
     changes: tuple[str, ...] = ()
+    delay_s: float = 0.0
 
 
 @dataclass
 class Written:
-    """What was made of one job: its tiles, how long it is, its level (see `Strip`), and what
-    reading changed of its recordings.
+    """What was made of one job: its tiles, how long it is, its level and delay (see `Strip`), and
+    what reading changed of its recordings.
     """
 
     tiles: list[Tile]
@@ -69,6 +73,8 @@ class Written:
     peak_db: float
     clipped: float
     changes: list[str]
+    source: str
+    delay_s: float
 
 
 def analyse_blocks(
@@ -184,6 +190,7 @@ class DataSet:
                 f"suffix is {self.suffix!r}; codec {codec.name} can be stored as "
                 f"{', '.join(codec.suffixes)}"
             )
+        require_full_bands(spec)
         silence = codec.encode(np.full((spec.bins, 1), SILENCE_DB, np.float32), spec)
         object.__setattr__(self, "_silence", silence)
 
@@ -208,14 +215,17 @@ class DataSet:
             read_audio(one.path, rate, one.channel, changes=told)
             for one, told in zip(recordings, changes, strict=True)
         ]
+        delays_s = [0.0] * len(sounds)
         if len(sounds) == 2:
             sounds = _fit(sounds[0], sounds[1], self.sidecar.spec.hop_length, self.trim)
+            delays_s[0] = delay_s(sounds[0], sounds[1], self.sidecar.spec)
         strips: list[Strip] = []
         while sounds:
             samples = sounds.pop(0)  # let go of each when it is painted
             gain_db = gain_to_peak(samples, self.peak_db) if self.gain == "peak" else 0.0
             strip = encode_strip(samples, self.sidecar.spec, self.sidecar.codec, gain_db)
-            strips.append(replace(strip, changes=tuple(changes[len(strips)])))
+            k = len(strips)
+            strips.append(replace(strip, changes=tuple(changes[k]), delay_s=delays_s[k]))
         return strips
 
     def write(self, job: Job, strips: Sequence[Strip]) -> Written:
@@ -252,6 +262,8 @@ class DataSet:
             max(strip.peak_db for strip in strips),
             max(strip.clipped for strip in strips),
             [change for strip in strips for change in strip.changes],
+            job.target.source,
+            strips[0].delay_s,
         )
 
     def _tiles(self, job: Job, strip: Strip) -> list[Tile]:

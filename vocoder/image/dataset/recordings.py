@@ -71,14 +71,22 @@ class Recording:
 def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
     """All sound files in a folder and its sub-folders, by their suffix, in order of their paths.
 
+    A recording instead of a folder is taken alone.
+
     Returns
     -------
     recordings : list of Recording
     ignored : list of str
         Paths of other files; hidden ones are passed over.
     """
+    if folder.is_file() and AUDIO_SUFFIX.fullmatch(folder.suffix):
+        return [Recording(folder, folder.name)], []
     if not folder.is_dir():
-        raise BadInput(f"{folder} is not a folder; expected a folder of recordings")
+        raise BadInput(
+            f"{folder} is not a folder; expected a folder of recordings, or one such as .wav or "
+            ".flac",
+            key="recordings.missing",
+        )
     found, ignored = [], []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
