@@ -183,7 +183,7 @@ def require_level(gain: float | str, peak_db: float | None) -> None:
 
 
 class AudioWriter:
-    """Write one channel in blocks, as a context manager.
+    """Write in blocks, as a context manager.
 
     The file gets its name only when all went well. The container follows the suffix (``.wav``,
     ``.flac``, …).
@@ -202,11 +202,12 @@ class AudioWriter:
     peak_db : float, optional
         Of full scale: integer files that would be louder are brought down to this peak as a whole.
         Without it, what is beyond full scale is cut off.
+    channels : int
 
     Attributes
     ----------
     n_samples : int
-        Written so far.
+        Of each channel, written so far.
     n_clipped : int
         Of these, samples beyond full scale that the integer format cut off; known at the end.
     gain_db : float
@@ -222,6 +223,7 @@ class AudioWriter:
         overwrite: bool,
         gain: float | str = 0.0,
         peak_db: float | None = None,
+        channels: int = 1,
     ) -> None:
         require_subtype(subtype)
         require_level(gain, peak_db)
@@ -240,7 +242,7 @@ class AudioWriter:
         self._target = None if peak_db is None else 10 ** (peak_db / 20)
         self._waits = to_peak or (peak_db is not None and SUBTYPE_BITS[subtype] is not None)
         self._path, self._overwrite = path, overwrite
-        self._sample_rate, self._subtype = sample_rate, subtype
+        self._sample_rate, self._subtype, self._channels = sample_rate, subtype, channels
         self._stack = ExitStack()
         self._file: soundfile.SoundFile
         self._waiting: IO[bytes]
@@ -249,7 +251,9 @@ class AudioWriter:
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic_path(self._path, overwrite=self._overwrite))
             try:
-                file = soundfile.SoundFile(temporary, "w", self._sample_rate, 1, self._subtype)
+                file = soundfile.SoundFile(
+                    temporary, "w", self._sample_rate, self._channels, self._subtype
+                )
             except soundfile.LibsndfileError as error:
                 raise BadInput(
                     f"cannot write {self._path}: {error.error_string}", key="output.unwritable"
@@ -280,11 +284,14 @@ class AudioWriter:
             gain = self._target / self._peak if self._peak else 1.0
         self.gain_db = 20 * math.log10(gain)
         self._waiting.seek(0)
-        while len(block := np.fromfile(self._waiting, np.float32, BLOCK_FRAMES)):
-            self._encode(block * np.float32(gain))
+        n_values = BLOCK_FRAMES * self._channels
+        while len(block := np.fromfile(self._waiting, np.float32, n_values)):
+            shaped = block if self._channels == 1 else block.reshape(-1, self._channels)
+            self._encode(shaped * np.float32(gain))
 
     def write(self, samples: np.ndarray) -> None:
-        """Append a block: ``(samples,)``, floating point, full scale at 1."""
+        """Append a block: ``(samples,)`` or ``(samples, channels)``, floating point, full scale
+        at 1."""
         if not np.isfinite(samples).all():
             raise BadInput(
                 f"{self._path} would hold NaN or infinite samples; nothing is written",

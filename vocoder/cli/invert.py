@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocoder.errors import BadInput
+from vocoder.files import refuse_existing
 
 if TYPE_CHECKING:
     from threading import Event
@@ -55,6 +57,7 @@ def run(
         0, or 2 if a file was missing, foreign or could not be used (the rest is there).
     """
     from vocoder.audio import PEAK, AudioWriter, require_level, require_subtype
+    from vocoder.cli.channels import JOINED, join, recordings_of_channels
     from vocoder.cli.jobs import (
         AUDIO_SUFFIX,
         DRAWING_SUFFIX,
@@ -62,6 +65,7 @@ def run(
         begin,
         refuse_problems,
         report,
+        rows_before,
         select,
         work_through,
     )
@@ -89,6 +93,10 @@ def run(
         resume=resume,
         overwrite=overwrite,
     )
+
+    recordings = recordings_of_channels(found.utterances)
+    for name in recordings:
+        refuse_existing(root / JOINED / f"{name}{AUDIO_SUFFIX}", overwrite=overwrite or resume)
 
     def work(group: Sequence[Utterance], stop: Event) -> list[Result]:
         loaded, results = {}, []
@@ -163,6 +171,7 @@ def run(
             measures=measures,
             repaired=repaired.repaired,
             reference="" if true is None else str(true.resolve()),
+            gain_db=written.gain_db,
         )
 
     settings = {
@@ -176,6 +185,21 @@ def run(
     begin(root, settings, resume=resume)
     started = time.perf_counter()
     results = work_through(_groups(to_do, batch), work, workers, "try workers=1 batch=1")
+    rows = rows_before(root, before) + [asdict(result) for result in results]
+    gains_db = {row["utterance"]: row["gain_db"] for row in rows if row["file"]}
+    for name, channels in recordings.items():
+        if all(channel in gains_db for channel in channels):
+            file = f"{JOINED}/{name}{AUDIO_SUFFIX}"
+            seconds = join(
+                root / file,
+                [root / f"{channel}{AUDIO_SUFFIX}" for channel in channels],
+                [gains_db[channel] for channel in channels],
+                overwrite=overwrite or resume,
+                subtype=subtype,
+                gain=PEAK if gain == PEAK else 0.0,
+                peak_db=peak_db,
+            )
+            results.append(Result(name, file, seconds))
     elapsed_s = time.perf_counter() - started
     return report(
         root,

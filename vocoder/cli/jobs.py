@@ -57,6 +57,7 @@ class Result:
     measures: dict[str, float] = field(default_factory=dict)
     repaired: dict[str, float] = field(default_factory=dict)
     reference: str = ""  # the true recording, where there is one
+    gain_db: float = 0.0  # what the file was amplified by for its peak
 
 
 def select(
