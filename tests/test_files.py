@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from tests.refusals import refused
 from vocoder.config import load
 from vocoder.errors import some_of
-from vocoder.files import atomic_path, remove_leftovers, write_text
+from vocoder.files import atomic_path, parse_yaml, remove_leftovers, write_text
 from vocoder.model.checkpoint import Checkpoint, settings_of
 
 
@@ -70,3 +71,11 @@ def test_only_what_killed_processes_left_is_removed(tmp_path):
         assert remove_leftovers(tmp_path) == 2  # one as a user cannot have made it
         assert writing.exists() and not left.exists()
     assert all(path.exists() for path in mine[:3])
+
+
+def test_yaml_of_a_thousand_brackets_is_refused_at_once():
+    started = time.process_time()
+    with pytest.raises(ValueError, match="nested"):
+        parse_yaml("pages:\n- " + "[" * 20_000)
+    assert time.process_time() - started < 0.5
+    assert parse_yaml("a: [[1, {b: 2}]]") == {"a": [[1, {"b": 2}]]}

@@ -9,8 +9,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from vocoder.errors import BadInput
+
+_MAX_DEPTH = 100  # of brackets in YAML; specs and tests of people have a handful
 
 
 @contextmanager
@@ -75,6 +78,21 @@ def write_text(path: Path, text: str, *, overwrite: bool) -> None:
     """Write text in UTF-8, whole or not at all; what of a file's name is not UTF-8 is escaped."""
     with atomic_path(path, overwrite=overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse YAML of plain values; `ValueError` where brackets are nested too deeply.
+
+    PyYAML takes seconds to find out that a file of some thousand brackets is none.
+    """
+    import yaml
+
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"brackets are nested more than {_MAX_DEPTH} deep")
+    return yaml.safe_load(text)
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

@@ -229,8 +229,9 @@ def _read(path: Path, sample_rate: int, allow_clipped: bool) -> np.ndarray:
     n_clipped = int(sum(stop - start for start, stop in edges if stop - start >= _CLIPPED_RUN))
     if n_clipped and not allow_clipped:
         raise BadInput(
-            f"{path} is clipped ({n_clipped} samples at full scale); render it at a lower level "
-            "or with subtype=FLOAT, or take it as it is with allow_clipped=true",
+            f"{path} is clipped ({n_clipped} samples at full scale); render it again with "
+            "peak_db=0 (the default of invert, which cuts nothing off) or subtype=FLOAT, or take "
+            "it as it is with allow_clipped=true",
             key="audio.clipped",
         )
     if own_rate != sample_rate:

@@ -29,6 +29,7 @@ from vocoder.compare.answers import (
 from vocoder.compare.sources import Sources, paired
 from vocoder.compare.study import ABX, MUSHRA
 from vocoder.errors import BadInput
+from vocoder.files import parse_yaml
 
 # The files that ``write.php`` writes, and their columns after those of the session.
 FILES = {"mushra": "mushra.csv", "abx": "paired_comparison.csv", "ab": "paired_comparison.csv"}
@@ -159,9 +160,9 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         try:
-            values = yaml.safe_load(text)
+            values = parse_yaml(text)
         except yaml.scanner.ScannerError:  # its parser takes such text, and its own tests have it
-            values = yaml.safe_load(_LOOSE.sub(lambda found: found[1] + json.dumps(found[2]), text))
+            values = parse_yaml(_LOOSE.sub(lambda found: found[1] + json.dumps(found[2]), text))
     except OSError as error:
         raise BadInput(
             f"cannot read {path}: {error.strerror or error}", key="webmushra.missing"

@@ -11,6 +11,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 
 from vocoder.audio import read_audio, read_info
 from vocoder.errors import BadInput
@@ -27,6 +28,9 @@ SHOWN_S = 8.0  # longer sounds show their beginning
 DIFFERENCE_DB = 30.0  # at which the colours of differences end
 TOP_HZ = 8000.0
 _COLUMNS = 3  # of panels
+# An axis shows so many units of the last digit of the tables at least: less is rounding.
+_DIGITS_SHOWN = 10
+_TICKS = 5  # intervals at most, so that the longest numbers have room beside one another
 _GOOD_END = {HIGHER: "right is better", LOWER: "left is better", ZERO: "0 is best"}
 
 
@@ -63,6 +67,10 @@ def draw_distributions(
             f"{metric.heading}  ({_GOOD_END[metric.better]})", loc="left", fontsize="medium"
         )
         axes.grid(axis="x", alpha=0.25)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=_TICKS))
+        low, high = axes.get_xlim()
+        if (least := _DIGITS_SHOWN * 10.0**-metric.digits) > high - low:
+            axes.set_xlim((low + high - least) / 2, (low + high + least) / 2)
     for axes in grid.flat[len(summary.metrics) :]:
         axes.set_visible(False)
     grid[0, 0].set_yticks(range(len(systems)), systems)

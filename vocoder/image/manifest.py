@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path, write_text
+from vocoder.files import atomic_path, parse_yaml, write_text
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.registry import codec_from_dict
 from vocoder.spec import SpectrogramSpec
@@ -258,7 +258,7 @@ def require_tiling(tile_frames: int, overlap_frames: int) -> None:
 def read_sidecar(path: Path) -> Sidecar:
     """Read ``spec.yaml``."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = parse_yaml(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:  # or a date that is none

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from vocoder.errors import BadInput, some_of
+from vocoder.files import parse_yaml
 
 FOLDER = Path(__file__).parent
 INDEX_NAME, STUDY_SCRIPT = "index.html", "study.js"
@@ -37,14 +38,14 @@ def read_words(language: str) -> dict[str, str]:
         return {}
     path = TRANSLATION if language == "de" else Path(language)
     try:
-        words = yaml.safe_load(path.read_text(encoding="utf-8"))
+        words = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise BadInput(
             f"language={language} cannot be read ({error}); expected en, de, or a YAML file like "
             f"{TRANSLATION}",
             key="language.format",
         ) from error
-    known = yaml.safe_load(TRANSLATION.read_text(encoding="utf-8"))
+    known = parse_yaml(TRANSLATION.read_text(encoding="utf-8"))
     if not isinstance(words, dict) or not all(isinstance(one, str) for one in words.values()):
         raise BadInput(f"{path} holds no words and translations", key="language.format")
     if unknown := [repr(word) for word in words if word not in known]:
