@@ -223,6 +223,22 @@ def test_arguments_that_do_not_fit_are_named():
             build(values | {word: True}, "inverter")
 
 
+def test_faults_deeper_down_are_named_by_their_whole_key():
+    """Classes know their settings by their group; here they are another object's."""
+    for group, name, change, key in (
+        ("repair", "auto", {"jpeg": {"strength": 2.0}}, "repair.jpeg.strength.range"),
+        (
+            "train",
+            "repairing",
+            {"task": {"inverter": {"n_iter": -1}}},
+            "train.task.inverter.n_iter.range",
+        ),
+    ):
+        with refused(key) as caught:
+            load(group, name, **change)
+        assert str(caught.value).startswith(f"{key.removesuffix('.range')} is ")
+
+
 def test_a_bug_in_a_constructor_is_itself(monkeypatch):
     def broken(*_):
         raise ZeroDivisionError

@@ -222,7 +222,22 @@ def build(node: Any, where: str) -> Any:
             return instantiate({**node, "_partial_": True}, _convert_="all")(**objects)
         return instantiate(node, _convert_="all")
     except InstantiationException as error:
-        raise error.__cause__ or error from None
+        cause = error.__cause__ or error
+        if isinstance(cause, BadInput) and (inner := re.search(r"full_key: (\S+)$", str(error))):
+            cause = _placed(cause, f"{where}.{inner[1]}" if where else inner[1])
+        raise cause from None
+
+
+def _placed(error: BadInput, where: str) -> BadInput:
+    """An error of an object that lies deeper than its class expects, naming the key it has there.
+
+    Classes call their settings by their group, ``repair.strength``, also where the whole key is
+    ``repair.jpeg.strength``.
+    """
+    group = str(error).partition(".")[0]
+    if group not in groups():
+        return error
+    return BadInput(where + str(error).removeprefix(group), where + error.key.removeprefix(group))
 
 
 def _is_plain(value: Any) -> bool:

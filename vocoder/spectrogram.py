@@ -67,6 +67,9 @@ class Spectrogram:
     certainty : Tensor or None
         ``(batch, frames)``: how far a repair trusts the fine structure of every frame, 0 to 1;
         ``None`` where nothing was repaired.
+    strength : float
+        How much of a repair it got, 0 to 1; also where what came of it was brought back to what the
+        file says, so that it is no estimate.
     """
 
     decibels: Tensor
@@ -75,6 +78,7 @@ class Spectrogram:
     constraint: Constraint | None = None
     estimated: float = 0.0
     certainty: Tensor | None = None
+    strength: float = 0.0
 
     def __post_init__(self) -> None:
         shape = tuple(self.decibels.shape)
@@ -100,13 +104,13 @@ class Spectrogram:
     def repaired(self) -> dict[str, float]:
         """What a repair did, for reports; empty where it did nothing.
 
-        ``strength`` is how much of the image is a network's, ``drawn`` how much of its harmonics
-        was drawn anew (`vocoder.repair.voice.Voice`), both 0 to 1.
+        ``strength`` is how much of a network's repair the image got, ``drawn`` how much of its
+        harmonics was drawn anew (`vocoder.repair.voice.Voice`), both 0 to 1.
         """
         if self.certainty is None:
             return {}
         drawn = 1 - float(self.certainty.mean())
-        return {"strength": round(self.estimated, 3), "drawn": round(drawn, 3)}
+        return {"strength": round(self.strength, 3), "drawn": round(drawn, 3)}
 
     @property
     def length(self) -> int:

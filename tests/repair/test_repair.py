@@ -203,6 +203,7 @@ def test_a_true_jpeg_is_corrected_within_what_its_file_leaves_open(weights, spec
         repair = auto(weights, consistent_db=0.0, inconsistent_db=0.0)
         corrected = repair(replace(given, constraint=band))
         assert corrected.constraint is None and corrected.estimated == 0
+        assert corrected.repaired == {"strength": 1.0, "drawn": 0.0}  # in reports
         free = repair.jpeg(given)
         assert torch.equal(corrected.decibels, band.project(free.decibels, 0))
         assert not torch.equal(corrected.decibels, given.decibels)

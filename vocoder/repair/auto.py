@@ -73,8 +73,13 @@ class AutoRepair(VoiceRepair):
                 for one in repaired
             ]
         )
-        estimated = max(one.estimated for one in repaired)
-        return replace(repaired[0], decibels=decibels, estimated=estimated, certainty=certainty)
+        return replace(
+            repaired[0],
+            decibels=decibels,
+            estimated=max(one.estimated for one in repaired),
+            certainty=certainty,
+            strength=max(one.strength for one in repaired),
+        )
 
     def _repaired(self, spectrogram: Spectrogram) -> Spectrogram:
         if spectrogram.constraint is not None:

@@ -86,11 +86,12 @@ class NetworkRepair(Repair):
             audible = (before > FLOOR_DB) & (after > FLOOR_DB)
             repaired[:, :, begin:end] = torch.where(audible, after, SILENCE_DB)
             certainty[:, begin:end] = 1 - strength * (1 - sure)
+        told = replace(spectrogram, certainty=certainty, strength=strength)
         if spectrogram.constraint is None:
             estimated = max(spectrogram.estimated, strength)
-            return replace(spectrogram, decibels=repaired, estimated=estimated, certainty=certainty)
+            return replace(told, decibels=repaired, estimated=estimated)
         inside = spectrogram.constraint.project(repaired, 0)
-        return replace(spectrogram, decibels=inside, constraint=None)
+        return replace(told, decibels=inside, constraint=None)
 
     @torch.inference_mode()
     def _chunks(
