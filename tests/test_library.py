@@ -103,7 +103,7 @@ def test_arrays_and_what_is_no_single_picture(tmp_path, painted, speech):
     with pytest.raises(vocoder.BadInput, match=r"nowhere\.png does not exist"):
         vocoder.read_spectrogram(tmp_path / "nowhere.png")
     with refused("spec.unknown"):
-        vocoder.read_spectrogram(tmp_path / "sound.npy", "mel512")
+        vocoder.read_spectrogram(tmp_path / "sound.npy", "mel2560")
 
 
 def test_torch_has_one_thread_unless_told_otherwise(monkeypatch):

@@ -235,7 +235,7 @@ def _placed(error: BadInput, where: str) -> BadInput:
     ``repair.jpeg.strength``.
     """
     group = str(error).partition(".")[0]
-    if group not in groups():
+    if group not in groups() or str(error).startswith(f"{where}."):
         return error
     return BadInput(where + str(error).removeprefix(group), where + error.key.removeprefix(group))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vocoder.errors import BadInput
@@ -192,7 +192,7 @@ def _by_manifest(
     """Group a program's tiles by the utterances of the manifest.
 
     Utterances of which nothing was generated are none of this run's: another split, say. They are
-    missing only when their split is there otherwise.
+    missing only when their split is there otherwise. An image alone is an utterance by itself.
     """
     there: dict[str, list[tuple[Tile, Path]]] = {}
     for tile in found.tiles:
@@ -201,6 +201,10 @@ def _by_manifest(
             problems[tile.path.name] = "the manifest does not know it; not used"
         else:
             there.setdefault(row.utterance, []).append((row, tile.path))
+    if one and there:  # what it shows, without the silence of all the others
+        ((row, path),) = next(iter(there.values()))
+        alone = replace(row, start_frame=0, total_frames=row.frames, samples=None)
+        return [Utterance(name=row.stem, tiles=[(alone, path)])]
     if not there:
         raise BadInput(
             f"none of the {len(found.tiles)} images in {found.folder} is in the manifest, "
@@ -214,7 +218,7 @@ def _by_manifest(
     for row in rows.values():
         if row.stem not in stems and row.split in splits:
             missing.setdefault(row.utterance, []).append(row.stem)
-    for name in () if one else sorted(missing.keys() - there.keys()):
+    for name in sorted(missing.keys() - there.keys()):
         problems[name] = f"none of its {len(missing[name])} tiles is there; not rendered"
     return [
         Utterance(name=name, tiles=tiles, missing=missing.get(name, []))
