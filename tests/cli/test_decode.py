@@ -106,6 +106,7 @@ def test_one_bad_file_does_not_stop_the_others(painted, tmp_path, capsys):
     assert decode(copy, tmp_path / "out") == 2
     problems = json.loads((tmp_path / "out/report.json").read_text())["problems"]
     assert set(problems) == {bad.name, "nl_v__poh-v-forma__01"}
+    assert all(reason.endswith("; silent") for reason in problems.values())
     assert bad.name in capsys.readouterr().out
     silent = np.load(tmp_path / "out/nl_v__jes-v-kamen.npy")
     assert (silent[:, :192] == 0).all() and (silent[:, 192:] > 0).any()

@@ -69,5 +69,8 @@ def run(
         print(f"note: {note}")
     for name, reason in report.failed.items():
         print(f"not used: {name}: {reason}", file=sys.stderr)
-    print(f"{output}: {len(report.utterances)} utterances; see {output}/report.md")
+    count = len(report.utterances)
+    print(
+        f"{output}: {count} {'utterance' if count == 1 else 'utterances'}; see {output}/report.md"
+    )
     return BAD if report.failed else DONE

@@ -26,6 +26,8 @@ from vocoder.image.tiles import stitch
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Constraint, Spectrogram
 
+MISSING = "missing; silent"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
@@ -48,7 +50,7 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     if utterance.array is not None:
         law = found.codec if isinstance(found.codec, Foreign) else None
         return Loaded(spectrogram=read_array(utterance.array, found.spec, law), problems={})
-    problems = dict.fromkeys(utterance.missing, "missing; silent")
+    problems = dict.fromkeys(utterance.missing, MISSING)
     cells: list[tuple[int, JpegCells]] = []
     pieces = _decoded(utterance, found, problems)
     first = next(pieces, None)
@@ -69,6 +71,7 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     if cells and isinstance(codec, LevelCodec):
         constraint = JpegConstraint(cells, decibels, codec, -tile.gain_db)
     spectrogram = Spectrogram(torch.from_numpy(decibels)[None], spec, tile.samples, constraint)
+    problems |= {name: f"{why}; silent" for name, why in problems.items() if why != MISSING}
     return Loaded(spectrogram=spectrogram, problems=problems)
 
 
