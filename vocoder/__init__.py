@@ -47,18 +47,20 @@ def encode(
         How decibels become pixels, likewise.
     overwrite : bool
     """
+    import numpy as np
     import torch
 
     from vocoder.image.file import ImageInfo, write_image
+    from vocoder.image.utterances import as_spectrogram
     from vocoder.spectrogram import analyse
 
     spec, codec = _loaded("spec", spec), _loaded("codec", codec)
     waveform = torch.as_tensor(samples, dtype=torch.float32)
-    spectrogram = analyse(waveform[None], spec)
-    pixels = codec.encode(spectrogram.decibels[0].numpy(), spec)
+    analyses = [analyse(waveform[None], one) for one, _ in codec.analyses(spec)]
+    decibels = np.concatenate([one.decibels[0].numpy() for one in analyses])
     info = ImageInfo(spec, codec, len(waveform))
-    write_image(Path(path), pixels, codec, info, overwrite=overwrite)
-    return spectrogram
+    write_image(Path(path), codec.encode(decibels, spec), codec, info, overwrite=overwrite)
+    return as_spectrogram(decibels, spec, codec, len(waveform))
 
 
 def read_spectrogram(path: str | Path, spec: Any = None, codec: Any = None) -> Spectrogram:

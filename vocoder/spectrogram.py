@@ -70,6 +70,12 @@ class Spectrogram:
     strength : float
         How much of a repair it got, 0 to 1; also where what came of it was brought back to what the
         file says, so that it is no estimate.
+    others : tuple of Spectrogram
+        Further analyses of the same waveform, with windows of other lengths. Repairs, and inverters
+        that know of no others, take this one alone; phase retrieval finds the waveform that
+        explains all.
+    weight : float
+        How much it counts beside others.
     """
 
     decibels: Tensor
@@ -79,6 +85,8 @@ class Spectrogram:
     estimated: float = 0.0
     certainty: Tensor | None = None
     strength: float = 0.0
+    others: tuple[Spectrogram, ...] = ()
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         shape = tuple(self.decibels.shape)
@@ -94,6 +102,38 @@ class Spectrogram:
                 f"but the spectrogram has {shape[2]}",
                 key="spectrogram.length",
             )
+        grid = (self.spec.sample_rate, self.spec.hop_length, self.spec.center, shape)
+        for one in self.others:
+            spec = one.spec
+            found = (spec.sample_rate, spec.hop_length, spec.center, tuple(one.decibels.shape))
+            if found != grid or one.others:
+                raise BadInput(
+                    f"an analysis of {spec.describe()} with {one.n_frames} frames does not lie on "
+                    f"the grid of {self.spec.describe()} with {shape[2]}",
+                    key="spectrogram.others",
+                )
+
+    @property
+    def analyses(self) -> tuple[Spectrogram, ...]:
+        """This one and the others."""
+        return (self, *self.others)
+
+    @property
+    def specs(self) -> tuple[SpectrogramSpec, ...]:
+        """What the numbers of all analyses mean."""
+        return tuple(one.spec for one in self.analyses)
+
+    @property
+    def members(self) -> list[Spectrogram]:
+        """Batches of one each."""
+        return [
+            replace(
+                self,
+                decibels=self.decibels[row : row + 1],
+                others=tuple(one.members[row] for one in self.others),
+            )
+            for row in range(len(self.decibels))
+        ]
 
     @property
     def n_frames(self) -> int:
@@ -131,11 +171,13 @@ class Spectrogram:
             n_samples=self.n_samples if whole else None,
             constraint=None if self.constraint is None else _Later(self.constraint, begin),
             certainty=None if self.certainty is None else self.certainty[:, begin:end],
+            others=tuple(one.frames(begin, end) for one in self.others),
         )
 
     def to(self, device: torch.device) -> Spectrogram:
         """The same on another device."""
-        return replace(self, decibels=self.decibels.to(device))
+        others = tuple(one.to(device) for one in self.others)
+        return replace(self, decibels=self.decibels.to(device), others=others)
 
 
 def analyse(samples: Tensor, spec: SpectrogramSpec) -> Spectrogram:
@@ -203,37 +245,20 @@ def stft_of_padded(samples: Tensor, spec: SpectrogramSpec) -> Tensor:
     Iterative inverters go back and forth between this and `istft_to_padded`: their signal
     includes the padding, so that the outermost frames constrain it like all others.
     """
-    window = _window(spec, samples.device)
+    window = analysis_window(spec, samples.device)
     frames = samples.unfold(-1, spec.n_fft, spec.hop_length) * window
     transform: Tensor = torch.fft.rfft(frames)
     return transform.mT
 
 
-def istft_to_padded(
-    transform: Tensor, spec: SpectrogramSpec, counts: tuple[int, ...] | None = None
-) -> Tensor:
-    """Least-squares inverse of `stft_of_padded`, to ``(batch, (frames - 1) * hop + n_fft)``.
-
-    Parameters
-    ----------
-    transform : Tensor
-        Complex, ``(batch, n_freqs, frames)``.
-    spec : SpectrogramSpec
-    counts : tuple of int, optional
-        How many of its frames each member of the batch has, the longest all of them; what stands
-        behind them is left out, and its signal is silent from its own end on.
-    """
+def istft_to_padded(transform: Tensor, spec: SpectrogramSpec) -> Tensor:
+    """Least-squares inverse of `stft_of_padded`, to ``(batch, (frames - 1) * hop + n_fft)``."""
     device = transform.device
-    frames = torch.fft.irfft(transform.mT, n=spec.n_fft) * _window(spec, device)
-    if counts is None:
-        envelope = _inverse_envelope(spec, frames.shape[1], device)
-    else:
-        envelope, present = _inverse_envelopes(spec, counts, device)
-        frames *= present
-    return _overlap_add(frames, spec.hop_length) * envelope
+    frames = torch.fft.irfft(transform.mT, n=spec.n_fft) * analysis_window(spec, device)
+    return overlap_add(frames, spec.hop_length) * _inverse_envelope(spec, frames.shape[1], device)
 
 
-def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
+def overlap_add(frames: Tensor, hop_length: int) -> Tensor:
     """Sum frames ``(batch, frames, n)`` at their places: whole hops are added as blocks."""
     batch, n_frames, n = frames.shape
     per_frame = math.ceil(n / hop_length)
@@ -249,31 +274,27 @@ def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)  # what is cached here, training uses too
-def _window(spec: SpectrogramSpec, device: torch.device) -> Tensor:
+def analysis_window(spec: SpectrogramSpec, device: torch.device) -> Tensor:
+    """The window of every frame, ``(n_fft,)``, float32."""
     return torch.from_numpy(window_samples(spec)).to(device, torch.float32)
 
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)  # what is cached here, training uses too
 def _inverse_envelope(spec: SpectrogramSpec, n_frames: int, device: torch.device) -> Tensor:
-    """One over the sum of squared windows; bounded where only the tip of a window reaches."""
-    squared = _window(spec, device).square().expand(1, n_frames, -1)
-    envelope = _overlap_add(squared, spec.hop_length)
+    """One over the sum of squared windows."""
+    return inverted_coverage(squared_windows(spec, n_frames, device))
+
+
+def squared_windows(spec: SpectrogramSpec, n_frames: int, device: torch.device) -> Tensor:
+    """Their sum over all frames, ``(1, (frames - 1) * hop + n_fft)``."""
+    squared = analysis_window(spec, device).square().expand(1, n_frames, -1)
+    return overlap_add(squared, spec.hop_length)
+
+
+def inverted_coverage(envelope: Tensor) -> Tensor:
+    """One over a sum of squared windows; bounded where only the tip of a window reaches."""
     return 1 / envelope.clamp(min=LEAST_COVERAGE * float(envelope.max()))
-
-
-@lru_cache(maxsize=8)
-@torch.inference_mode(False)  # what is cached here, training uses too
-def _inverse_envelopes(
-    spec: SpectrogramSpec, counts: tuple[int, ...], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """`_inverse_envelope` of each, 0 behind its end; and 1 for frames that are there, else 0."""
-    numbers = torch.arange(max(counts), device=device)
-    present = (numbers < torch.tensor(counts, device=device)[:, None]).float()[..., None]
-    length = _inverse_envelope(spec, max(counts), device).shape[1]
-    alone = [_inverse_envelope(spec, count, device) for count in counts]
-    padded = [functional.pad(one, (0, length - one.shape[1])) for one in alone]
-    return torch.cat(padded), present
 
 
 @lru_cache(maxsize=32)

@@ -44,7 +44,9 @@ def run(
         path = root / f"{utterance.name}{ARRAY_SUFFIX}"
         write_array(path, loaded.spectrogram, overwrite=overwrite)
         seconds = loaded.spectrogram.length / loaded.spectrogram.spec.sample_rate
-        return [Result(utterance.name, path.name, seconds, loaded.problems)]
+        more = len(loaded.spectrogram.others)
+        note = f"of the spec's own analysis; the image has {more} more analyses" if more else ""
+        return [Result(utterance.name, path.name, seconds, loaded.problems, note)]
 
     begin(root, {"command": "decode"}, resume=resume)
     results = work_through([[one] for one in to_do], work, workers, "try workers=1")

@@ -239,7 +239,7 @@ def _size(utterance: Utterance) -> tuple[int, int]:
 
 def _of_one_spec(loaded: dict[str, Loaded]) -> list[list[str]]:
     """Names of those that can be inverted together."""
-    by_spec: dict[SpectrogramSpec, list[str]] = {}
+    by_specs: dict[tuple[SpectrogramSpec, ...], list[str]] = {}
     for name, one in loaded.items():
-        by_spec.setdefault(one.spectrogram.spec, []).append(name)
-    return list(by_spec.values())
+        by_specs.setdefault(one.spectrogram.specs, []).append(name)
+    return list(by_specs.values())

@@ -28,7 +28,7 @@ from vocoder.image.codec.base import (
     pixel_mode,
     require_number,
 )
-from vocoder.image.codec.colours import require_colours
+from vocoder.image.codec.colours import require_analyses, require_colours
 from vocoder.image.codec.registry import codec_from_dict
 from vocoder.image.codec.riffusion import settings_from_exif
 from vocoder.spec import SpectrogramSpec
@@ -193,6 +193,9 @@ def decode_image(
         decoded = codec.decode(pixels, spec)
     except BadInput as error:
         raise BadInput(f"{image.path}: {error}", error.key) from error
+    several = len(codec.analyses(spec)) > 1
+    if pixels.ndim == 3 and (several or codec.mode == "L") and not force:
+        require_analyses(image.path, pixels, several=several)
     distance = decoded.distance
     if distance is None and codec.mode == "L" and pixels.ndim == 3:
         distance = channel_spread(pixels)

@@ -70,9 +70,21 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     constraint: Constraint | None = None
     if cells and isinstance(codec, LevelCodec):
         constraint = JpegConstraint(cells, decibels, codec, -tile.gain_db)
-    spectrogram = Spectrogram(torch.from_numpy(decibels)[None], spec, tile.samples, constraint)
+    spectrogram = as_spectrogram(decibels, spec, codec, tile.samples)
     problems |= {name: f"{why}; silent" for name, why in problems.items() if why != MISSING}
-    return Loaded(spectrogram=spectrogram, problems=problems)
+    return Loaded(spectrogram=replace(spectrogram, constraint=constraint), problems=problems)
+
+
+def as_spectrogram(
+    decibels: np.ndarray, spec: SpectrogramSpec, codec: Codec, n_samples: int | None
+) -> Spectrogram:
+    """What a codec decoded, ``(bins, frames)``, or of several analyses one below the other."""
+    analyses = codec.analyses(spec)
+    first, *others = (
+        Spectrogram(torch.from_numpy(part)[None], one, n_samples, weight=weight)
+        for part, (one, weight) in zip(np.split(decibels, len(analyses)), analyses, strict=True)
+    )
+    return replace(first, others=tuple(others))
 
 
 def _why_none(problems: dict[str, str]) -> str:

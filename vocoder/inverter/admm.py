@@ -9,11 +9,10 @@ from itertools import count
 from torch import Tensor
 
 from vocoder.errors import BadInput
+from vocoder.inverter.joint import JointStft
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.projection import impose_magnitude, magnitudes
 from vocoder.inverter.retrieval import PhaseRetrieval, Pin
-from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import istft_to_padded, stft_of_padded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,8 @@ class Admm(PhaseRetrieval):
     Parameters
     ----------
     rho : float
-        Weight of the augmented term, above 0; 0.1 as in the paper, larger is more cautious.
+        Weight of the augmented term, above 0; 0.1 as in the paper, larger is more cautious. Joint
+        inversion takes it once for every analysis: three ask for things that no waveform shows.
     n_iter, n_iter_estimated, init, refine_from, refine_every, block_frames, seed,
     device
         See `PhaseRetrieval`.
@@ -42,7 +42,7 @@ class Admm(PhaseRetrieval):
             )
 
     def iterations(
-        self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin
+        self, transform: Tensor, target: Target, stft: JointStft, pin: Pin
     ) -> Iterator[Tensor]:
         """Improve a complex STFT; see `PhaseRetrieval.iterations`.
 
@@ -51,15 +51,16 @@ class Admm(PhaseRetrieval):
         alone needs to be kept.
         """
         magnitude = target.start
+        rho = self.rho * len(stft.specs)
         y = transform.clone()
         for iteration in count():
-            consistent = stft_of_padded(istft_to_padded(y, spec, pin.counts), spec)
+            consistent = stft.forward(stft.inverse(y, pin.counts))
             off = y.sub_(consistent)  # (1 + rho) u
             # z - u = consistent - (1 - rho) / (1 + rho) off
-            weight = (1 - self.rho) / (1 + self.rho)
+            weight = (1 - rho) / (1 + rho)
             ahead = consistent.sub_(off, alpha=weight)
             if self.moves_target(iteration, target):
                 magnitude = target.nearest(magnitudes(ahead))
             transform = pin(impose_magnitude(ahead, magnitude))
-            y = transform.add(off, alpha=1 / (1 + self.rho))
+            y = transform.add(off, alpha=1 / (1 + rho))
             yield transform

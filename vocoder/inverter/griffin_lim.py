@@ -9,11 +9,10 @@ from itertools import count
 from torch import Tensor
 
 from vocoder.errors import BadInput
+from vocoder.inverter.joint import JointStft
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.projection import impose_magnitude, magnitudes
 from vocoder.inverter.retrieval import PhaseRetrieval, Pin
-from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import istft_to_padded, stft_of_padded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ class GriffinLim(PhaseRetrieval):
             )
 
     def iterations(
-        self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin
+        self, transform: Tensor, target: Target, stft: JointStft, pin: Pin
     ) -> Iterator[Tensor]:
         """Improve a complex STFT; see `PhaseRetrieval.iterations`."""
         magnitude = target.start
@@ -52,7 +51,7 @@ class GriffinLim(PhaseRetrieval):
         weight = self.momentum / (1 + self.momentum)
         before: Tensor | None = None
         for iteration in count():
-            consistent = stft_of_padded(istft_to_padded(transform, spec, pin.counts), spec)
+            consistent = stft.forward(stft.inverse(transform, pin.counts))
             if self.moves_target(iteration, target):
                 magnitude = target.nearest(magnitudes(consistent))
             if weight == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,10 +15,11 @@ from vocoder.decibels import SILENCE_DB
 from vocoder.device import torch_device
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
+from vocoder.inverter.joint import JointStft
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.phase import INITS, initial_phase
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import Constraint, Spectrogram, istft_to_padded, stft_of_padded
+from vocoder.spectrogram import Constraint, Spectrogram
 
 # Below this, overlaps are most of the work for any spec with four frames on a sample.
 MIN_BLOCK_FRAMES = 64
@@ -77,7 +78,7 @@ class PhaseRetrieval(Inverter):
 
     @abstractmethod
     def iterations(
-        self, transform: Tensor, target: Target, spec: SpectrogramSpec, pin: Pin
+        self, transform: Tensor, target: Target, stft: JointStft, pin: Pin
     ) -> Iterator[Tensor]:
         """Improve a complex STFT ``(batch, n_freqs, frames)`` whose magnitudes are the target's.
 
@@ -95,7 +96,7 @@ class PhaseRetrieval(Inverter):
 
     def stream(self, spectrogram: Spectrogram) -> Iterator[Tensor]:
         """Yield the waveform piece by piece; see `Inverter.stream`."""
-        members = [replace(spectrogram, decibels=one[None]) for one in spectrogram.decibels]
+        members = spectrogram.members
         pieces: list[Tensor] = []
         for _, piece in self.invert_batch(members):  # of equal length, they alternate
             pieces.append(piece)
@@ -109,9 +110,10 @@ class PhaseRetrieval(Inverter):
         Shorter ones are filled up with frames that don't count, and every one has its own random
         phases, so that each becomes what it becomes alone, but for rounding.
         """
-        spec = spectrograms[0].spec
-        if any(one.spec != spec for one in spectrograms):
+        stft = JointStft.of(spectrograms[0])
+        if any(one.specs != stft.specs for one in spectrograms):
             raise ValueError("spectrograms of different specs cannot be inverted together")
+        spec = stft.longest
         context, lookahead = overlap_frames(spec)
         least = min_block_frames(spec)
         self._require(self.block_frames >= least, "block_frames", f"at least {least} for this spec")
@@ -134,7 +136,7 @@ class PhaseRetrieval(Inverter):
             ]
             drawn = [generators[which] for which in going_on]
             transform, counts = self.transform_of(blocks, drawn, known)
-            signal = istft_to_padded(transform, spec, counts)
+            signal = stft.inverse(transform, counts)
             # Frames at a cut lack their right neighbours: the next block does them again.
             settled = cut - lookahead
             origin = begin * hop - padding  # where the block's signal begins in the waveform
@@ -151,7 +153,7 @@ class PhaseRetrieval(Inverter):
             last_sample = (settled - begin - 1) * hop + spec.n_fft
             going_on = [going_on[row] for row in rows]
             if going_on:
-                known = stft_of_padded(signal[rows, first * hop : last_sample], spec)
+                known = stft.forward(signal[rows, first * hop : last_sample])
 
     def transform_of(
         self,
@@ -161,16 +163,17 @@ class PhaseRetrieval(Inverter):
     ) -> tuple[Tensor, tuple[int, ...] | None]:
         """The complex STFT of blocks side by side, and their lengths unless all are equal."""
         batch, counts = _side_by_side(blocks)
-        target = Target(batch)
+        target, stft, spec = Target(batch), JointStft.of(batch), batch.spec
         starts = []
         for row, (block, generator) in enumerate(zip(blocks, generators, strict=True)):
-            spec, n_frames = block.spec, block.n_frames
-            before = None if known is None else known[row : row + 1]
-            magnitude = target.start[row : row + 1, :, :n_frames]
+            before = None if known is None else known[row : row + 1, : spec.n_freqs]
+            magnitude = target.start[row : row + 1, : spec.n_freqs, : block.n_frames]
             start = initial_phase(magnitude, spec, self.init, generator, before)
             starts.append(_filled(start, batch.n_frames))
         transform = starts[0] if len(starts) == 1 else torch.cat([one.mT for one in starts]).mT
-        improved = self.iterations(transform, target, batch.spec, Pin(known, counts))
+        pin = Pin(known, counts)
+        transform = pin(stft.extended(transform, target.start, counts))
+        improved = self.iterations(transform, target, stft, pin)
         steps = [self.iterations_for(block) for block in blocks]
         most = max(steps)
         finished: dict[int, Tensor] = {}  # before the others
@@ -201,12 +204,23 @@ def _side_by_side(blocks: Sequence[Spectrogram]) -> tuple[Spectrogram, tuple[int
     if len(blocks) == 1:
         return blocks[0], None
     counts = tuple(block.n_frames for block in blocks)
+    batch = _batch(blocks, counts)
+    return batch, None if min(counts) == max(counts) else counts
+
+
+def _batch(blocks: Sequence[Spectrogram], counts: tuple[int, ...]) -> Spectrogram:
     longest = max(counts)
     decibels = torch.cat([_filled(block.decibels, longest, SILENCE_DB) for block in blocks])
     constraints = [block.constraint for block in blocks]
-    constraint = _Members(constraints, counts, decibels) if any(constraints) else None
-    batch = Spectrogram(decibels, blocks[0].spec, constraint=constraint)
-    return batch, None if min(counts) == longest else counts
+    return Spectrogram(
+        decibels,
+        blocks[0].spec,
+        constraint=_Members(constraints, counts, decibels) if any(constraints) else None,
+        others=tuple(
+            _batch(same, counts) for same in zip(*(block.others for block in blocks), strict=True)
+        ),
+        weight=blocks[0].weight,
+    )
 
 
 @dataclass(frozen=True)
@@ -250,7 +264,7 @@ class Pin:
     known : Tensor or None
         Complex ``(batch, n_freqs, k)``: the first frames, which the block before has settled.
     counts : tuple of int or None
-        How many frames each member of the batch has, for `istft_to_padded`.
+        How many frames each member of the batch has, for `JointStft.inverse`.
     """
 
     known: Tensor | None

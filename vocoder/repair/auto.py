@@ -62,10 +62,9 @@ class AutoRepair(VoiceRepair):
         """Repair every member of a batch as it needs it; the batch counts as much as the most
         repaired one as an estimate.
         """
-        members = [replace(spectrogram, decibels=one[None]) for one in spectrogram.decibels]
-        if len(members) == 1:
+        if len(spectrogram.decibels) == 1:
             return self._repaired(spectrogram)
-        repaired = [self._repaired(one) for one in members]
+        repaired = [self._repaired(one) for one in spectrogram.members]
         decibels = torch.cat([one.decibels.cpu() for one in repaired])
         certainty = torch.cat(
             [

@@ -47,7 +47,7 @@ def inconsistency_db(spectrogram: Spectrogram, inverter: Callable[[Spectrogram],
     wanted = spectrogram.decibels[:, :, inner]
     if not float(wanted.max()) > SILENCE_DB:
         return 0.0
-    image = replace(spectrogram, n_samples=None, constraint=None)
+    image = replace(spectrogram, n_samples=None, constraint=None, others=())
     shown = analyse(inverter(image).to(wanted.device), spec).decibels[:, :, inner]
     loud = wanted > wanted.max() - RANGE_DB
     weight = 10 ** (wanted[loud] / 20)

@@ -36,7 +36,7 @@ class Decoded:
     ----------
     decibels : ndarray
         ``(bins, frames)``, float32, relative to a full-scale sine; `vocoder.decibels.SILENCE_DB`
-        where the image stands at its floor.
+        where the image stands at its floor. Of several analyses one below the other.
     distance : ndarray or None
         ``(bins, frames)``, float32: how far each pixel's colour lies from the codec's path, in
         8-bit steps (Euclidean). ``None`` for codecs in which every pixel is a valid one.
@@ -85,6 +85,11 @@ class Codec(ABC):
         """What the codec counts as 0 dB, in dB of a full-scale sine."""
         return 0.0
 
+    def analyses(self, spec: SpectrogramSpec) -> tuple[tuple[SpectrogramSpec, float], ...]:
+        """What stands in an image: the spec of each analysis, ``spec`` first, and its weight
+        (`vocoder.spectrogram.Spectrogram`)."""
+        return ((spec, 1.0),)
+
     @property
     def caveat(self) -> str:
         """What whoever reads its images has to know; empty where there is nothing."""
@@ -107,7 +112,8 @@ class Codec(ABC):
         Parameters
         ----------
         decibels : ndarray
-            ``(bins, frames)``, relative to a full-scale sine.
+            ``(bins, frames)``, relative to a full-scale sine; of several analyses one below the
+            other, in the order of `analyses`.
         spec : SpectrogramSpec
 
         Returns
@@ -116,9 +122,10 @@ class Codec(ABC):
             ``(rows, columns)``, or ``(rows, columns, 3)`` for mode RGB, as Pillow wants it for
             `mode`; row 0 is the highest band unless the codec says otherwise.
         """
-        if decibels.ndim != 2 or decibels.shape[0] != spec.bins or not decibels.size:
+        bins = len(self.analyses(spec)) * spec.bins
+        if decibels.ndim != 2 or decibels.shape[0] != bins or not decibels.size:
             raise BadInput(
-                f"spectrogram has shape {decibels.shape}; expected ({spec.bins}, frames) "
+                f"spectrogram has shape {decibels.shape}; expected ({bins}, frames) "
                 f"for {spec.describe()}",
                 key="spectrogram.shape",
             )

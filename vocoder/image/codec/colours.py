@@ -55,3 +55,43 @@ def require_colours(path: Path, pixels: np.ndarray, distance: float, codec: Code
         f"off on average; {advice}",
         key="image.colours",
     )
+
+
+# Three windows see one recording differently, but not unrelated things, and the middle one stands
+# between the others: red and blue correlate by .75 to .94, true or generated, their neighbours by
+# .8 to .98; the channels of generated grey by .99.
+GREY_CORRELATION, MIN_NEIGHBOURS, MIN_ENDS = 0.97, 0.75, 0.5
+
+
+def require_analyses(path: Path, pixels: np.ndarray, *, several: bool) -> None:
+    """Refuse grey for three analyses, and three analyses for grey.
+
+    Parameters
+    ----------
+    path : Path
+        For the message.
+    pixels : ndarray
+        ``(rows, columns, 3)``.
+    several : bool
+        Whether the codec has an analysis in each channel.
+    """
+    channels = pixels.reshape(-1, 3).T.astype(np.float32)
+    if not channels.std(axis=1).all():
+        return  # nothing to tell by
+    matrix = np.asarray(np.corrcoef(channels))
+    red_green, green_blue, red_blue = matrix[0, 1], matrix[1, 2], matrix[0, 2]
+    if several and red_blue > GREY_CORRELATION:
+        raise BadInput(
+            f"{path}: its three channels say the same, so it holds one analysis, not three; give "
+            "codec=gray8",
+            key="image.windows",
+        )
+    ordered = min(red_green, green_blue) > max(red_blue, MIN_NEIGHBOURS)
+    if several or not (ordered and MIN_ENDS < red_blue < GREY_CORRELATION):
+        return
+    if nearest_map(pixels)[0] == "gray":
+        raise BadInput(
+            f"{path}: its three channels hold three analyses with different windows, whose mean "
+            "means nothing; give codec=windows",
+            key="image.windows",
+        )

@@ -10,6 +10,7 @@ from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.palette import Colormap, Hue
 from vocoder.image.codec.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.image.codec.seed import SeedJpeg, SeedTiff
+from vocoder.image.codec.windows import Windows
 
 _CLASSES: tuple[type[Codec], ...] = (
     Gray8,
@@ -18,6 +19,7 @@ _CLASSES: tuple[type[Codec], ...] = (
     RgbSum,
     Rgb24,
     Hue,
+    Windows,
     Colormap,
     SeedTiff,
     SeedJpeg,

@@ -112,7 +112,9 @@ def encode_strip(
         samples = samples * np.float32(10 ** (gain_db / 20))
     offset_db = codec.reference_db(spec)
     pixels, peak_db, n_clipped, n_pixels = [], -np.inf, 0, 0
-    for decibels in analyse_blocks(samples, spec):
+    analyses = [analyse_blocks(samples, one) for one, _ in codec.analyses(spec)]
+    for blocks in zip(*analyses, strict=True):
+        decibels = np.concatenate(blocks)
         pixels.append(codec.encode(decibels, spec))
         loudest_db = float(decibels.max())
         if loudest_db > SILENCE_DB:
@@ -183,7 +185,7 @@ class DataSet:
             raise BadInput(
                 f"codec {codec.name} does not suit style={self.style}: it needs every bit of its "
                 "pictures, but pix2pix programs turn what they read into 8-bit colours and paint "
-                "approximately; use gray8, rgb_sum, hue or colormap (or style=single)"
+                "approximately; use gray8, windows, rgb_sum, hue or colormap (or style=single)"
             )
         if self.suffix not in codec.suffixes:
             raise BadInput(
@@ -191,7 +193,8 @@ class DataSet:
                 f"{', '.join(codec.suffixes)}"
             )
         require_full_bands(spec)
-        silence = codec.encode(np.full((spec.bins, 1), SILENCE_DB, np.float32), spec)
+        n_bins = len(codec.analyses(spec)) * spec.bins
+        silence = codec.encode(np.full((n_bins, 1), SILENCE_DB, np.float32), spec)
         object.__setattr__(self, "_silence", silence)
 
     def folders(self, job: Job) -> tuple[str, ...]:

@@ -164,7 +164,7 @@ class Symptoms:
             return None
         if image.mode in DEEP_MODES and image.mode != codec.mode:
             return None
-        db = decode_image(image, codec, spec).decibels - codec.reference_db(spec)
+        db = decode_image(image, codec, spec).decibels[: spec.bins] - codec.reference_db(spec)
         return np.asarray(np.clip((db - codec.db_min) / (codec.db_max - codec.db_min), 0, 1))
 
     def _vote(self, view: np.ndarray, tile: Tile, place: tuple[Path, int], name: str) -> None:

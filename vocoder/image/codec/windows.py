@@ -1,0 +1,90 @@
+"""Three analyses of one recording in the three colours, with windows of three lengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from vocoder.errors import BadInput
+from vocoder.image.codec.base import PNG, WEBP, LevelCodec, require_number
+from vocoder.spec import SpectrogramSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows(LevelCodec):
+    """Red is fine in time, green is the spec's own analysis, blue is fine in pitch.
+
+    Each channel holds 255 levels of the same range, in dB of a full-scale sine under its own
+    window. A colour thus says what a sound is: a click is red, a steady voice blue, and what all
+    windows see alike is grey. A generator errs in each of them in partly independent ways, and
+    phase retrieval finds the one waveform that explains all three. JPEG is none of its containers:
+    it stores colour at half the resolution.
+
+    Parameters
+    ----------
+    red_window, blue_window : int
+        In samples, one shorter and one longer than the spec's; transformed at the spec's ``n_fft``,
+        or at the next power of two that holds the window.
+    red_weight, blue_weight : float
+        How much they count in a joint inversion, where green counts 1.
+    """
+
+    name: ClassVar[str] = "windows"
+    mode: ClassVar[str] = "RGB"
+    suffixes: ClassVar[tuple[str, ...]] = PNG + WEBP
+
+    red_window: int
+    blue_window: int
+    red_weight: float
+    blue_weight: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("red_window", "blue_window"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise BadInput(
+                    f"codec.{name} is {value!r}; expected a whole number of samples above 0",
+                    key=f"codec.{name}.range",
+                )
+        for name in ("red_weight", "blue_weight"):
+            require_number(getattr(self, name), f"codec.{name}", "0 or more")
+            if getattr(self, name) < 0:
+                raise BadInput(
+                    f"codec.{name} is {getattr(self, name):g}; expected 0 or more",
+                    key=f"codec.{name}.range",
+                )
+
+    def analyses(self, spec: SpectrogramSpec) -> tuple[tuple[SpectrogramSpec, float], ...]:
+        """Green first, then red and blue."""
+        if spec.kind != "mel" or not spec.center:
+            raise BadInput(
+                f"codec windows needs centred mel bands, which are the same for all windows; the "
+                f"spec is {spec.describe()}",
+                key="codec.windows.spec",
+            )
+        if not self.red_window < spec.win_length < self.blue_window:
+            raise BadInput(
+                f"codec.red_window is {self.red_window} and codec.blue_window {self.blue_window}; "
+                f"expected one below and one above the spec's win_length {spec.win_length}",
+                key="codec.windows.range",
+            )
+        red, blue = (
+            replace(spec, win_length=window, n_fft=max(spec.n_fft, 1 << (window - 1).bit_length()))
+            for window in (self.red_window, self.blue_window)
+        )
+        return (spec, 1.0), (red, self.red_weight), (blue, self.blue_weight)
+
+    @property
+    def top(self) -> int:
+        return 255
+
+    def _colours(self, levels: np.ndarray) -> np.ndarray:
+        green, red, blue = np.split(levels.astype(np.uint8), 3)
+        return np.stack([red, green, blue], axis=2)
+
+    def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
+        red, green, blue = np.moveaxis(pixels, 2, 0)
+        return np.concatenate([green, red, blue]), None
