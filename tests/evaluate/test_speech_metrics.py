@@ -2,6 +2,7 @@
 
 import importlib
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -302,3 +303,14 @@ def test_what_cannot_be_measured_is_told_or_raised(speech: np.ndarray) -> None:
     assert list(problems) == ["visqol"]
     with refused("visqol.short"):
         measure(short, short, SAMPLE_RATE, ["visqol", "lsd"])
+
+
+def test_no_distance_waits_for_librosa_to_compile() -> None:
+    """With it, and nothing compiled before, 93 files of 3.3 s took 51 s of CPU instead of 38."""
+    code = (
+        "import sys, numpy as np; from vocoder.evaluate.metrics import measure\n"
+        "x = np.random.default_rng(0).standard_normal(22_050)\n"
+        "measure(x, x, 22_050, ['estoi', 'lsd', 'mel', 'mcd'])\n"
+        "sys.exit('librosa.util.utils' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
