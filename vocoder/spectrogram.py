@@ -353,6 +353,14 @@ def bin_centres_hz(spec: SpectrogramSpec) -> np.ndarray:
     return np.asarray(filters @ freqs / np.maximum(filters.sum(axis=1), 1e-9))
 
 
+def mel_points_hz(spec: SpectrogramSpec) -> np.ndarray:
+    """As many frequencies as mel bands, equally far apart in mel from ``fmin`` to ``fmax``."""
+    if spec.n_mels is None or spec.fmin is None or spec.fmax is None:
+        raise BadInput("linear bins have no mel bands; expected spec.kind=mel", "spec.kind.range")
+    ends = _hz_to_mel(np.array([spec.fmin, spec.fmax]), spec)
+    return np.asarray(_mel_to_hz(np.linspace(ends[0], ends[1], spec.n_mels), spec))
+
+
 # Slaney's scale: 3 mel for 200 Hz up to 1 kHz, then 27 mel for every factor of 6.4.
 _SLANEY_HZ_PER_MEL, _SLANEY_KNEE_HZ, _SLANEY_LOG_STEP = 200 / 3, 1000.0, math.log(6.4) / 27
 _SLANEY_KNEE_MEL = _SLANEY_KNEE_HZ / _SLANEY_HZ_PER_MEL

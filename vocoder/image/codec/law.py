@@ -14,12 +14,12 @@ import numpy as np
 
 from vocoder.errors import BadInput
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import bin_centres_hz
+from vocoder.spectrogram import bin_centres_hz, mel_points_hz
 
 UNITS = ("db", "ln", "log10", "linear")
 REFERENCES = ("full_scale", "one", "max")
 FIRST_ROWS = ("high", "low")
-ROWS = ("bins", "stretched", "linear", "log")
+ROWS = ("bins", "stretched", "linear", "log", "specshow")
 _ALMOST = 1e-4  # of a range: how near its end counts as the end
 
 
@@ -63,10 +63,11 @@ class Law:
     crop : list of int or None
         ``[left, top, right, bottom]`` of the spectrogram inside of a figure, in pixels; right and
         bottom may be counted from the far edge, as 0 or negative numbers.
-    rows : {"bins", "stretched", "linear", "log"}
+    rows : {"bins", "stretched", "linear", "log", "specshow"}
         ``bins``: a row is a band of the spec. Otherwise rows are interpolated to the bands:
         ``stretched`` over all of them, whatever they are; ``linear`` or ``log`` in Hz, from
-        ``hz_min`` in the lowest row to ``hz_max`` in the highest.
+        ``hz_min`` in the lowest row to ``hz_max`` in the highest; ``specshow`` as
+        `librosa.display.specshow` draws mel bands.
     hz_min, hz_max : float or None
         ``None``: 0 (not for ``log``) and half the sample rate.
     first_bin : int
@@ -283,6 +284,8 @@ class Law:
         if self.rows == "stretched":
             middles = (np.arange(spec.bins) + 0.5) * n_rows / spec.bins - 0.5
             return np.asarray(np.clip(middles, 0, n_rows - 1))
+        if self.rows == "specshow":
+            return _specshow_axis(mel_points_hz(spec)) * n_rows - 0.5
         hz = bin_centres_hz(spec)
         low, high = self.hz_min or 0.0, self.hz_max or spec.sample_rate / 2
         if high <= low:
@@ -295,6 +298,13 @@ class Law:
         else:
             share = (hz - low) / (high - low)
         return np.asarray(share * (n_rows - 1))
+
+
+def _specshow_axis(hz: np.ndarray) -> np.ndarray:
+    """Where frequencies stand, 0 to 1, on matplotlib's ``symlog`` axis with ``linthresh=1000,
+    base=2``: straight up to 1 kHz, as high as two octaves, then by octaves."""
+    heights = np.where(hz < 1000, hz / 500, 2 + np.log2(np.maximum(hz, 1000) / 1000))
+    return np.asarray(np.clip((heights - heights[0]) / (heights[-1] - heights[0]), 0, 1))
 
 
 def interpolate(db: np.ndarray, places: np.ndarray) -> np.ndarray:
