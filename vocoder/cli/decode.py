@@ -44,8 +44,10 @@ def run(
         path = root / f"{utterance.name}{ARRAY_SUFFIX}"
         write_array(path, loaded.spectrogram, overwrite=overwrite)
         seconds = loaded.spectrogram.length / loaded.spectrogram.spec.sample_rate
-        more = len(loaded.spectrogram.others)
-        note = f"of the spec's own analysis; the image has {more} more analyses" if more else ""
+        notes = list(loaded.notes)
+        if more := len(loaded.spectrogram.others):
+            notes.append(f"of the spec's own analysis; the image has {more} more analyses")
+        note = "; ".join(notes)
         return [Result(utterance.name, path.name, seconds, loaded.problems, note)]
 
     begin(root, {"command": "decode"}, resume=resume)

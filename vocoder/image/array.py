@@ -76,7 +76,7 @@ def read_array(
             key="codec.conflict",
         )
     spec, n_samples = _meaning(path, spec)
-    values = _numbers(path)
+    values = read_numbers(path)
     if values.ndim == 3 and values.shape[0] == 1:
         values = values[0]
     if codec is not None:
@@ -114,7 +114,7 @@ def read_array(
     return Spectrogram(to_decibels(torch.from_numpy(values)[None], spec), spec, n_samples)
 
 
-def _numbers(path: Path) -> np.ndarray:
+def read_numbers(path: Path) -> np.ndarray:
     """What the file holds; nothing in it is run."""
     try:
         if path.suffix == TENSOR_SUFFIX:

@@ -67,6 +67,8 @@ class Found:
         What was found wrong before any file was read: name to reason.
     hints : list of str
         What else is worth knowing.
+    force : bool
+        Whether what can only become noise is read too.
     """
 
     utterances: list[Utterance]
@@ -79,6 +81,7 @@ class Found:
     tile_frames: int | None
     problems: dict[str, str]
     hints: list[str] = field(default_factory=list)
+    force: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +98,8 @@ class ImageSource:
         Of a program's images, another than its output.
     program : str, optional
         What generated bare images, where that matters; see `find_generated`.
+    force : bool
+        Whether to read what can only become noise, too.
     spec, codec : optional
         Where neither ``spec.yaml`` beside the manifest nor the images themselves say them.
 
@@ -111,6 +116,7 @@ class ImageSource:
     program: str | None = None
     spec: SpectrogramSpec | None = None
     codec: Codec | None = None
+    force: bool = False
 
     @property
     def path(self) -> Path:
@@ -162,6 +168,7 @@ class ImageSource:
             tile_frames=settings.tile_frames,
             problems=problems,
             hints=hints,
+            force=self.force,
         )
 
     def _arrays(self, path: Path, arrays: dict[str, Path]) -> Found:
@@ -183,6 +190,7 @@ class ImageSource:
             has_manifest=False,
             tile_frames=None,
             problems={},
+            force=self.force,
         )
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from vocoder.decibels import amplify
+from vocoder.decibels import SILENCE_DB, amplify
 from vocoder.errors import BadInput
 from vocoder.image.array import read_array
 from vocoder.image.codec.base import JPEG, Codec, LevelCodec
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.jpeg import JpegCells, JpegConstraint
 from vocoder.image.codec.scalar import Gray8
+from vocoder.image.doctor.looks import skewness, tilt
 from vocoder.image.file import ImageFile, decode_image, jpeg_tables, read_image
 from vocoder.image.manifest import Tile
 from vocoder.image.pix2pix import dequantised
@@ -27,6 +28,11 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Constraint, Spectrogram
 
 MISSING = "missing; silent"
+# Of images that do not say what they are: skewness of speech is below -0.3, of negatives above
+# 0.3; the upper half of speech's bands is at most 0.03 of this range louder than the lower.
+NEGATIVE_SKEW, DOUBTFUL_SKEW, UPSIDE_DOWN_TILT = 0.3, -0.1, -0.05
+SHOWN_DB = 100.0
+MIN_FRAMES = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +45,22 @@ class Loaded:
         Batch of one; the recording's own level and length restored.
     problems : dict of str to str
         File name to reason; such tiles are silent.
+    notes : list of str
+        What looks wrong, each with the setting that would right it.
     """
 
     spectrogram: Spectrogram
     problems: dict[str, str]
+    notes: list[str] = field(default_factory=list)
 
 
 def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     """Decode and stitch an utterance; tiles that cannot be used are left silent and reported."""
     if utterance.array is not None:
         law = found.codec if isinstance(found.codec, Foreign) else None
-        return Loaded(spectrogram=read_array(utterance.array, found.spec, law), problems={})
+        shown = read_array(utterance.array, found.spec, law)
+        notes = [] if law is None else _doubts(shown.decibels[0].numpy(), found, utterance.name)
+        return Loaded(spectrogram=shown, problems={}, notes=notes)
     problems = dict.fromkeys(utterance.missing, MISSING)
     cells: list[tuple[int, JpegCells]] = []
     pieces = _decoded(utterance, found, problems)
@@ -71,8 +82,39 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     if cells and isinstance(codec, LevelCodec):
         constraint = JpegConstraint(cells, decibels, codec, -tile.gain_db)
     spectrogram = as_spectrogram(decibels, spec, codec, tile.samples)
+    alone = not found.has_manifest and not first.says_itself
+    first_db = spectrogram.decibels[0].numpy()
+    notes = _doubts(first_db, found, utterance.name) if alone else []
     problems |= {name: f"{why}; silent" for name, why in problems.items() if why != MISSING}
-    return Loaded(spectrogram=replace(spectrogram, constraint=constraint), problems=problems)
+    spectrogram = replace(spectrogram, constraint=constraint)
+    return Loaded(spectrogram=spectrogram, problems=problems, notes=notes)
+
+
+def _doubts(decibels: np.ndarray, found: Found, name: str) -> list[str]:
+    """What speaks against settings that nobody but the user vouches for."""
+    top = float(decibels.max())
+    levels = np.clip(1 + (decibels - top) / SHOWN_DB, 0, 1)
+    if levels.shape[1] < MIN_FRAMES or top <= SILENCE_DB:
+        return []
+    skew, notes = skewness(levels), []
+    if skew > NEGATIVE_SKEW:
+        dark = not (isinstance(found.codec, Foreign) and found.codec.dark_is_loud)
+        sentence = (
+            "what is read as loud seems to be quiet, which makes noise; give codec=foreign with "
+            f"codec.dark_is_loud={str(dark).lower()}, or ask vocoder identify"
+        )
+        if not found.force:
+            raise BadInput(f"{name}: {sentence}; force=true to hear it", key="image.negative")
+        notes.append(sentence)
+    elif skew > DOUBTFUL_SKEW:
+        notes.append("its shades are not those of speech; a photograph becomes noise")
+    if tilt(levels) < UPSIDE_DOWN_TILT:
+        low = isinstance(found.codec, Foreign) and found.codec.row_0 == "low"
+        notes.append(
+            "the upper half of the bands is louder than the lower; if it stands on its head, give "
+            f"codec=foreign with codec.row_0={'high' if low else 'low'}"
+        )
+    return notes
 
 
 def as_spectrogram(
@@ -105,6 +147,7 @@ class _Piece:
     spec: SpectrogramSpec
     codec: Codec
     cells: JpegCells | None
+    says_itself: bool
 
 
 def _decoded(utterance: Utterance, found: Found, problems: dict[str, str]) -> Iterator[_Piece]:
@@ -114,7 +157,7 @@ def _decoded(utterance: Utterance, found: Found, problems: dict[str, str]) -> It
             image = read_image(path)
             spec, codec = _settings_of(image, found)
             dequantised = _without_truncation(image, codec, found)
-            decibels = decode_image(dequantised, codec, spec).decibels
+            decibels = decode_image(dequantised, codec, spec, force=found.force).decibels
             tile = row if found.has_manifest else _whole_tile(image, decibels.shape[1])
             _check_width(path, decibels.shape[1], tile, found)
             cells = _cells(image, codec, found)
@@ -124,7 +167,7 @@ def _decoded(utterance: Utterance, found: Found, problems: dict[str, str]) -> It
                 raise BadInput(f"{path.name}: {reason}", key=error.key) from error
             problems[path.name] = reason
             continue
-        yield _Piece(tile, decibels, spec, codec, cells)
+        yield _Piece(tile, decibels, spec, codec, cells, image.info is not None)
 
 
 def _check_width(path: Path, width: int, tile: Tile, found: Found) -> None:

@@ -261,7 +261,7 @@ class Symptoms:
                 where=self._all(),
                 found=f"the images are bright ({level:.0%} on average) and brightest in the "
                 "highest bands; speech is dark, and darkest there, so they seem to be negatives",
-                fix="black for silence; invert the colours",
+                fix="codec=foreign codec.dark_is_loud=true; for programs invert the colours",
             )
         ]
 
@@ -335,7 +335,7 @@ class Symptoms:
                         found=f"the upper half of the bands is brighter ({upper:.0%}) than the "
                         f"lower ({lower:.0%}); speech has its energy in low bands, so the images "
                         "seem to stand on their heads",
-                        fix="the highest band as the first row; turn the images over",
+                        fix="codec=foreign codec.row_0=low; for programs turn the images over",
                     )
                 )
         mirrored = sorted({name for name, backwards in self.votes if backwards})
