@@ -11,6 +11,7 @@ ORDER = [
     "model",
     "repair",
     "inverter",
+    "identify",
     "evaluate",
     "corpus",
     "train",

@@ -1,0 +1,160 @@
+"""Files that say nothing of themselves are named: what is in them, which way up, how made."""
+
+from dataclasses import replace
+
+import librosa
+import numpy as np
+import pytest
+import yaml
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tests.image.test_cases import SPEC, grey, level, save
+from tests.refusals import refused
+from vocoder import encode, load
+from vocoder.cli.main import run
+from vocoder.identify.identify import equals, identify
+from vocoder.identify.look import figure_box, look_at_pixels
+from vocoder.identify.pitch import comb
+from vocoder.image.codec.foreign import Foreign
+from vocoder.image.codec.maps import map_colours
+from vocoder.image.file import read_image
+
+
+@pytest.fixture(scope="module")
+def share(speech):
+    """-90 to -10 dB as 0 to 1, ``(513, frames)``."""
+    magnitude = np.abs(librosa.stft(speech, n_fft=1024, hop_length=256))
+    return np.clip(level(librosa.amplitude_to_db(magnitude / 256, top_db=None)), 0, 1)
+
+
+def first(path):
+    return identify(path)[0]
+
+
+@pytest.mark.parametrize(
+    ("draw", "wanted"),
+    [
+        (lambda x: grey(x)[::-1], {"row_0": "low"}),
+        (lambda x: 255 - grey(x), {"dark_is_loud": True}),
+        (lambda x: map_colours("viridis")[grey(x)], {"cmap": "viridis"}),
+        (lambda x: np.stack([0 * grey(x), grey(x), grey(x[:, ::-1])], 2), {"channel": "green"}),
+    ],
+    ids=["upside_down", "dark", "map", "stereo"],
+)
+def test_ways_to_draw_the_same(draw, wanted, share, tmp_path):
+    found = first(save(tmp_path / "a.png", np.ascontiguousarray(draw(share))))
+    assert found.spec == SPEC
+    assert found.codec == Foreign(reference="max", db_min=-80.0, db_max=0.0, **wanted)
+
+
+def test_what_is_read_by_its_settings_is_the_same(share, tmp_path):
+    """The words are those of the command line, and read the file."""
+    path = save(tmp_path / "a.png", 255 - grey(share))
+    assert run(["decode", f"input={path}", *first(path).words, f"output={tmp_path / 'o'}"]) == 0
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_whether_0_hz_is_missing(missing, share, tmp_path):
+    rows = share[1:] if missing else share[:-1]
+    found = first(save(tmp_path / "a.png", grey(rows)))
+    assert found.spec.nyquist == bool(missing)
+    assert found.codec.first_bin == missing
+
+
+def test_our_own_images_without_their_metadata(speech, tmp_path):
+    encode(speech, tmp_path / "a.png")
+    assert first(tmp_path / "a.png").words == ()
+    save(tmp_path / "a.png", read_image(tmp_path / "a.png").pixels)
+    found = first(tmp_path / "a.png")
+    assert found.spec == load("spec", "mel256") and found.codec == load("codec", "gray8")
+
+
+def test_rows_of_logarithmic_frequencies(share, tmp_path):
+    places = np.geomspace(50, 11025, 480) / 11025 * 512
+    found = first(save(tmp_path / "a.png", grey(share[np.rint(places).astype(int)])))
+    assert found.codec.rows == "log" and found.codec.hz_min == 50
+
+
+def test_a_figure_is_cut_out(speech, tmp_path):
+    mel = librosa.feature.melspectrogram(y=speech, sr=22050)
+    figure = Figure(figsize=(10, 4))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    drawn = librosa.display.specshow(
+        librosa.power_to_db(mel, ref=np.max), sr=22050, x_axis="time", y_axis="mel", ax=axes
+    )
+    figure.colorbar(drawn, ax=axes)
+    figure.savefig(tmp_path / "a.png")
+    view = look_at_pixels(read_image(tmp_path / "a.png").pixels)
+    box = axes.get_window_extent()  # from the bottom
+    edges = [box.x0, 400 - box.y1, box.x1, 400 - box.y0]
+    np.testing.assert_allclose(view.codec["crop"], edges, atol=2)
+    assert view.codec["cmap"] == "magma"
+    assert abs(view.fractions.shape[1] - mel.shape[1]) <= 1
+    found = first(tmp_path / "a.png")
+    assert found.spec == load("spec", "librosa_mel")
+    assert found.codec.hop_length == pytest.approx(512 * mel.shape[1] / (box.x1 - box.x0), rel=0.01)
+
+
+def test_an_image_without_axes_is_whole(share):
+    assert figure_box(grey(share)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("tacotron2", lambda m: np.log(np.maximum(m, 1e-5))),
+        (
+            "whisper",
+            lambda m: (np.maximum(x := np.log10(np.maximum(m, 1e-10)), x.max() - 8) + 4) / 4,
+        ),
+        ("parallel_wavegan", lambda m: np.log10(np.maximum(m, 1e-10)).T),
+    ],
+)
+def test_arrays(name, write, speech, tmp_path):
+    spec = load("spec", name)
+    mel = librosa.feature.melspectrogram(
+        y=librosa.resample(speech, orig_sr=22050, target_sr=spec.sample_rate),
+        sr=spec.sample_rate,
+        n_fft=spec.n_fft,
+        hop_length=spec.hop_length,
+        win_length=spec.win_length,
+        n_mels=80,
+        power=spec.power,
+        fmin=spec.fmin,
+        fmax=spec.fmax,
+    )
+    np.save(tmp_path / "a.npy", write(mel).astype(np.float32))
+    alike = equals(identify(tmp_path / "a.npy"))
+    assert replace(spec, compression="none", floor=0.0) in [
+        replace(one.spec, compression="none", floor=0.0) for one in alike
+    ]
+    assert all(one.codec.transposed == (name == "parallel_wavegan") for one in alike)
+
+
+def test_harmonics_say_where_0_hz_is():
+    """Peaks at 7, 14, 21, ... bins."""
+    rows = np.cos(2 * np.pi * np.arange(200) / 7)[:, None] / 2 + 0.5
+    strength, apart = comb(np.repeat(rows, 20, axis=1))
+    assert strength > 0.9 and apart == pytest.approx(7, rel=0.02)
+    assert comb(rows[1:].repeat(20, axis=1), missing=1)[0] > comb(rows[1:].repeat(20, axis=1))[0]
+
+
+def test_no_spectrogram_is_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (256, 90, 3)).astype(np.uint8)
+    with refused("image.colours"):
+        identify(save(tmp_path / "a.png", noise))
+    with refused("image.colours"):
+        identify(save(tmp_path / "b.png", np.zeros((256, 90), np.uint8)))
+
+
+def test_the_command(share, tmp_path, capsys):
+    save(tmp_path / "a.png", 255 - grey(share))
+    Image.new("L", (20, 20)).save(tmp_path / "b.png")
+    output = tmp_path / "found.yaml"
+    assert run(["identify", f"input={tmp_path}", f"output={output}"]) == 2  # b.png is none
+    assert "codec.dark_is_loud=true" in capsys.readouterr().out
+    (readings,) = yaml.safe_load(output.read_text()).values()
+    assert readings[0]["spec"]["n_fft"] == 1024 and readings[0]["settings"].startswith("spec=")

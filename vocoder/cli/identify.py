@@ -1,0 +1,40 @@
+"""``vocoder identify``: say what images or arrays that do not say it themselves probably are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vocoder.cli.codes import BAD, DONE
+from vocoder.errors import BadInput
+from vocoder.files import refuse_existing, write_text
+
+
+def run(*, input: str, output: str | None = None, overwrite: bool = False) -> int:
+    """Print the likeliest readings of every file; exit code 0 unless a file has none."""
+    from vocoder.identify.identify import Reading, equals, identify
+    from vocoder.identify.settings import as_yaml, files
+
+    if output is not None:
+        refuse_existing(Path(output), overwrite=overwrite)
+    found: dict[str, list[Reading]] = {}
+    failed = False
+    for path in files(Path(input)):
+        try:
+            found[str(path)] = readings = identify(path)
+        except BadInput as error:
+            print(f"{path}: {error}".replace(f"{path}: {path}", str(path)))
+            failed = True
+            continue
+        print(f"{path}: {'; '.join(readings[0].reasons)}")
+        if not readings[0].words:
+            continue
+        alike = equals(readings)
+        if len(alike) > 1:
+            print(f"  {len(alike)} readings explain it equally well; listen to each:")
+        for rank, reading in enumerate(alike if len(alike) > 1 else readings[:2], start=1):
+            print(f"  {rank}. ({reading.score:.3f} off) {' '.join(reading.words)}")
+        print(f"  vocoder invert input={path} {' '.join(readings[0].words)} output=audio")
+    if output is not None and found:
+        write_text(Path(output), as_yaml(found), overwrite=overwrite)
+        print(f"settings in {output}")
+    return BAD if failed or not found else DONE

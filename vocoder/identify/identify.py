@@ -1,0 +1,276 @@
+"""What the file of a spectrogram that says nothing of itself probably is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vocoder.config import load
+from vocoder.errors import BadInput
+from vocoder.identify.arrays import array_analyses, array_ranges
+from vocoder.identify.laws import (
+    LINEAR,
+    OURS_DB,
+    PAIRS,
+    RARE,
+    TOGETHER,
+    UNNAMED,
+    Analysis,
+    Range,
+    Settings,
+    analyses,
+    as_words,
+    codec_words,
+    image_ranges,
+    is_usual,
+    other_hops,
+    resized,
+)
+from vocoder.identify.look import View, look_at_numbers, look_at_pixels
+from vocoder.identify.pitch import comb
+from vocoder.identify.trial import LONG_N_FFT, Trial
+from vocoder.image.array import find_arrays, read_numbers
+from vocoder.image.codec.base import Codec
+from vocoder.image.codec.law import Law
+from vocoder.image.doctor.looks import skewness, tilt
+from vocoder.image.file import read_image
+from vocoder.spec import SpectrogramSpec
+
+# Readings whose scores differ by less than this share explain the file equally well.
+EQUAL_SHARE = 0.05
+SHOWN = 5
+# sox draws 513 rows and 100 columns a second, where they fit.
+SOX_ROWS, SOX_COLUMNS_HZ = 513, 100.0
+LOWEST_HZ = (20.0, 27.5, 30.0, 32.7, 40.0, 50.0, 55.0, 60.0, 65.4, 80.0, 100.0)
+PITCH_COLUMNS = 200
+OURS = {"cmap", "reference", "db_min", "db_max"}  # what gray8 and colormap can say
+STEP_DB = 10.0
+
+
+# How much less likely speech is than its mirror image, for every hundredth by which what would be
+# its upper half is the brighter one.
+TILT_COUNTS = 4.0
+Attempt = tuple[Analysis, Range, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One way to read a file.
+
+    Parameters
+    ----------
+    spec : SpectrogramSpec
+    codec : Codec or None
+        ``None`` where the spec alone says what an array holds.
+    words : tuple of str
+        The settings as the command line takes them.
+    score : float
+        How far the spectrogram of the inverted audio is from what the file shows: mean absolute
+        difference over mean absolute deviation, times a factor above 1 for what is less usual.
+        0 is best. 0 too where the file says itself what it is.
+    reasons : tuple of str
+        What speaks for it, in words.
+    """
+
+    spec: SpectrogramSpec
+    codec: Codec | None
+    words: tuple[str, ...]
+    score: float
+    reasons: tuple[str, ...]
+
+
+def identify(path: str | Path) -> list[Reading]:
+    """Rank the ways to read an image or an array.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    list of Reading
+        The best first; those whose score is within `EQUAL_SHARE` of it are as good.
+    """
+    path = Path(path)
+    if find_arrays(path):
+        return _ranked(_of_array(read_numbers(path)))
+    image = read_image(path)
+    if image.info is not None:
+        info = image.info
+        reason = "the file says so itself: no settings are needed"
+        return [Reading(spec=info.spec, codec=info.codec, words=(), score=0.0, reasons=(reason,))]
+    try:
+        if image.mode == "F":
+            return _ranked(_of_array(image.pixels, first_row="high"))
+        return _ranked(_of_image(look_at_pixels(image.pixels)))
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}", key=error.key) from error
+
+
+def equals(readings: list[Reading]) -> list[Reading]:
+    """Those that are as good as the first."""
+    return [one for one in readings if one.score <= readings[0].score * (1 + EQUAL_SHARE)]
+
+
+def _ranked(readings: Iterable[Reading]) -> list[Reading]:
+    best: dict[tuple[Any, ...], Reading] = {}
+    for one in sorted(readings, key=lambda reading: reading.score):
+        best.setdefault(one.words, one)
+    return list(best.values())[:SHOWN]
+
+
+def _of_image(view: View) -> list[Reading]:
+    dark = skewness(view.fractions) > 0
+    bright = 1 - view.fractions if dark else view.fractions
+    reasons = [*view.reasons, f"{'dark' if dark else 'bright'} is loud"]
+    slope = tilt(bright)
+    # Linear bins are as consistent upside down, but speech is brighter in the lower half.
+    ways: list[tuple[bool, Attempt]] = []
+    best: Attempt | None = None
+    for low_first in (slope < 0, slope >= 0):
+        trial = Trial(bright[::-1] if low_first else bright)
+        known = _image_analyses(trial, view)
+        against = 1.0
+        if best is not None:
+            against += TILT_COUNTS * abs(slope)
+            if all(trial.score(one, best[1]) * against > best[2] for one in known):
+                continue
+        found = _search(trial, known, image_ranges(), refine=True)
+        ways += [(low_first, (one, width, score * against)) for one, width, score in found]
+        best = min(found, key=_score)
+    readings = []
+    for low_first, (analysis, width, score) in ways:
+        codec = dict(view.codec) | analysis.placement | width.codec
+        if dark:
+            codec["dark_is_loud"] = True
+        if low_first:
+            codec["row_0"] = "low"
+        if view.stretch != 1:
+            codec["hop_length"] = round(analysis.spec.hop_length / view.stretch, 4)
+        if width.width_db == OURS_DB and set(codec) <= OURS:
+            codec["reference"] = "full_scale"
+        side = f"the {'first' if low_first else 'last'} row is the lowest frequency"
+        readings.append(_reading(analysis, codec, score, [*reasons, side], view))
+    return readings
+
+
+def _score(attempt: Attempt) -> float:
+    return attempt[2]
+
+
+def _image_analyses(trial: Trial, view: View) -> list[Analysis]:
+    n_rows = len(trial.fractions)
+    known = [] if view.stretch != 1 else analyses(n_rows)
+    if view.codec.get("cmap") == "sox" and n_rows == SOX_ROWS:
+        place = {"hop_length": load("spec", "sox").sample_rate / SOX_COLUMNS_HZ}
+        return [Analysis(option="sox", placement=place), *known]
+    if not is_usual(n_rows) or view.stretch != 1:
+        return [*resized(lowest_hz(trial)), *known]
+    piece = trial.piece(PITCH_COLUMNS)
+    if any(one.placement for one in known):  # without 0 Hz or without Nyquist
+        missing = int(comb(piece, 1)[0] > comb(piece, 0)[0])
+        return [
+            one if one.placement.get("first_bin", 0) == missing else replace(one, prior=RARE)
+            for one in known
+        ]
+    return known
+
+
+def lowest_hz(trial: Trial) -> float:
+    """Where rows of logarithmic frequencies up to half the rate begin, for harmonics to be equally
+    far apart."""
+    spec = load("spec", "linear512", **LINEAR)
+    width_db = 80.0
+
+    def harmonic(hz: float) -> float:
+        law = Law(reference="max", db_min=-width_db, rows="log", hz_min=hz)
+        db = law.pixels_to_decibels(trial.piece(PITCH_COLUMNS), spec)
+        return comb(np.clip((db - db.max()) / width_db + 1, 0, 1))[0]
+
+    return max(LOWEST_HZ, key=harmonic)
+
+
+def _search(
+    trial: Trial, known: list[Analysis], ranges: list[Range], *, refine: bool
+) -> list[Attempt]:
+    """Try the ranges with the first analysis, the best of them with all others, and all ranges
+    with the best analysis; then other hops."""
+    found: dict[tuple[int, int], Attempt] = {}
+    known, ranges = list(known), list(ranges)
+
+    def attempt(which: int, width: int) -> float:
+        if (which, width) not in found:
+            score = trial.score(known[which], ranges[width])
+            found[which, width] = (known[which], ranges[width], score)
+        return found[which, width][2]
+
+    def best_range(which: int) -> int:
+        return min(range(len(ranges)), key=lambda width: attempt(which, width))
+
+    which = 0
+    for _ in range(2):
+        width = best_range(which)
+        best = min(range(len(known)), key=lambda one: attempt(one, width))
+        if best == which:
+            break
+        which = best
+        if known[which].spec.n_fft > LONG_N_FFT:
+            return list(found.values())
+    width = best_range(which)
+    if known[which].spec.kind == "linear":
+        for other in other_hops(known[which]):
+            known.append(other)
+            attempt(len(known) - 1, width)
+    if refine and (width_db := ranges[width].width_db) is not None:
+        for other_db in (width_db - STEP_DB, width_db + STEP_DB):
+            codec = ranges[width].codec | {"db_min": -other_db}
+            ranges.append(Range(width_db=other_db, codec=codec, prior=UNNAMED))
+            attempt(which, len(ranges) - 1)
+    return list(found.values())
+
+
+def _of_array(numbers: np.ndarray, first_row: str = "low") -> list[Reading]:
+    view = look_at_numbers(numbers)
+    readings = []
+    for transposed, known in array_analyses(*numbers.shape):
+        fractions = view.fractions.T if transposed else view.fractions
+        low_first = tilt(fractions) >= 0
+        trial = Trial(fractions if low_first else fractions[::-1])
+        for power in (1.0, 2.0):
+            mine = [analysis for analysis in known if analysis.spec.power == power]
+            widths = array_ranges(view, power)
+            for analysis, width, score in (
+                _search(trial, mine, widths, refine=False) if mine else ()
+            ):
+                codec = dict(width.codec) | analysis.placement
+                if transposed:
+                    codec["transposed"] = True
+                if low_first != (first_row == "low"):
+                    codec["row_0"] = "low" if low_first else "high"
+                readings.append(_reading(analysis, codec, score, view.reasons, view))
+    if not readings:
+        raise BadInput(
+            f"an array of {numbers.shape}; expected a usual number of bands one way or the other",
+            key="array.shape",
+        )
+    return readings
+
+
+def _reading(
+    analysis: Analysis, codec: Settings, score: float, reasons: list[str], view: View
+) -> Reading:
+    words = as_words("spec", analysis.option, analysis.changes)
+    option, changes = codec_words(codec, is_hue=view.is_hue, is_array=view.is_array)
+    if analysis.option in PAIRS.get(option, ()) and "n_mels" not in analysis.changes:
+        score *= TOGETHER
+    return Reading(
+        spec=analysis.spec,
+        codec=load("codec", option, **changes),
+        words=(*words, *as_words("codec", option, changes)),
+        score=score,
+        reasons=tuple(reasons),
+    )

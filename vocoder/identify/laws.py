@@ -1,0 +1,226 @@
+"""Laws that a file may follow, and how many settings it takes to say each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
+from typing import Any
+
+from vocoder.config import load, options
+from vocoder.image.codec.base import Codec
+from vocoder.image.codec.foreign import Foreign
+from vocoder.image.codec.law import Law
+from vocoder.spec import SpectrogramSpec
+
+Settings = dict[str, Any]
+# What speech is analysed with if nothing says so, linear bins every quarter of a window.
+LINEAR: Settings = {"nyquist": True, "pad_mode": "constant"}
+# How much less likely a reading is than one that people know by name.
+UNNAMED, UNUSUAL, RARE = 1.04, 1.25, 1.12
+# What goes with an analysis is likelier than what does not.
+TOGETHER = 0.88
+PAIRS = {
+    "gray8": ("mel256", "linear512", "linear256"),
+    "colormap": ("mel256", "linear512", "linear256"),
+    "hue": ("mel256", "linear512", "linear256"),
+    "librosa": ("librosa_mel", "torchaudio_mel"),
+    "audio_diffusion": ("audio_diffusion", "torchaudio_mel"),
+    "riffusion": ("riffusion",),
+    "whisper": ("whisper",),
+    "specvqgan": ("specvqgan",),
+    "parallel_wavegan": ("parallel_wavegan",),
+    "log_mel": ("tacotron2", "hifigan", "vocos"),
+    "sox": ("sox",),
+}
+PRESETS = ("librosa", "audio_diffusion", "riffusion", "sox")
+ARRAY_PRESETS = ("whisper", "specvqgan", "parallel_wavegan", "log_mel")
+# What of a preset's settings may differ: where things lie, not what they mean.
+PLACES = {
+    *("crop", "cmap", "channel", "rows", "hz_min", "hop_length", "first_bin"),
+    *("row_0", "transposed", "dark_is_loud", "min"),
+}
+MIN_N_FFT, MAX_BANDS = 512, 256  # of plain bins, and of mel bands that nobody knows by name
+OURS_DB = 100.0  # the range of gray8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """A way to analyse audio: a spec by its option and what differs from it.
+
+    Parameters
+    ----------
+    option : str
+    changes : dict
+    placement : dict
+        Settings of `Foreign` that bring the file's rows to its bands.
+    prior : float
+        1, or more where it is less usual.
+    """
+
+    option: str
+    changes: Settings = field(default_factory=dict)
+    placement: Settings = field(default_factory=dict)
+    prior: float = 1.0
+
+    @property
+    def spec(self) -> SpectrogramSpec:
+        """What it stands for."""
+        spec: SpectrogramSpec = load("spec", self.option, **self.changes)
+        return spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """What the numbers 0 to 1 of a view stand for, but for the level.
+
+    Parameters
+    ----------
+    width_db : float or None
+        Of decibels: from 0 to 1.
+    exponent : float
+        Otherwise: of magnitudes.
+    codec : dict
+        Settings of `Foreign` that say it.
+    prior : float
+        See `Analysis`.
+    """
+
+    width_db: float | None = None
+    exponent: float = 1.0
+    codec: Settings = field(default_factory=dict)
+    prior: float = 1.0
+
+    def law(self, spec: SpectrogramSpec) -> Settings:
+        """Settings of a `Law` of fractions that gives the same, up to a gain."""
+        if self.width_db is None:
+            return {
+                "unit": "linear",
+                "exponent": self.exponent / spec.power,
+                "reference": "max",
+            }
+        return {"reference": "max", "db_min": -self.width_db, "db_max": 0.0}
+
+
+@lru_cache
+def named_specs() -> dict[str, SpectrogramSpec]:
+    """The options of ``spec=``, our own first, but for `sox`: that is ``linear512`` in full."""
+    names = dict.fromkeys(("mel256", "linear512", "tacotron2", *options("spec")))
+    return {name: load("spec", name) for name in names if name != "sox"}
+
+
+def is_usual(n_rows: int) -> bool:
+    """Whether people make spectrograms with so many bands."""
+    bins = {spec.bins for spec in named_specs().values()}
+    return n_rows in bins or any(n >= 64 and n & (n - 1) == 0 for n in (n_rows, n_rows - 1))
+
+
+def analyses(n_rows: int) -> list[Analysis]:
+    """Those that give so many rows, one a band."""
+    found = [Analysis(option=name) for name, spec in named_specs().items() if spec.bins == n_rows]
+    for missing, placement in ((0, {}), (1, {}), (1, {"first_bin": 1})):
+        n_fft = 2 * (n_rows + missing - 1)
+        if n_fft < MIN_N_FFT or n_fft & (n_fft - 1):
+            continue
+        changes: Settings = {} if missing and not placement else dict(LINEAR)
+        if n_fft != 1024:
+            changes |= {"n_fft": n_fft, "win_length": n_fft, "hop_length": n_fft // 4}
+        found.append(Analysis(option="linear512", changes=changes, placement=placement))
+    if n_rows <= MAX_BANDS and not any(one.spec.kind == "mel" for one in found):
+        mel = {"n_mels": n_rows}
+        found += [
+            Analysis(option=name, changes=mel, prior=RARE) for name in ("mel256", "librosa_mel")
+        ]
+    unique: dict[tuple[Any, ...], Analysis] = {}
+    for one in found:
+        unique.setdefault((one.spec, str(one.placement)), one)
+    return list(unique.values())
+
+
+def other_hops(analysis: Analysis) -> list[Analysis]:
+    """The same with twice and half as many frames."""
+    hop = analysis.spec.hop_length
+    return [
+        replace(
+            analysis,
+            changes=analysis.changes | {"hop_length": other},
+            prior=UNUSUAL * analysis.prior,
+        )
+        for other in (hop // 2, 2 * hop)
+        if other <= analysis.spec.win_length // 2
+    ]
+
+
+def resized(hz_min: float) -> list[Analysis]:
+    """Rows that were interpolated: mel bands, or linear or logarithmic frequencies."""
+    stretched: Settings = {"rows": "stretched"}
+    return [
+        Analysis(option="librosa_mel", placement={"rows": "specshow"}),
+        Analysis(option="librosa_mel", placement=stretched, prior=UNNAMED),
+        Analysis(option="mel256", placement=stretched, prior=UNNAMED),
+        Analysis(option="linear512", changes=LINEAR, placement={"rows": "linear"}),
+        Analysis(option="linear512", changes=LINEAR, placement={"rows": "log", "hz_min": hz_min}),
+    ]
+
+
+def image_ranges() -> list[Range]:
+    """Of pixels."""
+    return [
+        *(
+            Range(
+                width_db=float(width),
+                codec={"reference": "max", "db_min": -float(width), "db_max": 0.0},
+                prior=1.0 if width in (80, 100, 120) else UNNAMED,
+            )
+            for width in (80, 100, 60, 120, 40)
+        ),
+        *(
+            Range(
+                exponent=exponent,
+                codec={"unit": "linear", "exponent": exponent, "reference": "max"},
+                prior=1.0 if exponent in (1, 0.25) else UNNAMED,
+            )
+            for exponent in (0.25, 0.5, 1.0)
+        ),
+    ]
+
+
+def codec_words(wanted: Settings, *, is_hue: bool, is_array: bool) -> tuple[str, Settings]:
+    """The option of ``codec=`` that needs the fewest settings, and those."""
+    law = Foreign(**wanted)
+    own = {"db_min", "db_max", "cmap"}
+    plain = law.reference == "full_scale" and not set(_differences(law, Foreign())) - own
+    if is_hue or (plain and not is_array):
+        option = "hue" if is_hue else "gray8" if law.cmap is None else "colormap"
+        codec: Codec = load("codec", option)
+        names = ("db_min", "db_max", *(("cmap",) if option == "colormap" else ()))
+        return option, {
+            name: getattr(law, name) for name in names if getattr(law, name) != getattr(codec, name)
+        }
+    presets = ARRAY_PRESETS if is_array else PRESETS
+    choices = {name: _differences(law, load("codec", name)) for name in presets}
+    choices = {name: more for name, more in choices.items() if set(more) <= PLACES}
+    choices["foreign"] = _differences(law, Foreign())
+    if choices.get("riffusion", {}).get("channel") == "mean":
+        del choices["riffusion"]["channel"]  # of grey it is the same
+        if law.cmap is not None:
+            del choices["riffusion"]
+    option = min(choices, key=lambda name: len(choices[name]))
+    return option, choices[option]
+
+
+def _differences(law: Law, other: Law) -> Settings:
+    return {
+        one.name: getattr(law, one.name)
+        for one in fields(law)
+        if getattr(law, one.name) != getattr(other, one.name)
+    }
+
+
+def as_words(group: str, option: str, changes: Settings) -> list[str]:
+    """As on the command line."""
+    words = [f"{group}={option}"]
+    for name, value in changes.items():
+        text = f"{value:.6g}" if isinstance(value, float) else str(value).lower()
+        text = "null" if value is None else text.replace(" ", "")
+        words.append(f"{group}.{name}={text}")
+    return words

@@ -1,0 +1,203 @@
+"""What a file shows before anything is known of it: a rectangle of numbers from 0 to 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from vocoder.errors import BadInput
+from vocoder.image.codec.base import channel_spread
+from vocoder.image.codec.colours import MAX_DISTANCE
+from vocoder.image.codec.maps import map_colours, map_path, nearest_map
+from vocoder.image.codec.palette import EDGE, HUE_CORNERS, Hue
+from vocoder.image.doctor.looks import looks_grey
+
+APART = 12  # levels between colours that are not the same
+SIDE_SHARE = 0.95  # of a figure's frame that must be there
+FIGURE_SHARE = 0.2  # of the image that a spectrogram in a figure covers at least
+MAX_LINE = 4  # pixels that a frame is thick
+STRONG = 0.6  # of the highest peak
+BLENDED = 2  # pixels beside it that are part of it
+# Columns and rows that are drawn several times over: so few of them differ.
+REPEATED_SHARE, MAX_REPEATS, MIN_COLUMNS = 0.7, 20, 32
+FINER = 8  # than whole columns in all
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """The numbers of a file, as they lie in it.
+
+    Parameters
+    ----------
+    fractions : ndarray
+        ``(rows, columns)``, float32, 0 to 1; row 0 is an image's lowest, an array's first.
+    codec : dict
+        Settings of `Foreign` that lead to them.
+    low, high : float or None
+        Of arrays: the numbers that became 0 and 1.
+    stretch : float
+        Columns of the file for one here.
+    is_hue : bool
+        Whether the colours are those of ``codec=hue``.
+    reasons : list of str
+        What was seen.
+    """
+
+    fractions: np.ndarray
+    codec: dict[str, Any] = field(default_factory=dict)
+    low: float | None = None
+    high: float | None = None
+    stretch: float = 1.0
+    is_hue: bool = False
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def is_array(self) -> bool:
+        """Whether the file holds numbers instead of pixels."""
+        return self.low is not None
+
+
+def look_at_numbers(numbers: np.ndarray) -> View:
+    """See an array."""
+    low, high = float(numbers.min()), float(numbers.max())
+    if not low < high:
+        raise BadInput("all its numbers are the same", key="array.range")
+    fractions = ((numbers - low) / (high - low)).astype(np.float32)
+    words = f"an array of {numbers.shape[0]} x {numbers.shape[1]} numbers, {low:g} to {high:g}"
+    return View(fractions=fractions, low=low, high=high, reasons=[words])
+
+
+def look_at_pixels(pixels: np.ndarray) -> View:
+    """See an image: cut figures out, take colours back to numbers."""
+    rows, columns = pixels.shape[:2]
+    reasons = [f"{columns} x {rows} pixels"]
+    codec: dict[str, Any] = {}
+    if box := figure_box(pixels):
+        left, top, right, bottom = box
+        pixels = pixels[top:bottom, left:right]
+        codec["crop"] = list(box)
+        reasons.append(f"a figure: the spectrogram is {right - left} x {bottom - top} pixels of it")
+    fractions, is_hue = _fractions(pixels, codec, reasons)
+    if box and codec.get("cmap") != "sox":  # whose frames are not blended with what they hold
+        fractions = fractions[BLENDED:-BLENDED, BLENDED:-BLENDED]
+        left, top, right, bottom = box
+        codec["crop"] = [left + BLENDED, top + BLENDED, right - BLENDED, bottom - BLENDED]
+    if len(np.unique(fractions[:: max(1, len(fractions) // 64)])) < 3:
+        raise BadInput("it has hardly any shades; no spectrogram", key="image.colours")
+    fractions = fractions[::-1].astype(np.float32)
+    once, stretch = _once(fractions)
+    if stretch != 1:
+        reasons.append(f"every frame is drawn several times: there are {once.shape[1]}")
+    return View(fractions=once, codec=codec, stretch=stretch, is_hue=is_hue, reasons=reasons)
+
+
+def figure_box(pixels: np.ndarray) -> tuple[int, int, int, int] | None:
+    """Where the spectrogram is in a figure with axes: left, top, right, bottom; else ``None``.
+
+    What a figure shows differs from the page around it along all of its four sides: it is another
+    colour there, or has a frame.
+    """
+    colours = pixels if pixels.ndim == 3 else pixels[..., None]
+    colours = colours.astype(np.int32)
+    page = colours[0, 0]
+    drawn = (np.abs(colours - page) > APART).any(axis=2)
+    edges = np.concatenate([drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]])
+    if edges.mean() > 1 - SIDE_SHARE:
+        return None
+    labels, _ = ndimage.label(drawn)
+    best: tuple[int, ...] | None = None
+    for index, (down, across) in enumerate(ndimage.find_objects(labels), start=1):
+        mine = labels[down, across] == index
+        if mine.size < FIGURE_SHARE * drawn.size or (best and mine.size <= best[0]):
+            continue
+        # Ticks stick out of the frame.
+        rows = np.flatnonzero(mine.mean(axis=1) > mine.mean(axis=1).max() / 2)
+        columns = np.flatnonzero(mine.mean(axis=0) > mine.mean(axis=0).max() / 2)
+        top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+        inner = mine[top:bottom, left:right]
+        sides = (inner[0], inner[-1], inner[:, 0], inner[:, -1])
+        if min(side.mean() for side in sides) >= SIDE_SHARE:
+            x, y = across.start, down.start
+            best = (mine.size, x + int(left), y + int(top), x + int(right), y + int(bottom))
+    if best is None:
+        return None
+    _, left, top, right, bottom = best
+    left += _line(colours[top:bottom, left:right].swapaxes(0, 1))
+    right -= _line(colours[top:bottom, left:right].swapaxes(0, 1)[::-1])
+    top += _line(colours[top:bottom, left:right])
+    bottom -= _line(colours[top:bottom, left:right][::-1])
+    return left, top, right, bottom
+
+
+def _line(colours: np.ndarray) -> int:
+    """How thick a frame of one colour the first rows are; quiet ones go on for longer."""
+    for thick in range(MAX_LINE + 1):
+        row = colours[thick]
+        if (np.abs(row - np.median(row, axis=0)) > APART).any(axis=1).mean() > 1 - SIDE_SHARE:
+            return thick
+        if thick and (np.abs(row - colours[0]) > APART).any(axis=1).mean() > SIDE_SHARE:
+            return thick
+    return 0
+
+
+def _fractions(
+    pixels: np.ndarray, codec: dict[str, Any], reasons: list[str]
+) -> tuple[np.ndarray, bool]:
+    """Pixels to 0 to 1, the settings noted in ``codec``; and whether they are those of hue."""
+    if pixels.ndim == 2:
+        top = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}[pixels.dtype]
+        reasons.append("grey")
+        return pixels / np.float32(top), False
+    flat = [int(np.ptp(pixels[..., channel])) for channel in range(3)]
+    moving = [channel for channel in range(3) if flat[channel]]
+    if 0 < len(moving) < 3:
+        name = ("red", "green", "blue")[moving[0]]
+        codec["channel"] = name
+        reasons.append(
+            "two channels, stereo: green is read, blue is the other"
+            if moving == [1, 2]
+            else f"only the {name} channel holds something"
+        )
+        return pixels[..., moving[0]] / np.float32(255), False
+    if looks_grey(pixels) and float(channel_spread(pixels).mean()) < APART:
+        reasons.append("grey")
+        return pixels.mean(axis=2) / np.float32(255), False
+    cmap, distance = nearest_map(pixels)
+    hue = Hue(db_min=-100.0, db_max=0.0).path()
+    some = pixels.reshape(-1, 1, 3)[:: max(1, pixels.size // 30_000)]
+    hue_distance = float(hue.nearest(some)[1].mean())
+    if min(distance, hue_distance) > MAX_DISTANCE:
+        raise BadInput(
+            f"its colours are those of no map: {distance:.0f} steps of 255 from the nearest, "
+            f"{cmap}. Of a photograph there is nothing to hear; if it is a spectrogram, cut out "
+            "an image of its colour bar and give that as codec.cmap=",
+            key="image.colours",
+        )
+    if hue_distance < distance:
+        reasons.append("the colours of codec=hue")
+        return hue.nearest(pixels)[0] / np.float32(EDGE * (len(HUE_CORNERS) - 1)), True
+    reasons.append(f"the colours of {cmap} ({distance:.1f} steps of 255 off)")
+    codec["cmap"] = cmap
+    return map_path(cmap).nearest(pixels)[0] / np.float32(len(map_colours(cmap)) - 1), False
+
+
+def _once(fractions: np.ndarray) -> tuple[np.ndarray, float]:
+    """One of every group of equal columns, where most repeat their neighbour; and how many make a
+    group."""
+    changes = np.abs(np.diff(fractions, axis=1)).mean(axis=0)
+    total = fractions.shape[1]
+    if total < MIN_COLUMNS or (changes > changes.max() / 50).mean() > REPEATED_SHARE:
+        return fractions, 1.0
+    # How often columns change: quiet ones may not, and groups differ by one.
+    steps = np.minimum(changes, np.median(changes[changes > 0]))
+    spectrum = np.abs(np.fft.rfft(steps - steps.mean(), FINER * total))
+    first = FINER * total // MAX_REPEATS
+    # The lowest of the peaks: its multiples are as strong.
+    place = first + int(np.argmax(spectrum[first:] > STRONG * spectrum[first:].max()))
+    place += int(np.argmax(spectrum[place : place + 2 * FINER]))
+    width = FINER * total / place
+    middles = (np.arange(round(total / width)) + 0.5) * width
+    return np.asarray(fractions[:, np.minimum(middles.astype(int), total - 1)]), width
