@@ -32,7 +32,7 @@ from vocoder.identify.laws import (
 )
 from vocoder.identify.look import View, look_at_numbers, look_at_pixels
 from vocoder.identify.pitch import comb
-from vocoder.identify.trial import LONG_N_FFT, Trial
+from vocoder.identify.trial import Trial
 from vocoder.image.array import find_arrays, read_numbers
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.law import Law
@@ -49,6 +49,7 @@ LOWEST_HZ = (20.0, 27.5, 30.0, 32.7, 40.0, 50.0, 55.0, 60.0, 65.4, 80.0, 100.0)
 PITCH_COLUMNS = 200
 OURS = {"cmap", "reference", "db_min", "db_max"}  # what gray8 and colormap can say
 STEP_DB = 10.0
+LIKELY_RANGES = 3  # of `image_ranges`, with which the less likely way up is tried first
 
 
 # How much less likely speech is than its mirror image, for every hundredth by which what would be
@@ -137,7 +138,9 @@ def _of_image(view: View) -> list[Reading]:
         against = 1.0
         if best is not None:
             against += TILT_COUNTS * abs(slope)
-            if all(trial.score(one, best[1]) * against > best[2] for one in known):
+            likely = [best[1], *image_ranges()[:LIKELY_RANGES]]
+            scores = [trial.score(one, width) for one in known for width in likely]
+            if min(scores) * against > best[2]:
                 continue
         found = _search(trial, known, image_ranges(), refine=True)
         ways += [(low_first, (one, width, score * against)) for one, width, score in found]
@@ -218,8 +221,6 @@ def _search(
         if best == which:
             break
         which = best
-        if known[which].spec.n_fft > LONG_N_FFT:
-            return list(found.values())
     width = best_range(which)
     if known[which].spec.kind == "linear":
         for other in other_hops(known[which]):

@@ -163,24 +163,19 @@ def resized(hz_min: float) -> list[Analysis]:
 
 
 def image_ranges() -> list[Range]:
-    """Of pixels."""
+    """Of pixels, the likeliest first."""
+
+    def decibels(width: float, prior: float = 1.0) -> Range:
+        codec = {"reference": "max", "db_min": -width, "db_max": 0.0}
+        return Range(width_db=width, codec=codec, prior=prior)
+
+    def power(exponent: float) -> Range:
+        codec = {"unit": "linear", "exponent": exponent, "reference": "max"}
+        return Range(exponent=exponent, codec=codec, prior=UNNAMED)
+
     return [
-        *(
-            Range(
-                width_db=float(width),
-                codec={"reference": "max", "db_min": -float(width), "db_max": 0.0},
-                prior=1.0 if width in (80, 100, 120) else UNNAMED,
-            )
-            for width in (80, 100, 60, 120, 40)
-        ),
-        *(
-            Range(
-                exponent=exponent,
-                codec={"unit": "linear", "exponent": exponent, "reference": "max"},
-                prior=1.0 if exponent in (1, 0.25) else UNNAMED,
-            )
-            for exponent in (0.25, 0.5, 1.0)
-        ),
+        *(decibels(80.0), decibels(100.0), power(0.25), decibels(120.0)),
+        *(decibels(60.0, UNNAMED), decibels(40.0, UNNAMED), power(0.5), power(1.0)),
     ]
 
 
