@@ -135,6 +135,8 @@ def _of_image(view: View) -> list[Reading]:
     for low_first in (slope < 0, slope >= 0):
         trial = Trial(bright[::-1] if low_first else bright)
         known = _image_analyses(trial, view)
+        if view.is_hue:  # which has no settings of place
+            known = [one for one in known if not one.placement]
         against = 1.0
         if best is not None:
             against += TILT_COUNTS * abs(slope)
@@ -177,7 +179,9 @@ def _image_analyses(trial: Trial, view: View) -> list[Analysis]:
     if any(one.placement for one in known):  # without 0 Hz or without Nyquist
         missing = int(comb(piece, 1)[0] > comb(piece, 0)[0])
         return [
-            one if one.placement.get("first_bin", 0) == missing else replace(one, prior=RARE)
+            one
+            if one.placement.get("first_bin", 0) == missing
+            else replace(one, prior=RARE * one.prior)
             for one in known
         ]
     return known
@@ -217,7 +221,8 @@ def _search(
     which = 0
     for _ in range(2):
         width = best_range(which)
-        best = min(range(len(known)), key=lambda one: attempt(one, width))
+        widths = {width, *range(LIKELY_RANGES if refine else 0)}
+        best = min(range(len(known)), key=lambda one: min(attempt(one, of) for of in widths))
         if best == which:
             break
         which = best

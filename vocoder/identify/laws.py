@@ -124,7 +124,10 @@ def analyses(n_rows: int) -> list[Analysis]:
         changes: Settings = {} if missing and not placement else dict(LINEAR)
         if n_fft != 1024:
             changes |= {"n_fft": n_fft, "win_length": n_fft, "hop_length": n_fft // 4}
-        found.append(Analysis(option="linear512", changes=changes, placement=placement))
+        prior = 1.0 if not placement else UNNAMED if n_fft == 1024 else RARE
+        found.append(
+            Analysis(option="linear512", changes=changes, placement=placement, prior=prior)
+        )
     if n_rows <= MAX_BANDS and not any(one.spec.kind == "mel" for one in found):
         mel = {"n_mels": n_rows}
         found += [

@@ -23,9 +23,7 @@ LONG_N_FFT = 4096  # of which less is tried
 N_ITER = 6
 # Sparse frames are met by more waveforms; a quarter of a window from frame to frame is usual.
 USUAL_OVERLAP = 4.0
-PITCH_SPEC = SpectrogramSpec.stft(
-    sample_rate=22050, n_fft=1024, hop_length=256, pad_mode="constant", power=1.0
-)
+HIGH_RATE = 32_000  # from which bins of 1024 are too wide for low voices
 PITCH_RANGE_DB = 80.0
 HARMONIC = 0.2  # how strong the comb is in speech (`pitch.comb`)
 
@@ -83,15 +81,18 @@ class Trial:
         error = float(np.abs(as_fractions(shown) - truth).mean()) / spread
         sparse = math.sqrt(max(1.0, USUAL_OVERLAP * spec.hop_length / spec.win_length))
         doubt = (analysis.prior * width.prior) ** _weight(spec)
-        return float(error * sparse * doubt * self._unharmonic(samples, analysis))
+        return float(error * sparse * doubt * unharmonic(samples, spec.sample_rate))
 
-    def _unharmonic(self, samples: torch.Tensor, analysis: Analysis) -> float:
-        """Above 1 for resized rows in which harmonics are not equally far apart."""
-        if "rows" not in analysis.placement or analysis.spec.sample_rate != PITCH_SPEC.sample_rate:
-            return 1.0
-        decibels = analyse(samples, PITCH_SPEC).decibels[0].numpy()
-        strength = comb(np.clip(1 + (decibels - decibels.max()) / PITCH_RANGE_DB, 0, 1))[0]
-        return math.sqrt(HARMONIC / max(strength, HARMONIC / 10))
+
+def unharmonic(samples: torch.Tensor, sample_rate: int) -> float:
+    """Above 1 where harmonics are not equally far apart: audio that was read in a wrong place."""
+    n_fft = 1024 if sample_rate < HIGH_RATE else 2048
+    spec = SpectrogramSpec.stft(
+        sample_rate=sample_rate, n_fft=n_fft, hop_length=n_fft // 2, pad_mode="constant", power=1.0
+    )
+    decibels = analyse(samples, spec).decibels[0].numpy()
+    strength = comb(np.clip(1 + (decibels - decibels.max()) / PITCH_RANGE_DB, 0, 1))[0]
+    return math.sqrt(HARMONIC / max(strength, HARMONIC / 10))
 
 
 def _weight(spec: SpectrogramSpec) -> float:
