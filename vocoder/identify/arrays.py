@@ -12,13 +12,13 @@ from vocoder.identify.look import View
 
 NEAR = 2e-3
 FLOORS = (1e-5, 1e-7, 1e-4, 1e-6, 1e-8, 1e-9, 1e-10)
-MOST_BANDS = 2049
+MAX_BANDS = 2049
 
 
 def array_analyses(rows: int, columns: int) -> Iterator[tuple[bool, list[Analysis]]]:
     """Whether frames come first, and the analyses with so many bands then."""
     for transposed, n_bands, n_frames in ((False, rows, columns), (True, columns, rows)):
-        if is_usual(n_bands) or (n_bands <= MOST_BANDS and not is_usual(n_frames)):
+        if is_usual(n_bands) or (n_bands <= MAX_BANDS and not is_usual(n_frames)):
             yield transposed, analyses(n_bands)
 
 

@@ -50,11 +50,10 @@ PITCH_COLUMNS = 200
 OURS = {"cmap", "reference", "db_min", "db_max"}  # what gray8 and colormap can say
 STEP_DB = 10.0
 LIKELY_RANGES = 3  # of `image_ranges`, with which the less likely way up is tried first
-
-
 # How much less likely speech is than its mirror image, for every hundredth by which what would be
 # its upper half is the brighter one.
 TILT_COUNTS = 4.0
+
 Attempt = tuple[Analysis, Range, float]
 
 
