@@ -82,9 +82,11 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     if cells and isinstance(codec, LevelCodec):
         constraint = JpegConstraint(cells, decibels, codec, -tile.gain_db)
     spectrogram = as_spectrogram(decibels, spec, codec, tile.samples)
-    alone = not found.has_manifest and not first.says_itself
+    # Images of the seed were always drawn in one way, and cut off half of what they show.
+    doubtful = isinstance(codec, LevelCodec | Foreign) and not first.says_itself
+    doubtful &= not found.has_manifest
     first_db = spectrogram.decibels[0].numpy()
-    notes = _doubts(first_db, found, utterance.name) if alone else []
+    notes = _doubts(first_db, found, utterance.name) if doubtful else []
     problems |= {name: f"{why}; silent" for name, why in problems.items() if why != MISSING}
     spectrogram = replace(spectrogram, constraint=constraint)
     return Loaded(spectrogram=spectrogram, problems=problems, notes=notes)
