@@ -3,9 +3,10 @@
     python -m recipes.painted outputs/painted
 
 takes the three lines that ship in ``tests/data``; other folders of the same layout are given with
-``--grey``, ``--hue`` and ``--reference``. Needs the extras ``evaluate`` and ``pesq``. Writes
-``table.md`` and prints it. The network that painted in hue was trained anew, with the same task,
-settings and number of steps; so each row is one training run, not a law.
+``--grey``, ``--hue``, ``--windows`` and ``--reference``. Needs the extras ``evaluate`` and
+``pesq``. Writes ``table.md`` and prints it, and ``windows.png``, which shows what the colours of
+codec ``windows`` mean. The networks that painted in hue and in windows were trained anew, with the
+same task, settings and number of steps; so each row is one training run, not a law.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
+from matplotlib import get_data_path
+from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from recipes.quality import Results
 from recipes.systems import inversion
-from vocoder import load
+from vocoder import encode, load
 from vocoder.audio import read_audio
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
@@ -39,9 +43,13 @@ ROWS = {
     "grey, admm": ("grey", "gray8", "none+admm"),
     "grey, admm 100": ("grey", "gray8", "none+admm:n_iter=100"),
     "grey repaired, griffin_lim": ("grey", "gray8", "auto+griffin_lim"),
+    "windows, griffin_lim": ("windows", "windows", "none+griffin_lim"),
+    "windows, admm": ("windows", "windows", "none+admm"),
+    "windows, green repaired, admm": ("windows", "windows", "network+admm"),
     "hue nearest, griffin_lim": ("hue", "hue:decoder=nearest", "none+griffin_lim"),
     "hue neighbours, griffin_lim": ("hue", "hue:decoder=neighbours", "none+griffin_lim"),
 }
+SCALE, CAPTION = 2, 24  # pixels of windows.png
 MEASURES = ("estoi", "pesq", "mel")
 COLUMNS = {"estoi": ("ESTOI", 3), "pesq_wb": ("PESQ-WB", 2), "mel_distance_db": ("mel dB", 2)}
 
@@ -51,6 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("output", type=Path)
     parser.add_argument("--grey", type=Path, default=DATA / "pix2pix", help="painted in grey")
     parser.add_argument("--hue", type=Path, default=DATA / "pix2pix_hue", help="painted in hue")
+    parser.add_argument(
+        "--windows", type=Path, default=DATA / "pix2pix_windows", help="painted in windows"
+    )
     parser.add_argument("--reference", type=Path, default=DATA / "pix2pix" / "reference")
     parser.add_argument("--manifest", type=Path, help="of both, where it isn't beside results/")
     given = parser.parse_args(arguments)
@@ -63,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     text = table(results)
     write_text(given.output / "table.md", text + "\n", overwrite=True)
     print(text)
+    write_meaning(given.output / "windows.png", sorted(given.reference.glob("*.flac"))[0])
     return 0
 
 
@@ -84,6 +96,33 @@ def measured(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, dict[st
             true = read_audio(given.reference / f"{utterance.name}.flac", sample_rate)
             lines[utterance.name] = measure(true, sound, sample_rate, MEASURES)
         yield row, lines
+
+
+def write_meaning(path: Path, line: Path) -> None:
+    """Clicks, a steady voice, hiss and a line of speech in codec ``windows``, named above."""
+    spec, codec = load("spec", "mel256"), load("codec", "windows", **RANGE_DB)
+    rate_hz = spec.sample_rate
+    seconds = np.arange(int(0.8 * rate_hz)) / rate_hz
+    clicks = np.zeros_like(seconds)
+    clicks[rate_hz // 10 :: rate_hz // 6] = 0.9
+    voice = sum(0.2 / k * np.sin(2 * np.pi * 130 * k * seconds) for k in range(1, 60))
+    hiss = 0.03 * np.random.default_rng(0).standard_normal(len(seconds))
+    speech = read_audio(line, rate_hz)[: 2 * rate_hz]
+    parts = {"clicks": clicks, "a steady voice": voice, "hiss": hiss, "speech": speech}
+    image = path.with_name("windows_pixels.png")
+    samples = np.concatenate(list(parts.values())).astype(np.float32)
+    encode(samples, image, spec=spec, codec=codec, overwrite=True)
+    sheet = Image.new("RGB", (Image.open(image).width * SCALE, 256 * SCALE + CAPTION), "white")
+    sheet.paste(
+        Image.open(image).resize((sheet.width, 256 * SCALE), Image.Resampling.NEAREST), (0, CAPTION)
+    )
+    font = ImageFont.truetype(Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf"), CAPTION - 8)
+    place = 0.0
+    for name, part in parts.items():
+        ImageDraw.Draw(sheet).text((place + 4, 2), name, "black", font)
+        place += len(part) / spec.hop_length * SCALE
+    sheet.save(path)
+    image.unlink()
 
 
 def table(results: Results) -> str:

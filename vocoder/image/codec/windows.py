@@ -17,10 +17,11 @@ class Windows(LevelCodec):
     """Red is fine in time, green is the spec's own analysis, blue is fine in pitch.
 
     Each channel holds 255 levels of the same range, in dB of a full-scale sine under its own
-    window. A colour thus says what a sound is: a click is red, a steady voice blue, and what all
-    windows see alike is grey. A generator errs in each of them in partly independent ways, and
-    phase retrieval finds the one waveform that explains all three. JPEG is none of its containers:
-    it stores colour at half the resolution.
+    window. Around a click the long window's blue spreads over time, between the harmonics of a
+    steady voice the short window's red, and what all windows see alike, such as hiss, is grey. A
+    generator errs in each of them in partly independent ways, and phase retrieval finds the one
+    waveform that explains all three. JPEG is none of its containers: it stores colour at half the
+    resolution.
 
     Parameters
     ----------
