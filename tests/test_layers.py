@@ -16,6 +16,7 @@ ORDER = [
     "corpus",
     "train",
     "compare",
+    "window",
     "bench",
     "cli",
 ]

@@ -51,7 +51,9 @@ def run(
         return DONE
     made = systems is not None or webmushra is not None
     served = export is None and collect is None
-    _require_packages(("pyloudnorm",) * made + ("starlette", "uvicorn") * served)
+    packages = ("pyloudnorm",) * made + ("starlette", "uvicorn") * served
+    instead = ", or write a page without a server: export=FOLDER" * served
+    require_packages(packages, "a listening test", instead)
     from vocoder.compare.page import read_words
     from vocoder.compare.plan import Settings, Texts, make_study
     from vocoder.compare.sources import find_sources
@@ -112,13 +114,12 @@ def run(
     return _serve(study, root, port=port, browser=browser, network=network)
 
 
-def _require_packages(names: Sequence[str]) -> None:
+def require_packages(names: Sequence[str], what: str, instead: str = "") -> None:
     """Before any work is done."""
     if missing := [name for name in names if find_spec(name) is None]:
-        page = ", or write a page without a server: export=FOLDER" * ("uvicorn" in missing)
         raise BadInput(
-            f"a listening test needs {' and '.join(missing)}; install what is missing with pip "
-            f"install 'vocoder[compare]'{page}",
+            f"{what} needs {' and '.join(missing)}; install what is missing with pip install "
+            f"'vocoder[compare]'{instead * ('uvicorn' in missing)}",
             key="compare.extra",
         )
 

@@ -22,12 +22,7 @@ if TYPE_CHECKING:
     from vocoder.spec import SpectrogramSpec
     from vocoder.spectrogram import Spectrogram
 
-# More samples than loud peaks have, and more than a gain accounts for: 0 dB is something else.
-MANY_CLIPPED, FAR_TOO_LOUD_DB = 0.05, 20.0
-_OTHER_REFERENCE = (
-    "far too loud: 0 dB is something else here; give codec=foreign with codec.reference=one where "
-    "it is a magnitude of 1 (librosa's ref=1), else codec.reference=max"
-)
+MANY_CLIPPED = 0.05  # of the samples: more than loud peaks have
 # Utterances that are inverted together where the device is no CPU, and how many frames they may
 # have in all (20 minutes at the default hop): a batch is in memory at once.
 _DEVICE_BATCH, _BATCH_FRAMES = 16, 100_000
@@ -75,6 +70,7 @@ def run(
         select,
         work_through,
     )
+    from vocoder.decibels import FAR_TOO_LOUD_DB, OTHER_REFERENCE
     from vocoder.device import torch_device
     from vocoder.evaluate.reference import LEGEND, References
     from vocoder.evaluate.view import draw_pictures
@@ -162,7 +158,7 @@ def run(
         told += loaded.notes
         n_many = MANY_CLIPPED * written.n_samples
         if written.n_clipped > n_many or written.gain_db < -FAR_TOO_LOUD_DB:
-            told.append(_OTHER_REFERENCE)
+            told.append(OTHER_REFERENCE)
         if written.n_clipped:
             told.append(
                 f"{written.n_clipped} samples beyond full scale cut off; subtype=FLOAT keeps them"

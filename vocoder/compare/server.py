@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from vocoder.compare.page import ASSETS, FOLDER, INDEX_NAME, STUDY_SCRIPT, study_script
 from vocoder.compare.sessions import Sessions
@@ -73,7 +73,7 @@ def make_app(sessions: Sessions, folder: Path, key: str = "") -> Starlette:
         return FileResponse(FOLDER / name, media_type=ASSETS.get(name, "text/html"))
 
     async def begin(request: Request) -> Response:
-        details = (await _body(request)).get("details", {})
+        details = (await json_body(request)).get("details", {})
         return JSONResponse({"token": await run_in_threadpool(sessions.begin, details)})
 
     def state(request: Request) -> Response:
@@ -87,7 +87,7 @@ def make_app(sessions: Sessions, folder: Path, key: str = "") -> Starlette:
         return Response((folder / file).read_bytes(), media_type="audio/wav")
 
     async def answer(request: Request) -> Response:
-        name, said = listener(request), await _body(request)
+        name, said = listener(request), await json_body(request)
         await run_in_threadpool(sessions.answer, name, said.pop("position", None), said)
         return JSONResponse(await run_in_threadpool(sessions.state, name))
 
@@ -99,6 +99,11 @@ def make_app(sessions: Sessions, folder: Path, key: str = "") -> Starlette:
         Route("/api/answer", answer, methods=["POST"]),
         Route("/{name}", asset),
     ]
+    return application(routes, key)
+
+
+def application(routes: Sequence[BaseRoute], key: str = "") -> Starlette:
+    """Routes behind what every page here has: no words to or from elsewhere, errors as JSON."""
     # Against pages elsewhere that have their name resolved to this machine; who knows the key
     # may call it what he likes.
     hosts = ["*"] if key else [HOST, "localhost"]
@@ -128,7 +133,7 @@ def _refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": said}, _STATUS.get(key, 400))
 
 
-async def _body(request: Request) -> dict[str, Any]:
+async def json_body(request: Request) -> dict[str, Any]:
     """The JSON object that was sent."""
     body = b""
     async for chunk in request.stream():
@@ -165,11 +170,23 @@ def serve(
         Gets the page's address once it can be reached.
     """
     key = sessions.study.sign("network") if network else ""
-    with bound(port, EVERYWHERE if network else HOST) as listening:
-        host = _own_address() if network else HOST
+    app = make_app(sessions, folder, key)
+    serve_app(app, port=port, browser=browser, tell=tell, key=key)
+
+
+def serve_app(
+    app: Starlette,
+    *,
+    port: int,
+    browser: bool,
+    tell: Callable[[str], object],
+    key: str = "",
+) -> None:
+    """Serve as `serve` does; a key lets other machines in."""
+    with bound(port, EVERYWHERE if key else HOST) as listening:
+        host = _own_address() if key else HOST
         url = f"http://{host}:{listening.getsockname()[1]}/{key}{'/' * bool(key)}"
         tell(url)
-        app = make_app(sessions, folder, key)
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
         if browser:
             open_browser(url)
@@ -194,7 +211,7 @@ def bound(port: int, host: str = HOST) -> Iterator[socket.socket]:
         listening = socket.create_server((host, port))
     except OSError as error:
         raise BadInput(
-            f"port {port} cannot be used ({error.strerror}), by another study perhaps; give "
+            f"port {port} cannot be used ({error.strerror}), by another page perhaps; give "
             "port=, or port=0 for any that is free",
             key="port.taken",
         ) from error
