@@ -140,10 +140,12 @@ def fitting(condition: str, inversions: Sequence[str]) -> list[str]:
 
 @lru_cache(maxsize=1)
 def generated(folder: Path) -> Found:
-    """The generated lines of a folder."""
+    """The generated lines of a folder; one without a ``spec.yaml`` has the default images."""
+    manifest = folder / "manifest.csv"
+    if (folder / "spec.yaml").is_file():
+        return ImageSource(input=folder / "results", manifest=manifest).find()
     codec = load("codec", "gray8", **RANGE_DB)
     spec = load("spec", "mel256")
-    manifest = folder / "manifest.csv"
     return ImageSource(input=folder / "results", manifest=manifest, spec=spec, codec=codec).find()
 
 

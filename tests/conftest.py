@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.compare.browser import LACKING
+from tests.compare.browser import CHROMIUM, LACKING, open_page
 
 DATA = Path(__file__).parent / "data"
 
@@ -29,6 +30,43 @@ def speech() -> np.ndarray:
     """2.5 s of a real line at 22 050 Hz: float32, ``(samples,)``, peak 0.5."""
     samples, _ = soundfile.read(DATA / "pix2pix/reference/nl_m__m-obdivovat.flac", dtype="float32")
     return np.asarray(samples[8_000:63_125])
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if LACKING:
+        pytest.skip(LACKING)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browse(chromium):
+    """Open a page as a listener of its own; at the end, nothing went wrong or elsewhere."""
+    opened = []
+    requests, problems = [], []
+
+    def browse(url, **options):
+        context = chromium.new_context(**{"viewport": {"width": 900, "height": 800}, **options})
+        opened.append(context)
+        context.on("request", lambda request: requests.append(request.url))
+        context.on("weberror", lambda error: problems.append(str(error.error)))
+        page = context.new_page()
+        open_page(page, url)
+        return page
+
+    yield browse
+    for context in opened:
+        context.close()
+    hosts = {
+        urlsplit(url).hostname for url in requests if urlsplit(url).scheme not in ("data", "blob")
+    }
+    assert hosts <= {"127.0.0.1", None}
+    assert not problems
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -55,7 +55,7 @@ def test_weights_are_inside_with_their_cards_and_small(unpacked):
             if one.filename.startswith("vocoder/model/shipped/")
         }
     names = {Path(name).stem for name in sizes if name.endswith(".safetensors")}
-    assert names >= {"generated", "jpeg", "pitch", "wavenet"}
+    assert names >= {"generated", "jpeg", "mels", "pitch", "wavenet"}
     of_each = {f"{name}{end}" for name in names for end in (".safetensors", ".md")}
     assert set(sizes) == {*of_each, "LICENSE"}
     assert sum(sizes.values()) < 10_000_000

@@ -7,14 +7,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import soundfile
 import uvicorn
 
-from tests.compare.browser import CHROMIUM, LACKING, open_page
 from vocoder.compare.plan import Settings, Texts, make_study
 from vocoder.compare.server import bound, make_app
 from vocoder.compare.sessions import Sessions
@@ -121,40 +119,3 @@ def serving():
     """Serve a study until the test ends; returns the address."""
     with ExitStack() as stack:
         yield lambda folder, key="": stack.enter_context(_served(folder, key))
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    if LACKING:
-        pytest.skip(LACKING)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def browse(chromium):
-    """Open a page as a listener of its own; at the end, nothing went wrong or elsewhere."""
-    opened = []
-    requests, problems = [], []
-
-    def browse(url, **options):
-        context = chromium.new_context(**{"viewport": {"width": 900, "height": 800}, **options})
-        opened.append(context)
-        context.on("request", lambda request: requests.append(request.url))
-        context.on("weberror", lambda error: problems.append(str(error.error)))
-        page = context.new_page()
-        open_page(page, url)
-        return page
-
-    yield browse
-    for context in opened:
-        context.close()
-    hosts = {
-        urlsplit(url).hostname for url in requests if urlsplit(url).scheme not in ("data", "blob")
-    }
-    assert hosts <= {"127.0.0.1", None}
-    assert not problems

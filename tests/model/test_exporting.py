@@ -17,6 +17,7 @@ from tests.inverter.wavenet.networks import small
 from tests.model.shapes import MEL, ODD, hifigan
 from tests.refusals import refused
 from vocoder.decibels import to_decibels
+from vocoder.inverter.mels import MelNet
 from vocoder.inverter.wavenet.portable import PortableWaveNet
 from vocoder.inverter.wavenet.sampler import draw, sample_subbands
 from vocoder.model.checkpoint import read_checkpoint
@@ -57,11 +58,11 @@ def test_onnxruntime_agrees(name, tmp_path):
     assert int(noted["vocoder.first_sample"]) == model.first_sample
 
 
-@pytest.mark.parametrize("name", ["generated", "jpeg", "pitch"])
-def test_the_shipped_repairs_run_without_torch(name, tmp_path):
+@pytest.mark.parametrize("name", ["generated", "jpeg", "mels", "pitch"])
+def test_the_shipped_networks_of_images_run_without_torch(name, tmp_path):
     path = tmp_path / "repair.onnx"
     model = read_checkpoint(find_weights(name)).build()
-    assert isinstance(model, RepairNet | PitchNet)
+    assert isinstance(model, RepairNet | MelNet | PitchNet)
     export(model, path, overwrite=False)
     session = onnxruntime.InferenceSession(path)
     for batch, strides in [(1, 1), (2, 3)]:

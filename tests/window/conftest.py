@@ -9,15 +9,12 @@ import numpy as np
 import pytest
 import uvicorn
 
-from tests.compare.conftest import browse, chromium
 from tests.image.test_cases import grey, level, save
 from vocoder.cli.open import _invert
 from vocoder.compare.server import bound
 from vocoder.image.source import ImageSource
 from vocoder.window.server import make_app
 from vocoder.window.workbench import Workbench
-
-__all__ = ["browse", "chromium"]
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ class Admm(PhaseRetrieval):
     rho : float
         Weight of the augmented term, above 0; 0.1 as in the paper, larger is more cautious. Joint
         inversion takes it once for every analysis: three ask for things that no waveform shows.
-    n_iter, n_iter_estimated, init, refine_from, refine_every, block_frames, seed,
+    n_iter, n_iter_estimated, init, refine_from, refine_every, mels, block_frames, seed,
     device
         See `PhaseRetrieval`.
     """

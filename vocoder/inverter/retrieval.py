@@ -17,7 +17,9 @@ from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.joint import JointStft
 from vocoder.inverter.magnitude import Target
+from vocoder.inverter.mels import MelNet, between_bands
 from vocoder.inverter.phase import INITS, initial_phase
+from vocoder.model.weights import require_kind
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Constraint, Spectrogram
 
@@ -43,6 +45,9 @@ class PhaseRetrieval(Inverter):
         From this iteration on, every so often, the target magnitudes move to those that explain
         the image just as well and are nearest to what the signal has
         (`vocoder.inverter.magnitude.Target`). ``refine_every`` 0 keeps the first guess.
+    mels : str or None
+        Weights that find what lies between mel bands (`vocoder.inverter.mels.between_bands`);
+        ``None`` for least squares alone.
     block_frames : int
         Frames inverted at once; longer spectrograms are cut into blocks, each of which continues
         the finished frames of the one before. Bounds the memory.
@@ -58,6 +63,7 @@ class PhaseRetrieval(Inverter):
     init: str
     refine_from: int
     refine_every: int
+    mels: str | None
     block_frames: int
     seed: int
     device: str
@@ -68,6 +74,8 @@ class PhaseRetrieval(Inverter):
         self._require(self.init in INITS, "init", f"one of {INITS}")
         least = MIN_BLOCK_FRAMES
         self._require(self.block_frames >= least, "block_frames", f"at least {least}")
+        if self.mels is not None:
+            require_kind(self.mels, MelNet)
 
     def _require(self, ok: bool, name: str, expected: str) -> None:
         if not ok:
@@ -110,6 +118,9 @@ class PhaseRetrieval(Inverter):
         Shorter ones are filled up with frames that don't count, and every one has its own random
         phases, so that each becomes what it becomes alone, but for rounding.
         """
+        device = torch_device(self.device)
+        if self.mels is not None:
+            spectrograms = [between_bands(one, self.mels, device) for one in spectrograms]
         stft = JointStft.of(spectrograms[0])
         if any(one.specs != stft.specs for one in spectrograms):
             raise ValueError("spectrograms of different specs cannot be inverted together")
@@ -117,7 +128,6 @@ class PhaseRetrieval(Inverter):
         context, lookahead = overlap_frames(spec)
         least = min_block_frames(spec)
         self._require(self.block_frames >= least, "block_frames", f"at least {least} for this spec")
-        device = torch_device(self.device)
         hop = spec.hop_length
         padding = spec.padding
         generators = [torch.Generator().manual_seed(self.seed) for _ in spectrograms]

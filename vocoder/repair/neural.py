@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +20,29 @@ from vocoder.repair.postfilter import postfilter
 from vocoder.spectrogram import Spectrogram
 
 MAX_POSTFILTER = 2.0
+
+
+class Chunk(NamedTuple):
+    """Frames of a long image, and those around them that a network has to see."""
+
+    begin: int
+    end: int
+    first: int
+    last: int
+
+    @property
+    def inner(self) -> slice:
+        """The chunk's own frames, among those from ``first`` on."""
+        return slice(self.begin - self.first, self.end - self.first)
+
+
+def chunks(total: int, size: int, context: int, stride: int) -> Iterator[Chunk]:
+    """Cut ``total`` frames; chunks begin at whole strides, so that a network's grid stays."""
+    size = size // stride * stride
+    for begin in range(0, total, size):
+        end = min(begin + size, total)
+        first = max(begin - context, 0) // stride * stride
+        yield Chunk(begin, end, first, min(end + context, total))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,18 +122,11 @@ class NetworkRepair(Repair):
         self, network: RepairNet, decibels: Tensor, device: torch.device
     ) -> Iterator[tuple[int, int, Tensor, Tensor]]:
         """Begin, end, repair and certainty of consecutive pieces, as in the repair of the whole."""
-        # Whole strides, so that the network's grid stays the same.
-        stride, total = network.stride_frames, decibels.shape[2]
-        size = self.chunk_frames // stride * stride
-        context = self.context_frames(network)
-        for begin in range(0, total, size):
-            end = min(begin + size, total)
-            first = max(begin - context, 0) // stride * stride
-            last = min(end + context, total)
-            around = decibels[:, :, first:last].to(device)
-            image, certainty = self.repaired(network, around, first)
-            inner = slice(begin - first, end - first)
-            yield begin, end, image[:, :, inner], certainty[:, inner]
+        context, total = self.context_frames(network), decibels.shape[2]
+        for piece in chunks(total, self.chunk_frames, context, network.stride_frames):
+            around = decibels[:, :, piece.first : piece.last].to(device)
+            image, certainty = self.repaired(network, around, piece.first)
+            yield piece.begin, piece.end, image[:, :, piece.inner], certainty[:, piece.inner]
 
     def context_frames(self, network: RepairNet) -> int:
         """Frames on either side of its own that a repaired pixel depends on."""

@@ -34,6 +34,7 @@ def initial_estimate(decibels: Tensor, spec: SpectrogramSpec, n_iter: int) -> It
         init="phase_gradient",
         refine_from=0,
         refine_every=0,
+        mels=None,
         block_frames=min_block_frames(spec),
         seed=0,
         device="cpu",

@@ -1,9 +1,10 @@
-"""Learning to repair spectrograms: the degraded one in, the true one as target."""
+"""Learning spectrograms: the degraded one in, the true one as target."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,19 +12,21 @@ from torch import Tensor, nn
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
+from vocoder.inverter.mels import MelNet, linear_spec_of
 from vocoder.model.features import FLOOR_DB
 from vocoder.repair.network import RepairNet
-from vocoder.spectrogram import Spectrogram
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import Spectrogram, analyse
 from vocoder.train.examples import Batch
 from vocoder.train.spectrogram_losses import LOSSES, spectrogram_losses
-from vocoder.train.tasks.base import Task, require_weights, weighted
+from vocoder.train.tasks.base import Task, require_centred, require_weights, weighted
 
 
 @dataclass(kw_only=True)
 class Repairing(Task):
     """Trains a repair."""
 
-    model_type = RepairNet
+    model_type: ClassVar[type[nn.Module]] = RepairNet
 
     # Of `vocoder.train.spectrogram_losses.spectrogram_losses`; 0 leaves one out.
     weights: Mapping[str, float]
@@ -40,11 +43,39 @@ class Repairing(Task):
 
     def losses(self, name: str, batch: Batch, step: int) -> dict[str, Tensor]:
         used = [name for name, weight in self.weights.items() if weight > 0]
-        true = batch.true.clamp(min=FLOOR_DB)
-        losses = spectrogram_losses(self.model(batch.degraded), true, self.spec, self.tau, used)
+        made, true, spec = self.compared(batch)
+        losses = spectrogram_losses(made, true.clamp(min=FLOOR_DB), spec, self.tau, used)
         return weighted(losses, self.weights)
 
+    def compared(self, batch: Batch) -> tuple[Tensor, Tensor, SpectrogramSpec]:
+        """What the model makes, what it should be, both in dB, and their spec."""
+        return self.model(batch.degraded), batch.true, self.spec
+
     def render(self, model: nn.Module, decibels: Tensor) -> Tensor:
-        repaired = model(decibels)
-        audible = torch.where(repaired > FLOOR_DB, repaired, SILENCE_DB)
-        return self.inverter(Spectrogram(audible.cpu(), self.spec))
+        return self.heard(model(decibels), self.spec)
+
+    def heard(self, decibels: Tensor, spec: SpectrogramSpec) -> Tensor:
+        """A spectrogram, inverted."""
+        audible = torch.where(decibels > FLOOR_DB, decibels, SILENCE_DB)
+        return self.inverter(Spectrogram(audible.cpu(), spec))
+
+
+@dataclass(kw_only=True)
+class Widening(Repairing):
+    """Trains what finds the bins of the STFT between mel bands."""
+
+    model_type = MelNet
+
+    def setup(self, model: nn.Module, spec: SpectrogramSpec) -> None:
+        super().setup(model, spec)
+        require_centred(spec)
+        self._linear = linear_spec_of(spec)
+        self._edge = -(-spec.n_fft // (2 * spec.hop_length))  # frames that see beyond the piece
+
+    def compared(self, batch: Batch) -> tuple[Tensor, Tensor, SpectrogramSpec]:
+        made, true = self.model(batch.degraded), analyse(batch.waveform, self._linear).decibels
+        inner = slice(self._edge, made.shape[2] - self._edge)
+        return made[:, :, inner], true[:, :, inner], self._linear
+
+    def render(self, model: nn.Module, decibels: Tensor) -> Tensor:
+        return self.heard(model(decibels), self._linear)
