@@ -47,7 +47,7 @@ ROADS = {
     "80 mels": "tacotron2/gray8/lossless",
 }
 CONDITIONS = (*ROADS, GENERATED)
-PLAIN = "griffin_lim:init=random,refine_every=0,n_iter=32"  # what most people use
+PLAIN = "griffin_lim:init=random,refine_every=0,n_iter=32,mels=null"  # what most people use
 INVERSIONS = (
     f"none+{PLAIN}",
     *(
