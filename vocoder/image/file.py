@@ -388,10 +388,7 @@ def _is_lossy_webp(path: Path) -> bool:
 def jpeg_tables(path: Path) -> np.ndarray:
     """The quantisation table of a JPEG's luma, for decoding at its constraints.
 
-    Returns
-    -------
-    ndarray
-        ``(8, 8)``, int64: the step of each DCT coefficient, vertical frequency first.
+    ``(8, 8)``, int64: the step of each DCT coefficient, vertical frequency first.
     """
     try:
         with Image.open(path, formats=["JPEG"]) as opened:
