@@ -29,6 +29,8 @@ def find_weights(source: str) -> Path:
         A file, a training's folder (its best weights), or the name of weights that come with the
         package, such as ``generated``.
     """
+    if is_shipped(source):  # whatever the working folder holds: ./mels is a folder of that name
+        return FOLDER / f"{source}{SUFFIX}"
     path = Path(source)
     if source and path.is_dir():
         if not (path / BEST_NAME).is_file():
@@ -39,8 +41,6 @@ def find_weights(source: str) -> Path:
         return path / BEST_NAME
     if source and path.exists():
         return path
-    if is_shipped(source):
-        return FOLDER / f"{source}{SUFFIX}"
     there = ", ".join(sorted(file.stem for file in FOLDER.glob(f"*{SUFFIX}")))
     raise BadInput(
         f"unknown weights {source!r}: expected a file, the folder of a training, or the name of "
