@@ -90,3 +90,9 @@ def test_weights_of_another_kind_are_refused():
     with refused("weights.kind"):
         load("inverter", "griffin_lim", mels="jpeg")
     load("inverter", "griffin_lim", mels=None)
+
+
+def test_a_folder_called_mels_is_not_taken_for_the_weights(bands, tmp_path, monkeypatch):
+    (tmp_path / "mels").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert between_bands(bands, "mels", CPU).spec == LINEAR

@@ -51,7 +51,7 @@ def find_weights(source: str) -> Path:
 
 def is_shipped(source: str) -> bool:
     """Whether ``source`` names weights that come with the package."""
-    return (FOLDER / f"{source}{SUFFIX}").is_file()
+    return Path(source).name == source and (FOLDER / f"{source}{SUFFIX}").is_file()
 
 
 def fits(source: str, spec: SpectrogramSpec) -> bool:
