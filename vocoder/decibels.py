@@ -18,12 +18,6 @@ from vocoder.spec import SpectrogramSpec
 # Digital silence, which has no decibels of its own: far below what 24 bits hold (-144 dB), and
 # still far above the smallest float32 when squared. Here and below, linear values are exactly 0.
 SILENCE_DB = -200.0
-# Beyond full scale by more than a gain accounts for: what was read as 0 dB is something else.
-FAR_TOO_LOUD_DB = 20.0
-OTHER_REFERENCE = (
-    "far too loud: 0 dB is something else here; give codec=foreign with codec.reference=one where "
-    "it is a magnitude of 1 (librosa's ref=1), else codec.reference=max"
-)
 
 
 def to_decibels(linear: Tensor, spec: SpectrogramSpec) -> Tensor:

@@ -210,6 +210,12 @@ class SpectrogramSpec:
             floor=0.0,
         )
 
+    def without_bands(self) -> SpectrogramSpec:
+        """The plain bins of the same STFT, without Nyquist's, in place of its mel bands."""
+        plain = {"kind": "linear", "nyquist": False, "compression": "none", "floor": 0.0}
+        values = self.to_dict() | plain | dict.fromkeys(MEL_FIELDS)
+        return SpectrogramSpec.from_dict(values, "the linear spec")
+
     @property
     def n_freqs(self) -> int:
         """Bins of the STFT, from 0 Hz to Nyquist."""

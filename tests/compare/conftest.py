@@ -1,8 +1,6 @@
 """Short versions of real utterances, studies of them, and what drives these."""
 
 import shutil
-import threading
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import uvicorn
 
+from tests.serving import served
 from vocoder.compare.plan import Settings, Texts, make_study
-from vocoder.compare.server import bound, make_app
+from vocoder.compare.server import make_app
 from vocoder.compare.sessions import Sessions
 from vocoder.compare.sources import find_sources
 from vocoder.compare.store import AnswerStore
@@ -103,15 +101,8 @@ def copy(made, tmp_path):
 @contextmanager
 def _served(folder, key):
     sessions = Sessions(read_study(folder), folder)
-    server = uvicorn.Server(uvicorn.Config(make_app(sessions, folder, key), log_level="warning"))
-    with bound(0) as listening, sessions.store:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with sessions.store, served(make_app(sessions, folder, key)) as address:
+        yield address
 
 
 @pytest.fixture

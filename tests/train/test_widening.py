@@ -10,7 +10,7 @@ from torch import Tensor
 from tests.refusals import refused
 from tests.train.tiny import griffin_lim
 from vocoder.config import load
-from vocoder.inverter.mels import MelNet, linear_spec_of
+from vocoder.inverter.mels import MelNet
 from vocoder.spectrogram import analyse
 from vocoder.train.examples import Batch, cut_piece
 from vocoder.train.tasks.base import MODEL
@@ -47,7 +47,7 @@ def batch(speech):
 def test_the_bins_of_the_recording_are_right(batch, speech):
     """As the analysis of all of it has them, though the task sees a piece."""
     model = Right(SPEC, channels=4, context=8, context_blocks=1)
-    whole = analyse(torch.from_numpy(speech)[None], linear_spec_of(SPEC)).decibels
+    whole = analyse(torch.from_numpy(speech)[None], SPEC.without_bands()).decibels
     model.answer = whole[:, :, 40 : 40 + FRAMES].clamp(min=-90)
     losses = task(model).losses(MODEL, batch, 0)
     assert set(losses) == {"decibels", "loudness", "total"}

@@ -1,17 +1,14 @@
 """Foreign images of a real utterance, and the page over them."""
 
-import threading
-import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import librosa
 import numpy as np
 import pytest
-import uvicorn
 
 from tests.image.test_cases import grey, level, save
+from tests.serving import served
 from vocoder.cli.open import _invert
-from vocoder.compare.server import bound
 from vocoder.image.source import ImageSource
 from vocoder.window.server import make_app
 from vocoder.window.workbench import Workbench
@@ -29,20 +26,6 @@ def images(speech, tmp_path_factory):
     return folder
 
 
-@contextmanager
-def _served(bench, output):
-    app = make_app(bench, output, _invert)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    with bound(0) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture
 def serving(tmp_path):
     """Serve the page over an input, or over nothing, until the test ends; returns its address."""
@@ -50,6 +33,7 @@ def serving(tmp_path):
 
         def serve(path=None):
             bench = Workbench(None if path is None else ImageSource(input=path))
-            return stack.enter_context(_served(bench, tmp_path / "opened"))
+            app = make_app(bench, tmp_path / "opened", _invert)
+            return stack.enter_context(served(app)) + "/"
 
         yield serve

@@ -70,11 +70,10 @@ def run(
         select,
         work_through,
     )
-    from vocoder.decibels import FAR_TOO_LOUD_DB, OTHER_REFERENCE
     from vocoder.device import torch_device
     from vocoder.evaluate.reference import LEGEND, References
     from vocoder.evaluate.view import draw_pictures
-    from vocoder.image.utterances import load_utterance
+    from vocoder.image.utterances import FAR_TOO_LOUD_DB, OTHER_REFERENCE, load_utterance
 
     require_subtype(subtype)
     require_level(gain, peak_db)

@@ -33,6 +33,12 @@ MISSING = "missing; silent"
 NEGATIVE_SKEW, DOUBTFUL_SKEW, UPSIDE_DOWN_TILT = 0.3, -0.1, -0.05
 SHOWN_DB = 100.0
 MIN_FRAMES = 24
+# Beyond full scale by more than a gain accounts for: what was read as 0 dB is something else.
+FAR_TOO_LOUD_DB = 20.0
+OTHER_REFERENCE = (
+    "far too loud: 0 dB is something else here; give codec=foreign with codec.reference=one where "
+    "it is a magnitude of 1 (librosa's ref=1), else codec.reference=max"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ class MelNet(nn.Module):
                 "use one such as tacotron2",
                 key="model.spec",
             )
-        self.spec, self.linear_spec = spec, linear_spec_of(spec)
+        self.spec, self.linear_spec = spec, spec.without_bands()
         self.net = RepairNet(self.linear_spec, channels, context, context_blocks)
         self.settings = self.net.settings
         self.context_frames, self.stride_frames = self.net.context_frames, self.net.stride_frames
@@ -68,28 +68,12 @@ class MelNet(nn.Module):
         return widened
 
 
-def linear_spec_of(spec: SpectrogramSpec) -> SpectrogramSpec:
-    """The linear spectrogram of the same STFT, without its Nyquist bin."""
-    return replace(
-        spec,
-        kind="linear",
-        nyquist=False,
-        n_mels=None,
-        fmin=None,
-        fmax=None,
-        mel_scale=None,
-        mel_norm=None,
-        compression="none",
-        floor=0.0,
-    )
-
-
 def widen(decibels: Tensor, spec: SpectrogramSpec) -> Tensor:
     """Mel bands to bins by least squares, no bin far below its bands; decibels."""
     bank = mel_filters(spec, decibels.device)
     smooth = (_levels(decibels, spec).mT @ (bank / bank.sum(0).clamp(min=TINY))).mT
     linear = mel_to_linear(to_linear(decibels, spec), spec).maximum(MIN_SHARE * smooth)
-    own = linear_spec_of(spec)
+    own = spec.without_bands()
     return to_decibels(linear[:, : own.bins], own)
 
 
@@ -111,7 +95,7 @@ def between_bands(spectrogram: Spectrogram, weights: str, device: torch.device) 
     if spec.kind != "mel" or spectrogram.others or not fits(weights, bands):
         return spectrogram
     network = load_network(weights, MelNet, bands, device)
-    given, linear_spec = spectrogram.decibels, linear_spec_of(spec)
+    given, linear_spec = spectrogram.decibels, spec.without_bands()
     # The network knows recordings at their usual level; phase retrieval knows none.
     peak = to_decibels(_levels(given, spec).amax((1, 2), keepdim=True), linear_spec)
     gain_db = torch.where(peak > SILENCE_DB, PEAK_DB - peak, 0)

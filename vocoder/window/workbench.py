@@ -18,13 +18,12 @@ from matplotlib import colormaps
 from PIL import Image
 
 from vocoder.cpu import torch_threads
-from vocoder.decibels import FAR_TOO_LOUD_DB, OTHER_REFERENCE
 from vocoder.errors import BadInput
 from vocoder.identify.identify import Reading, equals, identify
 from vocoder.image.doctor.examine import examine
 from vocoder.image.file import read_image
 from vocoder.image.source import Found, ImageSource, Utterance
-from vocoder.image.utterances import Loaded, load_utterance
+from vocoder.image.utterances import FAR_TOO_LOUD_DB, OTHER_REFERENCE, Loaded, load_utterance
 from vocoder.window.settings import Built, Values, as_yaml, build, command, parse, shown, words
 
 TILE_S = 3.0  # heard at a time

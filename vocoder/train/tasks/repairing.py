@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
-from vocoder.inverter.mels import MelNet, linear_spec_of
+from vocoder.inverter.mels import MelNet
 from vocoder.model.features import FLOOR_DB
 from vocoder.repair.network import RepairNet
 from vocoder.spec import SpectrogramSpec
@@ -69,7 +69,7 @@ class Widening(Repairing):
     def setup(self, model: nn.Module, spec: SpectrogramSpec) -> None:
         super().setup(model, spec)
         require_centred(spec)
-        self._linear = linear_spec_of(spec)
+        self._linear = spec.without_bands()
         self._edge = -(-spec.n_fft // (2 * spec.hop_length))  # frames that see beyond the piece
 
     def compared(self, batch: Batch) -> tuple[Tensor, Tensor, SpectrogramSpec]:
