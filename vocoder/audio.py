@@ -20,6 +20,9 @@ from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 
 MIX, PEAK = "mix", "peak"
+# Peak of what is probably noise, in dB of full scale. Noise at full scale hurts; this is about as
+# loud as quiet speech.
+NOISE_PEAK_DB = -20.0
 # Bits of the integer subtypes; FLOAT is written as it is.
 SUBTYPE_BITS = {"PCM_16": 16, "PCM_24": 24, "FLOAT": None}
 _MAX_GAIN_DB = 100.0  # 16 bits hold 96
@@ -202,6 +205,8 @@ class AudioWriter:
     peak_db : float, optional
         Of full scale: integer files that would be louder are brought down to this peak as a whole.
         Without it, what is beyond full scale is cut off.
+    noise : bool
+        Whether it is probably noise, which is brought down to `NOISE_PEAK_DB` in any format.
     channels : int
 
     Attributes
@@ -223,10 +228,13 @@ class AudioWriter:
         overwrite: bool,
         gain: float | str = 0.0,
         peak_db: float | None = None,
+        noise: bool = False,
         channels: int = 1,
     ) -> None:
         require_subtype(subtype)
         require_level(gain, peak_db)
+        if noise:
+            peak_db = min(NOISE_PEAK_DB, peak_db or 0.0)
         container = path.suffix.removeprefix(".").upper()
         if container not in soundfile.available_formats() or not soundfile.check_format(
             container, subtype
@@ -240,7 +248,8 @@ class AudioWriter:
         self._factor = np.float32(1 if isinstance(gain, str) else 10 ** (gain / 20))
         self._to_peak, self._peak = to_peak, 0.0
         self._target = None if peak_db is None else 10 ** (peak_db / 20)
-        self._waits = to_peak or (peak_db is not None and SUBTYPE_BITS[subtype] is not None)
+        limited = noise or SUBTYPE_BITS[subtype] is not None
+        self._waits = to_peak or (peak_db is not None and limited)
         self._path, self._overwrite = path, overwrite
         self._sample_rate, self._subtype, self._channels = sample_rate, subtype, channels
         self._stack = ExitStack()

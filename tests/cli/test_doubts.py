@@ -1,7 +1,10 @@
 """What would be another sound is not made without a word."""
 
+import json
+
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from tests.image.test_cases import SPEC, grey, level, save
@@ -48,6 +51,33 @@ def test_images_that_become_another_sound(draw, words, refused, told, truth, tmp
     assert told in said if told else "codec" not in said
     if refused:
         assert run([*arguments, "force=true"]) == 0
+        assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more", [[], ["gain=peak"], ["gain=20", "subtype=FLOAT"], ["peak_db=-30"]])
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (
+            lambda x: map_colours("viridis")[grey(x)],
+            ["codec=colormap", "codec.cmap=magma", "force=true"],
+        ),
+        (lambda x: 255 - grey(x), ["codec=gray8", "force=true"]),
+        (lambda x: np.random.default_rng(0).integers(0, 256, x.shape, np.uint8), ["codec=gray8"]),
+    ],
+    ids=["other_map", "negative", "noise"],
+)
+def test_what_is_probably_noise_is_kept_down(draw, words, more, truth, tmp_path, capsys):
+    path = save(tmp_path / "a.png", np.ascontiguousarray(draw(truth)))
+    output = tmp_path / "out"
+    words = [*words, *more, "repair=none", "inverter.n_iter=1"]
+    assert run(["invert", f"input={path}", f"output={output}", *A, *words, *R]) == 0
+    assert "kept down to a peak of -20 dBFS" in capsys.readouterr().out
+    samples, _ = soundfile.read(output / "a.wav")
+    loudest_db = -30 if more == ["peak_db=-30"] else -20
+    assert 20 * np.log10(np.abs(samples).max()) == pytest.approx(loudest_db, abs=0.01)
+    (row,) = json.loads((output / "report.json").read_text())["utterances"]
+    assert row["doubts"]
 
 
 def test_what_is_far_too_loud_names_the_reference(truth, tmp_path, capsys):

@@ -235,7 +235,9 @@ class TestColours:
         for codec in (Foreign(**RANGE), load("codec", "gray8")):
             with refused("image.colours"):
                 opened(path, codec)
-            assert decode_image(read_image(path), codec, SPEC, force=True).decibels.shape
+            doubts: list[str] = []
+            assert decode_image(read_image(path), codec, SPEC, doubts).decibels.shape
+            assert len(doubts) == 1
 
     def test_grey_read_by_a_map_is_refused(self, truth, tmp_path):
         path = save(tmp_path / "a.png", grey(level(truth)))

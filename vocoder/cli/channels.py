@@ -56,7 +56,8 @@ def join(
     gains_db : sequence of float
         What each file was amplified by when it was written; taken back.
     **level
-        ``subtype``, ``gain`` and ``peak_db`` of `AudioWriter`, for all channels together.
+        ``subtype``, ``gain``, ``peak_db`` and ``noise`` of `AudioWriter`, for all channels
+        together.
 
     Returns
     -------

@@ -44,7 +44,7 @@ def run(
         path = root / f"{utterance.name}{ARRAY_SUFFIX}"
         write_array(path, loaded.spectrogram, overwrite=overwrite)
         seconds = loaded.spectrogram.length / loaded.spectrogram.spec.sample_rate
-        notes = list(loaded.notes)
+        notes = [*loaded.doubts, *loaded.notes]
         if more := len(loaded.spectrogram.others):
             notes.append(f"of the spec's own analysis; the image has {more} more analyses")
         note = "; ".join(notes)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.files import refuse_existing
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run(
     int
         0, or 2 if a file was missing, foreign or could not be used (the rest is there).
     """
-    from vocoder.audio import PEAK, AudioWriter, require_level, require_subtype
+    from vocoder.audio import NOISE_PEAK_DB, PEAK, AudioWriter, require_level, require_subtype
     from vocoder.cli.channels import JOINED, join, recordings_of_channels
     from vocoder.cli.jobs import (
         AUDIO_SUFFIX,
@@ -129,9 +129,10 @@ def run(
                         overwrite=overwrite or resume,
                         gain=gain,
                         peak_db=peak_db,
+                        noise=bool(one.doubts),
                     )
                 )
-                for path in paths
+                for path, one in zip(paths, loaded.values(), strict=True)
             ]
             for which, piece in inverter.invert_batch(spectrograms):
                 if stop.is_set():
@@ -154,15 +155,19 @@ def run(
         if pictures:
             drawing = root / f"{name}{DRAWING_SUFFIX}"
             draw_pictures(drawing, loaded.spectrogram, repaired, path, true)
+        if loaded.doubts:
+            loudest = f"a peak of {NOISE_PEAK_DB:g} dBFS at most, since it is probably noise"
+            told += [some_of(loaded.doubts), f"kept down to {loudest}"]
         told += loaded.notes
         n_many = MANY_CLIPPED * written.n_samples
-        if written.n_clipped > n_many or written.gain_db < -FAR_TOO_LOUD_DB:
+        too_loud = written.gain_db < -FAR_TOO_LOUD_DB and not loaded.doubts
+        if written.n_clipped > n_many or too_loud:
             told.append(OTHER_REFERENCE)
         if written.n_clipped:
             told.append(
                 f"{written.n_clipped} samples beyond full scale cut off; subtype=FLOAT keeps them"
             )
-        if written.gain_db and gain != PEAK:
+        if written.gain_db and gain != PEAK and not loaded.doubts:
             told.append(
                 f"brought down by {-written.gain_db:.1f} dB to a peak of {peak_db:g} dB; gain= "
                 "lowers all files alike, subtype=FLOAT keeps the level"
@@ -175,6 +180,7 @@ def run(
             note="; ".join(told),
             measures=measures,
             repaired=repaired.repaired,
+            doubts=loaded.doubts,
             reference="" if true is None else str(true.resolve()),
             gain_db=written.gain_db,
         )
@@ -192,6 +198,7 @@ def run(
     results = work_through(_groups(to_do, batch), work, workers, "try workers=1 batch=1")
     rows = rows_before(root, before) + [asdict(result) for result in results]
     gains_db = {row["utterance"]: row["gain_db"] for row in rows if row["file"]}
+    noise = {row["utterance"] for row in rows if row["doubts"]}
     for name, channels in recordings.items():
         if all(channel in gains_db for channel in channels):
             file = f"{JOINED}/{name}{AUDIO_SUFFIX}"
@@ -203,6 +210,7 @@ def run(
                 subtype=subtype,
                 gain=PEAK if gain == PEAK else 0.0,
                 peak_db=peak_db,
+                noise=not noise.isdisjoint(channels),
             )
             results.append(Result(name, file, seconds))
     elapsed_s = time.perf_counter() - started

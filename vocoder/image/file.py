@@ -169,17 +169,11 @@ def read_image(path: Path) -> ImageFile:
 
 
 def decode_image(
-    image: ImageFile, codec: Codec, spec: SpectrogramSpec, *, force: bool = False
+    image: ImageFile, codec: Codec, spec: SpectrogramSpec, doubts: list[str] | None = None
 ) -> Decoded:
     """Decode an image; errors name its file.
 
-    Parameters
-    ----------
-    image : ImageFile
-    codec : Codec
-    spec : SpectrogramSpec
-    force : bool
-        Whether to decode colours that are none of the codec's too, which become noise.
+    What can only become noise is refused, or the reason added to ``doubts`` where they are given.
     """
     if image.lossy and codec.exact:
         raise BadInput(
@@ -194,13 +188,18 @@ def decode_image(
     except BadInput as error:
         raise BadInput(f"{image.path}: {error}", error.key) from error
     several = len(codec.analyses(spec)) > 1
-    if pixels.ndim == 3 and (several or codec.mode == "L") and not force:
-        require_analyses(image.path, pixels, several=several)
     distance = decoded.distance
     if distance is None and codec.mode == "L" and pixels.ndim == 3:
         distance = channel_spread(pixels)
-    if distance is not None and not force:
-        require_colours(image.path, image.pixels, float(distance.mean()), codec)
+    try:
+        if pixels.ndim == 3 and (several or codec.mode == "L"):
+            require_analyses(image.path, pixels, several=several)
+        if distance is not None:
+            require_colours(image.path, image.pixels, float(distance.mean()), codec)
+    except BadInput as error:
+        if doubts is None:
+            raise
+        doubts.append(str(error).removeprefix(f"{image.path}: "))
     return decoded
 
 

@@ -53,23 +53,29 @@ class Loaded:
         File name to reason; such tiles are silent.
     notes : list of str
         What looks wrong, each with the setting that would right it.
+    doubts : list of str
+        What says that it can only become noise.
     """
 
     spectrogram: Spectrogram
     problems: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
 
 def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     """Decode and stitch an utterance; tiles that cannot be used are left silent and reported."""
+    doubts: list[str] = []
     if utterance.array is not None:
         law = found.codec if isinstance(found.codec, Foreign) else None
         shown = read_array(utterance.array, found.spec, law)
-        notes = [] if law is None else _doubts(shown.decibels[0].numpy(), found, utterance.name)
-        return Loaded(spectrogram=shown, problems={}, notes=notes)
+        if law is None:
+            return Loaded(spectrogram=shown, problems={})
+        notes = _looks(shown.decibels[0].numpy(), found, utterance.name, doubts)
+        return Loaded(spectrogram=shown, problems={}, notes=notes, doubts=doubts)
     problems = dict.fromkeys(utterance.missing, MISSING)
     cells: list[tuple[int, JpegCells]] = []
-    pieces = _decoded(utterance, found, problems)
+    pieces = _decoded(utterance, found, problems, doubts)
     first = next(pieces, None)
     if first is None:
         raise BadInput(_why_none(problems), key="input.damaged")
@@ -89,17 +95,20 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
         constraint = JpegConstraint(cells, decibels, codec, -tile.gain_db)
     spectrogram = as_spectrogram(decibels, spec, codec, tile.samples)
     # Images of the seed were always drawn in one way, and cut off half of what they show.
-    doubtful = isinstance(codec, LevelCodec | Foreign) and not first.says_itself
-    doubtful &= not found.has_manifest
+    unsure = isinstance(codec, LevelCodec | Foreign) and not first.says_itself
+    unsure &= not found.has_manifest
     first_db = spectrogram.decibels[0].numpy()
-    notes = _doubts(first_db, found, utterance.name) if doubtful else []
+    notes = _looks(first_db, found, utterance.name, doubts) if unsure else []
     problems |= {name: f"{why}; silent" for name, why in problems.items() if why != MISSING}
     spectrogram = replace(spectrogram, constraint=constraint)
-    return Loaded(spectrogram=spectrogram, problems=problems, notes=notes)
+    return Loaded(spectrogram=spectrogram, problems=problems, notes=notes, doubts=doubts)
 
 
-def _doubts(decibels: np.ndarray, found: Found, name: str) -> list[str]:
-    """What speaks against settings that nobody but the user vouches for."""
+def _looks(decibels: np.ndarray, found: Found, name: str, doubts: list[str]) -> list[str]:
+    """What speaks against settings that nobody but the user vouches for.
+
+    What can only become noise is refused, or forced and added to ``doubts``.
+    """
     top = float(decibels.max())
     levels = np.clip(1 + (decibels - top) / SHOWN_DB, 0, 1)
     if levels.shape[1] < MIN_FRAMES or top <= SILENCE_DB:
@@ -113,9 +122,9 @@ def _doubts(decibels: np.ndarray, found: Found, name: str) -> list[str]:
         )
         if not found.force:
             raise BadInput(f"{name}: {sentence}; force=true to hear it", key="image.negative")
-        notes.append(sentence)
+        doubts.append(sentence)
     elif skew > DOUBTFUL_SKEW:
-        notes.append("its shades are not those of speech; a photograph becomes noise")
+        doubts.append("its shades are not those of speech; a photograph becomes noise")
     if tilt(levels) < UPSIDE_DOWN_TILT:
         low = isinstance(found.codec, Foreign) and found.codec.row_0 == "low"
         notes.append(
@@ -158,14 +167,17 @@ class _Piece:
     says_itself: bool
 
 
-def _decoded(utterance: Utterance, found: Found, problems: dict[str, str]) -> Iterator[_Piece]:
+def _decoded(
+    utterance: Utterance, found: Found, problems: dict[str, str], doubts: list[str]
+) -> Iterator[_Piece]:
     """Tiles one by one, in the order of their starts; those that cannot be used are noted."""
     for row, path in sorted(utterance.tiles, key=lambda tile: tile[0].start_frame):
         try:
             image = read_image(path)
             spec, codec = _settings_of(image, found)
             dequantised = _without_truncation(image, codec, found)
-            decibels = decode_image(dequantised, codec, spec, force=found.force).decibels
+            forced = doubts if found.force else None
+            decibels = decode_image(dequantised, codec, spec, forced).decibels
             tile = row if found.has_manifest else _whole_tile(image, decibels.shape[1])
             _check_width(path, decibels.shape[1], tile, found)
             cells = _cells(image, codec, found)

@@ -17,6 +17,7 @@ import soundfile
 from matplotlib import colormaps
 from PIL import Image
 
+from vocoder.audio import NOISE_PEAK_DB
 from vocoder.cpu import torch_threads
 from vocoder.errors import BadInput
 from vocoder.identify.identify import Reading, equals, identify
@@ -165,13 +166,18 @@ class Workbench:
             tile = whole.frames(begin, begin + count)
             repaired = built.repair(tile)
             samples = built.inverter(repaired)[0].numpy()
-        notes = [*loaded.notes, *(f"{one}: {why}" for one, why in loaded.problems.items())]
+        notes = [
+            *loaded.doubts,
+            *loaded.notes,
+            *(f"{one}: {why}" for one, why in loaded.problems.items()),
+        ]
         peak = float(np.abs(samples).max())
         if peak > 10 ** (FAR_TOO_LOUD_DB / 20):
             notes.append(OTHER_REFERENCE)
         top = float(whole.decibels.max())
+        loudest = 10 ** (NOISE_PEAK_DB / 20) if loaded.doubts else PEAK
         return {
-            "audio": _base64(_wav(samples, whole.spec.sample_rate)),
+            "audio": _base64(_wav(samples, whole.spec.sample_rate, loudest)),
             "overview": _base64(_png(_colours(whole.decibels[0].numpy(), top))),
             "tile": _base64(_png(_colours(repaired.decibels[0].numpy(), top))),
             "start": begin / rate,
@@ -236,11 +242,11 @@ def jobs(
         yield [f"input={path}", *words(values), f"output={place}"]
 
 
-def _wav(samples: np.ndarray, sample_rate: int) -> bytes:
-    """16 bits, as loud as all others."""
+def _wav(samples: np.ndarray, sample_rate: int, loudest: float) -> bytes:
+    """16 bits, as loud as all others unless the peak would be above ``loudest``."""
     rms, peak = float(np.sqrt(np.mean(samples**2))), float(np.abs(samples).max())
     if peak > 0:
-        samples = samples * min(10 ** (LOUDNESS_DB / 20) / rms, PEAK / peak)
+        samples = samples * min(10 ** (LOUDNESS_DB / 20) / rms, loudest / peak)
     with io.BytesIO() as file:
         soundfile.write(file, samples, sample_rate, format="WAV", subtype="PCM_16")
         return file.getvalue()
