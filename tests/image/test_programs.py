@@ -1,5 +1,6 @@
 """Which program wrote a folder, and which images are its output."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from vocoder.errors import BadInput
 from vocoder.image.pix2pix import dequantised
 from vocoder.image.programs import FOLDER, find_generated
+from vocoder.image.source import ImageSource
 
 # Stems with what makes them hard: underscores, dashes, endings that look like labels.
 STEMS = ["a_b__00", "a_b__01", "c-d_real", "e_output"]
@@ -123,6 +125,52 @@ def test_no_output_asks_for_a_label(tmp_path):
     with pytest.raises(BadInput, match="only real_A, real_B"):
         find_generated(tmp_path)
     assert find_generated(tmp_path, "real_B").tiles[0].stem == "a"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("{}_real_B.png", (JUNYANZ, "real_B", STEMS)),
+        ("{}.png", ("CUT", "real_B", STEMS)),
+        ("{}_fake_B.png", (JUNYANZ, "fake_B", STEMS)),
+    ],
+)
+def test_a_folder_named_like_a_label(tmp_path, name, expected, monkeypatch):
+    for stem in STEMS:
+        save(tmp_path / "real_B" / name.format(stem))
+    monkeypatch.chdir(tmp_path / "real_B")
+    for folder in (tmp_path / "real_B", Path()):
+        for known in ([], STEMS):
+            found = find_generated(folder, known=known)
+            stems = [tile.stem for tile in found.tiles]
+            assert (found.program, found.label, stems) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "known", "label"),
+    [
+        (["real_B/a_real_B.png", "real_B/b_real_B.png"], ["a_real_B", "b_real_B"], "real_B"),
+        (["real/a_real.png", "real/b_real.png"], ["a", "b"], "real"),
+        (["real/a_real.png", "real/b_real.png"], ["a_real", "b_real"], ""),
+        (["mine/a_real_B.png", "mine/b_real_B.png"], ["a_real_B", "b_real_B"], ""),
+        (["fake_B/a_fake_B.png", "fake_B/b.png"], ["a"], "fake_B"),
+    ],
+)
+def test_the_reading_that_the_data_set_knows_is_taken(tmp_path, names, known, label):
+    for name in names:
+        save(tmp_path / name)
+    found = find_generated((tmp_path / names[0]).parent, known=known)
+    assert ([tile.stem for tile in found.tiles], found.label) == (known, label)
+
+
+def test_true_tiles_in_a_folder_of_their_label_match_the_data_set(painted, tmp_path):
+    folder = tmp_path / "real_B"
+    folder.mkdir()
+    for path in (painted / "results").rglob("*_real_B.png"):
+        shutil.copy(path, folder)
+    found = ImageSource(input=folder, manifest=painted / "manifest.csv").find()
+    assert len(found.utterances) == 3
+    assert not found.problems
 
 
 def test_several_runs_are_listed(tmp_path):

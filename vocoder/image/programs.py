@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -97,8 +98,16 @@ class _Run:
         )
 
 
-def find_generated(folder: Path, label: str | None = None, program: str | None = None) -> Generated:
+def find_generated(
+    folder: Path,
+    label: str | None = None,
+    program: str | None = None,
+    known: Collection[str] = (),
+) -> Generated:
     """Find the output of a pix2pix program.
+
+    Some names can be read in several ways: ``real_B/a_real_B.png`` shows tile ``a`` of one program,
+    or ``a_real_B`` of another that makes a folder for each label.
 
     Parameters
     ----------
@@ -109,6 +118,8 @@ def find_generated(folder: Path, label: str | None = None, program: str | None =
         Another label than that of the program's output, e.g. ``real_B``.
     program : str, optional
         One of `UNMARKED`, whose images are bare; the others are known by their labels.
+    known : collection of str
+        Stems of a data set: a reading under which one of these is there comes first.
 
     Returns
     -------
@@ -133,8 +144,34 @@ def find_generated(folder: Path, label: str | None = None, program: str | None =
         )
     if program is not None:
         return replace(_bare(folder), program=program, floor_scale=UNMARKED[program])
-    if inside := _run_of_label_folder(folder):
-        wanted = folder.name if label is None else label
+    for reading in _readings(folder, label) if known else ():
+        if any(tile.stem in known for tile in reading.tiles):
+            return reading
+    return _likeliest(folder, label)
+
+
+def _readings(folder: Path, label: str | None) -> Iterator[Generated]:
+    """Every way to read the names of the images, the likeliest first."""
+    with suppress(BadInput):
+        yield _likeliest(folder, label)
+    for program in PROGRAMS:
+        run = _match(replace(program, needs_input=False), folder)
+        for wanted in (program.output, _name(folder)) if label is None else (label,):
+            if run and wanted in run.images:
+                yield run.painted(wanted)
+    if label in (None, _name(folder)) and (inside := _run_of_label_folder(folder)):
+        yield inside.painted(_name(folder))
+    if label is None:
+        with suppress(BadInput):
+            yield _bare(folder)
+
+
+def _likeliest(folder: Path, label: str | None) -> Generated:
+    """What is found by names alone."""
+    labelled = [_match(program, folder) for program in PROGRAMS if program.separator is not None]
+    only_named = any(run and not run.foreign for run in labelled)  # like a label, by chance
+    if not only_named and (inside := _run_of_label_folder(folder)):
+        wanted = _name(folder) if label is None else label
         if wanted not in inside.images:
             raise _no_label(wanted, [inside])
         return inside.painted(wanted)
@@ -143,6 +180,10 @@ def find_generated(folder: Path, label: str | None = None, program: str | None =
     if label is None and folder.is_file() and runs:
         (label,) = runs[0].images  # whoever gives one image means that one
     chosen = [run for run in runs if (label or run.program.output) in run.images]
+    if not chosen and label is None:
+        label = _name(folder)
+        chosen = [run for run in runs if run.folder == folder and label in run.images]
+        label = label if chosen else None
     if len(chosen) > 1:
         raise BadInput(
             f"{folder} holds several runs; give one of them: {_listing(chosen)}",
@@ -177,15 +218,16 @@ def _no_label(label: str, runs: list[_Run]) -> BadInput:
 
 def _run_of_label_folder(folder: Path) -> _Run | None:
     """The run that ``folder`` holds one label of, for programs with a folder a label."""
-    labelled = (_match(program, folder) for program in PROGRAMS if program.separator is not None)
-    if any(run and not run.foreign for run in labelled):  # only the folder's name is like a label
-        return None
     for program in PROGRAMS:
-        if program.separator is None and folder.name in program.labels:
-            run = _match(program, folder.parent)
-            if run and folder.name in run.images:
+        if program.separator is None and _name(folder) in program.labels:
+            run = _match(program, folder.resolve().parent)
+            if run and _name(folder) in run.images:
                 return run
     return None
+
+
+def _name(folder: Path) -> str:
+    return folder.resolve().name
 
 
 def _runs(root: Path) -> Iterator[_Run]:

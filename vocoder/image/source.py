@@ -135,8 +135,8 @@ class ImageSource:
         path = self.path
         if arrays := find_arrays(path):
             return self._arrays(path, arrays)
-        found = find_generated(path, self.label, self.program)
         settings = self.settings()
+        found = find_generated(path, self.label, self.program, settings.tiles)
         if self.manifest is None and not any(tile.stem in settings.tiles for tile in found.tiles):
             settings = read_settings(None, self.spec, self.codec)  # a manifest of something else
         problems = {

@@ -70,7 +70,7 @@ def examine(
         return _examine_data_set(given, known, set(known.tiles), progress)
     if part := [image for image in given if image.path.parent.resolve() == path.resolve()]:
         return _examine_data_set(part, known, _due(part, known), progress)
-    painted = find_generated(path, source.label, source.program)
+    painted = find_generated(path, source.label, source.program, known.tiles)
     if manifest is None and not any(tile.stem in known.tiles for tile in painted.tiles):
         known = read_settings(None, source.spec, source.codec)  # a manifest of something else
         given = []
