@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,11 @@ import torch
 import vocoder
 from tests.refusals import refused
 from vocoder.cli import main
+from vocoder.cpu import torch_threads
 from vocoder.decibels import SILENCE_DB
 from vocoder.image.file import ImageInfo, write_image
+from vocoder.inverter.griffin_lim import GriffinLim
+from vocoder.repair.auto import AutoRepair
 from vocoder.spectrogram import Spectrogram, analyse, analyse_linear
 
 CHEAP = {"n_iter": 2, "init": "zero"}
@@ -59,6 +63,35 @@ def test_the_verbs(speech, tmp_path):
     assert waveform.shape == (1, len(speech))
     alone = vocoder.load("inverter", word)(vocoder.load("repair", "none")(read))
     torch.testing.assert_close(waveform, alone, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("outer", [None, 1, 2])
+def test_both_stages_use_one_thread_or_those_that_were_asked_for(picture, monkeypatch, outer):
+    inside = []
+
+    def need(self: AutoRepair, spectrogram: Spectrogram) -> float:
+        inside.append(torch.get_num_threads())
+        return 0.0
+
+    def iterations_for(self: GriffinLim, spectrogram: Spectrogram) -> int:
+        inside.append(torch.get_num_threads())
+        return 1
+
+    monkeypatch.setattr(AutoRepair, "need", need)
+    monkeypatch.setattr(GriffinLim, "iterations_for", iterations_for)
+    spectrogram = vocoder.read_spectrogram(picture)
+    repair, inverter = vocoder.load("repair", "auto"), vocoder.load("inverter", "griffin_lim")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with nullcontext() if outer is None else torch_threads(outer):
+            steps = inverter.stream(repair(spectrogram))
+            between = [torch.get_num_threads() for _ in steps]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(inside) == {outer or 1} and len(inside) == 2
+    assert set(between) == {outer or 2}
 
 
 def test_to_import_the_package_takes_no_time():

@@ -50,13 +50,15 @@ def encode(
     import numpy as np
     import torch
 
+    from vocoder.cpu import torch_threads
     from vocoder.image.file import ImageInfo, write_image
     from vocoder.image.utterances import as_spectrogram
     from vocoder.spectrogram import analyse
 
     spec, codec = _loaded("spec", spec), _loaded("codec", codec)
     waveform = torch.as_tensor(samples, dtype=torch.float32)
-    analyses = [analyse(waveform[None], one) for one, _ in codec.analyses(spec)]
+    with torch_threads():
+        analyses = [analyse(waveform[None], one) for one, _ in codec.analyses(spec)]
     decibels = np.concatenate([one.decibels[0].numpy() for one in analyses])
     info = ImageInfo(spec, codec, len(waveform))
     write_image(Path(path), codec.encode(decibels, spec), codec, info, overwrite=overwrite)
@@ -103,7 +105,9 @@ def invert(
     inverter : Inverter or str
         Likewise: ``griffin_lim``, ``admm:n_iter=100``.
     threads : int
-        Of torch, while this lasts; more than one pays where as many cores are idle.
+        Of torch, while this lasts; more than one pays where as many cores are idle. In two stages,
+        ``inverter(repair(spectrogram))``, it is one, or that of `vocoder.cpu.torch_threads` around
+        them.
     """
     from vocoder.cpu import torch_threads
 

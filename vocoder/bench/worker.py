@@ -13,6 +13,7 @@ from typing import Any
 
 from vocoder.bench.machine import THREAD_VARIABLES, pin
 from vocoder.bench.result import Settings, Tick
+from vocoder.cpu import torch_threads
 from vocoder.errors import BadInput
 
 # The function that measures each case, and the numbers of threads that it is measured with.
@@ -97,7 +98,8 @@ def _work(order: dict[str, Any]) -> None:
     try:
         measure_case = getattr(importlib.import_module(module), function)
         settings = Settings(**order["settings"])
-        say("result", measure_case(settings, job.threads, lambda part: say("done", part)))
+        with torch_threads(job.threads):
+            say("result", measure_case(settings, job.threads, lambda part: say("done", part)))
     except BadInput as error:
         say("refused", str(error))
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vocoder.cpu import stepwise_threads
 from vocoder.device import torch_device
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
@@ -44,6 +45,7 @@ class GeneratorInverter(Inverter):
             )
         require_kind(self.weights, Generator)
 
+    @stepwise_threads
     def stream(self, spectrogram: Spectrogram) -> Iterator[Tensor]:
         """Yield the waveform piece by piece; see `Inverter.stream`."""
         device, spec = torch_device(self.device), spectrogram.spec

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vocoder.cpu import stepwise_threads
 from vocoder.decibels import SILENCE_DB
 from vocoder.device import torch_device
 from vocoder.errors import BadInput
@@ -112,6 +113,7 @@ class PhaseRetrieval(Inverter):
                 yield torch.stack(pieces)
                 pieces.clear()
 
+    @stepwise_threads
     def invert_batch(self, spectrograms: Sequence[Spectrogram]) -> Iterator[tuple[int, Tensor]]:
         """Invert several at once; see `Inverter.invert_batch`.
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vocoder.cpu import torch_threads
 from vocoder.errors import BadInput
 from vocoder.model.weights import fits
 from vocoder.repair.consistency import inconsistency_db
@@ -58,6 +59,7 @@ class AutoRepair(VoiceRepair):
                 key="repair.consistent_db.range",
             )
 
+    @torch_threads()
     def __call__(self, spectrogram: Spectrogram) -> Spectrogram:
         """Repair every member of a batch as it needs it; the batch counts as much as the most
         repaired one as an estimate.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vocoder.cpu import torch_threads
 from vocoder.decibels import SILENCE_DB
 from vocoder.device import torch_device
 from vocoder.errors import BadInput
@@ -92,6 +93,7 @@ class NetworkRepair(Repair):
                 )
         require_kind(self.weights, RepairNet)
 
+    @torch_threads()
     def __call__(self, spectrogram: Spectrogram) -> Spectrogram:
         return self.repair(spectrogram, self.strength)
 

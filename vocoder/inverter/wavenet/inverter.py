@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vocoder.cpu import stepwise_threads
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.wavenet.network import WaveNet
@@ -37,6 +38,7 @@ class WaveNetInverter(Inverter):
                 raise BadInput(message, f"inverter.{name}.range")
         require_kind(self.weights, WaveNet)
 
+    @stepwise_threads
     def stream(self, spectrogram: Spectrogram) -> Iterator[Tensor]:
         """Yield the waveform piece by piece; see `Inverter.stream`."""
         network = load_network(self.weights, WaveNet, spectrogram.spec, torch.device("cpu"))
