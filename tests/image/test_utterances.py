@@ -13,13 +13,17 @@ import torch
 from PIL import Image
 
 from vocoder import load
+from vocoder.cli import main
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
+from vocoder.identify.settings import files
+from vocoder.image.array import write_array
 from vocoder.image.file import ImageInfo, write_image
 from vocoder.image.manifest import Tile, write_manifest
 from vocoder.image.source import ImageSource
 from vocoder.image.utterances import load_utterance
 from vocoder.spectrogram import analyse
+from vocoder.window.workbench import Workbench
 
 IMAGES = Path("results/tel/test_latest/images")
 LINES = ["nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma"]
@@ -161,6 +165,46 @@ def test_bare_images_say_themselves_what_they_are_each_for_itself(tmp_path, spee
         assert error_db.max() < 0.25, utterance.name
 
 
+@pytest.fixture
+def mixed(tmp_path, speech):
+    """Two images and two arrays, one of the same name, and a tensor."""
+    image(tmp_path, "a", speech)
+    image(tmp_path, "both", speech)
+    for name in ("b", "both"):
+        given = analyse(torch.from_numpy(speech)[None], SPEC)
+        write_array(tmp_path / f"{name}.npy", given, overwrite=False)
+    torch.save(torch.zeros(3, 4), tmp_path / "weights.pt")
+    return tmp_path
+
+
+def test_images_and_arrays_in_one_folder_are_all_found(mixed):
+    found = ImageSource(input=mixed).find()
+    loaded = {one.name: load_utterance(one, found) for one in found.utterances}
+    assert list(loaded) == ["a", "b", "both"]
+    assert list(found.problems) == ["both.png"]
+    assert "weights.pt" in found.hints[0]
+    error_db = loaded["a"].spectrogram.decibels - loaded["b"].spectrogram.decibels
+    assert error_db[loaded["a"].spectrogram.decibels > -60].abs().max() < 0.25
+
+
+def test_settings_of_images_leave_arrays_out_with_a_word(mixed):
+    found = ImageSource(input=mixed, codec=load("codec", "gray8")).find()
+    assert [one.name for one in found.utterances] == ["a", "both"]
+    assert any("b.npy" in hint and "codec=" in hint for hint in found.hints)
+
+
+def test_all_commands_see_the_same_files(mixed, tmp_path_factory, capsys):
+    paths, left_out = files(mixed)
+    assert [path.name for path in paths] == ["a.png", "b.npy", "both.npy", "both.png"]
+    assert "weights.pt" in left_out[0]
+    bench = Workbench(ImageSource(input=mixed))
+    assert list(bench.items) == ["a", "b", "both"] and len(bench.left_out) == 2
+    assert main.run(["doctor", f"input={mixed}"]) == 0
+    assert "2 arrays" in capsys.readouterr().out
+    assert main.run(["invert", f"input={mixed}", f"output={tmp_path_factory.mktemp('o')}"]) == 2
+    assert "both.png: an array has the same name" in capsys.readouterr().out
+
+
 def test_a_manifest_of_something_else_is_no_obstacle(tmp_path, speech):
     (tmp_path / "pictures").mkdir()
     image(tmp_path / "pictures", "mine", speech)
@@ -254,6 +298,7 @@ def test_what_img2img_turbo_painted_needs_its_name(tmp_path):
         decibels = load_utterance(found.utterances[0], found).spectrogram.decibels
         levels.append(decibels[0, 0, 1:255].numpy())
     np.testing.assert_allclose(levels[1] - levels[0], 40 / 255, atol=1e-3)
+    (tmp_path / "line.png").unlink()
     np.save(tmp_path / "array.npy", np.ones((256, 9), np.float32))
     with pytest.raises(BadInput, match="program= is about images"):
         ImageSource(input=tmp_path, program="img2img-turbo", spec=SPEC).find()

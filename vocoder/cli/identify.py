@@ -18,7 +18,10 @@ def run(*, input: str, output: str | None = None, overwrite: bool = False) -> in
         refuse_existing(Path(output), overwrite=overwrite)
     found: dict[str, list[Reading]] = {}
     failed = False
-    for path in files(Path(input)):
+    paths, left_out = files(Path(input))
+    for remark in left_out:
+        print(remark)
+    for path in paths:
         try:
             found[str(path)] = readings = identify(path)
         except BadInput as error:

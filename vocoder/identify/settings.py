@@ -6,29 +6,17 @@ from pathlib import Path
 
 import yaml
 
-from vocoder.errors import BadInput
 from vocoder.identify.identify import Reading
-from vocoder.image.array import find_arrays
-from vocoder.image.codec.base import IMAGE_SUFFIXES
+from vocoder.image.source import ImageSource
 
 
-def files(path: Path) -> list[Path]:
-    """The image or array itself, or all those of a folder."""
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise BadInput(
-            f"{path} does not exist; give an image, an array or a folder", key="input.missing"
-        )
-    images = [
-        file
-        for file in sorted(path.iterdir())
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
-    ]
-    found = images or list(find_arrays(path).values())
-    if not found:
-        raise BadInput(f"{path} holds no images and no arrays", key="input.missing")
-    return found
+def files(path: Path) -> tuple[list[Path], list[str]]:
+    """All images and arrays at a path, and which files are left out and why."""
+    arrays, images, left_out = ImageSource(input=path).files()
+    found = list(arrays.values())
+    if images is not None:
+        found += [*(tile.path for tile in images.tiles), *images.duplicates, *images.foreign]
+    return sorted(found), left_out
 
 
 def as_yaml(found: dict[str, list[Reading]]) -> str:

@@ -242,7 +242,7 @@ def _match(program: Program, folder: Path) -> _Run | None:
     images: dict[str, dict[str, list[Path]]] = {}
     foreign = []
     by_length = sorted(program.labels, key=len, reverse=True)
-    for path in _images(folder):
+    for path in images_in(folder):
         for label in by_length:
             ending = None if program.separator is None else program.separator + label
             if ending and path.stem.endswith(ending) and path.stem != ending:
@@ -253,7 +253,7 @@ def _match(program: Program, folder: Path) -> _Run | None:
             foreign.append(path)
     if program.separator is None:
         for label in program.labels:
-            for path in _images(folder / label):
+            for path in images_in(folder / label):
                 stem = one_spelling(path.stem)
                 images.setdefault(label, {}).setdefault(stem, []).append(path)
     if not images or (program.needs_input and not {program.output, program.input} <= images.keys()):
@@ -263,7 +263,7 @@ def _match(program: Program, folder: Path) -> _Run | None:
 
 def _bare(root: Path) -> Generated:
     """Images without labels: those of the folder itself, or of the only folder that has any."""
-    with_images = [root] if _images(root) else [f for f in _folders(root) if _images(f)]
+    with_images = [root] if images_in(root) else [f for f in _folders(root) if images_in(f)]
     if not with_images and root.is_file():
         raise BadInput(
             f"{root} is no image of a spectrogram ({', '.join(IMAGE_SUFFIXES)}); recordings "
@@ -284,7 +284,7 @@ def _bare(root: Path) -> Generated:
         )
     folder = with_images[0]
     by_stem: dict[str, list[Path]] = {}
-    for path in _images(folder):
+    for path in images_in(folder):
         by_stem.setdefault(one_spelling(path.stem), []).append(path)
     tiles, duplicates = _best(by_stem)
     if all(tile.stem.isdigit() for tile in tiles) and _is_grid(tiles[0].path):
@@ -341,8 +341,8 @@ def _folders(root: Path) -> Iterator[Path]:
             yield folder
 
 
-def _images(folder: Path) -> list[Path]:
-    """ImageFile files in a folder, sorted; a file stands for itself."""
+def images_in(folder: Path) -> list[Path]:
+    """Image files in a folder, sorted; a file stands for itself."""
     if not folder.exists():
         return []
     try:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vocoder.errors import BadInput
-from vocoder.image.array import ARRAY_SUFFIX, find_arrays
+from vocoder.image.array import ARRAY_SUFFIX, TENSOR_SUFFIX, find_arrays
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.manifest import MANIFEST_NAME, TILE_STEM, Tile, require_plain_name
-from vocoder.image.programs import Generated, find_generated
+from vocoder.image.programs import Generated, find_generated, images_in
 from vocoder.image.settings import Settings, manifest_above, read_settings
 from vocoder.spec import SpectrogramSpec
 
@@ -91,7 +91,7 @@ class ImageSource:
     Parameters
     ----------
     input : str or Path
-        What `find_generated` takes, or a ``.npy`` file or a folder of them.
+        What `find_generated` takes, or a ``.npy`` file, or a folder of them alone or among images.
     manifest : str or Path, optional
         The data set's ``manifest.csv``; without it, it is looked for in and above ``input``.
     label : str, optional
@@ -133,8 +133,9 @@ class ImageSource:
     def find(self) -> Found:
         """Match images with a manifest, and both with settings; nothing is decoded yet."""
         path = self.path
-        if arrays := find_arrays(path):
-            return self._arrays(path, arrays)
+        arrays, hints = self.arrays()
+        if arrays and not images_in(path):
+            return self._arrays(path, arrays, hints)
         settings = self.settings()
         found = find_generated(path, self.label, self.program, settings.tiles)
         if self.manifest is None and not any(tile.stem in settings.tiles for tile in found.tiles):
@@ -144,7 +145,6 @@ class ImageSource:
             for path in found.duplicates
         }
         problems |= {path.name: f"no label of {found.program}; not used" for path in found.foreign}
-        hints: list[str] = []
         if settings.tiles:
             utterances = _by_manifest(found, settings.tiles, problems, one=path.is_file())
             if settings.spec is None or settings.codec is None:
@@ -154,11 +154,18 @@ class ImageSource:
                     "codec.db_max=",
                     key="spec.missing",
                 )
+            if arrays:
+                hints.append(_left_out(arrays, "the images are those of a data set"))
         else:
             utterances = _bare(found)
-            hints = _hints(found)
+            for one in utterances:
+                if one.name in arrays:
+                    problems[one.paths[0].name] = "an array has the same name; not used"
+            utterances = [one for one in utterances if one.name not in arrays]
+            utterances += [Utterance(name=name, array=array) for name, array in arrays.items()]
+            hints += _hints(found)
         return Found(
-            utterances=utterances,
+            utterances=sorted(utterances, key=lambda one: one.name),
             program=found.program,
             label=found.label,
             floor_scale=found.floor_scale,
@@ -171,15 +178,44 @@ class ImageSource:
             force=self.force,
         )
 
-    def _arrays(self, path: Path, arrays: dict[str, Path]) -> Found:
+    def files(self) -> tuple[dict[str, Path], Generated | None, list[str]]:
+        """Arrays by their names, images if there are any, and which files are left out and why."""
+        arrays, left_out = self.arrays()
+        if arrays and not images_in(self.path):
+            return arrays, None, left_out
+        tiles = self.settings().tiles
+        return arrays, find_generated(self.path, self.label, self.program, tiles), left_out
+
+    def arrays(self) -> tuple[dict[str, Path], list[str]]:
+        """Arrays by their names, and which are left out and why."""
+        path = self.path
+        arrays, images, left_out = find_arrays(path), images_in(path), []
+        tensors = [file.name for file in path.glob(f"*{TENSOR_SUFFIX}") if file.stem not in arrays]
+        if tensors and (arrays or images):
+            left_out.append(
+                f"{len(tensors)} {TENSOR_SUFFIX} files, such as {min(tensors)}, may be checkpoints "
+                "and are not read; give one as input=, or a folder of them alone"
+            )
+        if arrays and images and (key := self._about_images()):
+            left_out.append(_left_out(arrays, f"{key}= is about images"))
+            arrays = {}
+        return arrays, left_out
+
+    def _about_images(self) -> str | None:
+        """A key that was given and means nothing for arrays."""
         for key in ("manifest", "label", "program", "codec"):
             value = getattr(self, key)
             if value is not None and not isinstance(value, Foreign):
-                raise BadInput(
-                    f"{key}= is about images, but {path} holds arrays"
-                    + ("; what their numbers mean is codec=foreign" if key == "codec" else ""),
-                    key=f"{key}.conflict",
-                )
+                return key
+        return None
+
+    def _arrays(self, path: Path, arrays: dict[str, Path], hints: list[str]) -> Found:
+        if key := self._about_images():
+            raise BadInput(
+                f"{key}= is about images, but {path} holds arrays"
+                + ("; what their numbers mean is codec=foreign" if key == "codec" else ""),
+                key=f"{key}.conflict",
+            )
         return Found(
             utterances=[Utterance(name=name, array=array) for name, array in arrays.items()],
             program=ARRAY_SUFFIX,
@@ -190,8 +226,14 @@ class ImageSource:
             has_manifest=False,
             tile_frames=None,
             problems={},
+            hints=hints,
             force=self.force,
         )
+
+
+def _left_out(arrays: dict[str, Path], why: str) -> str:
+    first = next(iter(arrays.values())).name
+    return f"{len(arrays)} arrays among the images, such as {first}, are not read: {why}"
 
 
 def _by_manifest(

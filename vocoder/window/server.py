@@ -110,6 +110,7 @@ def make_app(bench: Workbench, output: Path, invert: Invert) -> Starlette:
         return JSONResponse(
             {
                 "names": list(bench.items),
+                "left_out": bench.left_out,
                 "choices": {
                     **{group: choices(group) for group in ("spec", "codec", "repair", "inverter")},
                     "codec.cmap": list(USUAL[1:]),

@@ -74,6 +74,7 @@ class Workbench:
     def __init__(self, source: ImageSource | None) -> None:
         self.source = source
         self.items: dict[str, Item] = {}
+        self.left_out: list[str] = []  # files that are none of them, and why
         self._loaded: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
         self._readings: dict[str, list[Reading]] = {}
         self._lock = threading.Lock()  # one at a time is soonest ready
@@ -86,6 +87,7 @@ class Workbench:
 
     def _add(self, source: ImageSource) -> list[str]:
         found = source.find()
+        self.left_out += [*found.hints, *(f"{one}: {why}" for one, why in found.problems.items())]
         names = []
         for utterance in found.utterances:
             name = utterance.name if utterance.name not in self.items else str(utterance.paths[0])
@@ -231,7 +233,8 @@ def jobs(
     if alike is not None and bench.source is not None and len(inputs) > 1:
         own = {item.input for item in bench.items.values()}
         whole = bench.source.path
-        if all(path.parent == whole for path in own):
+        kinds = {item.is_array for item in bench.items.values()}
+        if all(path.parent == whole for path in own) and len(kinds) == 1:
             inputs = {whole: ""}
     for path, name in inputs.items():
         values = alike if alike is not None else given.get(name)

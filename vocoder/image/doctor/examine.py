@@ -14,6 +14,7 @@ from vocoder.image.codec.base import IMAGE_SUFFIXES
 from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME
 from vocoder.image.doctor.options import (
     DEFAULT_NUM_TEST,
+    NOTE,
     Finding,
     examine_options,
     find_options,
@@ -21,7 +22,7 @@ from vocoder.image.doctor.options import (
 from vocoder.image.doctor.symptoms import Symptoms, some
 from vocoder.image.file import read_image
 from vocoder.image.manifest import Tile, one_spelling
-from vocoder.image.programs import Generated, GeneratedTile, find_generated
+from vocoder.image.programs import Generated, GeneratedTile, find_generated, images_in
 from vocoder.image.settings import Settings, read_settings
 from vocoder.image.source import ImageSource
 
@@ -70,11 +71,23 @@ def examine(
         return _examine_data_set(given, known, set(known.tiles), progress)
     if part := [image for image in given if image.path.parent.resolve() == path.resolve()]:
         return _examine_data_set(part, known, _due(part, known), progress)
+    arrays, left_out = source.arrays()
+    if arrays and not images_in(path):
+        raise BadInput(
+            f"{path} holds arrays; the doctor looks at images, vocoder identify at arrays too",
+            key="input.arrays",
+        )
     painted = find_generated(path, source.label, source.program, known.tiles)
     if manifest is None and not any(tile.stem in known.tiles for tile in painted.tiles):
         known = read_settings(None, source.spec, source.codec)  # a manifest of something else
         given = []
-    return _examine_generated(painted, given, known, progress, alone=path.is_file())
+    if arrays:
+        left_out.append(f"{len(arrays)} arrays among the images, such as {min(arrays)}")
+    notes = [
+        Finding(code="others", where=str(path), found=what, fix="nothing", severity=NOTE)
+        for what in left_out
+    ]
+    return [*_examine_generated(painted, given, known, progress, alone=path.is_file()), *notes]
 
 
 def _examine_data_set(

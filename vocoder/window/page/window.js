@@ -351,6 +351,7 @@ async function begin() {
     const state = await ask("api/state");
     fillControls(state.choices);
     ({ names } = state);
+    list($("left-out"), state.left_out);
     fillNames();
     draw();
     if (names.length) await open(names[0]);
