@@ -276,6 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     path = given.output / "results.json"
     try:
+        given.output.mkdir(parents=True, exist_ok=True)
         lines = chosen_lines(given.corpus, given.split, given.lines)
         results = read_results(path)
         for line in lines:

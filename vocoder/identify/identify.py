@@ -16,7 +16,6 @@ from vocoder.identify.laws import (
     LINEAR,
     OURS_DB,
     PAIRS,
-    RARE,
     TOGETHER,
     UNNAMED,
     Analysis,
@@ -31,7 +30,7 @@ from vocoder.identify.laws import (
     resized,
 )
 from vocoder.identify.look import View, look_at_numbers, look_at_pixels
-from vocoder.identify.pitch import comb
+from vocoder.identify.pitch import bin_is_missing, comb
 from vocoder.identify.trial import Trial
 from vocoder.image.array import find_arrays, read_numbers
 from vocoder.image.codec.base import Codec
@@ -46,7 +45,7 @@ SHOWN = 5
 # sox draws 513 rows and 100 columns a second, where they fit.
 SOX_ROWS, SOX_COLUMNS_HZ = 513, 100.0
 LOWEST_HZ = (20.0, 27.5, 30.0, 32.7, 40.0, 50.0, 55.0, 60.0, 65.4, 80.0, 100.0)
-PITCH_COLUMNS = 200
+PITCH_COLUMNS, VOTING_COLUMNS = 200, 600
 OURS = {"cmap", "reference", "db_min", "db_max"}  # what gray8 and colormap can say
 STEP_DB = 10.0
 LIKELY_RANGES = 3  # of `image_ranges`, with which the less likely way up is tried first
@@ -174,16 +173,20 @@ def _image_analyses(trial: Trial, view: View) -> list[Analysis]:
         return [Analysis(option="sox", placement=place), *known]
     if not is_usual(n_rows) or view.stretch != 1:
         return [*resized(lowest_hz(trial)), *known]
-    piece = trial.piece(PITCH_COLUMNS)
-    if any(one.placement for one in known):  # without 0 Hz or without Nyquist
-        missing = int(comb(piece, 1)[0] > comb(piece, 0)[0])
-        return [
-            one
-            if one.placement.get("first_bin", 0) == missing
-            else replace(one, prior=RARE * one.prior)
-            for one in known
-        ]
-    return known
+    return _by_harmonics(trial, known)
+
+
+def _by_harmonics(trial: Trial, known: list[Analysis]) -> list[Analysis]:
+    """Where 0 Hz or Nyquist is missing, harmonics tell which; without a voice both stay alike."""
+    if not any(one.placement for one in known):
+        return known
+    vote = bin_is_missing(trial.piece(VOTING_COLUMNS))
+    return [
+        one
+        if one.placement.get("first_bin", 0) == (vote > 0)
+        else replace(one, prior=(1 + abs(vote)) * one.prior)
+        for one in known
+    ]
 
 
 def lowest_hz(trial: Trial) -> float:
@@ -246,7 +249,8 @@ def _of_array(numbers: np.ndarray, first_row: str = "low") -> list[Reading]:
         low_first = tilt(fractions) >= 0
         trial = Trial(fractions if low_first else fractions[::-1])
         for power in (1.0, 2.0):
-            mine = [analysis for analysis in known if analysis.spec.power == power]
+            mine = [one for one in known if one.spec.power == power]
+            mine = _by_harmonics(trial, mine)
             widths = array_ranges(view, power)
             for analysis, width, score in (
                 _search(trial, mine, widths, refine=False) if mine else ()
