@@ -4,15 +4,19 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
+from tests.model import foreign
 from tests.model.test_original_hifigan import V3, original_discriminators, original_weights
 from tests.train.tiny import SPEC, repair_net
 from vocoder.audio import write_audio
 from vocoder.cli.main import run
+from vocoder.decibels import to_decibels
 from vocoder.model.checkpoint import Checkpoint, read_checkpoint, settings_of
 from vocoder.model.discriminator.mpd import MultiPeriod
 from vocoder.model.discriminator.msd import MultiScale
+from vocoder.model.parallel_hifigan import ParallelHifiGan
 from vocoder.model.weights import FOLDER, find_weights
 from vocoder.spectrogram import analyse
 from vocoder.train.state import load_tensors
@@ -81,6 +85,39 @@ def test_an_original_with_its_discriminators_is_fine_tuned_on_mels_of_ones_own(
         moved = [float((after[name][key] - tensor).abs().max()) for key, tensor in state.items()]
         assert 0 < max(moved) < 0.05, "they go on from where they were"
     assert read_checkpoint(tmp_path / "run/best.safetensors").card["init"] == str(ours)
+
+
+@pytest.mark.parametrize("kind", ["bigvgan", "parallel_wavegan", "vocos"])
+def test_a_generator_of_another_program_speaks(kind, tmp_path):
+    """From its checkpoint to audio, on arrays as its own program makes them."""
+    made: foreign.Foreign = getattr(foreign, kind)()
+    spec, ours = made.ours.spec, tmp_path / "x.safetensors"
+    torch.save(made.state, tmp_path / "g.pt")
+    (tmp_path / "settings.json").write_text(json.dumps(made.config))
+    if isinstance(made.ours, ParallelHifiGan):
+        statistics = made.ours.mean.numpy(), made.ours.scale.numpy()
+        np.save(tmp_path / "stats.npy", np.stack(statistics))
+    words = [f"input={tmp_path / 'g.pt'}", f"config={tmp_path / 'settings.json'}"]
+    assert run(["import", *words, f"output={ours}"]) == 0
+    logarithms = np.random.default_rng(0).normal(-4, 1, (spec.n_mels, 20)).astype(np.float32)
+    (tmp_path / "mels").mkdir()
+    np.save(tmp_path / "mels/a.npy", logarithms)
+    words = [f"spec={ {'bigvgan': 'tacotron2'}.get(kind, kind) }", f"spec.n_mels={spec.n_mels}",
+             f"spec.hop_length={spec.hop_length}", "inverter=hifigan", "repair=none",
+             f"inverter.weights={ours}", "subtype=FLOAT"]  # fmt: skip
+    magnitudes = np.exp(logarithms)
+    if kind == "parallel_wavegan":  # (frames, bands), decimal
+        np.save(tmp_path / "mels/a.npy", logarithms.T)
+        words.append("codec=parallel_wavegan")
+        magnitudes = 10**logarithms
+    output = tmp_path / "out"
+    assert run(["invert", f"input={tmp_path / 'mels'}", f"output={output}", *words]) == 0
+    found, rate = soundfile.read(output / "a.wav", dtype="float32")
+    assert (rate, len(found)) == (spec.sample_rate, 19 * spec.hop_length)
+    decibels = to_decibels(torch.from_numpy(magnitudes)[None], spec)
+    with torch.inference_mode():
+        wanted = made.ours(decibels)[0].numpy()[-made.ours.first_sample :]
+    np.testing.assert_allclose(found, wanted[: len(found)], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(

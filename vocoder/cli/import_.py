@@ -14,7 +14,8 @@ def run(
 ) -> int:
     """Import weights; the keys are those of ``conf/import.yaml``, which describes them."""
     from vocoder.model.checkpoint import SUFFIX
-    from vocoder.model.interchange.original_hifigan import import_discriminators, import_hifigan
+    from vocoder.model.interchange.foreign import import_generator
+    from vocoder.model.interchange.original_hifigan import import_discriminators
     from vocoder.train.loop import DISCRIMINATORS_NAME
     from vocoder.train.state import save_tensors
 
@@ -28,8 +29,7 @@ def run(
     others = target.with_name(DISCRIMINATORS_NAME)
     for path in [target, *([others] if judging else [])]:
         refuse_existing(path, overwrite=overwrite)
-    beside = source.with_name("config.json")
-    checkpoint = import_hifigan(beside if config is None else Path(config), source)
+    checkpoint = import_generator(None if config is None else Path(config), source)
     states = None if judging is None else import_discriminators(judging)
     checkpoint.write(target, overwrite=overwrite)
     print(f"{output}: reads {checkpoint.spec.describe()}")

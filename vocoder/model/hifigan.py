@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils import parametrizations, parametrize
 
 from vocoder.errors import BadInput
@@ -29,6 +29,32 @@ COMMON_RATE = 8
 _Layer = TypeVar("_Layer", bound=nn.Module)
 
 
+@dataclass(frozen=True)
+class Activations:
+    """What lies before the layers.
+
+    Parameters
+    ----------
+    before_up, inside, last : callable
+        Make of a number of channels what comes before the transposed convolutions, inside the
+        residual blocks, and before the last layer.
+    reach : int
+        Positions on either side that one ``inside``, or ``last``, depends on.
+    """
+
+    before_up: Callable[[int], nn.Module]
+    inside: Callable[[int], nn.Module]
+    last: Callable[[int], nn.Module]
+    reach: int = 0
+
+
+LEAKY = Activations(
+    before_up=lambda _: nn.LeakyReLU(SLOPE),
+    inside=lambda _: nn.LeakyReLU(SLOPE),
+    last=lambda _: nn.LeakyReLU(LAST_SLOPE),
+)
+
+
 class HifiGan(Generator):
     """The generator of HiFi-GAN (Kong, Kim, Bae 2020, "HiFi-GAN: Generative Adversarial Networks
     for Efficient and High Fidelity Speech Synthesis").
@@ -36,9 +62,12 @@ class HifiGan(Generator):
     A frame's samples lie around its centre, half a hop on either side, as the layers do.
 
     ``conf/model/hifigan_v1.yaml`` describes its sizes. A number of stages stands for the rates that
-    follow from the hop length (256 in four: 8, 8, 2, 2, as published); kernels of the transposed
-    convolutions differ from their rates by an even number, so that the sound keeps its length.
+    follow from the hop length (256 in four: 8, 8, 2, 2, as published). Where kernels of transposed
+    convolutions differ from their rates by an odd number, they lack a sample at the beginning and
+    have one more at the end, as ParallelWaveGAN's do.
     """
+
+    last_bias = True  # whether the last layer adds a constant
 
     def __init__(
         self,
@@ -66,26 +95,39 @@ class HifiGan(Generator):
         }
         _check(rates, upsample_kernels, channels, block, kernels, dilations)
         self.enter = _normed(_same_conv(spec.bins, channels, OUTER_KERNEL, 1))
-        stages = []
+        activations, stages = self.activations(), []
         for rate, kernel in zip(rates, upsample_kernels, strict=True):
-            stages.append(_Stage(channels, rate, kernel, block == 1, kernels, dilations))
+            stages.append(
+                _Stage(channels, rate, kernel, block == 1, kernels, dilations, activations)
+            )
             channels //= 2
         self.stages = nn.ModuleList(stages)
-        self.leave = _normed(_same_conv(channels, 1, OUTER_KERNEL, 1))
+        self.last = activations.last(channels)
+        self.leave = _normed(_same_conv(channels, 1, OUTER_KERNEL, 1, bias=self.last_bias))
         self.first_sample = -(spec.hop_length // 2)
-        self.context_frames = _reach(stages, spec.hop_length)
+        self.context_frames = _reach(stages, spec.hop_length, activations.reach)
 
     def forward(self, decibels: Tensor) -> Tensor:
         """Decibels ``(batch, bins, frames)`` to samples ``(batch, frames * hop_length)``."""
-        x = self.enter(features(decibels, self.spec))
+        x = self.enter(self.seen(decibels))
         for stage in self.stages:
             x = stage(x)
         # Samples are whole numbers of bits: half precision has 8 of them, losses hear the rest.
         with torch.autocast(x.device.type, enabled=False):
-            sound: Tensor = self.leave(
-                functional.leaky_relu(x.to(self.leave.weight.dtype), LAST_SLOPE)
-            )
-            return torch.tanh(sound)[:, 0]
+            waveform: Tensor = self.leave(self.last(x.to(self.leave.weight.dtype)))
+            return self.limited(waveform)[:, 0]
+
+    def activations(self) -> Activations:
+        """What lies before the layers; asked for once, when they are made."""
+        return LEAKY
+
+    def seen(self, decibels: Tensor) -> Tensor:
+        """What the first layer sees of decibels."""
+        return features(decibels, self.spec)
+
+    def limited(self, samples: Tensor) -> Tensor:
+        """Samples within -1 to 1."""
+        return torch.tanh(samples)
 
     def fold(self) -> None:
         """Make the normalised weights plain ones, in place; copies of the model stay as they are.
@@ -111,12 +153,15 @@ class _Stage(nn.Module):
         in_pairs: bool,
         kernels: list[int],
         dilations: list[list[int]],
+        activations: Activations,
     ) -> None:
         super().__init__()
-        padding = (kernel - rate) // 2
-        self.up = _normed(nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding))
+        odd = (kernel - rate) % 2
+        padding = (kernel - rate + odd) // 2
+        self.before = activations.before_up(channels)
+        self.up = _normed(nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding, odd))
         blocks = [
-            _ResidualBlock(channels // 2, size, steps, in_pairs)
+            _ResidualBlock(channels // 2, size, steps, in_pairs, activations)
             for size, steps in zip(kernels, dilations, strict=True)
         ]
         self.blocks = nn.ModuleList(blocks)
@@ -124,7 +169,7 @@ class _Stage(nn.Module):
         self._geometry = rate, kernel, padding
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.up(functional.leaky_relu(x, SLOPE))
+        x = self.up(self.before(x))
         total: Tensor = sum(block(x) for block in self.blocks)
         return total / len(self.blocks)
 
@@ -139,28 +184,38 @@ class _Stage(nn.Module):
 class _ResidualBlock(nn.Module):
     """Dilated convolutions, each (or each pair, with an undilated one) added to its input."""
 
-    def __init__(self, channels: int, kernel: int, dilations: list[int], in_pairs: bool) -> None:
+    def __init__(
+        self,
+        channels: int,
+        kernel: int,
+        dilations: list[int],
+        in_pairs: bool,
+        activations: Activations,
+    ) -> None:
         super().__init__()
         steps = [[dilation, 1] if in_pairs else [dilation] for dilation in dilations]
         self.steps = nn.ModuleList(
             nn.ModuleList(_normed(_same_conv(channels, channels, kernel, d)) for d in step)
             for step in steps
         )
-        self.reach = sum(kernel // 2 * d for step in steps for d in step)
+        self.activations = nn.ModuleList(
+            nn.ModuleList(activations.inside(channels) for _ in step) for step in steps
+        )
+        self.reach = sum(kernel // 2 * d + activations.reach for step in steps for d in step)
 
     def forward(self, x: Tensor) -> Tensor:
-        for step in self.steps:
+        for convs, activations in zip(self.steps, self.activations, strict=True):
             y = x
-            for conv in step:  # type: ignore[attr-defined]
-                y = conv(functional.leaky_relu(y, SLOPE))
+            for conv, activation in zip(convs, activations, strict=True):  # type: ignore[call-overload]
+                y = conv(activation(y))
             x = x + y
         return x
 
 
-def _reach(stages: list[_Stage], hop_length: int) -> int:
+def _reach(stages: list[_Stage], hop_length: int, last_reach: int) -> int:
     """Frames before and after frame 0 that its samples depend on, followed back layer by layer."""
     outer = OUTER_KERNEL // 2
-    first, last = -outer, hop_length - 1 + outer
+    first, last = -outer - last_reach, hop_length - 1 + outer + last_reach
     for stage in reversed(stages):
         first, last = stage.needs(first, last)
     return max(outer - first, last + outer)
@@ -225,9 +280,9 @@ def _check(
     fits = (
         _are_positive(upsample_kernels)
         and len(upsample_kernels) == len(rates)
-        and all(k >= r and (k - r) % 2 == 0 for k, r in zip(upsample_kernels, rates, strict=True))
+        and all(k >= r > (k - r) % 2 for k, r in zip(upsample_kernels, rates, strict=True))
     )
-    expected = f"one for each of the rates {rates}, greater by an even number"
+    expected = f"one for each of the rates {rates}, not below it"
     _require(fits, "upsample_kernels", upsample_kernels, expected)
     halved = 2 ** len(rates)
     expected = f"a multiple of {halved}, to be halved {len(rates)} times, up to {MAX_CHANNELS}"
@@ -257,9 +312,11 @@ def _require(ok: bool, name: str, value: object, expected: str) -> None:
         raise BadInput(f"model.{name} is {value}; expected {expected}", key=f"model.{name}.range")
 
 
-def _same_conv(inputs: int, outputs: int, kernel: int, dilation: int) -> nn.Conv1d:
+def _same_conv(
+    inputs: int, outputs: int, kernel: int, dilation: int, *, bias: bool = True
+) -> nn.Conv1d:
     padding = kernel // 2 * dilation
-    return nn.Conv1d(inputs, outputs, kernel, padding=padding, dilation=dilation)
+    return nn.Conv1d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=bias)
 
 
 def _normed(layer: _Layer) -> _Layer:

@@ -1,11 +1,8 @@
-"""Checkpoints of the original HiFi-GAN (jik876/hifi-gan) as ours."""
+"""Checkpoints of the original HiFi-GAN (jik876) and of BigVGAN (NVIDIA) as ours."""
 
 from __future__ import annotations
 
-import json
-import pickle
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,18 @@ from torch import Tensor
 
 from vocoder.config import TARGET
 from vocoder.errors import BadInput
+from vocoder.model.bigvgan import half_band
 from vocoder.model.checkpoint import Checkpoint
+from vocoder.model.interchange.reading import (
+    are_numbers,
+    finished,
+    is_state,
+    read_torch,
+    renamed,
+    require_keys,
+    require_sizes,
+    with_norm,
+)
 from vocoder.spec import SpectrogramSpec
 
 KEYS = (
@@ -22,75 +30,59 @@ KEYS = (
     *("resblock", "upsample_rates", "upsample_kernel_sizes", "upsample_initial_channel"),
     *("resblock_kernel_sizes", "resblock_dilation_sizes"),
 )
-# Dilations that the original's two kinds of residual block use; it ignores further ones.
+SIZES = (
+    *("num_mels", "upsample_initial_channel", "upsample_kernel_sizes"),
+    "resblock_kernel_sizes",
+)
+# Dilations that the original's two kinds of residual block use; it ignores further ones, BigVGAN
+# does not.
 USED_DILATIONS = {1: 3, 2: 2}
 DISCRIMINATORS = ("mpd", "msd")
-# Other generators by the names of their tensors, and why none can be taken in exactly.
-OTHERS = (
-    (r"activation_post\.|.*\.activations\.\d", "BigVGAN", "its periodic activations"),
-    (r"backbone\.|head\.|feature_extractor\.", "Vocos", "its backbone and inverse STFT"),
-    (
-        r"(input_conv|upsamples|output_conv|first_conv|conv_layers|upsample_net|melgan)\.",
-        "ParallelWaveGAN's",
-        "its normalised log10 mels, of which the edges differ",
-    ),
-)
-# Tensors of a normalised layer, as older versions of PyTorch save them and as ours does.
-WEIGHT_NORM = {"weight_g": "original0", "weight_v": "original1"}
-SPECTRAL_NORM = {"weight_orig": "original", "weight_u": "0._u", "weight_v": "0._v"}
-# What reading a file that is no checkpoint, or a damaged one, raises.
-_UNREADABLE = (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, OSError)
+_FILTER = re.compile(r"(.*\.)?(upsample|downsample\.lowpass)\.filter")  # of BigVGAN's activations
 
 
-def import_hifigan(config: Path, weights: Path) -> Checkpoint:
-    """Read a generator that the original code has trained.
+def hifigan(
+    state: dict[str, Tensor], values: dict[str, Any], config: Path, weights: Path
+) -> Checkpoint:
+    """The checkpoint of a HiFi-GAN or a BigVGAN.
 
-    The spectrograms of the original are not centred, but padded by ``(n_fft - hop) / 2``, so that
-    its frame ``t`` is centred on sample ``t * hop + hop / 2``. That is a centred spec whose sound
-    begins half a hop before the centre of its first frame: `HifiGan.first_sample`.
-
-    Parameters
-    ----------
-    config : Path
-        Its ``config.json``.
-    weights : Path
-        Its ``g_…``, such as ``g_02500000``, or its state dict alone; as several GPUs save it
-        (``module.``), and without weight norm, too. Only tensors are read; a file that would run
-        code is refused before it does.
-
-    Returns
-    -------
-    Checkpoint
-        Sounds the same. Weight norm is kept or put back, so that training can go on.
+    Their spectrograms are not centred, but padded by ``(n_fft - hop) / 2``, so that frame ``t`` is
+    centred on sample ``t * hop + hop / 2``. That is a centred spec whose waveform begins half a hop
+    before the centre of its first frame: `HifiGan.first_sample`.
     """
-    state = _generator(_read(weights), weights)
-    values = _read_config(config)
-    model, spec = _model(values, config), _spec(values, config)
-    tensors = _renamed(state, lambda name: _our_name(name, len(model["kernels"])))
-    # Before anything of such a size is built.
-    sizes = [size for tensor in tensors.values() for size in tensor.shape]
-    for key in (
-        "num_mels",
-        "upsample_initial_channel",
-        "upsample_kernel_sizes",
-        "resblock_kernel_sizes",
-    ):
-        for size in values[key] if isinstance(values[key], list) else [values[key]]:
-            if size not in sizes:
+    require_keys(values, KEYS, config)
+    where = f"{weights} cannot be used with {config}"
+    model, origin = _model(values, config), "jik876/hifi-gan"
+    if filters := [name for name in state if _FILTER.fullmatch(name)]:
+        for name in filters:
+            taps = state[name].flatten()
+            if taps.shape != half_band().shape or not torch.allclose(taps, half_band(), atol=1e-5):
                 raise BadInput(
-                    f"{weights} cannot be used with {config}, whose {key} is {values[key]!r}: no "
-                    "tensor has that size; give the config.json that lies beside the checkpoint",
-                    key="weights.config",
+                    f"{weights} has another filter than BigVGAN's in {name}; it cannot be taken "
+                    "over exactly",
+                    key="weights.filter",
                 )
-    card = {"origin": f"{weights.name} in the layout of jik876/hifi-gan"}
-    checkpoint = Checkpoint(model, spec, _with_norm(tensors), card)
-    try:
-        checkpoint.build()
-    except BadInput as error:
-        raise BadInput(
-            f"{weights} cannot be used with {config}: {error}", key="weights.config"
-        ) from error
-    return checkpoint
+        state = {name: tensor for name, tensor in state.items() if name not in filters}
+        model |= _big(values, config)
+        origin = "NVIDIA/BigVGAN"
+    n_kernels, block = len(model["kernels"]), model["block"]
+    tensors = {_our_name(name, n_kernels, block): tensor for name, tensor in state.items()}
+    require_sizes({key: values[key] for key in SIZES}, tensors, where)
+    origin = f"{weights.name} in the layout of {origin}"
+    return finished(model, _spec(values, config), with_norm(tensors), origin, where)
+
+
+def _big(values: dict[str, Any], config: Path) -> dict[str, Any]:
+    """What BigVGAN's settings say beside HiFi-GAN's."""
+    require_keys(values, ("activation", "snake_logscale"), config)
+    return {
+        TARGET: "vocoder.model.bigvgan.BigVgan",
+        "dilations": values["resblock_dilation_sizes"],
+        "activation": values["activation"],
+        "log_scale": bool(values["snake_logscale"]),
+        "last_bias": bool(values.get("use_bias_at_final", True)),
+        "tanh": bool(values.get("use_tanh_at_final", True)),
+    }
 
 
 def import_discriminators(weights: Path) -> dict[str, dict[str, Tensor]]:
@@ -102,39 +94,21 @@ def import_discriminators(weights: Path) -> dict[str, dict[str, Tensor]]:
         State dicts of `vocoder.model.discriminator.mpd.MultiPeriod` and ``msd.MultiScale``, as
         ``train=hifigan`` has them, by the names ``mpd`` and ``msd``.
     """
-    content = _read(weights)
+    content = read_torch(weights)
     states: dict[str, Any] = {name: content.get(name) for name in DISCRIMINATORS}
-    if not all(_is_state(state) for state in states.values()):
+    if not all(is_state(state) for state in states.values()):
         raise BadInput(
             f"{weights} holds no weights under {' and '.join(DISCRIMINATORS)}; expected a do_… "
             "file of the original HiFi-GAN",
             key="discriminators.format",
         )
-    renamed = {name: _renamed(states[name], _discriminator_name) for name in DISCRIMINATORS}
+    found = {name: renamed(states[name], _discriminator_name) for name in DISCRIMINATORS}
     # Their convolutions over periods have time first.
-    renamed["mpd"] = {
+    found["mpd"] = {
         name: tensor.mT.contiguous() if tensor.ndim == 4 else tensor
-        for name, tensor in renamed["mpd"].items()
+        for name, tensor in found["mpd"].items()
     }
-    return renamed
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(
-            f"{path} cannot be read as JSON ({error}); give the config.json of the checkpoint",
-            key="config.unreadable",
-        ) from error
-    missing = [key for key in KEYS if key not in values] if isinstance(values, dict) else KEYS
-    if missing:
-        raise BadInput(
-            f"{path} lacks {', '.join(missing)}; give the config.json that lies beside the "
-            "checkpoint",
-            key="config.missing",
-        )
-    return dict(values)
+    return found
 
 
 def _model(values: dict[str, Any], config: Path) -> dict[str, Any]:
@@ -145,12 +119,19 @@ def _model(values: dict[str, Any], config: Path) -> dict[str, Any]:
             key="config.resblock.range",
         )
     for key in ("upsample_rates", "upsample_kernel_sizes", "resblock_kernel_sizes"):
-        if not _are_numbers(values[key]):
+        if not are_numbers(values[key]):
             raise BadInput(
                 f"{config} has {key} {values[key]!r}; expected a list of whole numbers",
                 key=f"config.{key}.type",
             )
-    if not isinstance(dilations, list) or not all(_are_numbers(steps) for steps in dilations):
+    rates, ups = values["upsample_rates"], values["upsample_kernel_sizes"]
+    if any((kernel - rate) % 2 for kernel, rate in zip(ups, rates, strict=False)):
+        raise BadInput(
+            f"{config} has upsample_kernel_sizes {ups} for rates {rates}; only kernels that are "
+            "greater by an even number can be taken over exactly",
+            key="config.upsample_kernel_sizes.range",
+        )
+    if not isinstance(dilations, list) or not all(are_numbers(steps) for steps in dilations):
         raise BadInput(
             f"{config} has resblock_dilation_sizes {dilations!r}; expected lists of whole numbers",
             key="config.resblock_dilation_sizes.type",
@@ -159,16 +140,12 @@ def _model(values: dict[str, Any], config: Path) -> dict[str, Any]:
     return {
         TARGET: "vocoder.model.hifigan.HifiGan",
         "channels": values["upsample_initial_channel"],
-        "upsample_rates": values["upsample_rates"],
-        "upsample_kernels": values["upsample_kernel_sizes"],
+        "upsample_rates": rates,
+        "upsample_kernels": ups,
         "block": block,
         "kernels": kernels,
         "dilations": [steps[: USED_DILATIONS[block]] for steps in dilations],
     }
-
-
-def _are_numbers(values: Any) -> bool:
-    return isinstance(values, list) and bool(values) and all(type(n) is int for n in values)
 
 
 def _spec(values: dict[str, Any], config: Path) -> SpectrogramSpec:
@@ -200,98 +177,20 @@ def _spec(values: dict[str, Any], config: Path) -> SpectrogramSpec:
     return SpectrogramSpec.from_dict(fields, str(config))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The top level of a file of PyTorch."""
-    if not path.is_file():
-        raise BadInput(
-            f"{path} does not exist; give a generator's checkpoint, such as g_02500000",
-            key="weights.missing",
-        )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise BadInput(
-            f"{path} holds other things than weights, or is damaged; it was not opened, since "
-            "such a file can run any code",
-            key="weights.unsafe",
-        ) from error
-    except _UNREADABLE as error:
-        reason = (str(error).splitlines() or ["it is empty"])[0]
-        raise BadInput(
-            f"{path} cannot be read as a checkpoint of PyTorch ({reason})", key="weights.damaged"
-        ) from error
-    if not isinstance(content, Mapping):
-        raise BadInput(
-            f"{path} holds a {type(content).__name__}; expected weights by name",
-            key="weights.format",
-        )
-    return dict(content)
-
-
-def _is_state(state: Any) -> bool:
-    return (
-        isinstance(state, Mapping)
-        and bool(state)
-        and all(isinstance(name, str) for name in state)
-        and all(isinstance(tensor, Tensor) for tensor in state.values())
-    )
-
-
-def _generator(content: dict[str, Any], path: Path) -> dict[str, Tensor]:
-    """The generator's state dict, wherever it lies; other networks are refused by name."""
-    nested = [content.get(name) for name in ("generator", "state_dict", "model")]
-    nested += [one.get("generator") for one in nested if isinstance(one, Mapping)]
-    found = next((state for state in [*nested, content] if _is_state(state)), None)
-    if found is None:
-        raise BadInput(
-            f"{path} holds no weights under 'generator', and is no state dict; expected a g_… file "
-            "(do_… holds the discriminators)",
-            key="weights.format",
-        )
-    state = _renamed(found, str)
-    for pattern, name, why in OTHERS:
-        if any(re.match(pattern, key) for key in state):
-            raise BadInput(
-                f"{path} is a {name} generator; {why} cannot be taken over exactly, and nothing "
-                "else is: expected one of the original HiFi-GAN (jik876/hifi-gan)",
-                key="weights.unknown",
-            )
-    return state
-
-
-def _renamed(state: Mapping[str, Tensor], rename: Callable[[str], str]) -> dict[str, Tensor]:
-    """Under our names, whichever way PyTorch has normalised weights and joined GPUs."""
-    found = {}
-    for name, tensor in state.items():
-        layer, _, leaf = name.rpartition(".")
-        leaves = SPECTRAL_NORM if f"{layer}.weight_orig" in state else WEIGHT_NORM
-        new = f"{layer}.parametrizations.weight.{leaves[leaf]}" if leaf in leaves else name
-        found[rename(new.removeprefix("module."))] = tensor.detach()
-    return found
-
-
-def _with_norm(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Put weight norm back where it was removed."""
-    found: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        if name.endswith(".weight"):
-            layer = name.removesuffix("weight") + "parametrizations.weight."
-            found[f"{layer}original0"] = torch.linalg.vector_norm(tensor, dim=(1, 2), keepdim=True)
-            found[f"{layer}original1"] = tensor
-        else:
-            found[name] = tensor
-    return found
-
-
-def _our_name(name: str, n_kernels: int) -> str:
+def _our_name(name: str, n_kernels: int, block: int) -> str:
     """``resblocks.4.convs1.0.weight_g`` to ``stages.1.blocks.1.steps.0.0…`` (three kernels)."""
     name = re.sub(r"^conv_pre\.", "enter.", name)
     name = re.sub(r"^conv_post\.", "leave.", name)
-    name = re.sub(r"^ups\.(\d+)\.", r"stages.\1.up.", name)
+    name = re.sub(r"^activation_post\.act\.", "last.", name)
+    name = re.sub(r"^ups\.(\d+)\.(0\.)?(?=\D)", r"stages.\1.up.", name)  # BigVGAN has lists of one
     if found := re.match(r"resblocks\.(\d+)\.convs([12]?)\.(\d+)\.(.*)", name):
-        stage, block = divmod(int(found[1]), n_kernels)
+        stage, place = divmod(int(found[1]), n_kernels)
         second = int(found[2] == "2")
-        name = f"stages.{stage}.blocks.{block}.steps.{found[3]}.{second}.{found[4]}"
+        name = f"stages.{stage}.blocks.{place}.steps.{found[3]}.{second}.{found[4]}"
+    if found := re.match(r"resblocks\.(\d+)\.activations\.(\d+)\.act\.(.*)", name):
+        stage, place = divmod(int(found[1]), n_kernels)
+        step, second = divmod(int(found[2]), 2) if block == 1 else (int(found[2]), 0)
+        name = f"stages.{stage}.blocks.{place}.activations.{step}.{second}.{found[3]}"
     return name
 
 

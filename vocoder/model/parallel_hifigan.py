@@ -1,0 +1,64 @@
+"""HiFi-GAN as ParallelWaveGAN trains it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from vocoder.decibels import SILENCE_DB
+from vocoder.errors import BadInput
+from vocoder.model.hifigan import HifiGan
+from vocoder.spec import SpectrogramSpec
+
+
+class ParallelHifiGan(HifiGan):
+    """Reads standardised decimal logarithms; a frame's samples begin at its centre.
+
+    Parameters
+    ----------
+    spec : SpectrogramSpec
+    floor : float
+        The smallest magnitude.
+    channels, upsample_rates, upsample_kernels, block, kernels, dilations
+        Of `HifiGan`.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        spec: SpectrogramSpec,
+        *,
+        channels: int,
+        upsample_rates: int | list[int],
+        upsample_kernels: list[int] | None,
+        block: int,
+        kernels: list[int],
+        dilations: list[list[int]],
+        floor: float,
+    ) -> None:
+        super().__init__(
+            spec,
+            channels=channels,
+            upsample_rates=upsample_rates,
+            upsample_kernels=upsample_kernels,
+            block=block,
+            kernels=kernels,
+            dilations=dilations,
+        )
+        if floor <= 0:
+            raise BadInput(f"model.floor is {floor}; expected above 0", key="model.floor.range")
+        self.settings |= {"floor": floor}
+        self.register_buffer("mean", torch.zeros(spec.bins))  # of each band's logarithms
+        self.register_buffer("scale", torch.ones(spec.bins))
+        self.least = math.log10(floor)
+        self.first_sample = 0
+
+    def seen(self, decibels: Tensor) -> Tensor:
+        logarithm = decibels * (self.spec.power / 20) + math.log10(self.spec.full_scale)
+        heard = (decibels > SILENCE_DB) & (logarithm > self.least)
+        logarithm = torch.where(heard, logarithm, self.least)
+        return (logarithm - self.mean[:, None]) / self.scale[:, None]
