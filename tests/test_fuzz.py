@@ -18,6 +18,7 @@ import yaml
 from PIL import Image
 
 from tests.corpora import write_clip
+from tests.model import foreign
 from tests.model.test_checkpoint import small_checkpoint
 from tests.model.test_original_hifigan import V1, original_weights
 from vocoder import load
@@ -39,7 +40,7 @@ from vocoder.image.doctor.options import examine_options
 from vocoder.image.file import ImageInfo, decode_image, read_image, write_image
 from vocoder.image.manifest import Sidecar, read_manifest, read_sidecar, write_sidecar
 from vocoder.model.checkpoint import read_checkpoint as read_model
-from vocoder.model.interchange.original_hifigan import import_hifigan
+from vocoder.model.interchange.foreign import import_generator
 from vocoder.spectrogram import Spectrogram
 from vocoder.train.record import continued, new_record, require_same_settings
 from vocoder.train.state import FORMAT, read_checkpoint, save_tensors
@@ -221,7 +222,15 @@ def kinds(tmp_path: Path, speech: np.ndarray, painted: Path) -> dict[str, Kind]:
     found["checkpoint"] = Kind(step, go_on, as_checkpoint, state)
     path = place("hifigan/config.json")
     torch.save({"generator": original_weights(V1)}, place("hifigan/g"))
-    found["hifigan"] = of_json(path, lambda p: import_hifigan(p, tmp_path / "hifigan/g"), V1)
+    found["hifigan"] = of_json(path, lambda p: import_generator(p, tmp_path / "hifigan/g"), V1)
+    for name in ("bigvgan", "parallel_wavegan", "vocos"):
+        made: foreign.Foreign = getattr(foreign, name)()
+        torch.save(made.state, place(f"{name}/g"))
+        path = place(f"{name}/config.yml")
+        path.write_bytes(as_yaml(made.config))
+        found[name] = Kind(
+            path, lambda p: import_generator(p, p.with_name("g")), as_yaml, made.config
+        )
     # Corpora.
     corpus = tmp_path / "corpus"
     clips = [write_clip(corpus, f"{k}.wav", speech[k:5000], 22_050, "train") for k in (0, 1)]

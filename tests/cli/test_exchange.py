@@ -99,7 +99,7 @@ def test_a_generator_of_another_program_speaks(kind, tmp_path):
         np.save(tmp_path / "stats.npy", np.stack(statistics))
     words = [f"input={tmp_path / 'g.pt'}", f"config={tmp_path / 'settings.json'}"]
     assert run(["import", *words, f"output={ours}"]) == 0
-    logarithms = np.random.default_rng(0).normal(-4, 1, (spec.n_mels, 20)).astype(np.float32)
+    logarithms = np.random.default_rng(0).normal(-4, 1, (spec.bins, 20)).astype(np.float32)
     (tmp_path / "mels").mkdir()
     np.save(tmp_path / "mels/a.npy", logarithms)
     words = [f"spec={ {'bigvgan': 'tacotron2'}.get(kind, kind) }", f"spec.n_mels={spec.n_mels}",

@@ -13,6 +13,7 @@ import yaml
 from torch import Tensor
 
 from vocoder.errors import BadInput
+from vocoder.files import parse_yaml
 from vocoder.model.checkpoint import Checkpoint
 from vocoder.spec import SpectrogramSpec
 
@@ -30,7 +31,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         if len(text) > MAX_CONFIG_BYTES:
             raise ValueError(f"{len(text)} characters")
-        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        values = json.loads(text) if path.suffix == ".json" else parse_yaml(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         kind = "JSON" if path.suffix == ".json" else "YAML"
         raise BadInput(

@@ -39,11 +39,11 @@ def vocos(
         values = inner.get("init_args", inner)
     require_keys(values, tuple(PARTS), config)
     heard, body, head = (_arguments(values[part], part, config) for part in PARTS)
-    paddings = {part.get("padding", usual) for part, usual in ((heard, "center"), (head, "same"))}
-    if len(paddings) > 1 or not paddings <= {"center", "same"}:
+    padding, other = heard.get("padding", "center"), head.get("padding", "same")
+    if padding != other or padding not in ("center", "same"):
         raise BadInput(
-            f"{config} has padding {' and '.join(sorted(map(str, paddings)))}; expected center or "
-            "same, for features and head alike",
+            f"{config} has padding {padding} for the features and {other} for the head; expected "
+            "center or same, for both alike",
             key="config.padding.range",
         )
     require_values(body, {"adanorm_num_embeddings": None, "dim": head["dim"]}, config)
@@ -68,7 +68,7 @@ def vocos(
         "inner_width": body["intermediate_dim"],
         "n_blocks": n_blocks,
         "n_fft": head["n_fft"],
-        "centred": "center" in paddings,
+        "centred": padding == "center",
     }
     origin = f"{weights.name} in the layout of gemelo-ai/vocos"
     return finished(model, spec, tensors, origin, where)
@@ -88,10 +88,10 @@ def _arguments(part: Any, name: str, config: Path) -> dict[str, Any]:
     arguments = arguments if isinstance(arguments, dict) else {}
     require_keys(arguments, keys, config)
     for key in keys:
-        if type(arguments[key]) is not int:
+        if type(arguments[key]) is not int or arguments[key] < 1:
             raise BadInput(
-                f"{config} has {key} {arguments[key]!r}; expected a whole number",
-                key=f"config.{key}.type",
+                f"{config} has {key} {arguments[key]!r}; expected a whole number above 0",
+                key=f"config.{key}.range",
             )
     return arguments
 
