@@ -92,12 +92,13 @@ def test_a_generator_of_another_program_speaks(kind, tmp_path):
     """From its checkpoint to audio, on arrays as its own program makes them."""
     made: foreign.Foreign = getattr(foreign, kind)()
     spec, ours = made.ours.spec, tmp_path / "x.safetensors"
-    torch.save(made.state, tmp_path / "g.pt")
+    torch.save(made.state, tmp_path / "g_1")
+    torch.save({"mpd": {}, "mrd": {}}, tmp_path / "do_1")  # BigVGAN's lie there
     (tmp_path / "settings.json").write_text(json.dumps(made.config))
     if isinstance(made.ours, ParallelHifiGan):
         statistics = made.ours.mean.numpy(), made.ours.scale.numpy()
         np.save(tmp_path / "stats.npy", np.stack(statistics))
-    words = [f"input={tmp_path / 'g.pt'}", f"config={tmp_path / 'settings.json'}"]
+    words = [f"input={tmp_path / 'g_1'}", f"config={tmp_path / 'settings.json'}"]
     assert run(["import", *words, f"output={ours}"]) == 0
     logarithms = np.random.default_rng(0).normal(-4, 1, (spec.bins, 20)).astype(np.float32)
     (tmp_path / "mels").mkdir()

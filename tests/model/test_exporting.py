@@ -14,6 +14,7 @@ import soundfile
 import torch
 
 from tests.inverter.wavenet.networks import small
+from tests.model import foreign
 from tests.model.shapes import MEL, ODD, hifigan
 from tests.refusals import refused
 from vocoder.decibels import to_decibels
@@ -36,6 +37,8 @@ def models():
     return {
         "hifigan_v2": hifigan("hifigan_v2", **SMALL),
         "hifigan_v3": hifigan("hifigan_v3", ODD, **SMALL),
+        "bigvgan": foreign.bigvgan().ours,
+        "vocos": foreign.vocos().ours,
     }
 
 
