@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from matplotlib import cbook
+from PIL import Image, ImageDraw
 
 from tests.image.test_cases import SPEC, grey, level, save
 from vocoder.cli.main import run
@@ -19,6 +21,21 @@ R = ["codec.db_min=-90", "codec.db_max=-10"]
 @pytest.fixture(scope="module")
 def truth(speech):
     return level(analyse(torch.from_numpy(speech)[None], SPEC).decibels[0].numpy())
+
+
+def photograph(shape):
+    """Rear Admiral Grace Hopper, in matplotlib's sample data."""
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        return np.asarray(Image.open(file).convert("L").resize(shape[::-1]))
+
+
+def page(shape):
+    """Black on white."""
+    image = Image.new("L", shape[::-1], 255)
+    drawing = ImageDraw.Draw(image)
+    for row in range(20, shape[0] - 20, 16):
+        drawing.text((20, row), "the quick brown fox jumps over the lazy dog " * 5, fill=0)
+    return np.asarray(image)
 
 
 @pytest.mark.parametrize(
@@ -37,11 +54,16 @@ def truth(speech):
         (
             lambda x: np.random.default_rng(0).integers(0, 256, x.shape).astype(np.uint8),
             ["codec=gray8"],
-            False,
+            True,
             "photograph",
         ),
+        (lambda x: photograph(x.shape), ["codec=gray8"], True, "photograph"),
+        (lambda x: page(x.shape), ["codec=gray8"], False, "photograph"),
     ],
-    ids=["good", "upside_down", "turned_over", "negative", "other_map", "noise"],
+    ids=[
+        *("good", "upside_down", "turned_over", "negative", "other_map"),
+        *("noise", "photograph", "page"),
+    ],
 )
 def test_images_that_become_another_sound(draw, words, refused, told, truth, tmp_path, capsys):
     path = save(tmp_path / "a.png", np.ascontiguousarray(draw(truth)))
@@ -63,9 +85,9 @@ def test_images_that_become_another_sound(draw, words, refused, told, truth, tmp
             ["codec=colormap", "codec.cmap=magma", "force=true"],
         ),
         (lambda x: 255 - grey(x), ["codec=gray8", "force=true"]),
-        (lambda x: np.random.default_rng(0).integers(0, 256, x.shape, np.uint8), ["codec=gray8"]),
+        (lambda x: photograph(x.shape), ["codec=gray8", "force=true"]),
     ],
-    ids=["other_map", "negative", "noise"],
+    ids=["other_map", "negative", "photograph"],
 )
 def test_what_is_probably_noise_is_kept_down(draw, words, more, truth, tmp_path, capsys):
     path = save(tmp_path / "a.png", np.ascontiguousarray(draw(truth)))

@@ -147,6 +147,23 @@ class TestPresets:
         heard = found.decibels > -100
         np.testing.assert_allclose(found.decibels[heard], truth[heard], atol=0.01)
 
+    @pytest.mark.parametrize(("bins_per_octave", "hz"), [(12, 440.0), (12, 1760.0), (24, 880.0)])
+    def test_constant_q(self, bins_per_octave, hz):
+        """A sine of amplitude .5 is at its frequency and -6 dB, whatever librosa scales it by."""
+        sine = 0.5 * np.sin(2 * np.pi * hz / 22050 * np.arange(60_000)).astype(np.float32)
+        options = {"n_bins": 7 * bins_per_octave, "bins_per_octave": bins_per_octave}
+        shown = np.abs(librosa.cqt(sine, sr=22050, **options))
+        place = {"rows": "constant_q", "bins_per_octave": bins_per_octave}
+        spec = load("spec", "seed")
+        codec = load("codec", "foreign", unit="linear", reference="one", **place)
+        middle = codec.decode_array(shown, spec)[:, 60]
+        assert middle.argmax() == round(hz / 22050 * 2048)
+        assert middle.max() == pytest.approx(-6, abs=0.5)
+        log = librosa.amplitude_to_db(shown, ref=np.max)
+        pixels = np.rint(255 * (log + 80) / 80).astype(np.uint8)[::-1]
+        drawn = load("codec", "librosa_cqt", bins_per_octave=bins_per_octave, max_db=-6.0)
+        assert drawn.decode(pixels, spec).decibels[:, 60].max() == pytest.approx(-6, abs=0.5)
+
     @pytest.mark.filterwarnings("ignore:Empty filters")
     @pytest.mark.parametrize("name", ["torchaudio_mel", "vocos"])
     def test_filters_as_torchaudio_has_them(self, name, speech):

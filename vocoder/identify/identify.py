@@ -13,6 +13,7 @@ from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.identify.arrays import array_analyses, array_ranges
 from vocoder.identify.laws import (
+    CONSTANT_Q,
     LINEAR,
     OURS_DB,
     PAIRS,
@@ -35,7 +36,7 @@ from vocoder.identify.trial import Trial
 from vocoder.image.array import find_arrays, read_numbers
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.law import Law
-from vocoder.image.doctor.looks import skewness, tilt
+from vocoder.image.doctor.looks import UNLIKE, middle_columns, skewness, tilt, unlikeness
 from vocoder.image.file import read_image
 from vocoder.spec import SpectrogramSpec
 
@@ -48,6 +49,7 @@ LOWEST_HZ = (20.0, 27.5, 30.0, 32.7, 40.0, 50.0, 55.0, 60.0, 65.4, 80.0, 100.0)
 PITCH_COLUMNS, VOTING_COLUMNS = 200, 600
 OURS = {"cmap", "reference", "db_min", "db_max"}  # what gray8 and colormap can say
 STEP_DB = 10.0
+USUAL_SHARE = 0.8  # of the 100 dB that `unlikeness` is about
 LIKELY_RANGES = 3  # of `image_ranges`, with which the less likely way up is tried first
 # How much less likely speech is than its mirror image, for every hundredth by which what would be
 # its upper half is the brighter one.
@@ -105,7 +107,7 @@ def identify(path: str | Path) -> list[Reading]:
     try:
         if image.mode == "F":
             return _ranked(_of_array(image.pixels, first_row="high"))
-        return _ranked(_of_image(look_at_pixels(image.pixels)))
+        return _ranked(_of_image(look_at_pixels(middle_columns(image.pixels))))
     except BadInput as error:
         raise BadInput(f"{path}: {error}", key=error.key) from error
 
@@ -122,11 +124,24 @@ def _ranked(readings: Iterable[Reading]) -> list[Reading]:
     return list(best.values())[:SHOWN]
 
 
+def _require_likeness(fractions: np.ndarray) -> None:
+    """Refuse what looks like no spectrogram, whatever is up and whatever is loud."""
+    ways = [one for way in (fractions, fractions[::-1]) for one in (way, 1 - way)]
+    if min(unlikeness(np.clip(1 + (one - 1) * USUAL_SHARE, 0, 1)) for one in ways) > UNLIKE:
+        raise BadInput(
+            "it does not look like a spectrogram: of a photograph, a chart or text there is "
+            "nothing to hear. If it is one, give spec= and codec= yourself, and force=true",
+            key="image.unlike",
+        )
+
+
 def _of_image(view: View) -> list[Reading]:
+    _require_likeness(view.fractions)
     dark = skewness(view.fractions) > 0
     bright = 1 - view.fractions if dark else view.fractions
     reasons = [*view.reasons, f"{'dark' if dark else 'bright'} is loud"]
-    slope = tilt(bright)
+    # Constant-Q has as many rows below 260 Hz, where little is, as between there and 2 kHz.
+    slope = 0.0 if len(bright) in CONSTANT_Q else tilt(bright)
     # Linear bins are as consistent upside down, but speech is brighter in the lower half.
     ways: list[tuple[bool, Attempt]] = []
     best: Attempt | None = None
@@ -178,7 +193,7 @@ def _image_analyses(trial: Trial, view: View) -> list[Analysis]:
 
 def _by_harmonics(trial: Trial, known: list[Analysis]) -> list[Analysis]:
     """Where 0 Hz or Nyquist is missing, harmonics tell which; without a voice both stay alike."""
-    if not any(one.placement for one in known):
+    if not any("first_bin" in one.placement for one in known):
         return known
     vote = bin_is_missing(trial.piece(VOTING_COLUMNS))
     return [

@@ -24,6 +24,7 @@ PAIRS = {
     "colormap": ("mel256", "linear512", "linear256"),
     "hue": ("mel256", "linear512", "linear256"),
     "librosa": ("librosa_mel", "torchaudio_mel"),
+    "librosa_cqt": ("seed",),
     "audio_diffusion": ("audio_diffusion", "torchaudio_mel"),
     "riffusion": ("riffusion",),
     "whisper": ("whisper",),
@@ -32,14 +33,15 @@ PAIRS = {
     "log_mel": ("tacotron2", "hifigan", "vocos"),
     "sox": ("sox",),
 }
-PRESETS = ("librosa", "audio_diffusion", "riffusion", "sox")
+PRESETS = ("librosa", "audio_diffusion", "riffusion", "sox", "librosa_cqt")
 ARRAY_PRESETS = ("whisper", "specvqgan", "parallel_wavegan", "log_mel")
 # What of a preset's settings may differ: where things lie, not what they mean.
 PLACES = {
     *("crop", "cmap", "channel", "rows", "hz_min", "hop_length", "first_bin"),
-    *("row_0", "transposed", "dark_is_loud", "min"),
+    *("row_0", "transposed", "dark_is_loud", "min", "bins_per_octave"),
 }
 MIN_N_FFT, MAX_BANDS = 512, 256  # of plain bins, and of mel bands that nobody knows by name
+CONSTANT_Q = {72: 12, 84: 12, 96: 12, 108: 12, 168: 24, 192: 24, 252: 36, 288: 36}  # an octave
 OURS_DB = 100.0  # the range of gray8
 
 
@@ -133,6 +135,9 @@ def analyses(n_rows: int) -> list[Analysis]:
         found += [
             Analysis(option=name, changes=mel, prior=RARE) for name in ("mel256", "librosa_mel")
         ]
+    if n_rows in CONSTANT_Q:
+        rows: Settings = {"rows": "constant_q", "bins_per_octave": CONSTANT_Q[n_rows]}
+        found.append(Analysis(option="seed", placement=rows))
     unique: dict[tuple[Any, ...], Analysis] = {}
     for one in found:
         unique.setdefault((one.spec, str(one.placement)), one)

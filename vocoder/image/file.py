@@ -49,7 +49,7 @@ DAMAGE = (
 )
 KEY = "vocoder"  # of the PNG text chunk, and of the one entry in an image description
 IMAGE_DESCRIPTION = 270  # the tag's number, the same in TIFF 6.0 and EXIF
-MAX_PIXELS = 89_478_485  # as many as Pillow opens without a warning
+MAX_PIXELS = 500_000_000  # more than 20 000 x 20 000
 LIMIT_VARIABLE = "VOCODER_MAX_PIXELS"
 _pixel_limit = threading.Lock()  # Pillow's limit is the process's
 WEBP_MAX = 16383  # pixels a side: the format has 14 bits for it
@@ -151,7 +151,7 @@ def read_image(path: Path) -> ImageFile:
         with _open(path) as opened:
             _check_size(opened, path)
             image = _plain(opened, path)
-            pixels = np.array(image)
+            pixels = np.asarray(image)
             text = _metadata_text(opened)
             info = None if text is None else ImageInfo.from_json(text, str(path))
             if info is None and (settings := settings_from_exif(opened.getexif(), str(path))):
@@ -318,9 +318,9 @@ def max_pixels() -> int:
 
 def _too_large(path: Path, what: str) -> BadInput:
     return BadInput(
-        f"{path}: {what} has more than {max_pixels()} pixels, which take some 20 bytes each while "
-        f"they are read; if it is a spectrogram, set {LIMIT_VARIABLE} in the environment to as "
-        "many as it has, or cut it into shorter pieces",
+        f"{path}: {what} has more than {max_pixels()} pixels, which take two bytes each while "
+        f"they are read, seven in colour; if it is a spectrogram, set {LIMIT_VARIABLE} in the "
+        "environment to as many as it has, or cut it into shorter pieces",
         key="image.large",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -18,6 +19,8 @@ SILENT_LEVEL = 0.5
 
 PNG, JPEG, WEBP, TIFF = (".png",), (".jpg", ".jpeg"), (".webp",), (".tif", ".tiff")
 BMP = (".bmp",)  # only read
+# What is decoded at a time: numbers take eight bytes and more where pixels take one.
+STRIP_PIXELS = 1 << 21
 # All that are read, the likeliest to be whole first: of images of one stem one is taken.
 IMAGE_SUFFIXES = PNG + TIFF + BMP + WEBP + JPEG
 MODE_WORDS = {
@@ -39,7 +42,8 @@ class Decoded:
         where the image stands at its floor. Of several analyses one below the other.
     distance : ndarray or None
         ``(bins, frames)``, float32: how far each pixel's colour lies from the codec's path, in
-        8-bit steps (Euclidean). ``None`` for codecs in which every pixel is a valid one.
+        8-bit steps (Euclidean); of large images ``(1, frames)``, means. ``None`` for codecs in
+        which every pixel is a valid one.
     """
 
     decibels: np.ndarray
@@ -64,6 +68,7 @@ class Codec(ABC):
     suffixes: ClassVar[tuple[str, ...]]  # of the containers that keep what the codec needs
     exact: ClassVar[bool] = False  # whether a lossy container would destroy the values
     top_down: ClassVar[bool] = True  # whether row 0 is the highest band
+    in_strips: ClassVar[bool] = False  # whether columns decode alike whatever is around them
 
     db_min: float
     db_max: float
@@ -150,9 +155,17 @@ class Codec(ABC):
                 f"{spec.bins} rows for {spec.describe()}",
                 key="image.size",
             )
-        db, distance = self._read(pixels[::-1] if self.top_down else pixels)
-        decibels = np.maximum(db + self.reference_db(spec), SILENCE_DB)
-        return Decoded(np.asarray(decibels, np.float32), distance)
+        upwards = pixels[::-1] if self.top_down else pixels
+        rows, columns = len(self.analyses(spec)) * spec.bins, pixels.shape[1]
+        decibels = np.empty((rows, columns), np.float32)
+        distances = []
+        for strip in strips(pixels) if self.in_strips else [slice(0, columns)]:
+            begin, end = max(0, strip.start - 1), strip.stop + 1  # decoders look at neighbours
+            db, distance = self._read(upwards[:, begin:end])
+            inner = slice(strip.start - begin, strip.stop - begin)
+            np.maximum(db[:, inner] + self.reference_db(spec), SILENCE_DB, out=decibels[:, strip])
+            distances.append(None if distance is None else distance[:, inner])
+        return Decoded(decibels, joined(distances))
 
     @abstractmethod
     def _write(self, db: np.ndarray) -> np.ndarray:
@@ -199,6 +212,8 @@ class Codec(ABC):
 
 class LevelCodec(Codec):
     """A codec with evenly spaced levels, 0 for `db_min` to `top` for `db_max`."""
+
+    in_strips: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -260,6 +275,21 @@ def pixel_mode(pixels: np.ndarray) -> str:
         f"pixels are {pixels.dtype} of shape {pixels.shape}; expected (rows, columns) of uint8, "
         "uint16 or float32, or (rows, columns, 3) of uint8 or float32"
     )
+
+
+def strips(pixels: np.ndarray) -> list[slice]:
+    """Columns ``(rows, columns, ...)`` in pieces of about `STRIP_PIXELS`."""
+    rows, columns = pixels.shape[:2]
+    width = max(1, STRIP_PIXELS // max(1, rows))
+    return [slice(begin, min(begin + width, columns)) for begin in range(0, columns, width)]
+
+
+def joined(distances: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Distances of strips as one; of many strips a mean for every column."""
+    found = [one for one in distances if one is not None]
+    if len(found) > 1:
+        found = [one.mean(axis=0, keepdims=True) for one in found]
+    return np.concatenate(found, axis=1) if found else None
 
 
 def channel_spread(pixels: np.ndarray) -> np.ndarray:

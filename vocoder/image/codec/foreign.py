@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,7 +20,9 @@ from vocoder.image.codec.base import (
     Codec,
     Decoded,
     channel_spread,
+    joined,
     pixel_mode,
+    strips,
 )
 from vocoder.image.codec.law import Law
 from vocoder.image.codec.maps import map_colours, map_path
@@ -92,8 +95,16 @@ class Foreign(Law, Codec):
         pixels = self._arrange(pixels, row_0=self.row_0 or "high")
         if mode == "F":
             return self._decoded(self.numbers_to_decibels(pixels, spec), None)
-        fractions, distance = self._fractions(pixels, mode)
-        return self._decoded(self.pixels_to_decibels(fractions, spec), distance)
+        distances: list[np.ndarray | None] = []
+
+        def one_by_one() -> Iterator[np.ndarray]:
+            for strip in strips(pixels):
+                fractions, distance = self._fractions(pixels[:, strip], mode)
+                distances.append(distance)
+                yield fractions
+
+        db = self.strips_to_decibels(one_by_one(), spec)
+        return self._decoded(db, joined(distances))
 
     def decode_array(self, numbers: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
         """Read an array of numbers, ``(bins, frames)`` as a rule, as decibels."""

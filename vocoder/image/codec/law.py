@@ -8,6 +8,7 @@ file which frequency and which time stand. Images and arrays share it (`Foreign`
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,8 @@ from vocoder.spectrogram import bin_centres_hz, mel_points_hz
 UNITS = ("db", "ln", "log10", "linear")
 REFERENCES = ("full_scale", "one", "max")
 FIRST_ROWS = ("high", "low")
-ROWS = ("bins", "stretched", "linear", "log", "specshow")
+ROWS = ("bins", "stretched", "linear", "log", "specshow", "constant_q")
+C1_HZ = 32.70319566257483  # where librosa.cqt begins
 _ALMOST = 1e-4  # of a range: how near its end counts as the end
 
 
@@ -63,13 +65,17 @@ class Law:
     crop : list of int or None
         ``[left, top, right, bottom]`` of the spectrogram inside of a figure, in pixels; right and
         bottom may be counted from the far edge, as 0 or negative numbers.
-    rows : {"bins", "stretched", "linear", "log", "specshow"}
+    rows : {"bins", "stretched", "linear", "log", "specshow", "constant_q"}
         ``bins``: a row is a band of the spec. Otherwise rows are interpolated to the bands:
         ``stretched`` over all of them, whatever they are; ``linear`` or ``log`` in Hz, from
         ``hz_min`` in the lowest row to ``hz_max`` in the highest; ``specshow`` as
-        `librosa.display.specshow` draws mel bands.
+        `librosa.display.specshow` draws mel bands; ``constant_q`` upwards from ``hz_min``,
+        ``bins_per_octave`` an octave, scaled as `librosa.cqt` does: a sine of amplitude 1 is half
+        the square root of its row's window length.
     hz_min, hz_max : float or None
-        ``None``: 0 (not for ``log``) and half the sample rate.
+        ``None``: 0 (for ``constant_q`` C1, 32.7 Hz; not for ``log``) and half the sample rate.
+    bins_per_octave : int
+        Of ``rows: constant_q``.
     first_bin : int
         Of ``rows: bins``: how many bands are missing below the lowest row (1 without 0 Hz).
     hop_length : float or None
@@ -98,6 +104,7 @@ class Law:
     rows: str = "bins"
     hz_min: float | None = None
     hz_max: float | None = None
+    bins_per_octave: int = 12
     first_bin: int = 0
     hop_length: float | None = None
     seconds: float | None = None
@@ -110,7 +117,10 @@ class Law:
             ("rows", ROWS),
         ):
             self._require(getattr(self, name) in choices, name, f"one of {choices}")
-        for name in ("exponent", "deviation", "top_db", "hz_max", "hop_length", "seconds"):
+        for name in (
+            *("exponent", "deviation", "top_db", "hz_max", "hop_length", "seconds"),
+            "bins_per_octave",
+        ):
             value = getattr(self, name)
             self._require(value is None or value > 0, name, "above 0")
         for name in ("min", "max"):
@@ -175,10 +185,21 @@ class Law:
         ndarray
             ``(bins, frames)``, dB of a full-scale sine, -inf for silence.
         """
+        return self.strips_to_decibels([fractions], spec)
+
+    def strips_to_decibels(self, strips: Iterable[np.ndarray], spec: SpectrogramSpec) -> np.ndarray:
+        """The same of columns in strips, of which only what they become is kept."""
         low, high = self._range()
-        lightness = 1 - fractions if self.dark_is_loud else fractions
-        values = low + lightness * (high - low)
-        return self._place(self._to_decibels(values, spec, silent=lightness <= 0), spec)
+        if self.top_db is not None:  # which needs the loudest of all
+            strips = [np.concatenate(list(strips), axis=1)]
+        placed, loudest = [], -math.inf
+        for fractions in strips:
+            lightness = 1 - fractions if self.dark_is_loud else fractions
+            values = low + lightness * (high - low)
+            db = self._to_decibels(values, spec, silent=lightness <= 0)
+            loudest = max(loudest, float(db.max()))
+            placed.append(self._place_rows(db, spec))
+        return self._place_columns(self._shifted(np.hstack(placed), loudest), spec)
 
     def numbers_to_decibels(self, numbers: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
         """Decode an array's numbers; see `pixels_to_decibels`."""
@@ -198,7 +219,9 @@ class Law:
                 key="array.range",
             )
         silent = np.zeros(values.shape, bool) if low is None else values <= low + slack
-        return self._place(self._to_decibels(values, spec, silent=silent), spec)
+        db = self._to_decibels(values, spec, silent=silent)
+        placed = self._shifted(self._place_rows(db, spec), float(db.max()))
+        return self._place_columns(placed, spec)
 
     def decibels_to_fractions(self, decibels: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
         """Encode dB of a full-scale sine ``(bins, frames)`` as fractions, row 0 the lowest."""
@@ -236,7 +259,7 @@ class Law:
 
     def _shift(self, spec: SpectrogramSpec, loudest_db: float) -> float:
         """From the unit's 0 dB to a full-scale sine."""
-        if self.reference == "one":
+        if self.reference == "one" and self.rows != "constant_q":  # which differs from row to row
             return magnitude_of_1_db(spec)
         return loudest_db if self.reference == "max" else 0.0
 
@@ -248,17 +271,21 @@ class Law:
                 db = 20 / spec.power / self.exponent * np.log10(np.maximum(values, 0))
         else:
             db = values * self._unit_db(spec)
-        loudest = float(db.max())
         if self.top_db is not None:
-            silent = silent | (db <= loudest - self.top_db + _ALMOST)
-        if self.reference == "max":
-            db = db + (self.max_db - loudest if math.isfinite(loudest) else 0)
-        else:
+            silent = silent | (db <= float(db.max()) - self.top_db + _ALMOST)
+        if self.rows == "constant_q" and self.reference != "full_scale":
+            db = db + self._constant_q_1_db(len(db), spec)[:, None]
+        if self.reference != "max":
             db = db + self._shift(spec, 0.0)
         return np.where(silent, -np.inf, db)
 
-    def _place(self, db: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-        """Rows to the spec's bands, columns to its frames."""
+    def _shifted(self, db: np.ndarray, loudest: float) -> np.ndarray:
+        """The loudest where ``reference: max`` says."""
+        known = self.reference == "max" and math.isfinite(loudest)
+        return db + (self.max_db - loudest) if known else db
+
+    def _place_rows(self, db: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+        """Rows to the spec's bands."""
         if self.rows == "bins":
             if db.shape[0] != spec.bins - self.first_bin:
                 raise BadInput(
@@ -268,9 +295,11 @@ class Law:
                     key="image.size",
                 )
             missing = np.full((self.first_bin, db.shape[1]), -np.inf)
-            db = np.concatenate([missing, db]) if self.first_bin else db
-        else:
-            db = interpolate(db, self._row_of_band(db.shape[0], spec))
+            return np.concatenate([missing, db]) if self.first_bin else db
+        return interpolate(db, self._row_of_band(db.shape[0], spec))
+
+    def _place_columns(self, db: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+        """Columns to the spec's frames."""
         hop = self.hop_length
         if self.seconds is not None:
             hop = self.seconds * spec.sample_rate / db.shape[1]
@@ -278,6 +307,16 @@ class Law:
             return db
         frames = int((db.shape[1] - 1) * hop / spec.hop_length + _ALMOST) + 1
         return interpolate(db.T, np.arange(frames) * spec.hop_length / hop).T
+
+    def _constant_q_hz(self, n_rows: int) -> np.ndarray:
+        lowest = C1_HZ if self.hz_min is None else self.hz_min
+        return np.asarray(lowest * 2 ** (np.arange(n_rows) / self.bins_per_octave))
+
+    def _constant_q_1_db(self, n_rows: int, spec: SpectrogramSpec) -> np.ndarray:
+        """A magnitude of 1 in every row, in dB of a full-scale sine (`librosa.filters`)."""
+        ratio = 2 ** (2 / self.bins_per_octave)
+        lengths = (ratio + 1) / (ratio - 1) * spec.sample_rate / self._constant_q_hz(n_rows)
+        return np.asarray(20 * np.log10(2 / np.sqrt(lengths)))
 
     def _row_of_band(self, n_rows: int, spec: SpectrogramSpec) -> np.ndarray:
         """Where among the rows each band of the spec lies; beyond them where it is missing."""
@@ -288,11 +327,13 @@ class Law:
             return _specshow_axis(mel_points_hz(spec)) * n_rows - 0.5
         hz = bin_centres_hz(spec)
         low, high = self.hz_min or 0.0, self.hz_max or spec.sample_rate / 2
+        if self.rows == "constant_q":
+            low, high = self._constant_q_hz(n_rows)[[0, -1]]
         if high <= low:
             raise BadInput(
                 f"codec.hz_min is {low:g}; expected below {high:g} Hz", key="codec.hz_min"
             )
-        if self.rows == "log":
+        if self.rows in ("log", "constant_q"):
             with np.errstate(divide="ignore"):
                 share = np.log(hz / low) / math.log(high / low)
         else:

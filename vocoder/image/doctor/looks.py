@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from vocoder.image.codec.base import channel_spread
 
 # Bright pixels whose channels are further apart than this share of the brightest one are a colour
 # code, not grey gone wrong (measured: painted grey 0.05, painted hue 0.9).
+MAX_LOOKED_AT = 12_000_000  # pixels
 COLOUR_SHARE, BRIGHT_LEVEL = 0.5, 64
+
+
+def middle_columns(pixels: np.ndarray) -> np.ndarray:
+    """As many columns around the middle as can be looked at in a few hundred MB."""
+    rows, columns = pixels.shape[:2]
+    width = min(columns, max(256, MAX_LOOKED_AT // max(1, rows)))
+    begin = (columns - width) // 2
+    return pixels[:, begin : begin + width]
 
 
 def planes(pixels: np.ndarray) -> list[np.ndarray]:
@@ -50,6 +61,54 @@ def tilt(levels: np.ndarray) -> float:
     """How much brighter the lower half of the bands ``(bands, frames)`` is, on average."""
     half = len(levels) // 2
     return float(levels[:half].mean() - levels[half:].mean())
+
+
+# A logistic regression on 1 975 tiles, true ones and those of generators good and bad, against 324
+# drawings of 38 photographs, textures, pages and charts (scikit-image's and matplotlib's samples).
+# Three of the tiles are above the threshold, all of a generator that had hardly learnt anything.
+UNLIKE, UNLIKELY = 3.0, 1.0
+OFFSET = 0.96
+WEIGHTS = {"tilt": -13.0, "shared": -9.4, "silent": -3.1, "loudest": 5.7, "smooth": 13.3}
+BLOCK_FRAMES, MAX_BLOCKS = 600, 8
+TRUE_SKEW, FEW_LOUDEST = -0.3, 0.05
+UNRELATED = 0.9  # of the standard deviation; of noise pixel by pixel 1.1, of those tiles up to 0.6
+
+
+def unlikeness(levels: np.ndarray) -> float:
+    """How unlike a spectrogram it is; above `UNLIKE` nothing but noise can come of it.
+
+    Spectrograms are brighter in the lower half; most of what they show is a level a band plus a
+    level a frame; something is silent and little as loud as the loudest; and over time what is
+    twice as far apart does not differ nearly twice as much, as it does in smooth images.
+
+    Parameters
+    ----------
+    levels : ndarray
+        ``(bands, frames)``, 0 to 1 over 100 dB.
+    """
+    blocks = range(0, max(1, levels.shape[1] - BLOCK_FRAMES // 2), BLOCK_FRAMES)
+    starts = blocks[:: -(-len(blocks) // MAX_BLOCKS)]
+    pieces = [levels[:, start : start + BLOCK_FRAMES] for start in starts]
+    return min((_unlikeness(piece) for piece in pieces if np.ptp(piece)), default=0.0)
+
+
+def _unlikeness(levels: np.ndarray) -> float:
+    off = levels - levels.mean()
+    rest = off - off.mean(axis=1, keepdims=True) - off.mean(axis=0, keepdims=True)
+    steps = [np.abs(levels[:, by:] - levels[:, :-by]).mean() + 1e-5 for by in (1, 2)]
+    if steps[0] > UNRELATED * levels.std():
+        return math.inf  # neighbours have nothing in common, where windows overlap
+    found = {
+        "tilt": tilt(levels),
+        "shared": 1 - float((rest**2).sum() / (off**2).sum()),
+        "silent": float((levels < 0.01).mean()),
+        "loudest": float((levels > 0.95).mean()),
+        "smooth": float(np.log(steps[1] / steps[0])),
+    }
+    score = OFFSET + sum(WEIGHTS[name] * value for name, value in found.items())
+    # Steady music and hiss are told from photographs by their sharp minima.
+    is_true = skewness(levels) < TRUE_SKEW and found["loudest"] < FEW_LOUDEST
+    return min(score, 0.0) if is_true else score
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float:

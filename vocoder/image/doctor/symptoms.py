@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.palette import PathCodec
 from vocoder.image.doctor.channels import Channels
-from vocoder.image.doctor.looks import correlation, looks_grey, planes
+from vocoder.image.doctor.looks import correlation, looks_grey, middle_columns, planes
 from vocoder.image.doctor.offset import ConstantOffset
 from vocoder.image.doctor.options import Finding
 from vocoder.image.file import ImageFile, decode_image, read_image
@@ -94,6 +95,7 @@ class Symptoms:
             self.unusable.append(str(error))
             return
         self._add_file(image)
+        image = replace(image, pixels=middle_columns(image.pixels))
         pixels = image.pixels
         columns = pixels.shape[1]
         wanted = self._grey_codec() if pixels.dtype == np.uint8 else None
