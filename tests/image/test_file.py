@@ -208,7 +208,7 @@ def bad_files(folder):
     Image.fromarray(np.where(np.isnan(real), -np.inf, real)).save(folder / "inf.tif")
     (folder / "deep.png").write_bytes(png(2, 2, depth=16, colour=2, data=bytes(2 * 13)))
     (folder / "bomb.png").write_bytes(png(30_000, 30_000))
-    (folder / "big.png").write_bytes(png(12_000, 9_000))
+    (folder / "big.png").write_bytes(png(24_000, 24_000))
     (folder / "text.png").write_text("these are not the pixels")
     (folder / "empty.png").touch()
     (folder / "folder.png").mkdir()
@@ -230,8 +230,8 @@ def bad_files(folder):
         "nan.tif": "NaN or infinity",
         "inf.tif": "NaN or infinity",
         "deep.png": "16 bits a channel",
-        "bomb.png": "30000 x 30000, has more than 89478485 pixels",
-        "big.png": "12000 x 9000, has more than 89478485 pixels",
+        "bomb.png": "30000 x 30000, has more than 500000000 pixels",
+        "big.png": "24000 x 24000, has more than 500000000 pixels",
         "text.png": "not a PNG, JPEG, TIFF, WebP or BMP image",
         "empty.png": r"empty \(0 bytes\)",
         "folder.png": "no such image",
