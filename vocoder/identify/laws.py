@@ -42,6 +42,8 @@ PLACES = {
 }
 MIN_N_FFT, MAX_BANDS = 512, 256  # of plain bins, and of mel bands that nobody knows by name
 CONSTANT_Q = {72: 12, 84: 12, 96: 12, 108: 12, 168: 24, 192: 24, 252: 36, 288: 36}  # an octave
+# sox is ``linear512`` in full; of the others nobody has measured whether they take others' place.
+UNTRIED = ("sox", "auffusion", "autovc", "melgan_vc")
 OURS_DB = 100.0  # the range of gray8
 
 
@@ -105,9 +107,9 @@ class Range:
 
 @lru_cache
 def named_specs() -> dict[str, SpectrogramSpec]:
-    """The options of ``spec=``, our own first, but for `sox`: that is ``linear512`` in full."""
+    """The options of ``spec=`` that are tried, our own first."""
     names = dict.fromkeys(("mel256", "linear512", "tacotron2", *options("spec")))
-    return {name: load("spec", name) for name in names if name != "sox"}
+    return {name: load("spec", name) for name in names if name not in UNTRIED}
 
 
 def is_usual(n_rows: int) -> bool:
