@@ -60,7 +60,8 @@ class Studio:
         text = json.dumps(settings, indent=2) + "\n"
         (self.output / "kind.json").write_text(text, encoding="utf-8")
         ends = [round(self.steps * share) for share in self.kind.stages]
-        first, began = self._restore(), time.monotonic()
+        path = self.output / "generator.pt"
+        first, began = self.trainer.restore(path), time.monotonic()
         for step in range(first, self.steps):
             distance = self.trainer.step(*self.example(step))
             done = step + 1
@@ -71,7 +72,7 @@ class Studio:
                 self.generate(self.chosen[ends.index(done) :: len(ends)])
             if done % SAVE_EVERY == 0 or done in ends:
                 # After generating: stopped in its midst, the same generator goes on with it.
-                self._save(done)
+                self.trainer.save(path, done)
         self.finish()
 
     def example(self, step: int) -> tuple[Tensor, Tensor]:
@@ -161,22 +162,6 @@ class Studio:
         sizes = {"tile_frames": TILE_FRAMES, "overlap_frames": OVERLAP_FRAMES}
         sidecar = Sidecar(spec=self.spec, codec=self.codec, **sizes)
         write_sidecar(self.output / "spec.yaml", sidecar, overwrite=True)
-
-    def _save(self, done: int) -> None:
-        rates = [optimiser.state_dict() for optimiser in self.trainer.optimisers]
-        state = {"done": done, "networks": self.trainer.state_dict(), "optimisers": rates}
-        with atomic_path(self.output / "generator.pt", overwrite=True) as temporary:
-            torch.save(state, temporary)
-
-    def _restore(self) -> int:
-        path = self.output / "generator.pt"
-        if not path.exists():
-            return 0
-        state = torch.load(path, weights_only=True)
-        self.trainer.load_state_dict(state["networks"])
-        for optimiser, saved in zip(self.trainer.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
-        return int(state["done"])
 
 
 def main(arguments: list[str] | None = None) -> int:

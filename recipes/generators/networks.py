@@ -1,6 +1,6 @@
 """Small image-to-image networks as most programs build them (Isola et al. 2017, Zhu et al. 2017).
 
-All take and give images ``(batch, 1, height, width)`` from -1 to 1. Normalisation is that of
+All take and give images ``(batch, channels, height, width)`` from -1 to 1. Normalisation is that of
 batches of one, and dropout stays on when they generate, as in pix2pix.
 """
 
@@ -46,14 +46,15 @@ class Level(nn.Module):
         return torch.cat([x, self.inside(x)], dim=1)
 
 
-def unet(width: int, levels: int, *, dropout: bool) -> nn.Module:
+def unet(width: int, levels: int, *, dropout: bool, channels: int = 1) -> nn.Module:
     """Encoder-decoder with skips, halving ``levels`` times (Isola et al., section 6.1.1)."""
     widths = [width * min(2**level, 8) for level in range(levels)]
     level = Level(widths[-2], widths[-1], None, dropout)
     for k in reversed(range(levels - 2)):
         level = Level(widths[k], widths[k + 1], level, dropout and k >= levels - 4)
-    outermost = nn.ConvTranspose2d(2 * width, 1, 4, 2, 1)
-    return nn.Sequential(nn.Conv2d(1, width, 4, 2, 1), level, nn.ReLU(), outermost, nn.Tanh())
+    last = nn.ConvTranspose2d(2 * width, channels, 4, 2, 1)
+    first = nn.Conv2d(channels, width, 4, 2, 1)
+    return nn.Sequential(first, level, nn.ReLU(), last, nn.Tanh())
 
 
 class Residual(nn.Module):
@@ -70,21 +71,21 @@ class Residual(nn.Module):
         return changed
 
 
-def resnet(width: int, blocks: int, *, dropout: bool) -> nn.Module:
+def resnet(width: int, blocks: int, *, dropout: bool, channels: int = 1) -> nn.Module:
     """Residual blocks between two halvings and two doublings (Zhu et al., section 7.2)."""
-    layers: list[nn.Module] = [_convolution(1, width, 7), nn.ReLU()]
+    layers: list[nn.Module] = [_convolution(channels, width, 7), nn.ReLU()]
     for k in (1, 2):
         layers += [_convolution(k * width, 2 * k * width, stride=2), nn.ReLU()]
     layers += [Residual(4 * width, dropout) for _ in range(blocks)]
     for k in (2, 1):
         up = nn.ConvTranspose2d(2 * k * width, k * width, 3, 2, 1, output_padding=1)
         layers += [up, Norm(), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Conv2d(width, 1, 7, padding=3), nn.Tanh())
+    return nn.Sequential(*layers, nn.Conv2d(width, channels, 7, padding=3), nn.Tanh())
 
 
-def discriminator(width: int, given: int) -> nn.Module:
-    """PatchGAN (Isola et al., section 6.1.2): ``given`` images, stacked, to logits of patches."""
-    layers: list[nn.Module] = [nn.Conv2d(given, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+def discriminator(width: int, channels: int) -> nn.Module:
+    """PatchGAN (Isola et al., section 6.1.2): stacked images to logits of patches."""
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
     for k in (1, 2):
         layers += [nn.Conv2d(k * width, 2 * k * width, 4, 2, 1), Norm(), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers, nn.Conv2d(4 * width, 1, 4, 1, 1))

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d, median_filter
 from scipy.signal import butter, lfilter, oaconvolve, sosfiltfilt
 
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import stft
+from vocoder.spectrogram import istft, stft
 
 Rng = np.random.Generator
 Task = Callable[[np.ndarray, SpectrogramSpec, Rng], np.ndarray]
@@ -62,6 +62,11 @@ def pulses(pitch_hz: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
 
 def telephone(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
     """A narrow band, mu-law with few levels, noise."""
+    return magnitudes(over_telephone(samples, spec, rng), spec)
+
+
+def over_telephone(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
+    """The waveform of `telephone`, ``(samples,)``."""
     band = (rng.uniform(200, 400), rng.uniform(2800, 3800))
     narrow = sosfiltfilt(butter(4, band, "bandpass", fs=spec.sample_rate, output="sos"), samples)
     noisy = narrow + rng.normal(0, 10 ** (rng.uniform(-65, -40) / 20), samples.size)
@@ -69,7 +74,7 @@ def telephone(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarra
     compressed = np.sign(noisy) * np.log1p(mu * np.abs(noisy)) / np.log1p(mu)
     levels = 2 ** rng.uniform(4, 7)
     coarse = np.rint(compressed * levels) / levels
-    return magnitudes(np.sign(coarse) * np.expm1(np.abs(coarse) * np.log1p(mu)) / mu, spec)
+    return np.asarray(np.sign(coarse) * np.expm1(np.abs(coarse) * np.log1p(mu)) / mu)
 
 
 def noise(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
@@ -105,6 +110,14 @@ def whisper(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
     """The envelope over noise."""
     fine = fine_structure(rng.normal(size=samples.size), spec)
     return np.asarray(envelope(magnitudes(samples, spec), spec) * fine)
+
+
+def whispered(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
+    """A waveform near to `whisper`, ``(samples,)``."""
+    noise = torch.from_numpy(rng.normal(size=samples.size).astype(np.float32))[None]
+    phase = stft(noise, spec).angle()
+    linear = torch.from_numpy(whisper(samples, spec, rng)).float()[None]
+    return istft(torch.polar(linear, phase), spec, samples.size)[0].numpy()
 
 
 def buzz(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:

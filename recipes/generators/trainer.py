@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from recipes.generators.networks import discriminator, initialise, resnet, unet
 from recipes.generators.tasks import TASKS
+from vocoder.files import atomic_path
 
 CYCLE_WEIGHT, IDENTITY_WEIGHT = 10.0, 5.0  # Zhu et al. 2017, sections 4 and 5.2
 
@@ -33,6 +35,8 @@ class Kind:
     dropout : bool
     stages : tuple of float
         When utterances are generated, as shares of the training; each takes its part of them.
+    channels : int
+        Of the images.
     """
 
     task: str
@@ -43,6 +47,7 @@ class Kind:
     l1_weight: float
     dropout: bool
     stages: tuple[float, ...]
+    channels: int = 1
 
     @classmethod
     def drawn(cls, seed: int, task: str | None, *, paired: bool) -> Kind:
@@ -63,8 +68,8 @@ class Kind:
     def generator(self) -> nn.Module:
         """A new one."""
         if self.network == "unet":
-            return unet(self.width, levels=7, dropout=self.dropout)
-        return resnet(self.width // 2, blocks=4, dropout=self.dropout)
+            return unet(self.width, levels=7, dropout=self.dropout, channels=self.channels)
+        return resnet(self.width // 2, blocks=4, dropout=self.dropout, channels=self.channels)
 
 
 class Trainer(nn.Module):
@@ -73,9 +78,9 @@ class Trainer(nn.Module):
     def __init__(self, kind: Kind) -> None:
         super().__init__()
         self.kind = kind
-        n, given = (1, 2) if kind.paired else (2, 1)
+        n, seen = (1, 2 * kind.channels) if kind.paired else (2, kind.channels)
         self.generators = nn.ModuleList(kind.generator() for _ in range(n))
-        self.discriminators = nn.ModuleList(discriminator(kind.width, given) for _ in range(n))
+        self.discriminators = nn.ModuleList(discriminator(kind.width, seen) for _ in range(n))
         initialise(self)
         self.optimisers = [
             torch.optim.Adam(networks.parameters(), 2e-4, (0.5, 0.999))
@@ -83,9 +88,26 @@ class Trainer(nn.Module):
         ]
 
     def step(self, given: Tensor, true: Tensor) -> float:
-        """Learn from images ``(batch, 1, bins, frames)``; returns the distance of the images."""
+        """Learn from images ``(batch, channels, bins, frames)``; returns the distance of the images."""
         learn = self._from_pair if self.kind.paired else self._from_cycle
         return learn(given, true)
+
+    def save(self, path: Path, done: int) -> None:
+        """Write all that `restore` needs to go on after ``done`` steps."""
+        rates = [optimiser.state_dict() for optimiser in self.optimisers]
+        state = {"done": done, "networks": self.state_dict(), "optimisers": rates}
+        with atomic_path(path, overwrite=True) as temporary:
+            torch.save(state, temporary)
+
+    def restore(self, path: Path) -> int:
+        """Steps done when ``path`` was written; none without it."""
+        if not path.exists():
+            return 0
+        state = torch.load(path, weights_only=True)
+        self.load_state_dict(state["networks"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        return int(state["done"])
 
     def _from_pair(self, given: Tensor, true: Tensor) -> float:
         generated = self.generators[0](given)

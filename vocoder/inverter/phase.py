@@ -103,8 +103,33 @@ def integrate_phase_gradient(
     along_time = scale * per_bin + (2 * math.pi * spec.hop_length / spec.n_fft) * bins
     # The frame's first sample is the FFT's origin, half a frame before the window's centre.
     along_frequency = -per_frame / scale - math.pi
+    return integrate(log_magnitude, along_time, along_frequency, fallback, known)
 
-    loudness = (log_magnitude - math.log(peak) + DEPTH_NEPER) / CLASS_NEPER
+
+def integrate(
+    log_magnitude: Tensor,
+    along_time: Tensor,
+    along_frequency: Tensor,
+    fallback: Tensor,
+    known: Tensor | None,
+) -> Tensor:
+    """Phases from their derivatives, from the loudest bin outwards.
+
+    Parameters
+    ----------
+    log_magnitude : Tensor
+        Natural logarithms, ``(frames, n_freqs)``, on the CPU.
+    along_time, along_frequency : Tensor
+        Radians a frame and radians a bin, of the same shape.
+    fallback, known
+        As for `integrate_phase_gradient`.
+
+    Returns
+    -------
+    Tensor
+        As of `integrate_phase_gradient`.
+    """
+    loudness = (log_magnitude - log_magnitude.max() + DEPTH_NEPER) / CLASS_NEPER
     loudness = loudness.clamp_(min=0).to(torch.int16)
     loudest_first = torch.argsort(-loudness.flatten(), stable=True)
     n_seeds = int((loudness > 0).sum())
