@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from scipy.stats import wilcoxon
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
@@ -28,6 +27,7 @@ from recipes.generators.trainer import Kind, Trainer
 from recipes.quality import Results, chosen_lines, read_results, write_json
 from vocoder.corpus.corpus import Corpus
 from vocoder.errors import BadInput
+from vocoder.evaluate.inference import paired_p
 from vocoder.evaluate.metrics import METRICS, choose_metrics, measure
 from vocoder.files import write_text
 from vocoder.spec import SpectrogramSpec
@@ -160,24 +160,23 @@ def loud(samples: np.ndarray) -> np.ndarray:
 
 
 def table(results: Results) -> str:
-    """Means over lines, and p of Wilcoxon's test against grey's level, as Markdown."""
+    """Means over lines, and p of a permutation test against grey's level, as Markdown."""
     columns = [column for column in METRICS.values() if column.name in MEASURES]
     titles = ["content: inverted from", *(column.heading for column in columns)]
+    grey = results.get(BASELINE, {})
     body = [titles, ["---"] * len(titles)]
     for name, lines in results.items():
         cells = [name]
         for column in columns:
-            pairs = [
-                (found[column.column], results[BASELINE][line][column.column])
-                for line, found in lines.items()
-                if BASELINE in results
-                and column.column in found
-                and column.column in results[BASELINE][line]
-            ]
             values = [found[column.column] for found in lines.values() if column.column in found]
             cell = f"{np.mean(values):.{column.digits}f}" if values else "-"
-            if pairs and name != BASELINE:
-                cell += f" (p {wilcoxon(*zip(*pairs, strict=True)).pvalue:.2g})"
+            differences = [
+                found[column.column] - grey[line][column.column]
+                for line, found in lines.items()
+                if column.column in found and column.column in grey.get(line, {})
+            ]
+            if differences and name != BASELINE:
+                cell += f" (p {paired_p(differences):.2g})"
             cells.append(cell)
         body.append(cells)
     return "\n".join(f"| {' | '.join(row)} |" for row in body)

@@ -88,7 +88,7 @@ class Trainer(nn.Module):
         ]
 
     def step(self, given: Tensor, true: Tensor) -> float:
-        """Learn from images ``(batch, channels, bins, frames)``; returns the distance of the images."""
+        """Learn from images ``(batch, channels, bins, frames)``; returns their distance."""
         learn = self._from_pair if self.kind.paired else self._from_cycle
         return learn(given, true)
 
