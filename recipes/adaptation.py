@@ -1,15 +1,15 @@
 """What a speaker's own lines are worth: a repair that never heard one of four, fine-tuned on some.
 
-    python -m recipes.adaptation outputs/corpus_fillets outputs/fillets PAINTED \
+    python -m recipes.adaptation outputs/corpus_fillets outputs/fillets GENERATED \
         outputs/adaptation --test TEST --speaker nl_v
 
-PAINTED holds what a pix2pix painted of training lines, with ``manifest.csv``, and TEST what it
-painted of held-out ones (``results/``, ``manifest.csv``, ``reference/``). What
+GENERATED holds what a pix2pix generated of training lines, with ``manifest.csv``, and TEST what it
+generated of held-out ones (``results/``, ``manifest.csv``, ``reference/``). What
 ``recipes/generators`` generated is given with its own ``reference/`` as the recordings, ``--gain-
 db 0`` and ``--range-db -92 -12``; there is more of it for each speaker. Trains a base on the other
 speakers, goes on from it with some minutes of that one (``experiment=generated``) and, as a
 control, with the others once more. All are compared on the speaker's lines that none of them
-learnt from: those of TEST, and what is left of PAINTED (``--unseen`` so many of them). Runs that
+learnt from: those of TEST, and what is left of GENERATED (``--unseen`` so many of them). Runs that
 are there are gone on with. Leaves runs, sounds, ``evaluation/`` and ``curve.png``. Needs the
 extras ``evaluate``, ``train`` and ``pesq``.
 """
@@ -30,8 +30,8 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from recipes.generated import RANGE_DB
 from recipes.inverters import MEASURES
-from recipes.painted import RANGE_DB
 from vocoder import load
 from vocoder.audio import read_audio, write_audio
 from vocoder.cli.main import run as vocoder
@@ -44,7 +44,7 @@ from vocoder.image.source import Found, ImageSource, Utterance
 from vocoder.image.utterances import load_utterance
 from vocoder.train.loop import LAST_NAME
 
-# What was painted is twice as loud as the recordings of recipes/fillets.
+# What was generated is twice as loud as the recordings of recipes/fillets.
 GAIN_DB = 6.02
 MINUTES = (1.0, 5.0)
 BASE, CONTROL = "base", "control"
@@ -55,12 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/corpus.py wrote")
     parser.add_argument("recordings", type=Path, help="folder that recipes/fillets/fetch.py wrote")
-    parser.add_argument("painted", type=Path, help="what was painted of training lines")
+    parser.add_argument("generated", type=Path, help="what was generated of training lines")
     parser.add_argument("output", type=Path, help="folder for runs, sounds, evaluation, curve")
-    parser.add_argument("--test", type=Path, help="what was painted of held-out lines")
+    parser.add_argument("--test", type=Path, help="what was generated of held-out lines")
     parser.add_argument("--speaker", required=True, help="who is held out of the base")
     parser.add_argument("--unseen", type=int, help="lines of what is left (default: all)")
-    parser.add_argument("--gain-db", type=float, default=GAIN_DB, help="recordings to pictures")
+    parser.add_argument("--gain-db", type=float, default=GAIN_DB, help="recordings to images")
     parser.add_argument("--range-db", type=float, nargs=2, default=tuple(RANGE_DB.values()))
     parser.add_argument("--minutes", type=float, nargs="+", default=MINUTES)
     parser.add_argument("--base-steps", type=int, default=3000)
@@ -92,7 +92,7 @@ def train_all(given: argparse.Namespace) -> dict[str, Path]:
     """Train the base and what goes on from it; folders of the runs by name."""
     if given.unseen is not None and given.unseen < 1:
         raise BadInput(f"--unseen is {given.unseen}; expected at least 1")
-    others, cuts, rest = shortened(read_rows(given.painted), given.speaker, given.minutes)
+    others, cuts, rest = shortened(read_rows(given.generated), given.speaker, given.minutes)
     unseen = sorted({row["utterance"] for row in rest})[: given.unseen]
     write_rows(given.output / "others.csv", others)
     write_rows(given.output / "rest.csv", [row for row in rest if row["utterance"] in unseen])
@@ -163,14 +163,14 @@ def shortened(
     rest = [row for row in own if row["utterance"] not in taken]
     if not rest or not others:
         raise BadInput(
-            f"{len(lines)} painted lines are {speaker}'s and {len(others)} tiles are others'; "
+            f"{len(lines)} generated lines are {speaker}'s and {len(others)} tiles are others'; "
             f"expected {max(minutes):g} minutes and a line more, and others"
         )
     return others, cuts, rest
 
 
 def pairs(given: argparse.Namespace, manifest: Path) -> dict[str, Any]:
-    """The keys of ``data=generated`` for some of the painted lines."""
+    """The keys of ``data=generated`` for some of the generated lines."""
     return {
         "input": given.painted,
         "manifest": manifest,
@@ -182,7 +182,7 @@ def pairs(given: argparse.Namespace, manifest: Path) -> dict[str, Any]:
 
 
 def range_db(given: argparse.Namespace) -> dict[str, float]:
-    """The range of the pictures, as the codec takes it."""
+    """The range of the images, as the codec takes it."""
     return dict(zip(RANGE_DB, given.range_db, strict=True))
 
 

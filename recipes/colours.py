@@ -2,7 +2,7 @@
 
     python -m recipes.colours outputs/fillets outputs/colours --lines 12
 
-Writes ``table.md`` (error of the decoded picture in dB, and ESTOI of the sound) and ``tiles.png``,
+Writes ``table.md`` (error of the decoded image in dB, and ESTOI of the sound) and ``tiles.png``,
 one tile of every codec. Needs what ``recipes/quality.py`` needs, and goes on where it stopped.
 """
 
@@ -70,7 +70,7 @@ def tables(roads: dict[tuple[str, str], str], results: Results) -> str:
     """One Markdown table a measure, codecs down, channels across."""
     parts = []
     for measure, title, digits in (
-        ("picture_rms_db", "RMS error of the decoded picture, dB", 3),
+        ("picture_rms_db", "RMS error of the decoded image, dB", 3),
         ("estoi", "ESTOI after inversion", 3),
     ):
         rows = [["codec", "step dB", *CHANNELS], ["---"] * (2 + len(CHANNELS))]

@@ -27,7 +27,7 @@ import numpy as np
 import soundfile
 import torch
 
-from recipes.painted import DATA, RANGE_DB
+from recipes.generated import DATA, RANGE_DB
 from recipes.quality import Results, chosen_lines, in_processes, read_results, write_json
 from recipes.systems import in_full, inversion, render
 from vocoder import load

@@ -1,10 +1,10 @@
 """The pitch of generated lines by several inversions, on the frames that all of them voice.
 
-    python -m recipes.pitch PAINTED
+    python -m recipes.pitch GENERATED
 
 F0 RMSE is taken over frames that are voiced in the recording and in the result, so an inverter that
 leaves doubtful frames without a voice is asked for its easy frames only. Here all are asked for the
-same ones, too. PAINTED has ``results/``, ``reference/`` and ``manifest.csv``; without it the
+same ones, too. GENERATED has ``results/``, ``reference/`` and ``manifest.csv``; without it the
 three lines that ship in ``tests/data`` are taken. Prints a table. Needs the extra ``evaluate``.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from recipes.generated import DATA
 from recipes.inverters import generated
-from recipes.painted import DATA
 from recipes.systems import in_full, inversion
 from vocoder.audio import read_audio
 from vocoder.errors import BadInput
@@ -46,7 +46,7 @@ Cents = dict[str, np.ndarray]
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("painted", type=Path, nargs="?", default=DATA / "pix2pix")
+    parser.add_argument("generated", type=Path, nargs="?", default=DATA / "pix2pix")
     parser.add_argument("--inversions", nargs="+", default=INVERSIONS)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)

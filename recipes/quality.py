@@ -1,4 +1,4 @@
-"""Measure how good speech is after a picture: many roads, on held-out lines.
+"""Measure how good speech is after an image: many roads, on held-out lines.
 
     python -m recipes.quality outputs/fillets outputs/quality seed_tiff seed_jpeg \
         mel256/gray8/lossless/griffin_lim mel256/gray8/jpg75/none+admm:n_iter=100 --pesq
@@ -39,7 +39,7 @@ COLUMNS = {
     "log_spectral_distance_db": ("LSD dB", 2),
     "mel_distance_db": ("mel dB", 2),
     "level_difference_db": ("level dB", 1),
-    "kilobytes_per_s": ("picture kB/s", 1),
+    "kilobytes_per_s": ("image kB/s", 1),
 }
 
 

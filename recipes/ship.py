@@ -76,7 +76,7 @@ def write_card(path: Path, figures: str) -> None:
         "",
         f"* Model: `{checkpoint.model['_target_']}`, {parameters / 1e6:.2f} M parameters, "
         f"{str(precision).removeprefix('torch.')}",
-        f"* Pictures: {checkpoint.spec.describe()}",
+        f"* Images: {checkpoint.spec.describe()}",
         f"* Steps: {card['steps']}, from {card['init'] or 'scratch'}; seed {card['seed']}",
         f"* Data: `{json.dumps(card['data'])}`",
         f"* Licence of the data, and so of these weights: {card['licence']}",

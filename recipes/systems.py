@@ -1,8 +1,8 @@
-"""Roads from a line through a picture back to sound, each named by one word, to be measured.
+"""Roads from a line through an image back to sound, each named by one word, to be measured.
 
 A road is ``spec/codec/channel/inversion``, for example ``mel256/gray8/jpg75/griffin_lim``: the
 options of ``spec`` and ``codec`` in ``conf/``, fields overridden after a colon
-(``mel256/gray8:db_min=-90.0/lossless/admm:n_iter=100,rho=0.2``), one of `CHANNELS` or `PAINTED`,
+(``mel256/gray8:db_min=-90.0/lossless/admm:n_iter=100,rho=0.2``), one of `CHANNELS` or `SIMULATED`,
 and an inversion as `inversion` reads it: an inverter, with a repair and a plus before it unless
 the repair is ``auto`` (``none+admm:n_iter=100``, ``generated:postfilter=0+wavenet``). Two more,
 ``seed_tiff`` and ``seed_jpeg``, are what people paste from librosa's documentation.
@@ -35,7 +35,7 @@ DEFAULT_REPAIR = "auto"  # as on the command line
 
 @dataclass(frozen=True)
 class Channel:
-    """What happens to a picture between encode and decode.
+    """What happens to an image between encode and decode.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ class Channel:
         Of JPEG.
     noise : float
         Standard deviation of Gaussian noise, in 8-bit levels, independent in every pixel and in
-        each of the three channels in which a pix2pix program returns even grey pictures.
+        each of the three channels in which a pix2pix program returns even grey images.
     detail_pixels : float
         What is finer than a Gaussian of this standard deviation comes from another moment of the
         line: a network invents detail, and as much of it as there should be.
     alternatives : int
         From so many other moments, evenly spread, and their colours averaged: a network that
-        wavers paints a blend.
+        wavers generates a blend.
     blur_pixels : float
         Standard deviation of a Gaussian blur of the colours, before the noise.
     grid : float
@@ -68,28 +68,28 @@ class Channel:
     grid: float = 0.0
 
     def takes(self, codec: Codec) -> bool:
-        """Whether pictures of the codec can go through at all."""
+        """Whether images of the codec can go through at all."""
         suffix = self.suffix or codec.suffixes[0]
         return suffix in codec.suffixes and (not self.noise or codec.mode in ("L", "RGB"))
 
     def paint(self, decibels: np.ndarray, codec: Codec, spec: SpectrogramSpec) -> np.ndarray:
-        """A spectrogram ``(bins, frames)`` as pixels, as they leave the painter."""
+        """A spectrogram ``(bins, frames)`` as pixels, as they leave the generator."""
         if not self.detail_pixels:
             return codec.encode(decibels, spec)
         offset_db = codec.reference_db(spec)
         decibels = decibels.clip(codec.db_min + offset_db, codec.db_max + offset_db)
         coarse = gaussian_filter(decibels, self.detail_pixels)
         step = decibels.shape[1] / (self.alternatives + 1)
-        painted = [
+        generated = [
             codec.encode(coarse + moved, spec).astype(np.float32)
             for k in range(self.alternatives)
             for moved in [np.roll(decibels - coarse, round((k + 1) * step), axis=1)]
         ]
-        return np.asarray(np.rint(np.mean(painted, axis=0)), np.uint8)
+        return np.asarray(np.rint(np.mean(generated, axis=0)), np.uint8)
 
     def send(self, pixels: np.ndarray, codec: Codec, info: ImageInfo, folder: Path) -> Path:
-        """Write the picture as it arrives at the other end."""
-        path = folder / f"picture{self.suffix or codec.suffixes[0]}"
+        """Write the image as it arrives at the other end."""
+        path = folder / f"image{self.suffix or codec.suffixes[0]}"
         write_image(
             path,
             self._noisy(pixels) if self.noise else pixels,
@@ -104,7 +104,7 @@ class Channel:
     def _noisy(self, pixels: np.ndarray) -> np.ndarray:
         mode = pixel_mode(pixels)
         if mode not in ("L", "RGB"):
-            raise BadInput(f"noise in 8-bit levels does not apply to a picture of mode {mode}")
+            raise BadInput(f"noise in 8-bit levels does not apply to an image of mode {mode}")
         colour = np.repeat(pixels[..., None], 3, axis=2) if mode == "L" else pixels
         rng = np.random.default_rng(0)
         noise = self.noise * rng.standard_normal(colour.shape)
@@ -122,20 +122,22 @@ CHANNELS = {
     "noise2": Channel(noise=2.0),
     "noise6": Channel(noise=6.0),
 }
-# As a pix2pix damages pictures, by what one did in grey to 60 tiles of training lines: the transfer
-# from the true picture to the painted one is a Gaussian of 1.3 pixels, to 1 % of its energy, but
-# the painted one has all of the power of the true one; the channels differ by 3 levels, a quarter
+# As a pix2pix damages images, by what one did in grey to 60 tiles of training lines: the transfer
+# from the true image to the generated one is a Gaussian of 1.3 pixels, to 1 % of its energy, but
+# the generated one has all of the power of the true one; the channels differ by 3 levels, a quarter
 # of it in a grid; they err by 24, neighbours alike by 0.7. What such a network does among colours,
-# grey pictures cannot tell: it may paint one guess, or the blend of several.
-PAINTED = {
-    f"painted{n}": Channel(detail_pixels=1.3, alternatives=n, blur_pixels=0.5, noise=2.7, grid=1.4)
+# grey images cannot tell: it may paint one guess, or the blend of several.
+SIMULATED = {
+    f"generator{n}": Channel(
+        detail_pixels=1.3, alternatives=n, blur_pixels=0.5, noise=2.7, grid=1.4
+    )
     for n in (1, 2, 3)
 }
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """Sound from a picture.
+    """Sound from an image.
 
     Parameters
     ----------
@@ -144,7 +146,7 @@ class Rendered:
     picture_bytes : int
         Size of the file.
     picture_rms_db : float or None
-        Root-mean-square error of the decoded picture, both sides clipped to the codec's range;
+        Root-mean-square error of the decoded image, both sides clipped to the codec's range;
         ``None`` where there is no fixed range.
     """
 
@@ -165,7 +167,7 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
     sample_rate : int
         In Hz; must be the spec's.
     folder : Path
-        For the picture, replaced by the next.
+        For the image, replaced by the next.
     """
     if name in SEED_ROADS:
         return SEED_ROADS[name](samples, folder)
@@ -198,7 +200,7 @@ def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, tuple[Repair, Inv
             f"system {name!r} is not of the form spec/codec/channel/inversion, nor one of "
             f"{', '.join(SEED_ROADS)}"
         )
-    channels = CHANNELS | PAINTED
+    channels = CHANNELS | SIMULATED
     if words[2] not in channels:
         raise BadInput(f"channel {words[2]!r} is unknown; expected one of {', '.join(channels)}")
     return (
@@ -227,7 +229,7 @@ def in_full(word: str) -> str:
     return word if plus and not is_inverter else f"{DEFAULT_REPAIR}+{word}"
 
 
-# What follows is the code that pictures found in the wild were made with, librosa's defaults and
+# What follows is the code that images found in the wild were made with, librosa's defaults and
 # all; only the random start is seeded.
 
 

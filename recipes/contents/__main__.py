@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("contents", nargs="*", default=list(CONTENTS), help=", ".join(CONTENTS))
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--steps", type=int, default=2500, help="of training, one tile each")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and examples")
     parser.add_argument("--count", type=int, default=24, help="of held-out lines, evenly spread")
     given = parser.parse_args(arguments)
     unknown = set(given.contents) - set(CONTENTS)
@@ -66,9 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
             results: Results = {}
             for content in given.contents:
                 folder = given.output / task / content
-                painter = Painter(CONTENTS[content], task, folder)
-                painter.train(corpus, given.steps)
-                for name, found in painter.measured(given.lines, lines).items():
+                generator = Painter(CONTENTS[content], task, given.seed, folder)
+                generator.train(corpus, given.steps)
+                for name, found in generator.measured(given.lines, lines).items():
                     results[f"{content}: {name}"] = found
             text += f"{task}, {given.steps} steps, {len(lines)} lines\n\n{table(results)}\n\n"
     except BadInput as error:
@@ -82,9 +83,10 @@ def main(arguments: list[str] | None = None) -> int:
 class Painter:
     """A generator of one content and task, in its folder."""
 
-    def __init__(self, content: Content, task: str, folder: Path) -> None:
-        self.content, self.spoil, self.folder = content, TASKS[task], folder
-        torch.manual_seed(0)
+    def __init__(self, content: Content, task: str, seed: int, folder: Path) -> None:
+        self.content, self.spoil = content, TASKS[task]
+        self.seed, self.folder = seed, folder
+        torch.manual_seed(seed)
         self.trainer = Trainer(
             Kind(
                 task=task,
@@ -106,7 +108,7 @@ class Painter:
         first = self.trainer.restore(path)
         length = TILE_FRAMES * SPEC.hop_length
         for step in tqdm(range(first, steps), initial=first, total=steps, desc=str(self.folder)):
-            rng = np.random.default_rng((2, step))
+            rng = np.random.default_rng((2 + self.seed, step))
             samples = loud(corpus.read(int(rng.integers(len(corpus)))))
             begin = int(rng.integers(0, max(samples.size - length, 0) + 1))
             crop = np.pad(samples, (0, max(length - samples.size, 0)))[begin : begin + length]
@@ -148,8 +150,8 @@ class Painter:
             tile = given[:, :, start : start + TILE_FRAMES]
             here, frames = slice(start, start + tile.shape[2]), tile.shape[2]
             tile = functional.pad(tile, (0, TILE_FRAMES - frames), value=-1.0)
-            painted = self.trainer.generators[0](tile[None])[0, :, :, :frames]
-            mixed[:, :, here] += painted * fade[:frames]
+            generated = self.trainer.generators[0](tile[None])[0, :, :, :frames]
+            mixed[:, :, here] += generated * fade[:frames]
             weight[here] += fade[:frames]
         return (((mixed / weight) + 1) / 2 * 255).round() / 255
 

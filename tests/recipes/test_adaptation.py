@@ -8,7 +8,7 @@ from argparse import Namespace
 import pytest
 
 from recipes import adaptation
-from recipes.painted import RANGE_DB
+from recipes.generated import RANGE_DB
 from tests.corpora import write_clip
 from vocoder.audio import read_audio, write_audio
 from vocoder.cli.main import run
@@ -36,30 +36,30 @@ def home(tmp_path_factory, painted):
             write_audio(loud, part, RATE, overwrite=False)
     write_corpus(home / "recordings", clips, overwrite=False)
     ends = [f"codec.{name}={value}" for name, value in RANGE_DB.items()]
-    words = [f"input={home / 'loud'}", f"output={home / 'painted'}"]
+    words = [f"input={home / 'loud'}", f"output={home / 'generated'}"]
     assert run(["encode", *words, "codec=gray8", *ends]) == 0
-    shutil.copytree(home / "painted", home / "test/results")
-    shutil.copy(home / "painted/manifest.csv", home / "test/manifest.csv")
+    shutil.copytree(home / "generated", home / "test/results")
+    shutil.copy(home / "generated/manifest.csv", home / "test/manifest.csv")
     shutil.copytree(home / "loud", home / "test/reference")
     return home
 
 
 def arguments(home, output):
-    folders = [home / "recordings", home / "recordings", home / "painted", output]
+    folders = [home / "recordings", home / "recordings", home / "generated", output]
     small = ["--minutes", "0.001", "--base-steps", "1", "--steps", "1"]
     return [*map(str, folders), "--test", str(home / "test"), *small, "--speaker"]
 
 
 def test_cuts_lie_within_each_other_and_the_rest_is_unseen(home):
-    rows = adaptation.read_rows(home / "painted")
+    rows = adaptation.read_rows(home / "generated")
     others, cuts, rest = adaptation.shortened(rows, "ben", [0.05, 0.001])
     assert {row["utterance"][:6] for row in others} == {"anna__"}
     lines = [{row["utterance"] for row in part} for part in (cuts[0.001], cuts[0.05], rest)]
     assert lines[0] < lines[1] and not lines[1] & lines[2]
     assert list(map(len, lines)) == [1, 2, 1]
-    with pytest.raises(BadInput, match=r"3 painted lines are ben's .* expected 9 min"):
+    with pytest.raises(BadInput, match=r"3 generated lines are ben's .* expected 9 min"):
         adaptation.shortened(rows, "ben", [9])
-    with pytest.raises(BadInput, match="0 painted lines are carl's"):
+    with pytest.raises(BadInput, match="0 generated lines are carl's"):
         adaptation.shortened(rows, "carl", [0.001])
 
 
@@ -93,7 +93,7 @@ def test_a_speaker_is_learnt_and_compared(home, tmp_path, capsys, monkeypatch):
 
 def test_a_speaker_who_is_not_there_is_named(home, tmp_path, capsys):
     assert adaptation.main([*arguments(home, tmp_path / "out"), "carl"]) == 2
-    assert "0 painted lines are carl's" in capsys.readouterr().err
+    assert "0 generated lines are carl's" in capsys.readouterr().err
 
 
 def test_other_painters_have_their_own_range_and_level(home, tmp_path, monkeypatch):
@@ -102,7 +102,7 @@ def test_other_painters_have_their_own_range_and_level(home, tmp_path, monkeypat
     given = Namespace(
         corpus=home / "recordings",
         recordings=home / "recordings",
-        painted=home / "painted",
+        generated=home / "generated",
         output=tmp_path,
         speaker="ben",
         minutes=[0.001],

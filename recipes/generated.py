@@ -1,12 +1,12 @@
-"""How good is the sound of pictures that a real pix2pix painted, by codec and inverter.
+"""How good is the sound of images that a real pix2pix painted, by codec and inverter.
 
-    python -m recipes.painted outputs/painted
+    python -m recipes.generated outputs/generated
 
 takes the three lines that ship in ``tests/data``; other folders of the same layout are given with
 ``--grey``, ``--hue``, ``--windows`` and ``--reference``. Needs the extras ``evaluate`` and
 ``pesq``. Writes ``table.md`` and prints it, and ``windows.png``, which shows what the colours of
-codec ``windows`` mean. The networks that painted in hue and in windows were trained anew, with the
-same task, settings and number of steps; so each row is one training run, not a law.
+codec ``windows`` mean. The networks that generated in hue and in windows were trained anew, with
+the same task, settings and number of steps; so each row is one training run, not a law.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from vocoder.image.utterances import load_utterance
 DATA = Path(__file__).parents[1] / "tests" / "data"
 RANGE_DB = {"db_min": -92.04, "db_max": -12.04}
 PLAIN = "none+griffin_lim:init=random,refine_every=0,n_iter=32"
-# Name of a row: which pictures, codec, and inversion as `recipes.systems.inversion` reads it.
+# Name of a row: which images, codec, and inversion as `recipes.systems.inversion` reads it.
 ROWS = {
     "grey, Griffin-Lim 32 from random phases": ("grey", "gray8", PLAIN),
     "grey, griffin_lim": ("grey", "gray8", "none+griffin_lim"),
@@ -57,10 +57,10 @@ COLUMNS = {"estoi": ("ESTOI", 3), "pesq_wb": ("PESQ-WB", 2), "mel_distance_db": 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--grey", type=Path, default=DATA / "pix2pix", help="painted in grey")
-    parser.add_argument("--hue", type=Path, default=DATA / "pix2pix_hue", help="painted in hue")
+    parser.add_argument("--grey", type=Path, default=DATA / "pix2pix", help="generated in grey")
+    parser.add_argument("--hue", type=Path, default=DATA / "pix2pix_hue", help="generated in hue")
     parser.add_argument(
-        "--windows", type=Path, default=DATA / "pix2pix_windows", help="painted in windows"
+        "--windows", type=Path, default=DATA / "pix2pix_windows", help="generated in windows"
     )
     parser.add_argument("--reference", type=Path, default=DATA / "pix2pix" / "reference")
     parser.add_argument("--manifest", type=Path, help="of both, where it isn't beside results/")
@@ -80,9 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measured(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
     """Every row, line by line."""
-    for row, (pictures, codec, word) in tqdm(ROWS.items(), unit="row"):
+    for row, (images, codec, word) in tqdm(ROWS.items(), unit="row"):
         found = ImageSource(
-            input=getattr(given, pictures) / "results",
+            input=getattr(given, images) / "results",
             manifest=given.manifest,
             spec=load("spec", "mel256"),
             codec=load("codec", codec, **RANGE_DB),

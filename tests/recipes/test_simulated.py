@@ -1,11 +1,11 @@
-"""The simulated painters damage pictures as it was measured on painted ones."""
+"""The simulated generators damage pictures as it was measured on generated ones."""
 
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from recipes.systems import PAINTED, render
+from recipes.systems import SIMULATED, render
 from vocoder.config import load
 from vocoder.spectrogram import analyse
 
@@ -19,13 +19,13 @@ def decibels(speech):
 
 
 def painted(name, codec, decibels):
-    channel = PAINTED[name]
+    channel = SIMULATED[name]
     return channel._noisy(channel.paint(decibels, codec, SPEC)).astype(float)
 
 
 def test_one_guess_keeps_what_is_coarse_and_has_the_power_of_the_truth(decibels):
     true = GREY.encode(decibels, SPEC).astype(float)
-    made = painted("painted1", GREY, decibels)
+    made = painted("generator1", GREY, decibels)
     channels = made - made.mean(axis=2, keepdims=True)
     assert channels.std() == pytest.approx(2.6, abs=0.4)
     grey = made.mean(axis=2)
@@ -39,12 +39,12 @@ def test_one_guess_keeps_what_is_coarse_and_has_the_power_of_the_truth(decibels)
 
 def test_blends_of_several_guesses_lie_off_the_path(decibels):
     distances = [
-        np.median(HUE.path().nearest(painted(f"painted{n}", HUE, decibels))[1]) for n in (1, 2, 3)
+        np.median(HUE.path().nearest(painted(f"generator{n}", HUE, decibels))[1]) for n in (1, 2, 3)
     ]
     assert distances == sorted(distances)
 
 
-@pytest.mark.parametrize("name", PAINTED)
+@pytest.mark.parametrize("name", SIMULATED)
 @pytest.mark.parametrize("codec", ["gray8", "hue:trust_steps=30"])
 def test_they_are_roads_like_others(name, codec, speech, tmp_path):
     road = f"mel256/{codec}/{name}/none+griffin_lim:n_iter=1,init=zero"
