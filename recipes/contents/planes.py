@@ -140,7 +140,7 @@ class Pitch(Content):
         voice, _ = REPAIR.voice.draw(given[0], given[0], probable, SPEC)
         return {
             "level": invert(Spectrogram(given, SPEC)),
-            "level, voice drawn at the generated pitch": invert(Spectrogram(voice[None], SPEC)),
+            "level, voice drawn at the pitch in its plane": invert(Spectrogram(voice[None], SPEC)),
         }
 
 
@@ -173,8 +173,8 @@ class PhaseDerivatives(Content):
         offset = (bank @ (power * frequency)) / (bank @ power) - centres
         turned = (bank @ delay.real + 1j * (bank @ delay.imag)).angle() / MAX_DELAY
         image = level(waveform, SPEC)
-        generated = torch.stack([offset / widths, turned]).clamp(-1, 1) * self._shares(image)
-        return torch.cat([image, (generated + 1) / 2])
+        planes = torch.stack([offset / widths, turned]).clamp(-1, 1) * self._shares(image)
+        return torch.cat([image, (planes + 1) / 2])
 
     def _shares(self, image: Tensor) -> Tensor:
         """How much contrast pixels of a level have, ``(1, bins, frames)``."""
@@ -203,7 +203,7 @@ class PhaseDerivatives(Content):
             improved = INVERTER.iterations(transform.clone(), target, joint, Pin(None))
             last = next(islice(improved, n_iter - 1, None)) if n_iter else transform
             signal = joint.inverse(last)[0, SPEC.padding :]
-            name = "generated phases" + (", then ADMM" if n_iter else "")
+            name = "phases in their planes" + (", then ADMM" if n_iter else "")
             waveforms[name] = signal[: spectrogram.length]
         return waveforms
 

@@ -27,11 +27,11 @@ def test_a_true_image_becomes_the_speech_again(name, excerpt):
     scores = {how: estoi(excerpt, waveform.numpy(), RATE) for how, waveform in made.items()}
     assert max(scores.values()) > 0.97
     if name.startswith("phase"):
-        assert scores["painted phases, then ADMM"] > scores["level"]
+        assert scores["phases in their planes, then ADMM"] > scores["level"]
 
 
 @pytest.mark.parametrize("hz", [440.0, 1234.5])
-def test_the_painted_frequency_is_that_of_a_tone(hz):
+def test_the_frequency_in_its_plane_is_that_of_a_tone(hz):
     tone = 0.5 * np.sin(2 * np.pi * hz * np.arange(RATE) / RATE).astype(np.float32)
     image = PhaseDerivatives(1.0, by_level=False).paint(tone)
     band = int(image[0, :, 40].argmax())
