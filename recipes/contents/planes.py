@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from vocoder import load
 from vocoder.decibels import to_decibels, to_linear
+from vocoder.image.codec.base import Codec
 from vocoder.inverter.admm import Admm
 from vocoder.inverter.joint import JointStft
 from vocoder.inverter.magnitude import Target
@@ -94,7 +95,8 @@ class Windows(Content):
 
     def _analyses(self) -> tuple[tuple[SpectrogramSpec, float], ...]:
         windows = {"red_window": self.red_window, "blue_window": self.blue_window}
-        return load("codec", "windows", **windows).analyses(SPEC)
+        codec: Codec = load("codec", "windows", **windows)
+        return codec.analyses(SPEC)
 
 
 class HarmonicPercussive(Content):

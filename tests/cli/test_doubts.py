@@ -25,8 +25,8 @@ def truth(speech):
 
 def photograph(shape):
     """Rear Admiral Grace Hopper, in matplotlib's sample data."""
-    with cbook.get_sample_data("grace_hopper.jpg") as file:
-        return np.asarray(Image.open(file).convert("L").resize(shape[::-1]))
+    path = cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
+    return np.asarray(Image.open(path).convert("L").resize(shape[::-1]))
 
 
 def page(shape):

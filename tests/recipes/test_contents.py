@@ -6,6 +6,9 @@ import torch
 
 from recipes.contents.__main__ import Painter, table
 from recipes.contents.planes import CONTENTS, SPEC, PhaseDerivatives
+from tests.corpora import write_clip
+from vocoder.corpus.corpus import Corpus
+from vocoder.corpus.manifest import write_corpus
 from vocoder.evaluate.metrics.perceptual import estoi
 from vocoder.spectrogram import bin_centres_hz
 
@@ -44,18 +47,14 @@ def test_the_frequency_in_its_plane_is_that_of_a_tone(hz):
 
 
 def test_a_generator_goes_on_where_it_stopped(excerpt, tmp_path):
-    class Clips:
-        def __len__(self):
-            return 1
-
-        def read(self, number):
-            return excerpt
-
+    clip = write_clip(tmp_path, "anna/1.flac", excerpt, RATE, "train", "anna")
+    write_corpus(tmp_path, [clip], overwrite=False)
+    corpus = Corpus(tmp_path, "train", sample_rate=RATE)
     whole = Painter(CONTENTS["grey"], "telephone", 0, tmp_path / "whole")
-    whole.train(Clips(), 2)
+    whole.train(corpus, 2)
     for steps in (1, 2):
         halves = Painter(CONTENTS["grey"], "telephone", 0, tmp_path / "halves")
-        halves.train(Clips(), steps)
+        halves.train(corpus, steps)
     made = [one.generate(excerpt) for one in (whole, halves)]
     assert torch.equal(*made) and made[0].shape == (1, SPEC.bins, SPEC.n_frames(excerpt.size))
 
