@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.refusals import refused
 from vocoder import load
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
@@ -133,9 +134,8 @@ class Trap:
 
 def test_files_that_are_no_plain_arrays_are_refused_and_never_unpickled(tmp_path):
     path = tmp_path / "a.npy"
-    refused = pytest.raises(BadInput, match=r"a\.npy: not a NumPy array of numbers")
     path.write_bytes(pickle.dumps(Trap()))
-    with refused:
+    with pytest.raises(BadInput, match=r"a\.npy: not a NumPy array of numbers"):
         read_array(path, MEL)
     with path.open("wb") as file:
         np.save(file, np.array([Trap()], dtype=object), allow_pickle=True)
@@ -150,7 +150,7 @@ def test_files_that_are_no_plain_arrays_are_refused_and_never_unpickled(tmp_path
     with pytest.raises(BadInput, match="not a NumPy array of numbers"):
         read_array(path, MEL)
     with path.open("wb") as file:
-        np.savez(file, values())
+        np.savez(file, values(), values())
     with pytest.raises(BadInput, match="several arrays"):
         read_array(path, MEL)
     # A header that promises more than any memory holds.
@@ -185,3 +185,20 @@ def test_what_exists_is_kept_unless_told_otherwise(sound, tmp_path):
     (tmp_path / "a.npy").unlink()
     write_array(tmp_path / "a.npy", given, overwrite=False)
     assert read_array(tmp_path / "a.npy", None).n_samples == sound.shape[1]
+
+
+def test_an_archive_of_one_array_is_that_array(tmp_path):
+    values = np.linspace(0.1, 1, MEL.bins * 40, dtype=np.float32).reshape(MEL.bins, 40)
+    np.save(tmp_path / "a.npy", values)
+    (tmp_path / "archives").mkdir()
+    np.savez_compressed(tmp_path / "archives/b.npz", mel=values)
+    found = find_arrays(tmp_path / "archives")
+    assert list(found) == ["b"] == list(find_arrays(tmp_path / "archives/b.npz"))
+    pair = (read_array(path, MEL).decibels for path in (tmp_path / "a.npy", found["b"]))
+    assert torch.equal(*pair)
+    np.savez(tmp_path / "c.npz", one=values, two=values)
+    with refused("array.archive"):
+        read_array(tmp_path / "c.npz", MEL)
+    (tmp_path / "c.npz").write_bytes(b"PK\x03\x04 cut off")
+    with refused("array.damaged"):
+        read_array(tmp_path / "c.npz", MEL)

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from pickle import UnpicklingError
 from tokenize import TokenError
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
 
 from vocoder.decibels import to_decibels
 from vocoder.errors import BadInput
@@ -18,8 +20,11 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram
 
 ARRAY_SUFFIX = ".npy"
+ARCHIVE_SUFFIX = ".npz"  # only read, with one array
 TENSOR_SUFFIX = ".pt"  # only read
 INFO_SUFFIX = ".spec.json"
+# What NumPy raises of files that are no arrays.
+_DAMAGED = (BadZipFile, OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError)
 
 
 def find_arrays(path: Path) -> dict[str, Path]:
@@ -27,12 +32,13 @@ def find_arrays(path: Path) -> dict[str, Path]:
 
     Tensors (``.pt``) of a folder count where nothing else is in it: checkpoints are named so too.
     """
-    if path.suffix in (ARRAY_SUFFIX, TENSOR_SUFFIX) and path.is_file():
+    arrays = (ARRAY_SUFFIX, ARCHIVE_SUFFIX)
+    if path.suffix in (*arrays, TENSOR_SUFFIX) and path.is_file():
         return {path.stem: path}
     if not path.is_dir():
         return {}
     files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
-    found = [file for file in files if file.suffix == ARRAY_SUFFIX]
+    found = [file for file in files if file.suffix in arrays]
     if not found and all(file.suffix == TENSOR_SUFFIX for file in files):
         found = files
     return {file.stem: file for file in found}
@@ -64,7 +70,7 @@ def read_array(
     Parameters
     ----------
     path : Path
-        ``.npy``, or ``.pt`` with one tensor: ``(bins, frames)`` or ``(1, bins, frames)``.
+        Holds one array, ``(bins, frames)`` or ``(1, bins, frames)``: ``.npy``, ``.npz``, ``.pt``.
     spec : SpectrogramSpec or None
     codec : Foreign or None
         What its numbers mean, where not what the spec says (magnitudes, powers or ``compression``).
@@ -121,8 +127,19 @@ def read_numbers(path: Path) -> np.ndarray:
             values = torch.load(path, map_location="cpu", weights_only=True)
             values = values.detach().numpy() if isinstance(values, torch.Tensor) else None
         else:
-            values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError) as error:
+            with path.open("rb") as file:
+                values = np.load(file, allow_pickle=False)
+                if isinstance(values, NpzFile):
+                    values = values[values.files[0]] if len(values.files) == 1 else None
+    except (
+        BadZipFile,
+        OSError,
+        ValueError,
+        EOFError,
+        MemoryError,
+        SyntaxError,
+        TokenError,
+    ) as error:
         raise BadInput(
             f"{path}: not a NumPy array of numbers ({error})", key="array.damaged"
         ) from error
