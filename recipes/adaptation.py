@@ -172,7 +172,7 @@ def shortened(
 def pairs(given: argparse.Namespace, manifest: Path) -> dict[str, Any]:
     """The keys of ``data=generated`` for some of the generated lines."""
     return {
-        "input": given.painted,
+        "input": given.generated,
         "manifest": manifest,
         "reference": given.recordings,
         "codec": "gray8",
@@ -198,7 +198,7 @@ def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
     """Write the unseen lines' sounds by all weights, and their recordings."""
     repairs = {name: load("repair", "auto", weights=str(w)) for name, w in weights.items()}
     inverter = load("inverter", "griffin_lim")
-    sources = [(given.painted, given.output / "rest.csv", given.recordings, given.gain_db)]
+    sources = [(given.generated, given.output / "rest.csv", given.recordings, given.gain_db)]
     if test := given.test:
         sources.append((test / "results", test / "manifest.csv", test / "reference", 0.0))
     spec, codec = load("spec", "mel256"), load("codec", "gray8", **range_db(given))

@@ -1,4 +1,4 @@
-"""How good is the sound of images that a real pix2pix painted, by codec and inverter.
+"""How good is the sound of images that a real pix2pix generated, by codec and inverter.
 
     python -m recipes.generated outputs/generated
 
@@ -127,7 +127,7 @@ def write_meaning(path: Path, line: Path) -> None:
 
 def table(results: Results) -> str:
     """Means over lines with 95 % bootstrap intervals, as Markdown."""
-    titles = ["painted, decoded and inverted as", *(title for title, _ in COLUMNS.values())]
+    titles = ["generated, decoded and inverted as", *(title for title, _ in COLUMNS.values())]
     rows = [titles, ["---"] * len(titles)]
     for name, lines in results.items():
         cells = [

@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
-        lines = list(measured(given.painted, [in_full(word) for word in given.inversions]))
+        lines = list(measured(given.generated, [in_full(word) for word in given.inversions]))
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
