@@ -52,7 +52,7 @@ INVERSIONS = (
     f"none+{PLAIN}",
     *(
         f"{repair}+{inverter}"
-        for inverter in ("griffin_lim", "admm", "admm:n_iter=100", "wavenet")
+        for inverter in ("griffin_lim", "admm", "admm:n_iter=100", "fast", "wavenet")
         for repair in ("none", "auto")
     ),
 )

@@ -209,6 +209,22 @@ def test_nothing_outside_the_package_is_built_or_run(target, wrap, tmp_path):
     assert not mark.exists()
 
 
+def test_a_constructor_that_passes_settings_on_takes_those_of_its_base():
+    """BigVgan names its own settings only."""
+    sizes = {"channels": 8, "upsample_rates": 1, "upsample_kernels": None, "block": 1}
+    own = {"activation": "snake", "log_scale": True, "last_bias": True, "tanh": True}
+    spec = load("spec", "tacotron2")
+    whole = {TARGET: "vocoder.model.bigvgan.BigVgan", "spec": spec, **sizes, **own}
+    with refused("model.missing") as caught:
+        build(whole, "model")
+    assert "BigVgan needs kernels, dilations" in str(caught.value)
+    with refused("model.kernel.unknown") as caught:
+        build(whole | {"kernel": [3]}, "model")
+    assert "did you mean kernels" in str(caught.value)
+    with refused("model.channels.type"):
+        build(whole | {"channels": "8", "kernels": [3], "dilations": [[1]]}, "model")
+
+
 def test_arguments_that_do_not_fit_are_named():
     target = "vocoder.inverter.admm.Admm"
     with refused("inverter.missing") as caught:

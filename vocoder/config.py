@@ -271,7 +271,7 @@ def require_types(function: Callable[..., Any], values: Mapping[str, Any], prefi
 
     Errors name a value as ``prefix`` and the parameter's name.
     """
-    for name, parameter in inspect.signature(function).parameters.items():
+    for name, parameter in _parameters(function).items():
         if name not in values:
             continue
         value, path = values[name], f"{prefix}{name}"
@@ -320,8 +320,25 @@ def _parts(word: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else (word, "Any")
 
 
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Those of a function, or of a class, with its base's where it passes on what it does not
+    name."""
+    if not isinstance(function, type):
+        return dict(inspect.signature(function).parameters)
+    found: dict[str, inspect.Parameter] = {}
+    for kind in function.__mro__:
+        if "__init__" not in vars(kind):
+            continue
+        _, *own = inspect.signature(vars(kind)["__init__"]).parameters.values()
+        named = [one for one in own if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+        found |= {one.name: one for one in named if one.name not in found}
+        if all(one.kind is not one.VAR_KEYWORD for one in own):
+            break
+    return found
+
+
 def _require_fields(kind: type, values: Mapping[str, Any], where: str) -> None:
-    parameters = inspect.signature(kind).parameters
+    parameters = _parameters(kind)
     given = [name for name in values if not name.startswith("_")]
     for name in given:
         if name not in parameters:

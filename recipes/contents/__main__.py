@@ -1,4 +1,4 @@
-"""Small generators that paint other contents into the colours, compared on held-out lines.
+"""Small generators whose colours hold other contents, compared on held-out lines.
 
     python -m recipes.contents outputs/corpus_fillets outputs/fillets outputs/contents
 
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
             results: Results = {}
             for content in given.contents:
                 folder = given.output / task / content
-                generator = Painter(CONTENTS[content], task, given.seed, folder)
+                generator = ContentGenerator(CONTENTS[content], task, given.seed, folder)
                 generator.train(corpus, given.steps)
                 for name, found in generator.measured(given.lines, lines).items():
                     results[f"{content}: {name}"] = found
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-class Painter:
+class ContentGenerator:
     """A generator of one content and task, in its folder."""
 
     def __init__(self, content: Content, task: str, seed: int, folder: Path) -> None:
@@ -112,7 +112,7 @@ class Painter:
             samples = loud(corpus.read(int(rng.integers(len(corpus)))))
             begin = int(rng.integers(0, max(samples.size - length, 0) + 1))
             crop = np.pad(samples, (0, max(length - samples.size, 0)))[begin : begin + length]
-            images = (self.content.paint(one) for one in (self.spoiled(crop, rng), crop))
+            images = (self.content.encode(one) for one in (self.spoiled(crop, rng), crop))
             self.trainer.step(*(one[None, :, :, :TILE_FRAMES] * 2 - 1 for one in images))
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
                 self.trainer.save(path, step + 1)
@@ -141,7 +141,7 @@ class Painter:
     @torch.inference_mode()
     def generate(self, samples: np.ndarray) -> Tensor:
         """Tile by tile, cross-faded, in 8 bits."""
-        given = self.content.paint(samples) * 2 - 1
+        given = self.content.encode(samples) * 2 - 1
         total, stride = given.shape[2], TILE_FRAMES - OVERLAP_FRAMES
         fade = ((torch.arange(TILE_FRAMES) + 0.5) / OVERLAP_FRAMES).clamp(max=1)
         fade = fade * fade.flip(0)

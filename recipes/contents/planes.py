@@ -47,7 +47,7 @@ class Content(ABC):
     channels: int
 
     @abstractmethod
-    def paint(self, samples: np.ndarray) -> Tensor:
+    def encode(self, samples: np.ndarray) -> Tensor:
         """The image of a waveform."""
 
     @abstractmethod
@@ -60,7 +60,7 @@ class Grey(Content):
 
     channels = 1
 
-    def paint(self, samples: np.ndarray) -> Tensor:
+    def encode(self, samples: np.ndarray) -> Tensor:
         return level(torch.from_numpy(samples)[None], SPEC)
 
     def inversions(self, image: Tensor) -> dict[str, Tensor]:
@@ -81,7 +81,7 @@ class Windows(Content):
     blue_window: int
     channels = 3
 
-    def paint(self, samples: np.ndarray) -> Tensor:
+    def encode(self, samples: np.ndarray) -> Tensor:
         waveform = torch.from_numpy(samples)[None]
         return torch.cat([level(waveform, spec) for spec, _ in self._analyses()])
 
@@ -104,7 +104,7 @@ class HarmonicPercussive(Content):
 
     channels = 3
 
-    def paint(self, samples: np.ndarray) -> Tensor:
+    def encode(self, samples: np.ndarray) -> Tensor:
         magnitude = stft(torch.from_numpy(samples)[None], SPEC)[0].abs().numpy()
         parts = (magnitude, *librosa.decompose.hpss(magnitude))
         linear = torch.from_numpy(np.stack(parts)).float()
@@ -126,7 +126,7 @@ class Pitch(Content):
 
     channels = 3
 
-    def paint(self, samples: np.ndarray) -> Tensor:
+    def encode(self, samples: np.ndarray) -> Tensor:
         image = level(torch.from_numpy(samples)[None], SPEC)
         heard = torch.from_numpy(heard_pitches(samples, image.shape[2], SPEC))[None]
         ridge = spread(heard, SPREAD_PITCHES)[:, :-1]
@@ -158,7 +158,7 @@ class PhaseDerivatives(Content):
     by_level: bool
     channels = 3
 
-    def paint(self, samples: np.ndarray) -> Tensor:
+    def encode(self, samples: np.ndarray) -> Tensor:
         waveform = torch.from_numpy(samples)[None]
         transform = stft(waveform, SPEC)[0]
         later = stft(functional.pad(waveform[:, 1:], (0, 1)), SPEC)[0]

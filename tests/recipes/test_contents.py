@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recipes.contents.__main__ import Painter, table
+from recipes.contents.__main__ import ContentGenerator, table
 from recipes.contents.planes import CONTENTS, SPEC, PhaseDerivatives
 from tests.corpora import write_clip
 from vocoder.corpus.corpus import Corpus
@@ -23,7 +23,7 @@ def excerpt(speech):
 @pytest.mark.parametrize("name", CONTENTS)
 def test_a_true_image_becomes_the_speech_again(name, excerpt):
     content = CONTENTS[name]
-    image = content.paint(excerpt)
+    image = content.encode(excerpt)
     assert image.shape == (content.channels, SPEC.bins, SPEC.n_frames(excerpt.size))
     assert 0 <= image.min() < image.max() <= 1
     made = content.inversions((image * 255).round() / 255)
@@ -36,7 +36,7 @@ def test_a_true_image_becomes_the_speech_again(name, excerpt):
 @pytest.mark.parametrize("hz", [440.0, 1234.5])
 def test_the_frequency_in_its_plane_is_that_of_a_tone(hz):
     tone = 0.5 * np.sin(2 * np.pi * hz * np.arange(RATE) / RATE).astype(np.float32)
-    image = PhaseDerivatives(1.0, by_level=False).paint(tone)
+    image = PhaseDerivatives(1.0, by_level=False).encode(tone)
     band = int(image[0, :, 40].argmax())
     centres_hz = bin_centres_hz(SPEC)
     bin_hz = RATE / SPEC.n_fft
@@ -50,10 +50,10 @@ def test_a_generator_goes_on_where_it_stopped(excerpt, tmp_path):
     clip = write_clip(tmp_path, "anna/1.flac", excerpt, RATE, "train", "anna")
     write_corpus(tmp_path, [clip], overwrite=False)
     corpus = Corpus(tmp_path, "train", sample_rate=RATE)
-    whole = Painter(CONTENTS["grey"], "telephone", 0, tmp_path / "whole")
+    whole = ContentGenerator(CONTENTS["grey"], "telephone", 0, tmp_path / "whole")
     whole.train(corpus, 2)
     for steps in (1, 2):
-        halves = Painter(CONTENTS["grey"], "telephone", 0, tmp_path / "halves")
+        halves = ContentGenerator(CONTENTS["grey"], "telephone", 0, tmp_path / "halves")
         halves.train(corpus, steps)
     made = [one.generate(excerpt) for one in (whole, halves)]
     assert torch.equal(*made) and made[0].shape == (1, SPEC.bins, SPEC.n_frames(excerpt.size))

@@ -41,6 +41,7 @@ MISSING = "missing; silent"
 # generator had learnt to the end.
 NEGATIVE_SKEW, UPSIDE_DOWN_TILT = 0.3, -0.05
 FEW_SILENT = 0.01
+NO_SPECTROGRAM = "it does not look like a spectrogram; a photograph, a chart or text becomes noise"
 SHOWN_DB = 100.0
 MIN_FRAMES = 24
 # Beyond full scale by more than a gain accounts for: what was read as 0 dB is something else.
@@ -124,35 +125,33 @@ def _looks(decibels: np.ndarray, found: Found, name: str, doubts: list[str]) -> 
     levels = np.clip(1 + (decibels - top) / SHOWN_DB, 0, 1)
     if levels.shape[1] < MIN_FRAMES or top <= SILENCE_DB:
         return []
-    slope, unlike = tilt(levels), unlikeness(levels)
-    notes: list[str] = []
-    dark = not (isinstance(found.codec, Foreign) and found.codec.dark_is_loud)
+    upside_down, unlike = tilt(levels) < UPSIDE_DOWN_TILT, unlikeness(levels)
+    negative = skewness(levels) > NEGATIVE_SKEW
+    law = found.codec if isinstance(found.codec, Foreign) else None
+    dark, low = law is None or not law.dark_is_loud, law is not None and law.row_0 == "low"
     setting = f"codec=foreign with codec.dark_is_loud={str(dark).lower()}"
-    refusal: tuple[str, str] | None = None
-    if skewness(levels) > NEGATIVE_SKEW:
-        if slope < UPSIDE_DOWN_TILT:
-            what = "what is read as loud seems to be quiet, which makes noise"
-            refusal = "image.negative", f"{what}; give {setting}, or ask vocoder identify"
-        elif (levels <= 0).mean() < FEW_SILENT:
-            notes.append(f"if it sounds like noise, loud may be quiet: try {setting}")
-    if refusal is None and unlike > UNLIKELY:
-        sentence = (
-            "it does not look like a spectrogram; a photograph, a chart or text becomes noise"
+    refusal: BadInput | None = None
+    if negative and upside_down:
+        refusal = BadInput(
+            "what is read as loud seems to be quiet, which makes noise; give "
+            f"{setting}, or ask vocoder identify",
+            key="image.negative",
         )
-        if unlike > UNLIKE:
-            refusal = (
-                "image.unlike",
-                f"{sentence}. If it is one, ask vocoder identify how to read it",
-            )
-        else:
-            doubts.append(sentence)
+    elif unlike > UNLIKE:
+        refusal = BadInput(
+            f"{NO_SPECTROGRAM}. If it is one, ask vocoder identify how to read it",
+            key="image.unlike",
+        )
+    elif unlike > UNLIKELY:
+        doubts.append(NO_SPECTROGRAM)
+    if refusal is not None and not found.force:
+        raise BadInput(f"{name}: {refusal}; force=true to hear it", key=refusal.key)
     if refusal is not None:
-        key, sentence = refusal
-        if not found.force:
-            raise BadInput(f"{name}: {sentence}; force=true to hear it", key=key)
-        doubts.append(sentence)
-    if slope < UPSIDE_DOWN_TILT:
-        low = isinstance(found.codec, Foreign) and found.codec.row_0 == "low"
+        doubts.append(str(refusal))
+    notes: list[str] = []
+    if negative and not upside_down and (levels <= 0).mean() < FEW_SILENT:
+        notes.append(f"if it sounds like noise, loud may be quiet: try {setting}")
+    if upside_down:
         notes.append(
             "the upper half of the bands is louder than the lower; if it stands on its head, give "
             f"codec=foreign with codec.row_0={'high' if low else 'low'}"

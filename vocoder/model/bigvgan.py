@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from scipy.signal import firwin, kaiser_atten, kaiser_beta
@@ -33,7 +34,7 @@ class BigVgan(HifiGan):
         Whether the last layer adds a constant.
     tanh : bool
         What keeps samples within -1 to 1; otherwise they are cut off there.
-    channels, upsample_rates, upsample_kernels, block, kernels, dilations
+    **sizes
         Of `HifiGan`.
     """
 
@@ -41,16 +42,11 @@ class BigVgan(HifiGan):
         self,
         spec: SpectrogramSpec,
         *,
-        channels: int,
-        upsample_rates: int | list[int],
-        upsample_kernels: list[int] | None,
-        block: int,
-        kernels: list[int],
-        dilations: list[list[int]],
         activation: str,
         log_scale: bool,
         last_bias: bool,
         tanh: bool,
+        **sizes: Any,
     ) -> None:
         if activation not in (SNAKE, SNAKEBETA):
             raise BadInput(
@@ -59,15 +55,7 @@ class BigVgan(HifiGan):
             )
         self.activation, self.log_scale = activation, log_scale
         self.last_bias, self.tanh = last_bias, tanh
-        super().__init__(
-            spec,
-            channels=channels,
-            upsample_rates=upsample_rates,
-            upsample_kernels=upsample_kernels,
-            block=block,
-            kernels=kernels,
-            dilations=dilations,
-        )
+        super().__init__(spec, **sizes)
         self.settings |= {
             "activation": activation,
             "log_scale": log_scale,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,34 +22,15 @@ class ParallelHifiGan(HifiGan):
     spec : SpectrogramSpec
     floor : float
         The smallest magnitude.
-    channels, upsample_rates, upsample_kernels, block, kernels, dilations
+    **sizes
         Of `HifiGan`.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(
-        self,
-        spec: SpectrogramSpec,
-        *,
-        channels: int,
-        upsample_rates: int | list[int],
-        upsample_kernels: list[int] | None,
-        block: int,
-        kernels: list[int],
-        dilations: list[list[int]],
-        floor: float,
-    ) -> None:
-        super().__init__(
-            spec,
-            channels=channels,
-            upsample_rates=upsample_rates,
-            upsample_kernels=upsample_kernels,
-            block=block,
-            kernels=kernels,
-            dilations=dilations,
-        )
+    def __init__(self, spec: SpectrogramSpec, *, floor: float, **sizes: Any) -> None:
+        super().__init__(spec, **sizes)
         if floor <= 0:
             raise BadInput(f"model.floor is {floor}; expected above 0", key="model.floor.range")
         self.settings |= {"floor": floor}

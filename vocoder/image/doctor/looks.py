@@ -10,8 +10,8 @@ from vocoder.image.codec.base import channel_spread
 
 # Bright pixels whose channels are further apart than this share of the brightest one are a colour
 # code, not grey gone wrong (measured: painted grey 0.05, painted hue 0.9).
-MAX_LOOKED_AT = 12_000_000  # pixels
 COLOUR_SHARE, BRIGHT_LEVEL = 0.5, 64
+MAX_LOOKED_AT = 12_000_000  # pixels
 
 
 def middle_columns(pixels: np.ndarray) -> np.ndarray:

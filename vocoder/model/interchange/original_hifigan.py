@@ -17,9 +17,11 @@ from vocoder.model.interchange.reading import (
     are_numbers,
     finished,
     is_state,
+    mel_spec,
     read_torch,
     renamed,
     require_keys,
+    require_numbers,
     require_sizes,
     with_norm,
 )
@@ -34,6 +36,8 @@ SIZES = (
     *("num_mels", "upsample_initial_channel", "upsample_kernel_sizes"),
     "resblock_kernel_sizes",
 )
+LISTS = ("upsample_rates", "upsample_kernel_sizes", "resblock_kernel_sizes")
+FLOOR = 1e-5  # meldataset.py dynamic_range_compression
 # Dilations that the original's two kinds of residual block use; it ignores further ones, BigVGAN
 # does not.
 USED_DILATIONS = {1: 3, 2: 2}
@@ -118,17 +122,12 @@ def _model(values: dict[str, Any], config: Path) -> dict[str, Any]:
             f"{config} has resblock {values['resblock']!r}; expected '1' or '2'",
             key="config.resblock.range",
         )
-    for key in ("upsample_rates", "upsample_kernel_sizes", "resblock_kernel_sizes"):
-        if not are_numbers(values[key]):
-            raise BadInput(
-                f"{config} has {key} {values[key]!r}; expected a list of whole numbers",
-                key=f"config.{key}.type",
-            )
+    require_numbers(values, LISTS, config)
     rates, ups = values["upsample_rates"], values["upsample_kernel_sizes"]
-    if any((kernel - rate) % 2 for kernel, rate in zip(ups, rates, strict=False)):
+    if len(ups) != len(rates) or any((k - r) % 2 for k, r in zip(ups, rates, strict=True)):
         raise BadInput(
-            f"{config} has upsample_kernel_sizes {ups} for rates {rates}; only kernels that are "
-            "greater by an even number can be taken over exactly",
+            f"{config} has upsample_kernel_sizes {ups} for rates {rates}; only one for each, "
+            "greater by an even number, can be taken over exactly",
             key="config.upsample_kernel_sizes.range",
         )
     if not isinstance(dilations, list) or not all(are_numbers(steps) for steps in dilations):
@@ -150,31 +149,18 @@ def _model(values: dict[str, Any], config: Path) -> dict[str, Any]:
 
 def _spec(values: dict[str, Any], config: Path) -> SpectrogramSpec:
     """What its ``meldataset.py`` computes: librosa's mel filters, natural log above 1e-5."""
-    rate = values["sampling_rate"]
-    if type(rate) is not int:
-        raise BadInput(
-            f"{config} has sampling_rate {rate!r}; expected Hz", key="config.sampling_rate.type"
-        )
-    fields = {
-        "kind": "mel",
-        "sample_rate": rate,
-        "n_fft": values["n_fft"],
-        "hop_length": values["hop_size"],
-        "win_length": values["win_size"],
-        "window": "hann",
-        "center": True,
-        "pad_mode": "reflect",
-        "power": 1.0,
-        "nyquist": True,
-        "n_mels": values["num_mels"],
-        "fmin": values["fmin"],
-        "fmax": rate / 2 if values["fmax"] is None else values["fmax"],
-        "mel_scale": "slaney",
-        "mel_norm": "slaney",
-        "compression": "log",
-        "floor": 1e-5,
-    }
-    return SpectrogramSpec.from_dict(fields, str(config))
+    return mel_spec(
+        config,
+        sample_rate=values["sampling_rate"],
+        n_fft=values["n_fft"],
+        hop_length=values["hop_size"],
+        win_length=values["win_size"],
+        n_mels=values["num_mels"],
+        fmin=values["fmin"],
+        fmax=values["fmax"],
+        compression="log",
+        floor=FLOOR,
+    )
 
 
 def _our_name(name: str, n_kernels: int, block: int) -> str:

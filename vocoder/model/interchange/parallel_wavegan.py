@@ -14,9 +14,10 @@ from vocoder.errors import BadInput
 from vocoder.image.array import read_numbers
 from vocoder.model.checkpoint import Checkpoint
 from vocoder.model.interchange.reading import (
-    are_numbers,
     finished,
+    mel_spec,
     require_keys,
+    require_numbers,
     require_sizes,
     require_values,
     with_norm,
@@ -56,12 +57,7 @@ def parallel_wavegan(
         raise BadInput(f"{config} has no generator_params", key="config.generator_params.type")
     require_keys(sizes, (*SIZES, "resblock_dilations"), config)
     require_values(sizes, FIXED, config)
-    for key in SIZES[1:]:
-        if not are_numbers(sizes[key]):
-            raise BadInput(
-                f"{config} has {key} {sizes[key]!r}; expected a list of whole numbers",
-                key=f"config.{key}.type",
-            )
+    require_numbers(sizes, SIZES[1:], config)
     where = f"{weights} cannot be used with {config}"
     n_kernels = len(sizes["resblock_kernel_sizes"])
     tensors = {_our_name(name, n_kernels): tensor for name, tensor in state.items()}
@@ -116,31 +112,19 @@ def _statistics(weights: Path) -> dict[str, Tensor]:
 def _spec(values: dict[str, Any], config: Path) -> SpectrogramSpec:
     """What ``bin/preprocess.py`` computes; its logarithms are the network's own affair, so that
     ``spec=parallel_wavegan`` is the same where the numbers are."""
-    rate, n_fft = values["sampling_rate"], values["fft_size"]
-    if type(rate) is not int:
-        raise BadInput(
-            f"{config} has sampling_rate {rate!r}; expected Hz", key="config.sampling_rate.type"
-        )
-    fields = {
-        "kind": "mel",
-        "sample_rate": rate,
-        "n_fft": n_fft,
-        "hop_length": values["hop_size"],
-        "win_length": n_fft if values["win_length"] is None else values["win_length"],
-        "window": "hann",
-        "center": True,
-        "pad_mode": "reflect",
-        "power": 1.0,
-        "nyquist": True,
-        "n_mels": values["num_mels"],
-        "fmin": 0.0 if values["fmin"] is None else values["fmin"],
-        "fmax": rate / 2 if values["fmax"] is None else values["fmax"],
-        "mel_scale": "slaney",
-        "mel_norm": "slaney",
-        "compression": "none",
-        "floor": 0.0,
-    }
-    return SpectrogramSpec.from_dict(fields, str(config))
+    n_fft = values["fft_size"]
+    return mel_spec(
+        config,
+        sample_rate=values["sampling_rate"],
+        n_fft=n_fft,
+        hop_length=values["hop_size"],
+        win_length=n_fft if values["win_length"] is None else values["win_length"],
+        n_mels=values["num_mels"],
+        fmin=0.0 if values["fmin"] is None else values["fmin"],
+        fmax=values["fmax"],
+        compression="none",
+        floor=0.0,
+    )
 
 
 def _our_name(name: str, n_kernels: int) -> str:

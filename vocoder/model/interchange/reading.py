@@ -74,6 +74,42 @@ def require_sizes(sizes: Mapping[str, Any], tensors: Mapping[str, Tensor], where
                 )
 
 
+def require_numbers(values: Mapping[str, Any], keys: tuple[str, ...], path: Path) -> None:
+    """Refuse what is no list of whole numbers."""
+    for key in keys:
+        if not are_numbers(values[key]):
+            raise BadInput(
+                f"{path} has {key} {values[key]!r}; expected a list of whole numbers",
+                key=f"config.{key}.type",
+            )
+
+
+def mel_spec(path: Path, *, sample_rate: Any, fmax: float | None, **fields: Any) -> SpectrogramSpec:
+    """The spec of a vocoder's mels: what all these programs have alike, and ``fields``.
+
+    Their mels are librosa's unless ``fields`` say otherwise; without ``fmax``, up to half the
+    sample rate.
+    """
+    if type(sample_rate) is not int:
+        raise BadInput(
+            f"{path} has sampling_rate {sample_rate!r}; expected Hz",
+            key="config.sampling_rate.type",
+        )
+    alike = {
+        "kind": "mel",
+        "window": "hann",
+        "center": True,
+        "pad_mode": "reflect",
+        "power": 1.0,
+        "nyquist": True,
+        "mel_scale": "slaney",
+        "mel_norm": "slaney",
+        "sample_rate": sample_rate,
+        "fmax": sample_rate / 2 if fmax is None else fmax,
+    }
+    return SpectrogramSpec.from_dict(alike | fields, str(path))
+
+
 def finished(
     model: dict[str, Any],
     spec: SpectrogramSpec,

@@ -14,6 +14,7 @@ from vocoder.errors import BadInput
 from vocoder.model.checkpoint import Checkpoint
 from vocoder.model.interchange.reading import (
     finished,
+    mel_spec,
     require_keys,
     require_sizes,
     require_values,
@@ -101,27 +102,21 @@ def _spec(heard: dict[str, Any], config: Path) -> SpectrogramSpec:
 
     With padding ``same`` its frames lie as HiFi-GAN's do; see `original_hifigan.hifigan`.
     """
-    rate = heard["sample_rate"]
-    fields = {
-        "kind": "mel",
-        "sample_rate": rate,
-        "n_fft": heard["n_fft"],
-        "hop_length": heard["hop_length"],
-        "win_length": heard["n_fft"],
-        "window": "hann",
-        "center": True,
-        "pad_mode": "reflect",
-        "power": 1.0,
-        "nyquist": True,
-        "n_mels": heard.get("n_mels", 100),
-        "fmin": 0.0,
-        "fmax": float(rate // 2),
-        "mel_scale": "htk",
-        "mel_norm": "none",
-        "compression": "log",
-        "floor": FLOOR,
-    }
-    return SpectrogramSpec.from_dict(fields, str(config))
+    rate, n_fft = heard["sample_rate"], heard["n_fft"]
+    return mel_spec(
+        config,
+        sample_rate=rate,
+        n_fft=n_fft,
+        hop_length=heard["hop_length"],
+        win_length=n_fft,
+        n_mels=heard.get("n_mels", 100),
+        fmin=0.0,
+        fmax=float(rate // 2),
+        mel_scale="htk",
+        mel_norm="none",
+        compression="log",
+        floor=FLOOR,
+    )
 
 
 def _require_fixed(
