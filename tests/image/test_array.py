@@ -196,6 +196,9 @@ def test_an_archive_of_one_array_is_that_array(tmp_path):
     assert list(found) == ["b"] == list(find_arrays(tmp_path / "archives/b.npz"))
     pair = (read_array(path, MEL).decibels for path in (tmp_path / "a.npy", found["b"]))
     assert torch.equal(*pair)
+    np.save(tmp_path / "archives/b.npy", values)
+    with refused("input.twice"):
+        find_arrays(tmp_path / "archives")
     np.savez(tmp_path / "c.npz", one=values, two=values)
     with refused("array.archive"):
         read_array(tmp_path / "c.npz", MEL)

@@ -41,7 +41,14 @@ def find_arrays(path: Path) -> dict[str, Path]:
     found = [file for file in files if file.suffix in arrays]
     if not found and all(file.suffix == TENSOR_SUFFIX for file in files):
         found = files
-    return {file.stem: file for file in found}
+    by_name = {file.stem: file for file in found}
+    for file in found:
+        if (other := by_name[file.stem]) != file:
+            raise BadInput(
+                f"{path} holds {file.name} and {other.name}, two arrays of one name; keep one",
+                key="input.twice",
+            )
+    return by_name
 
 
 def write_array(path: Path, spectrogram: Spectrogram, *, overwrite: bool) -> None:
