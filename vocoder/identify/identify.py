@@ -198,7 +198,7 @@ def _by_harmonics(trial: Trial, known: list[Analysis]) -> list[Analysis]:
     vote = bin_is_missing(trial.piece(VOTING_COLUMNS))
     return [
         one
-        if one.placement.get("first_bin", 0) == (vote > 0)
+        if one.spec.kind == "mel" or one.placement.get("first_bin", 0) == (vote > 0)
         else replace(one, prior=(1 + abs(vote)) * one.prior)
         for one in known
     ]

@@ -102,7 +102,8 @@ def _weight(spec: SpectrogramSpec) -> float:
 
 @lru_cache(maxsize=1)
 def _quick() -> Inverter:
+    # A network for some specs would have these explain everything better.
     inverter: Inverter = load(
-        "inverter", "griffin_lim", n_iter=N_ITER, refine_from=2, refine_every=1
+        "inverter", "griffin_lim", n_iter=N_ITER, refine_from=2, refine_every=1, mels=None
     )
     return inverter
