@@ -5,6 +5,7 @@ from dataclasses import replace
 import librosa
 import numpy as np
 import pytest
+import torch
 import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -14,12 +15,16 @@ from tests.image.test_cases import SPEC, grey, level, save
 from tests.refusals import refused
 from vocoder import encode, load
 from vocoder.cli.main import run
-from vocoder.identify.identify import equals, identify
+from vocoder.identify.identify import by_harmonics, equals, identify
+from vocoder.identify.laws import analyses
 from vocoder.identify.look import figure_box, look_at_pixels
 from vocoder.identify.pitch import bin_is_missing, comb
+from vocoder.identify.trial import Trial
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.maps import map_colours
 from vocoder.image.file import read_image
+from vocoder.inverter import mels
+from vocoder.spectrogram import analyse
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +147,26 @@ def test_harmonics_say_where_0_hz_is():
     assert strength > 0.9 and apart == pytest.approx(7, rel=0.02)
     assert bin_is_missing(rows.repeat(20, axis=1)) == -1
     assert bin_is_missing(rows[1:].repeat(20, axis=1)) == 1
+
+
+def test_harmonics_have_no_say_in_mel_bands():
+    """Whose distances are not those of bins."""
+    rows = np.cos(2 * np.pi * np.arange(1, 257) / 7)[:, None] / 2 + 0.5
+    known = analyses(256)
+    judged = by_harmonics(Trial(rows.repeat(200, axis=1)), known)
+    factors = {
+        (one.spec.kind, one.placement.get("first_bin", 0)): after.prior / one.prior
+        for one, after in zip(known, judged, strict=True)
+    }
+    assert factors == {("mel", 0): 1, ("linear", 1): 1, ("linear", 0): 2}
+
+
+def test_no_network_explains_what_is_tried(speech, tmp_path, monkeypatch):
+    """It knows some specs, and would have these explain everything better."""
+    shown = analyse(torch.from_numpy(speech)[None], load("spec", "tacotron2"))
+    np.save(tmp_path / "a.npy", np.log(np.maximum(shown.linear[0].numpy(), 1e-5)))
+    monkeypatch.setattr(mels, "load_network", lambda *_: pytest.fail("a network was asked"))
+    assert first(tmp_path / "a.npy").spec.n_mels == 80
 
 
 def test_no_spectrogram_is_refused(tmp_path):

@@ -188,11 +188,12 @@ def _image_analyses(trial: Trial, view: View) -> list[Analysis]:
         return [Analysis(option="sox", placement=place), *known]
     if not is_usual(n_rows) or view.stretch != 1:
         return [*resized(lowest_hz(trial)), *known]
-    return _by_harmonics(trial, known)
+    return by_harmonics(trial, known)
 
 
-def _by_harmonics(trial: Trial, known: list[Analysis]) -> list[Analysis]:
-    """Where 0 Hz or Nyquist is missing, harmonics tell which; without a voice both stay alike."""
+def by_harmonics(trial: Trial, known: list[Analysis]) -> list[Analysis]:
+    """Where 0 Hz or Nyquist is missing, harmonics of plain bins tell which; without a voice both
+    stay alike."""
     if not any("first_bin" in one.placement for one in known):
         return known
     vote = bin_is_missing(trial.piece(VOTING_COLUMNS))
@@ -265,7 +266,7 @@ def _of_array(numbers: np.ndarray, first_row: str = "low") -> list[Reading]:
         trial = Trial(fractions if low_first else fractions[::-1])
         for power in (1.0, 2.0):
             mine = [one for one in known if one.spec.power == power]
-            mine = _by_harmonics(trial, mine)
+            mine = by_harmonics(trial, mine)
             widths = array_ranges(view, power)
             for analysis, width, score in (
                 _search(trial, mine, widths, refine=False) if mine else ()
