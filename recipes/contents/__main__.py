@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from recipes.contents.planes import CONTENTS, SPEC, Content
-from recipes.generators.tasks import Rng, over_telephone, whispered
+from recipes.generators.tasks import WAVEFORMS, Rng
 from recipes.generators.trainer import Kind, Trainer
 from recipes.quality import Results, chosen_lines, read_results, write_json
 from vocoder.corpus.corpus import Corpus
@@ -30,12 +29,8 @@ from vocoder.errors import BadInput
 from vocoder.evaluate.inference import paired_p
 from vocoder.evaluate.metrics import METRICS, choose_metrics, measure
 from vocoder.files import write_text
-from vocoder.spec import SpectrogramSpec
 
-TASKS: dict[str, Callable[[np.ndarray, SpectrogramSpec, Rng], np.ndarray]] = {
-    "telephone": over_telephone,  # keeps the pitch
-    "whisper": whispered,  # the pitch must be invented
-}
+TASKS = ("telephone", "whisper")  # the first keeps the pitch, in the second it must be invented
 TILE_FRAMES, OVERLAP_FRAMES = 128, 32
 PEAK = 0.5
 SAVE_EVERY = 250
@@ -84,7 +79,7 @@ class ContentGenerator:
     """A generator of one content and task, in its folder."""
 
     def __init__(self, content: Content, task: str, seed: int, folder: Path) -> None:
-        self.content, self.spoil = content, TASKS[task]
+        self.content, self.spoil = content, WAVEFORMS[task]
         self.seed, self.folder = seed, folder
         torch.manual_seed(seed)
         self.trainer = Trainer(

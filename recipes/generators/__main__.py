@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from recipes.generators.tasks import TASKS
+from recipes.generators.tasks import TASKS, WAVEFORMS
 from recipes.generators.trainer import Kind, Trainer
 from vocoder import load
 from vocoder.audio import write_audio
@@ -39,13 +39,22 @@ SAVE_EVERY = 250
 
 
 class Studio:
-    """A generator at work on a corpus; ``n_utterances`` are generated."""
+    """A generator of images in a codec, at work on a corpus; ``n_utterances`` are generated."""
 
     def __init__(
-        self, corpus: Path, output: Path, kind: Kind, *, seed: int, steps: int, n_utterances: int
+        self,
+        corpus: Path,
+        output: Path,
+        kind: Kind,
+        codec: str,
+        *,
+        seed: int,
+        steps: int,
+        n_utterances: int,
     ) -> None:
         self.spec: SpectrogramSpec = load("spec", "mel256")
-        self.codec: Codec = load("codec", "gray8", db_min=-92.0, db_max=-12.0)
+        self.codec: Codec = load("codec", codec, db_min=-92.0, db_max=-12.0)
+        self.analyses = [spec for spec, _ in self.codec.analyses(self.spec)]
         self.corpus = Corpus(corpus, "train", sample_rate=self.spec.sample_rate)
         self.output, self.kind, self.seed, self.steps = output, kind, seed, steps
         order = np.random.default_rng((seed, 1)).permutation(len(self.corpus))
@@ -98,15 +107,23 @@ class Studio:
         return PEAK_DBFS - self.corpus.utterances[utterance].peak_dbfs
 
     def images(self, samples: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """What is given and what is true, ``(1, 1, bins, frames)``, -1 to 1, a tile or more."""
-        linear = torch.from_numpy(TASKS[self.kind.task](samples, self.spec, rng)).float()[None]
-        given = to_decibels(to_bins(linear, self.spec), self.spec)
-        true = analyse(torch.from_numpy(samples)[None], self.spec).decibels
-        return self._image(given), self._image(true)
+        """Given and true image, ``(1, channels, bins, frames)``, -1 to 1, a tile or more."""
+        if len(self.analyses) == 1:
+            linear = torch.from_numpy(TASKS[self.kind.task](samples, self.spec, rng)).float()[None]
+            given = to_decibels(to_bins(linear, self.spec), self.spec)
+        else:
+            given = self._analysed(WAVEFORMS[self.kind.task](samples, self.spec, rng))
+        return self._image(given), self._image(self._analysed(samples))
+
+    def _analysed(self, samples: np.ndarray) -> Tensor:
+        """All analyses, one below the other, ``(1, bins, frames)`` in dB."""
+        waveform = torch.from_numpy(np.asarray(samples, np.float32))[None]
+        return torch.cat([analyse(waveform, spec).decibels for spec in self.analyses], dim=1)
 
     def _image(self, decibels: Tensor) -> Tensor:
         pixels = self.codec.encode(decibels[0].numpy(), self.spec)
-        image = torch.from_numpy(pixels).float()[None, None] / 127.5 - 1
+        channels = torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).movedim(2, 0)
+        image = channels.float()[None] / 127.5 - 1
         return functional.pad(image, (0, max(TILE_FRAMES - pixels.shape[1], 0)), value=-1.0)
 
     @torch.no_grad()
@@ -125,9 +142,10 @@ class Studio:
                 cut = given[..., tile.start_frame : tile.start_frame + TILE_FRAMES]
                 cut = functional.pad(cut, (0, TILE_FRAMES - cut.shape[3]), value=-1.0)
                 # Fractions are cut off, as junyanz's program does.
-                level = ((self.trainer.generators[0](cut)[0, 0] + 1) / 2 * 255).byte().numpy()
+                image = ((self.trainer.generators[0](cut)[0] + 1) / 2 * 255).byte()
+                colours = image.expand(3, -1, -1).movedim(0, 2).contiguous().numpy()
                 with atomic_path(path, overwrite=False) as temporary:
-                    Image.fromarray(level).convert("RGB").save(temporary)
+                    Image.fromarray(colours).save(temporary)
 
     def tiles(self, utterance: int) -> list[Tile]:
         """A utterance's rows in the manifest."""
@@ -173,11 +191,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=1500, help="of training, one tile each")
     parser.add_argument("--utterances", type=int, default=400, help="to generate")
     parser.add_argument("--seed", type=int, default=0, help="draws the kind of generator")
+    parser.add_argument("--codec", choices=("gray8", "windows"), default="gray8", help="of images")
     given = parser.parse_args(arguments)
     kind = Kind.drawn(given.seed, given.task, paired=not given.unpaired)
+    if given.codec == "windows":
+        if kind.task not in WAVEFORMS:
+            parser.error(f"--codec windows needs a waveform to begin with: {', '.join(WAVEFORMS)}")
+        kind = replace(kind, channels=3)
     sizes = {"seed": given.seed, "steps": given.steps, "n_utterances": given.utterances}
     try:
-        Studio(given.corpus, given.output, kind, **sizes).work()
+        Studio(given.corpus, given.output, kind, given.codec, **sizes).work()
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

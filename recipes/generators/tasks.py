@@ -79,21 +79,29 @@ def over_telephone(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.n
 
 def noise(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
     """Noise of any colour at -5 to 15 dB."""
+    return magnitudes(with_noise(samples, spec, rng), spec)
+
+
+def with_noise(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
+    """The waveform of `noise`, ``(samples,)``."""
     coloured = lfilter([1], [1, -rng.uniform(0, 0.98)], rng.normal(size=samples.size))
     ratio_db = rng.uniform(-5, 15)
-    return magnitudes(
-        samples + coloured * samples.std() / coloured.std() / 10 ** (ratio_db / 20), spec
-    )
+    return np.asarray(samples + coloured * samples.std() / coloured.std() / 10 ** (ratio_db / 20))
 
 
 def room(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
     """A room's response: noise that decays by 60 dB in .4 to 1.2 s."""
+    return magnitudes(in_room(samples, spec, rng), spec)
+
+
+def in_room(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
+    """The waveform of `room`, ``(samples,)``."""
     length_s = rng.uniform(0.4, 1.2)
     time_s = np.arange(round(length_s * spec.sample_rate)) / spec.sample_rate
     response = rng.normal(size=time_s.size) * 10 ** (-3 * time_s / length_s)
     response *= rng.uniform(0.5, 2) / np.linalg.norm(response)
     response[0] = 1
-    return magnitudes(oaconvolve(samples, response)[: samples.size], spec)
+    return np.asarray(oaconvolve(samples, response)[: samples.size])
 
 
 def codec(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
@@ -182,4 +190,11 @@ TASKS: dict[str, Task] = {
         *(whisper, buzz, monotone, shifted, hum),  # the pitch, or all but it, is invented
         voice,
     )
+}
+# As waveforms, for images of several analyses.
+WAVEFORMS: dict[str, Task] = {
+    "telephone": over_telephone,
+    "noise": with_noise,
+    "room": in_room,
+    "whisper": whispered,
 }
