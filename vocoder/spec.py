@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -209,6 +209,14 @@ class SpectrogramSpec:
             compression="none",
             floor=0.0,
         )
+
+    def with_window(self, win_length: int) -> SpectrogramSpec:
+        """The same on the same grid with a window of another length, for a further analysis.
+
+        Transformed at this spec's ``n_fft``, or at the next power of two that holds the window.
+        """
+        n_fft = max(self.n_fft, 1 << (win_length - 1).bit_length())
+        return replace(self, win_length=win_length, n_fft=n_fft)
 
     def without_bands(self) -> SpectrogramSpec:
         """The plain bins of the same STFT, without Nyquist's, in place of its mel bands."""

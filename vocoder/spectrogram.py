@@ -124,6 +124,20 @@ class Spectrogram:
         return tuple(one.spec for one in self.analyses)
 
     @property
+    def stacked(self) -> Tensor:
+        """The decibels of all analyses, one below the other, ``(batch, bins, frames)``."""
+        return torch.cat([one.decibels for one in self.analyses], dim=1)
+
+    def restacked(self, decibels: Tensor) -> Spectrogram:
+        """The same with the decibels of all analyses replaced, given as `stacked` has them."""
+        sizes = [spec.bins for spec in self.specs]
+        first, *others = torch.split(decibels, sizes, dim=1)
+        pairs = zip(self.others, others, strict=True)
+        return replace(
+            self, decibels=first, others=tuple(replace(one, decibels=db) for one, db in pairs)
+        )
+
+    @property
     def members(self) -> list[Spectrogram]:
         """Batches of one each."""
         return [

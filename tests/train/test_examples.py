@@ -40,7 +40,7 @@ def test_a_piece_is_what_the_analysis_of_the_whole_gives(name, speech):
     for begin in (0, 1, 2, 3, 7, total // 2, total - 13, total - 12, total - 11, total - 1):
         for frames in (1, 12, total + 5):
             reads.clear()
-            true, piece = cut_piece(read, sound.size, begin, frames, spec)
+            true, piece = cut_piece(read, sound.size, begin, frames, (spec,))
             expected = np.zeros((spec.bins, frames), np.float32)
             there = whole[:, begin : begin + frames]
             expected[:, : there.shape[1]] = there
@@ -54,7 +54,7 @@ def test_a_piece_is_what_the_analysis_of_the_whole_gives(name, speech):
 
 
 def test_a_whole_utterance_is_its_analysis(speech):
-    source = Simulated(real_clips(), SPEC, Clean())
+    source = Simulated(real_clips(), (SPEC,), Clean())
     clips = real_clips()
     for index, length in enumerate(clips.lengths):
         sound = clips.read(index, 0, length)
@@ -68,12 +68,12 @@ def test_a_whole_utterance_is_its_analysis(speech):
 
 def test_louder_and_quieter_examples_are_what_louder_and_quieter_sound_gives():
     for spec in (SPEC, SPECS["powers"]):
-        example = Simulated(real_clips(), spec, Clean()).piece(0, 5, 20, np.random.default_rng(0))
+        example = Simulated(real_clips(), (spec,), Clean()).piece(0, 5, 20, np.random.default_rng(0))
         louder = example.scaled(2.0)
         assert np.array_equal(louder.waveform, 2 * example.waveform)
         clips = real_clips()
         doubled = Clips([2 * clips.read(0, 0, clips.lengths[0])])
-        expected = Simulated(doubled, spec, Clean()).piece(0, 5, 20, np.random.default_rng(0))
+        expected = Simulated(doubled, (spec,), Clean()).piece(0, 5, 20, np.random.default_rng(0))
         assert np.allclose(louder.true, expected.true, atol=1e-3)
         loud = expected.degraded > -80
         assert np.allclose(louder.degraded[loud], expected.degraded[loud], atol=1e-3)
@@ -132,7 +132,7 @@ def test_every_second_and_every_source_counts_as_much_as_asked(speech):
     """Two lines of which one is three times as long, and another source; told apart by level."""
     steady = np.sin(np.arange(48_000) * 0.3).astype(np.float32)
     long, short, other = 0.1 * steady[:36_000], 0.3 * steady[:12_000], 0.9 * steady[:5_000]
-    sources = [Simulated(Clips(sounds), SPEC, Clean()) for sounds in ([long, short], [other])]
+    sources = [Simulated(Clips(sounds), (SPEC,), Clean()) for sounds in ([long, short], [other])]
     examples = Mixture(sources, [3, 1], frames=8, gain_db=0, seed=0)
     peaks = np.array([np.abs(examples[i].waveform).max() for i in range(250)])
     shares = [np.mean(np.abs(peaks - level) < 0.01) for level in (0.1, 0.3, 0.9)]
@@ -140,7 +140,7 @@ def test_every_second_and_every_source_counts_as_much_as_asked(speech):
 
 
 def test_gains_are_drawn_over_the_whole_range():
-    quiet, loud = (Mixture([Simulated(real_clips(), SPEC, Clean())], [1], frames=40, gain_db=db,
+    quiet, loud = (Mixture([Simulated(real_clips(), (SPEC,), Clean())], [1], frames=40, gain_db=db,
                            seed=1) for db in (0.0, 8.0))  # fmt: skip
     gains_db = [
         20 * np.log10(np.abs(loud[i].waveform).max() / np.abs(quiet[i].waveform).max())
@@ -150,7 +150,7 @@ def test_gains_are_drawn_over_the_whole_range():
 
 
 def test_an_utterance_shorter_than_an_example_ends_in_silence(speech):
-    source = Simulated(Clips([speech[5_000:9_000]]), SPEC, NOISE)
+    source = Simulated(Clips([speech[5_000:9_000]]), (SPEC,), NOISE)
     example = Mixture([source], [1], frames=40, gain_db=0, seed=0)[0]
     assert example.true.shape == (256, 40) and example.waveform.shape == (40 * 256,)
     heard = example.true > SILENCE_DB
@@ -159,6 +159,6 @@ def test_an_utterance_shorter_than_an_example_ends_in_silence(speech):
 
 
 def test_sources_have_to_agree():
-    one, other = (Simulated(real_clips(), spec, NOISE) for spec in (SPEC, SPECS["linear256"]))
+    one, other = (Simulated(real_clips(), (spec,), NOISE) for spec in (SPEC, SPECS["linear256"]))
     with pytest.raises(BadInput, match=r"different spectrogram settings .*n_fft: 1024 != 512"):
         Mixture([one, other], [1, 1], frames=8, gain_db=0, seed=0)

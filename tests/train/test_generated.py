@@ -43,7 +43,7 @@ def pairs(folder, **changes):
     gain_db = changes.pop("reference_gain_db", GAIN_DB)
     spec = changes.pop("spec", SPEC)
     source = ImageSource(input=folder / "results", spec=spec, **changes)
-    return read_pairs(source, folder / "reference", spec=spec, reference_gain_db=gain_db)
+    return read_pairs(source, folder / "reference", specs=(spec,), reference_gain_db=gain_db)
 
 
 def data(folder, **changes):
@@ -182,7 +182,7 @@ def test_arrays_are_pairs_as_images_are(spec, speech, tmp_path):
         input=str(tmp_path / "mels"), reference=str(tmp_path / "true"), manifest=None, codec=None,
         db_min=None, db_max=None, reference_gain_db=0, simulated_share=0, validation_share=0.3,
     )  # fmt: skip
-    sources = arrays.open(spec, NOISE, 0)
+    sources = arrays.open((spec,), NOISE, 0)
     assert sources.notes == [] and sources.record["generated"]["utterances"] == 2
     assert {*sources.train[0].recordings, *sources.validation[0].recordings} == {"a0", "a1", "a2"}
     example = sources.train[0].piece(0, 10, 40, np.random.default_rng(0))
@@ -204,9 +204,9 @@ def test_mels_of_hifigans_own_analysis_are_found_half_a_hop_later(speech, tmp_pa
         mel = (filters @ (stft.abs().square() + 1e-9).sqrt()).clamp(min=1e-5).log()
         np.save(tmp_path / f"mels/a{number}.npy", mel[0].numpy())
     source = ImageSource(input=tmp_path / "mels", spec=spec)
-    found, problems = read_pairs(source, tmp_path / "true", spec=spec, reference_gain_db=0)
+    found, problems = read_pairs(source, tmp_path / "true", specs=(spec,), reference_gain_db=0)
     assert problems == {} and [pair.waveform.size for pair in found] == [75 * 256 - 128] * 3
-    example = GeneratedPairs(found, spec).piece(1, 10, 40, np.random.default_rng(0))
+    example = GeneratedPairs(found, (spec,)).piece(1, 10, 40, np.random.default_rng(0))
     begin = 17_000 + 10 * 256 + 128
     assert np.abs(example.waveform - speech[begin : begin + 40 * 256]).max() < 1e-3
     heard = example.true > -70
@@ -223,7 +223,7 @@ def test_the_codec_is_the_data_sets_own_or_agrees_with_it(given):
     with refused("data.codec.missing"):
         data(given, db_min=-92.04)
     told = data(given, codec="gray8", db_min=-92.04, db_max=-12.04)
-    assert len(told.open(SPEC, NOISE, 0).train[0].total_frames) == 2
+    assert len(told.open((SPEC,), NOISE, 0).train[0].total_frames) == 2
     with pytest.raises(BadInput, match=r"n_mels: 80 != 256|different spectrogram settings"):
         shutil.copy(Path(__file__).parents[1] / "data/pix2pix/spec.yaml", given)
         pairs(given, spec=load("spec", "tacotron2"))
@@ -231,7 +231,7 @@ def test_the_codec_is_the_data_sets_own_or_agrees_with_it(given):
 
 def test_examples_of_pairs_show_the_painted_picture_beside_the_true_one(given):
     found, _ = pairs(given)
-    source = GeneratedPairs(found, SPEC)
+    source = GeneratedPairs(found, (SPEC,))
     rng = np.random.default_rng(0)
     assert list(source.total_frames) == [573, 319, 447]
     for begin, frames in ((0, 40), (100, 40), (300, 40)):
@@ -247,7 +247,7 @@ def test_examples_of_pairs_show_the_painted_picture_beside_the_true_one(given):
 
 
 def test_material_is_split_once_and_written_down(given):
-    sources = data(given).open(SPEC, NOISE, 1)
+    sources = data(given).open((SPEC,), NOISE, 1)
     real, simulated = sources.train
     assert sources.weights == [0.75, 0.25]
     assert list(real.total_frames) == list(simulated.total_frames) and len(real.total_frames) == 2
@@ -257,10 +257,10 @@ def test_material_is_split_once_and_written_down(given):
     assert (
         record["utterances"] == 2 and record["left_out"] == 0 and len(record["files_sha256"]) == 64
     )
-    again = data(given).open(SPEC, NOISE, 1)
+    again = data(given).open((SPEC,), NOISE, 1)
     assert again.record == sources.record
     assert sources.notes == []
-    others = [data(given).open(SPEC, NOISE, seed) for seed in (2, 5)]
+    others = [data(given).open((SPEC,), NOISE, seed) for seed in (2, 5)]
     assert any(other.record != sources.record for other in others)
 
 
@@ -268,7 +268,7 @@ def test_many_pictures_that_are_no_use_are_counted_and_the_first_of_them_named(g
     picture = next(given.rglob("*_fake_B.png"))
     for number in range(9):
         shutil.copy(picture, picture.with_name(f"other{number}__00_fake_B.png"))
-    sources = data(given).open(SPEC, NOISE, 1)
+    sources = data(given).open((SPEC,), NOISE, 1)
     (note,) = sources.notes
     assert note.startswith("9 left out: other0__00_fake_B.png: ") and note.endswith("; and 4 more")
     assert sources.record["generated"]["left_out"] == 9
@@ -276,7 +276,7 @@ def test_many_pictures_that_are_no_use_are_counted_and_the_first_of_them_named(g
 
 def test_several_kinds_of_data_are_mixed_as_asked(given):
     parts = {"all": data(given), "some": data(given, simulated_share=0.5)}
-    mixed = Mixed(parts=parts, shares={"all": 3, "some": 1}).open(SPEC, NOISE, 1)
+    mixed = Mixed(parts=parts, shares={"all": 3, "some": 1}).open((SPEC,), NOISE, 1)
     assert mixed.weights == pytest.approx([3 * 0.75, 3 * 0.25, 0.5, 0.5])
     assert len(mixed.train) == 4 and len(mixed.validation) == 2
     assert mixed.record["all"]["generated"] == mixed.record["some"]["generated"]
@@ -296,10 +296,10 @@ def test_what_one_part_validates_on_no_other_learns_from(given):
     other = Path(shutil.copytree(given, given.parent / "other"))
     (other / "manifest.csv").write_text("\n".join(rows) + "\n")
     parts = {"one": data(given), "other": data(other, validation_share=0.67)}
-    mixed = Mixed(parts=parts, shares={"one": 1, "other": 1}).open(SPEC, NOISE, 1)
+    mixed = Mixed(parts=parts, shares={"one": 1, "other": 1}).open((SPEC,), NOISE, 1)
     held = {line for source in mixed.validation for line in source.recordings}
     assert [len(source.recordings) for source in mixed.validation] == [1, 2] and len(held) == 2
-    assert [len(s.recordings) for s in parts["one"].open(SPEC, NOISE, 1).train] == [2, 2]
+    assert [len(s.recordings) for s in parts["one"].open((SPEC,), NOISE, 1).train] == [2, 2]
     for one in mixed.train:
         assert len(one.recordings) == len(one.total_frames) == 1 and not held & set(one.recordings)
         piece = one.piece(0, 0, 40, np.random.default_rng(0))
@@ -310,10 +310,10 @@ def test_material_is_refused_where_it_is_too_little(given):
     for name in LINES[1:]:
         (given / f"reference/{name}.flac").unlink()
     with refused("data.input.short"):
-        data(given).open(SPEC, NOISE, 0)
+        data(given).open((SPEC,), NOISE, 0)
     shutil.rmtree(given / "reference")
     with pytest.raises(BadInput, match=r"reference=.* is not a folder"):
-        data(given).open(SPEC, NOISE, 0)
+        data(given).open((SPEC,), NOISE, 0)
     with refused("data.simulated_share.range"):
         data(given, simulated_share=1)
     with refused("data.validation_share.range"):
@@ -323,4 +323,4 @@ def test_material_is_refused_where_it_is_too_little(given):
         with refused("data.shares.range"):
             Mixed(parts={"nobody": nobody}, shares=shares)
     with pytest.raises(BadInput, match="nowhere"):
-        nobody.open(SPEC, NOISE, 0)
+        nobody.open((SPEC,), NOISE, 0)

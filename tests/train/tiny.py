@@ -147,7 +147,7 @@ def mixture(seed: int = 0, frames: int = 40, degradation: Degradation = NOISE) -
 
 def real_validation() -> Validation:
     """Of two of the clips."""
-    return Validation([Simulated(real_clips(), SPEC, NOISE)], SPEC, 2, seed=0)
+    return Validation([Simulated(real_clips(), (SPEC,), NOISE)], SPEC, 2, seed=0)
 
 
 def scored(*estoi: float, mel_distance_db: float = 1.0) -> Callable[..., Scores]:

@@ -59,7 +59,8 @@ class MelNet(nn.Module):
             )
         self.spec, self.linear_spec = spec, spec.without_bands()
         self.net = RepairNet(self.linear_spec, channels, context, context_blocks)
-        self.settings = self.net.settings
+        sizes = {"channels": channels, "context": context, "context_blocks": context_blocks}
+        self.settings = sizes
         self.context_frames, self.stride_frames = self.net.context_frames, self.net.stride_frames
 
     def forward(self, decibels: Tensor) -> Tensor:

@@ -36,9 +36,14 @@ class RepairNet(nn.Module):
         Channels of the full-band bottleneck.
     context_blocks : int
         Dilated blocks in it, the dilation doubling from one.
+    windows : sequence of int
+        Window lengths of further analyses in the image, in samples, in the order of
+        `vocoder.spectrogram.Spectrogram.others`. All are repaired together.
 
     Attributes
     ----------
+    specs : tuple of SpectrogramSpec
+        Of all analyses.
     context_frames : int
         Frames on either side of its own that a pixel depends on.
     stride_frames : int
@@ -50,7 +55,12 @@ class RepairNet(nn.Module):
     stride_frames: int = 2**LEVELS
 
     def __init__(
-        self, spec: SpectrogramSpec, channels: int, context: int, context_blocks: int
+        self,
+        spec: SpectrogramSpec,
+        channels: int,
+        context: int,
+        context_blocks: int,
+        windows: Sequence[int] = (),
     ) -> None:
         super().__init__()
         if spec.bins % self.stride_frames:
@@ -59,13 +69,17 @@ class RepairNet(nn.Module):
                 f"{spec.bins}; use one such as mel256",
                 key="model.spec",
             )
-        self.spec = spec
-        self.settings = {
-            "channels": channels,
-            "context": context,
-            "context_blocks": context_blocks,
-        }
-        require_sizes(self.settings)
+        sizes = {"channels": channels, "context": context, "context_blocks": context_blocks}
+        require_sizes({**sizes, **{f"windows[{k}]": length for k, length in enumerate(windows)}})
+        if windows and (spec.kind != "mel" or not spec.center):
+            raise BadInput(
+                "model.windows needs centred mel bands, which are the same for all windows; the "
+                f"spec is {spec.describe()}",
+                key="model.windows.spec",
+            )
+        self.spec, self.settings = spec, {**sizes, "windows": list(windows)}
+        self.specs = (spec, *(spec.with_window(length) for length in windows))
+        pixels = 4 * len(self.specs)  # of two by two bins and frames
         # Convolutions reach a bin further each, of their level's size; strides as far as one cell.
         dilated = self.stride_frames * (2**context_blocks - 1)
         per_level = [2 * 6, 4 * 4, 8 * 4, 16 * 2]
@@ -73,22 +87,26 @@ class RepairNet(nn.Module):
         widths = [channels * factor for factor in (1, 2, 3, 4)]
         # The bins are not alike: a plane for each channel says which is which.
         self.bin_bias = nn.Parameter(torch.zeros(1, channels, spec.bins // 2, 1))
-        self.enter = nn.Conv2d(4, channels, 3, padding=1)
+        self.enter = nn.Conv2d(pixels, channels, 3, padding=1)
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.fine = nn.ModuleList(_Residual(width) for width in widths)
         coarse_bins = spec.bins // self.stride_frames
         self.full_band = _FullBand(widths[-1] * coarse_bins, context, context_blocks)
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(widths))
         self.merge = nn.ModuleList(_Residual(width) for width in widths[:-1])
-        self.leave = nn.Conv2d(channels, 4, 3, padding=1)
+        self.leave = nn.Conv2d(channels, pixels, 3, padding=1)
         _zero(self.leave)
 
     def forward(self, decibels: Tensor) -> Tensor:
-        """Repair decibels ``(batch, bins, frames)``; what lies below the floor is raised to it."""
+        """Repair decibels ``(batch, bins, frames)``; what lies below the floor is raised to it.
+
+        Of several analyses one below the other, `vocoder.spectrogram.Spectrogram.stacked`.
+        """
         decibels = decibels.clamp(min=FLOOR_DB)
         frames = decibels.shape[2]
         padded = functional.pad(decibels, (0, -frames % self.stride_frames), value=FLOOR_DB)
-        x = functional.pixel_unshuffle((padded[:, None] - CENTRE_DB) / SCALE_DB, 2)
+        planes = torch.stack(padded.chunk(len(self.specs), dim=1), dim=1)
+        x = functional.pixel_unshuffle((planes - CENTRE_DB) / SCALE_DB, 2)
         x = self.enter(x.contiguous(memory_format=torch.channels_last)) + self.bin_bias
         skips = []
         for fine, down in zip(self.fine[:-1], self.down, strict=True):
@@ -100,7 +118,7 @@ class RepairNet(nn.Module):
             reversed(self.up), reversed(self.merge), reversed(skips), strict=True
         ):
             x = merge(up(x) + skip)
-        change: Tensor = functional.pixel_shuffle(self.leave(x), 2)[:, 0, :, :frames]
+        change = functional.pixel_shuffle(self.leave(x), 2).flatten(1, 2)[:, :, :frames]
         return torch.where(decibels > FLOOR_DB, decibels + change * SCALE_DB, decibels)
 
     def averaged(self, decibels: Tensor, n_shifts: int) -> Tensor:

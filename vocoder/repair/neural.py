@@ -54,6 +54,9 @@ class NetworkRepair(Repair):
     that once and then is as good as an image: it lies nearer to the truth than what iterations
     find in the same cells. Everywhere else it is an estimate.
 
+    Of several analyses the network repairs those that it learnt (`RepairNet.specs`): all together,
+    or the first alone, beside which the others stay as they are.
+
     Parameters
     ----------
     weights : str
@@ -103,7 +106,17 @@ class NetworkRepair(Repair):
             return spectrogram
         device, spec = torch_device(self.device), spectrogram.spec
         network = load_network(self.weights, RepairNet, spec, device)
-        given = spectrogram.decibels
+        known = spectrogram
+        if len(network.specs) == 1:  # it knows of no others, which stay as they are
+            known = replace(spectrogram, others=())
+        elif network.specs != spectrogram.specs:
+            raise BadInput(
+                f"{self.weights} repairs images of {len(network.specs)} analyses, with windows of "
+                f"{[one.win_length for one in network.specs]} samples, and this one holds "
+                f"{[one.win_length for one in spectrogram.specs]}; give other repair.weights=",
+                key="repair.windows.conflict",
+            )
+        given = known.stacked
         repaired = torch.empty_like(given, device="cpu")
         certainty = torch.ones(given.shape[0], given.shape[2])
         for begin, end, piece, sure in self._chunks(network, given, device):
@@ -112,11 +125,11 @@ class NetworkRepair(Repair):
             audible = (before > FLOOR_DB) & (after > FLOOR_DB)
             repaired[:, :, begin:end] = torch.where(audible, after, SILENCE_DB)
             certainty[:, begin:end] = 1 - strength * (1 - sure)
-        told = replace(spectrogram, certainty=certainty, strength=strength)
+        told = replace(known.restacked(repaired), certainty=certainty, strength=strength)
+        told = replace(told, others=told.others or spectrogram.others)
         if spectrogram.constraint is None:
-            estimated = max(spectrogram.estimated, strength)
-            return replace(told, decibels=repaired, estimated=estimated)
-        inside = spectrogram.constraint.project(repaired, 0)
+            return replace(told, estimated=max(spectrogram.estimated, strength))
+        inside = spectrogram.constraint.project(told.decibels, 0)
         return replace(told, decibels=inside, constraint=None)
 
     @torch.inference_mode()
@@ -147,5 +160,6 @@ class NetworkRepair(Repair):
             ``(batch, frames)``, see `Spectrogram.certainty`.
         """
         image = network.averaged(decibels, self.n_shifts)
-        sharp = postfilter(image, self.postfilter, network.spec)
+        planes = zip(image.chunk(len(network.specs), dim=1), network.specs, strict=True)
+        sharp = torch.cat([postfilter(plane, self.postfilter, spec) for plane, spec in planes], 1)
         return sharp, torch.ones(len(sharp), sharp.shape[2], device=sharp.device)

@@ -148,7 +148,8 @@ class VoiceRepair(NetworkRepair):
     ----------
     pitch : str
         Weights of the `PitchNet`, as ``weights``. Those that come with the package are used where
-        they fit the spec; elsewhere nothing is drawn.
+        they fit the spec; elsewhere, and where the network repairs several analyses, nothing is
+        drawn.
     voice : Voice
     weights, strength, n_shifts, postfilter, chunk_frames, device
         Of the network; see `NetworkRepair`.
@@ -168,7 +169,7 @@ class VoiceRepair(NetworkRepair):
         self, network: RepairNet, decibels: Tensor, first_frame: int
     ) -> tuple[Tensor, Tensor]:
         spec = network.spec
-        if not fits(self.pitch, spec):
+        if not fits(self.pitch, spec) or len(network.specs) > 1:
             return super().repaired(network, decibels, first_frame)
         image = network.averaged(decibels, self.n_shifts)
         sharp = postfilter(image, self.postfilter, spec)

@@ -37,11 +37,13 @@ class Data(ABC):
     """Where a training finds its examples."""
 
     @abstractmethod
-    def open(self, spec: SpectrogramSpec, degradation: Degradation, seed: int) -> Sources:
+    def open(
+        self, specs: tuple[SpectrogramSpec, ...], degradation: Degradation, seed: int
+    ) -> Sources:
         """Open everything and check that it fits.
 
-        ``degradation`` is what spectrograms of recordings pass; whatever split is drawn comes from
-        ``seed``.
+        ``specs`` are of the analyses in every example, ``degradation`` is what spectrograms of
+        recordings pass; whatever split is drawn comes from ``seed``.
         """
 
 
@@ -66,21 +68,23 @@ class Recordings(Data):
                 key="data.speakers.type",
             )
 
-    def open(self, spec: SpectrogramSpec, degradation: Degradation, seed: int) -> Sources:
+    def open(
+        self, specs: tuple[SpectrogramSpec, ...], degradation: Degradation, seed: int
+    ) -> Sources:
         train, validation = (
             Corpus(
                 Path(self.root),
                 split,
                 speakers=self.speakers,
-                sample_rate=spec.sample_rate,
-                min_samples=spec.n_fft,  # or else they cannot be analysed
+                sample_rate=specs[0].sample_rate,
+                min_samples=max(spec.n_fft for spec in specs),  # or else they cannot be analysed
                 cache=None if self.cache is None else Path(self.cache),
             )
             for split in ("train", "val")
         )
         return Sources(
-            train=[Simulated(train, spec, degradation)],
-            validation=[Simulated(validation, spec, degradation)],
+            train=[Simulated(train, specs, degradation)],
+            validation=[Simulated(validation, specs, degradation)],
             weights=[1.0],
             record={
                 "recordings": {
@@ -127,7 +131,9 @@ class Generated(Data):
                 key="data.codec.missing",
             )
 
-    def open(self, spec: SpectrogramSpec, degradation: Degradation, seed: int) -> Sources:
+    def open(
+        self, specs: tuple[SpectrogramSpec, ...], degradation: Degradation, seed: int
+    ) -> Sources:
         ends = {"db_min": self.db_min, "db_max": self.db_max}
         given = {name: end for name, end in ends.items() if end is not None}
         codec: Codec | None = None if self.codec is None else load("codec", self.codec, **given)
@@ -136,13 +142,13 @@ class Generated(Data):
             manifest=self.manifest,
             label=self.label,
             program=self.program,
-            spec=spec,
+            spec=specs[0],
             codec=codec,
         )
         pairs, problems = read_pairs(
             source,
             Path(self.reference),
-            spec=spec,
+            specs=specs,
             reference_gain_db=self.reference_gain_db,
         )
         left_out = [f"{name}: {reason}" for name, reason in problems.items()]
@@ -159,10 +165,10 @@ class Generated(Data):
         )
         return Sources(
             train=[
-                GeneratedPairs(train, spec),
-                Simulated(PairRecordings(train), spec, degradation),
+                GeneratedPairs(train, specs),
+                Simulated(PairRecordings(train), specs, degradation),
             ],
-            validation=[GeneratedPairs(validation, spec)],
+            validation=[GeneratedPairs(validation, specs)],
             weights=[1 - self.simulated_share, self.simulated_share],
             record={
                 "generated": {
@@ -170,7 +176,7 @@ class Generated(Data):
                     "validation_files_sha256": _digest(validation),
                     "utterances": len(train),
                     "minutes": round(
-                        sum(p.waveform.size for p in train) / spec.sample_rate / 60, 2
+                        sum(p.waveform.size for p in train) / specs[0].sample_rate / 60, 2
                     ),
                     "left_out": len(problems),
                 }
@@ -195,8 +201,10 @@ class Mixed(Data):
                 key="data.shares.range",
             )
 
-    def open(self, spec: SpectrogramSpec, degradation: Degradation, seed: int) -> Sources:
-        opened = {name: part.open(spec, degradation, seed) for name, part in self.parts.items()}
+    def open(
+        self, specs: tuple[SpectrogramSpec, ...], degradation: Degradation, seed: int
+    ) -> Sources:
+        opened = {name: part.open(specs, degradation, seed) for name, part in self.parts.items()}
         validation = [source for one in opened.values() for source in one.validation]
         held = {name for source in validation for name in source.recordings}
         return Sources(

@@ -28,7 +28,8 @@ from vocoder.train.degradation import Degradation
 class Example:
     """A piece of an utterance; arrays of float32."""
 
-    degraded: np.ndarray  # decibels (bins, frames) that an image shows
+    # Decibels (bins, frames) that an image shows, of several analyses one below the other.
+    degraded: np.ndarray
     true: np.ndarray  # and those that it should show
     # (frames * hop_length,), from the centre of the first frame on (from its first sample, where
     # the spec isn't centred).
@@ -84,7 +85,7 @@ class Recordings(Protocol):
 class Source(ABC):
     """Where examples come from."""
 
-    spec: SpectrogramSpec
+    specs: tuple[SpectrogramSpec, ...]  # of the analyses in every example, on one grid
     # For each utterance the recording that it is of, ``folder/name`` without a suffix: the same in
     # all sources of one recording, for all that was cut from it.
     recordings: Sequence[str]
@@ -103,10 +104,13 @@ class Simulated(Source):
     """Recordings, at the spec's sample rate, whose spectrograms are degraded by simulation."""
 
     def __init__(
-        self, recordings: Recordings, spec: SpectrogramSpec, degradation: Degradation
+        self,
+        recordings: Recordings,
+        specs: tuple[SpectrogramSpec, ...],
+        degradation: Degradation,
     ) -> None:
-        self.spec, self.recordings = spec, recordings.names
-        self.total_frames = [spec.n_frames(length) for length in recordings.lengths]
+        self.specs, self.recordings = specs, recordings.names
+        self.total_frames = [specs[0].n_frames(length) for length in recordings.lengths]
         self._from, self._degradation = recordings, degradation
 
     def piece(self, utterance: int, begin: int, frames: int, rng: np.random.Generator) -> Example:
@@ -114,8 +118,10 @@ class Simulated(Source):
             return self._from.read(utterance, start, samples)
 
         n_samples = self._from.lengths[utterance]
-        true, waveform = cut_piece(read, n_samples, begin, frames, self.spec)
-        degraded = self._degradation(np.maximum(true, np.float32(FLOOR_DB)), self.spec, rng)
+        true, waveform = cut_piece(read, n_samples, begin, frames, self.specs)
+        planes = np.split(np.maximum(true, np.float32(FLOOR_DB)), len(self.specs))
+        pairs = zip(planes, self.specs, strict=True)
+        degraded = np.concatenate([self._degradation(plane, spec, rng) for plane, spec in pairs])
         return Example(silenced(degraded), true, waveform)
 
 
@@ -123,7 +129,7 @@ class Subset(Source):
     """Some utterances of a source."""
 
     def __init__(self, source: Source, utterances: Sequence[int]) -> None:
-        self.spec = source.spec
+        self.specs = source.specs
         self.recordings = [source.recordings[i] for i in utterances]
         self.total_frames = [source.total_frames[i] for i in utterances]
         self._source, self._utterances = source, utterances
@@ -137,7 +143,7 @@ def cut_piece(
     n_samples: int,
     begin: int,
     frames: int,
-    spec: SpectrogramSpec,
+    specs: tuple[SpectrogramSpec, ...],
 ) -> tuple[np.ndarray, np.ndarray]:
     """A piece of a recording and its true spectrogram, as the analysis of the whole gives it.
 
@@ -149,24 +155,31 @@ def cut_piece(
         Of the recording.
     begin, frames : int
         First frame and number of frames; what lies beyond the end is silence.
-    spec : SpectrogramSpec
+    specs : tuple of SpectrogramSpec
+        Of all analyses, on one grid.
 
     Returns
     -------
     ndarray
-        Decibels, ``(bins, frames)``.
+        Decibels, ``(bins, frames)``, the analyses one below the other.
     ndarray
         Samples from the centre of the first frame on, ``(frames * hop_length,)``.
     """
-    hop, total = spec.hop_length, spec.n_frames(n_samples)
+    hop, total = specs[0].hop_length, specs[0].n_frames(n_samples)
     # Frames around the piece share samples with it; they are analysed and cut off again.
-    margin = -(-spec.n_fft // hop)
+    margin = -(-max(spec.n_fft for spec in specs) // hop)
     first, last = max(begin - margin, 0), min(begin + frames + margin, total)
     stop = n_samples if last == total else last * hop
     samples = read(first * hop, stop - first * hop)
-    decibels = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
+    decibels = stacked_analyses(samples, specs)
     waveform = _filled(samples[None, (begin - first) * hop :], frames * hop, 0.0)[0]
     return _filled(decibels[:, begin - first :], frames, SILENCE_DB), waveform
+
+
+def stacked_analyses(samples: np.ndarray, specs: tuple[SpectrogramSpec, ...]) -> np.ndarray:
+    """All analyses of ``(samples,)``, ``(bins, frames)`` in dB, one below the other."""
+    waveform = torch.from_numpy(samples)[None]
+    return torch.cat([analyse(waveform, spec).decibels[0] for spec in specs]).numpy()
 
 
 class Mixture(Dataset[Example]):
@@ -190,7 +203,8 @@ class Mixture(Dataset[Example]):
         seed: int,
     ) -> None:
         for source in sources[1:]:
-            sources[0].spec.require_same(source.spec, "one source of examples", "another")
+            for ours, theirs in zip(sources[0].specs, source.specs, strict=True):
+                ours.require_same(theirs, "one source of examples", "another")
         self._sources, self._frames = sources, frames
         self._weights = np.asarray(weights, np.float64) / np.sum(weights)
         # An utterance is drawn as often as it is long, so that every second counts alike.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from vocoder.audio import read_audio
@@ -18,8 +17,7 @@ from vocoder.image.source import Found, ImageSource, Utterance
 from vocoder.image.utterances import load_utterance
 from vocoder.model.features import FLOOR_DB
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import analyse
-from vocoder.train.examples import Example, Source, cut_piece, silenced
+from vocoder.train.examples import Example, Source, cut_piece, silenced, stacked_analyses
 
 HELD_OUT_SPLIT = "test"  # in a manifest
 # Shifts that are looked for, in frames. pix2pix cannot shift an image; a wrong start can.
@@ -37,7 +35,9 @@ class Pair:
 
     name: str
     recording: str  # as `vocoder.train.examples.Source.recordings`: by the manifest, or the name
-    decibels: np.ndarray  # (bins, frames), float16: what was generated, not below `FLOOR_DB`
+    # (bins, frames), float16: what was generated, not below `FLOOR_DB`, of several analyses one
+    # below the other.
+    decibels: np.ndarray
     waveform: np.ndarray  # (samples,), float32
     level_db: float  # how much louder it was generated than it was recorded
     sha256: str  # of both files: what is computed from them depends on the machine in its last bits
@@ -47,7 +47,7 @@ def read_pairs(
     source: ImageSource,
     reference: Path,
     *,
-    spec: SpectrogramSpec,
+    specs: tuple[SpectrogramSpec, ...],
     reference_gain_db: float,
 ) -> tuple[list[Pair], dict[str, str]]:
     """Read what a program generated, with the recordings of the same names.
@@ -58,8 +58,8 @@ def read_pairs(
         Images, the gain of the manifest undone, or ``.npy`` arrays.
     reference : Path
         Folder of recordings, by name; ``sub/x.flac`` is called ``sub__x``.
-    spec : SpectrogramSpec
-        What the images must have been made with.
+    specs : tuple of SpectrogramSpec
+        Of the analyses that the images must hold.
     reference_gain_db : float
         What brings the recordings to the level that the images were made from.
 
@@ -74,13 +74,13 @@ def read_pairs(
     found = source.find()
     problems = dict(found.problems)
     pairs: list[Pair] = []
-    offset = _frame_offset(found, references, spec)
+    offset = _frame_offset(found, references, specs)
     for utterance in tqdm(found.utterances, desc="pairs", unit="utterance"):
         if any(tile.split == HELD_OUT_SPLIT for tile, _ in utterance.tiles):
             problems[utterance.name] = "held out for testing; not used"
             continue
         try:
-            pairs.append(_pair(utterance, found, references, spec, reference_gain_db, offset))
+            pairs.append(_pair(utterance, found, references, specs, reference_gain_db, offset))
         except BadInput as error:
             problems[utterance.name] = str(error)
     if not pairs:
@@ -102,19 +102,19 @@ def read_pairs(
     return pairs, problems
 
 
-def _frame_offset(found: Found, references: References, spec: SpectrogramSpec) -> int:
+def _frame_offset(found: Found, references: References, specs: tuple[SpectrogramSpec, ...]) -> int:
     """Samples by which the frames of arrays lie later than this package's own.
 
     HiFi-GAN's analysis, and whatever learnt from its mels, centres frame ``t`` half a hop after
     sample ``t * hop_length``. Images and most arrays have 0.
     """
-    likeness = {0: 0.0, spec.hop_length // 2: 0.0}
+    likeness = {0: 0.0, specs[0].hop_length // 2: 0.0}
     arrays = [one for one in found.utterances if not one.tiles]
     for utterance in arrays[:N_PROBED]:
         try:
-            generated, waveform, _ = _read(utterance, found, references, spec)
+            generated, waveform, _ = _read(utterance, found, references, specs)
             for offset in likeness:
-                true = _shown(waveform[offset:], spec)
+                true = _shown(waveform[offset:], specs)
                 frames = min(generated.shape[1], true.shape[1])
                 both = [one[:, :frames].ravel() for one in (generated, true)]
                 with np.errstate(invalid="ignore"):  # of a blank one
@@ -125,7 +125,10 @@ def _frame_offset(found: Found, references: References, spec: SpectrogramSpec) -
 
 
 def _read(
-    utterance: Utterance, found: Found, references: References, spec: SpectrogramSpec
+    utterance: Utterance,
+    found: Found,
+    references: References,
+    specs: tuple[SpectrogramSpec, ...],
 ) -> tuple[np.ndarray, np.ndarray, Path]:
     """What was generated, in decibels ``(bins, frames)``; the recording, and its file."""
     loaded = load_utterance(utterance, found)
@@ -134,25 +137,34 @@ def _read(
     path = references.path(utterance.name)
     if path is None:
         raise BadInput("no recording of this name")
-    generated = loaded.spectrogram.decibels[0].clamp(min=FLOOR_DB).numpy()
-    return generated, read_audio(path, spec.sample_rate), path
+    shown = loaded.spectrogram
+    if len(specs) == 1:
+        shown = replace(shown, others=())
+    if shown.specs != specs:
+        raise BadInput(
+            f"it holds analyses with windows of {[spec.win_length for spec in shown.specs]} "
+            f"samples; model.windows expects {[spec.win_length for spec in specs]}",
+            key="data.windows.conflict",
+        )
+    generated = shown.stacked[0].clamp(min=FLOOR_DB).numpy()
+    return generated, read_audio(path, specs[0].sample_rate), path
 
 
-def _shown(waveform: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-    return analyse(torch.from_numpy(waveform)[None], spec).decibels[0].clamp(min=FLOOR_DB).numpy()
+def _shown(waveform: np.ndarray, specs: tuple[SpectrogramSpec, ...]) -> np.ndarray:
+    return stacked_analyses(waveform, specs).clip(min=FLOOR_DB)
 
 
 def _pair(
     utterance: Utterance,
     found: Found,
     references: References,
-    spec: SpectrogramSpec,
+    specs: tuple[SpectrogramSpec, ...],
     reference_gain_db: float,
     offset: int,
 ) -> Pair:
-    generated, waveform, path = _read(utterance, found, references, spec)
+    generated, waveform, path = _read(utterance, found, references, specs)
     waveform = waveform[offset:] * np.float32(10 ** (reference_gain_db / 20))
-    true = _shown(waveform, spec)
+    true = _shown(waveform, specs)
     if abs(generated.shape[1] - true.shape[1]) > 1:
         raise BadInput(f"{generated.shape[1]} frames, but the recording has {true.shape[1]}")
     for what, decibels in (("it", generated), ("the recording", true)):
@@ -219,19 +231,19 @@ class PairRecordings:
 class GeneratedPairs(Source):
     """Examples from pairs."""
 
-    def __init__(self, pairs: Sequence[Pair], spec: SpectrogramSpec) -> None:
-        self.spec, self._pairs = spec, pairs
+    def __init__(self, pairs: Sequence[Pair], specs: tuple[SpectrogramSpec, ...]) -> None:
+        self.specs, self._pairs = specs, pairs
         self.recordings = [pair.recording for pair in pairs]
         self.total_frames = [pair.decibels.shape[1] for pair in pairs]
 
     def piece(self, utterance: int, begin: int, frames: int, rng: np.random.Generator) -> Example:
-        pair, spec = self._pairs[utterance], self.spec
+        pair = self._pairs[utterance]
 
         def read(start: int, samples: int) -> np.ndarray:
             return pair.waveform[start : start + samples]
 
-        true, waveform = cut_piece(read, pair.waveform.size, begin, frames, spec)
-        filled = np.full((spec.bins, frames), FLOOR_DB, np.float32)
+        true, waveform = cut_piece(read, pair.waveform.size, begin, frames, self.specs)
+        filled = np.full((len(pair.decibels), frames), FLOOR_DB, np.float32)
         decibels = pair.decibels[:, begin : begin + frames].astype(np.float32)
         filled[:, : decibels.shape[1]] = decibels
         return Example(silenced(filled), true, waveform)

@@ -19,6 +19,7 @@ from vocoder.cpu import torch_threads, usable_cores
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import load_weights, read_checkpoint, settings_of
 from vocoder.model.weights import BEST_NAME, find_weights
+from vocoder.repair.network import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.train import distributed
 from vocoder.train.data import Data
@@ -110,7 +111,8 @@ class Training:
                 require_same_settings(before, record, folder)
             elif self.init is not None:
                 initialise(self.task, self.init)
-            sources = data.open(spec, degradation, seed)
+            specs = model.specs if isinstance(model, RepairNet) else (spec,)
+            sources = data.open(specs, degradation, seed)
             now = new_record(record, sources.record, seed, distributed.world_size())
             if checkpoint is not None and before is not None:
                 require_same_data(before, now["data"], folder)

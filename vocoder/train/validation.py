@@ -143,7 +143,8 @@ class Validation:
         curves.add_audio(f"{utterance.name}/made", torch.from_numpy(made)[None], step, rate)
         after = analyse(torch.from_numpy(made)[None], self._spec).decibels[0]
         frames = min(after.shape[1], example.true.shape[1])
-        rows = [example.degraded, after.numpy(), example.true]
+        bins = self._spec.bins  # of several analyses the first
+        rows = [example.degraded[:bins], after.numpy(), example.true[:bins]]
         image = np.concatenate([self._grey(row[:, :frames]) for row in rows])
         curves.add_image(f"{utterance.name}/given_made_true", image, step)
         if step == 0:

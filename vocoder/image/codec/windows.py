@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -26,8 +26,7 @@ class Windows(LevelCodec):
     Parameters
     ----------
     red_window, blue_window : int
-        In samples, one shorter and one longer than the spec's; transformed at the spec's ``n_fft``,
-        or at the next power of two that holds the window.
+        In samples, one shorter and one longer than the spec's; see `SpectrogramSpec.with_window`.
     red_weight, blue_weight : float
         How much they count in a joint inversion, where green counts 1.
     """
@@ -72,10 +71,7 @@ class Windows(LevelCodec):
                 f"expected one below and one above the spec's win_length {spec.win_length}",
                 key="codec.windows.range",
             )
-        red, blue = (
-            replace(spec, win_length=window, n_fft=max(spec.n_fft, 1 << (window - 1).bit_length()))
-            for window in (self.red_window, self.blue_window)
-        )
+        red, blue = (spec.with_window(window) for window in (self.red_window, self.blue_window))
         return (spec, 1.0), (red, self.red_weight), (blue, self.blue_weight)
 
     @property

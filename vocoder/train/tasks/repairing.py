@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -43,21 +43,31 @@ class Repairing(Task):
 
     def losses(self, name: str, batch: Batch, step: int) -> dict[str, Tensor]:
         used = [name for name, weight in self.weights.items() if weight > 0]
-        made, true, spec = self.compared(batch)
-        losses = spectrogram_losses(made, true.clamp(min=FLOOR_DB), spec, self.tau, used)
+        made, true, specs = self.compared(batch)
+        analyses = zip(
+            made.chunk(len(specs), 1),
+            true.clamp(min=FLOOR_DB).chunk(len(specs), 1),
+            specs,
+            strict=True,
+        )
+        found = [spectrogram_losses(*one, self.tau, used) for one in analyses]
+        losses = {name: torch.stack([one[name] for one in found]).mean() for name in used}
         return weighted(losses, self.weights)
 
-    def compared(self, batch: Batch) -> tuple[Tensor, Tensor, SpectrogramSpec]:
-        """What the model makes, what it should be, both in dB, and their spec."""
-        return self.model(batch.degraded), batch.true, self.spec
+    def compared(self, batch: Batch) -> tuple[Tensor, Tensor, tuple[SpectrogramSpec, ...]]:
+        """What the model makes and what it should be, in dB, and the specs of their analyses."""
+        model = cast(RepairNet, self.model)
+        return model(batch.degraded), batch.true, model.specs
 
     def render(self, model: nn.Module, decibels: Tensor) -> Tensor:
-        return self.heard(model(decibels), self.spec)
+        return self.heard(model(decibels), cast(RepairNet, self.model).specs)
 
-    def heard(self, decibels: Tensor, spec: SpectrogramSpec) -> Tensor:
-        """A spectrogram, inverted."""
-        audible = torch.where(decibels > FLOOR_DB, decibels, SILENCE_DB)
-        return self.inverter(Spectrogram(audible.cpu(), spec))
+    def heard(self, decibels: Tensor, specs: tuple[SpectrogramSpec, ...]) -> Tensor:
+        """The analyses of a spectrogram, one below the other, inverted."""
+        audible = torch.where(decibels > FLOOR_DB, decibels, SILENCE_DB).cpu()
+        pairs = zip(audible.chunk(len(specs), 1), specs, strict=True)
+        first, *others = (Spectrogram(plane, spec) for plane, spec in pairs)
+        return self.inverter(replace(first, others=tuple(others)))
 
 
 @dataclass(kw_only=True)
@@ -72,10 +82,10 @@ class Widening(Repairing):
         self._linear = spec.without_bands()
         self._edge = -(-spec.n_fft // (2 * spec.hop_length))  # frames that see beyond the piece
 
-    def compared(self, batch: Batch) -> tuple[Tensor, Tensor, SpectrogramSpec]:
+    def compared(self, batch: Batch) -> tuple[Tensor, Tensor, tuple[SpectrogramSpec, ...]]:
         made, true = self.model(batch.degraded), analyse(batch.waveform, self._linear).decibels
         inner = slice(self._edge, made.shape[2] - self._edge)
-        return made[:, :, inner], true[:, :, inner], self._linear
+        return made[:, :, inner], true[:, :, inner], (self._linear,)
 
     def render(self, model: nn.Module, decibels: Tensor) -> Tensor:
-        return self.heard(model(decibels), self._linear)
+        return self.heard(model(decibels), (self._linear,))
