@@ -141,7 +141,7 @@ def vocoding(adversarial_from: int = 1, net: Generator | None = None, **weights:
 
 
 def mixture(seed: int = 0, frames: int = 40, degradation: Degradation = NOISE) -> Mixture:
-    source = Simulated(real_clips(), SPEC, degradation)
+    source = Simulated(real_clips(), (SPEC,), degradation)
     return Mixture([source], [1.0], frames=frames, gain_db=8.0, seed=seed)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, reduce
+from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vocoder.inverter.magnitude import stacked
 from vocoder.inverter.projection import impose_magnitude
+from vocoder.inverter.stack import Stack
 from vocoder.spec import SpectrogramSpec, window_samples
 from vocoder.spectrogram import (
     Spectrogram,
@@ -25,9 +26,10 @@ from vocoder.spectrogram import (
 class JointStft:
     """The STFTs of all analyses of a spectrogram, stacked into one.
 
-    Transforms are complex, ``(batch, n_freqs, frames)``, the analyses' bins one below the other,
-    the spectrogram's own first. Signals are padded as the longest STFT wants it, ``(batch,
-    (frames - 1) * hop + n_fft)``; the frames of all are centred on the same samples.
+    Transforms are complex, ``(batch, n_freqs, frames)``, the spectrogram's own bins first and those
+    of others below as `vocoder.inverter.stack.Stack` says. Signals are padded as the longest STFT
+    wants it, ``(batch, (frames - 1) * hop + n_fft)``; the frames of all are centred on the same
+    samples.
 
     Parameters
     ----------
@@ -40,8 +42,8 @@ class JointStft:
     def __init__(self, specs: tuple[SpectrogramSpec, ...], weights: tuple[float, ...]) -> None:
         self.specs = specs
         self.longest = max(specs, key=lambda spec: spec.n_fft)
-        self.sizes = [spec.n_freqs for spec in specs]
-        self._shares = _shares(specs, weights)
+        self._stack = Stack(specs)
+        self._shares = _shares(specs, weights, tuple(self._stack.strides))
 
     @classmethod
     def of(cls, spectrogram: Spectrogram) -> JointStft:
@@ -50,12 +52,14 @@ class JointStft:
 
     def forward(self, signal: Tensor) -> Tensor:
         """Transform a signal."""
+        n_frames = (signal.shape[1] - self.longest.n_fft) // self.specs[0].hop_length + 1
         parts = []
-        for spec in self.specs:
+        for spec, stride in zip(self.specs, self._stack.strides, strict=True):
             margin = self._margin(spec)
             inner = signal[:, margin : signal.shape[1] - margin]
-            parts.append(stft_of_padded(inner, spec))
-        return stacked(parts)
+            part = stft_of_padded(inner, replace(spec, hop_length=stride * spec.hop_length))
+            parts.append(part[:, :, : n_frames // stride])
+        return self._stack.join(parts, n_frames)
 
     def inverse(self, transform: Tensor, counts: tuple[int, ...] | None = None) -> Tensor:
         """The signal whose STFTs are nearest to given ones, by weighted least squares.
@@ -70,22 +74,24 @@ class JointStft:
             How many of its frames each member of the batch has, the longest all of them; what
             stands behind them is left out, and its signal is silent from its own end on.
         """
-        device = transform.device
-        parts = zip(
-            torch.split(transform, self.sizes, dim=1), self.specs, self._shares, strict=True
-        )
-        present = None if counts is None else _present(counts, device)
-        signals = []
-        for part, spec, share in parts:
+        device, hop = transform.device, self.specs[0].hop_length
+        length = (transform.shape[2] - 1) * hop + self.longest.n_fft
+        strides, parts = self._stack.strides, self._stack.split(transform)
+        numerator = transform.real.new_zeros(transform.shape[0], length)
+        for part, spec, stride, share in zip(parts, self.specs, strides, self._shares, strict=True):
+            if not part.shape[2]:  # of a single frame
+                continue
             window = share * analysis_window(spec, device)
             frames = torch.fft.irfft(part.mT, n=spec.n_fft) * window
-            if present is not None:
-                frames *= present
-            signal = overlap_add(frames, spec.hop_length)
-            signals.append(functional.pad(signal, (self._margin(spec),) * 2))
-        numerator = reduce(Tensor.add_, signals)
+            if counts is not None:
+                frames *= _present(counts, stride, device)
+            signal = overlap_add(frames, stride * hop)
+            begin = self._margin(spec)
+            numerator[:, begin : begin + signal.shape[1]] += signal
         counts = counts or (transform.shape[2],)
-        return numerator * _inverse_envelopes(self.specs, self._shares, counts, device)
+        return numerator * _inverse_envelopes(
+            self.specs, tuple(strides), self._shares, counts, device
+        )
 
     def extended(
         self, first: Tensor, magnitude: Tensor, counts: tuple[int, ...] | None = None
@@ -106,7 +112,7 @@ class JointStft:
         signal = JointStft(self.specs[:1], (1.0,)).inverse(first, counts)
         transform = self.forward(functional.pad(signal, (self._margin(self.specs[0]),) * 2))
         transform = impose_magnitude(transform, magnitude)
-        transform[:, : self.sizes[0]] = first
+        transform[:, : self.specs[0].n_freqs] = first
         return transform
 
     def _margin(self, spec: SpectrogramSpec) -> int:
@@ -114,16 +120,22 @@ class JointStft:
         return (self.longest.n_fft - spec.n_fft) // 2
 
 
-def _present(counts: tuple[int, ...], device: torch.device) -> Tensor:
-    """1 for frames that are there, else 0, ``(batch, frames, 1)``."""
-    numbers = torch.arange(max(counts), device=device)
-    return (numbers < torch.tensor(counts, device=device)[:, None]).float()[..., None]
+def _present(counts: tuple[int, ...], stride: int, device: torch.device) -> Tensor:
+    """1 for used frames that are there, else 0, ``(batch, frames, 1)``."""
+    numbers = torch.arange(max(counts) // stride, device=device)
+    there = torch.tensor(counts, device=device)[:, None] // stride
+    return (numbers < there).float()[..., None]
 
 
 @lru_cache(maxsize=32)
-def _shares(specs: tuple[SpectrogramSpec, ...], weights: tuple[float, ...]) -> tuple[float, ...]:
+def _shares(
+    specs: tuple[SpectrogramSpec, ...], weights: tuple[float, ...], strides: tuple[int, ...]
+) -> tuple[float, ...]:
     """Factors by which analyses of one weight have one energy, the first one's being 1."""
-    energies = [float(np.square(window_samples(spec)).sum()) for spec in specs]
+    energies = [
+        float(np.square(window_samples(spec)).sum()) / stride
+        for spec, stride in zip(specs, strides, strict=True)
+    ]
     wanted = [weight / energy for weight, energy in zip(weights, energies, strict=True)]
     return tuple(one / wanted[0] for one in wanted)
 
@@ -132,20 +144,20 @@ def _shares(specs: tuple[SpectrogramSpec, ...], weights: tuple[float, ...]) -> t
 @torch.inference_mode(False)  # what is cached here, training uses too
 def _inverse_envelopes(
     specs: tuple[SpectrogramSpec, ...],
+    strides: tuple[int, ...],
     shares: tuple[float, ...],
     counts: tuple[int, ...],
     device: torch.device,
 ) -> Tensor:
     """One over the sum of weighted squared windows of each member, 0 behind its end."""
-    longest = max(spec.n_fft for spec in specs)
-    alone = []
-    for count in counts:
-        envelopes = [
-            functional.pad(
-                share * squared_windows(spec, count, device), ((longest - spec.n_fft) // 2,) * 2
-            )
-            for spec, share in zip(specs, shares, strict=True)
-        ]
-        alone.append(inverted_coverage(reduce(Tensor.add_, envelopes)))
-    length = max(one.shape[1] for one in alone)
-    return torch.cat([functional.pad(one, (0, length - one.shape[1])) for one in alone])
+    longest, hop = max(spec.n_fft for spec in specs), specs[0].hop_length
+    alone = torch.zeros(len(counts), (max(counts) - 1) * hop + longest, device=device)
+    for row, count in zip(alone, counts, strict=True):
+        row = row[: (count - 1) * hop + longest]
+        for spec, stride, share in zip(specs, strides, shares, strict=True):
+            wide = replace(spec, hop_length=stride * hop)
+            envelope = share * squared_windows(wide, count // stride, device)[0]
+            begin = (longest - spec.n_fft) // 2
+            row[begin : begin + len(envelope)] += envelope
+        row.copy_(inverted_coverage(row[None])[0])
+    return alone

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
 from vocoder.decibels import to_decibels, to_linear
+from vocoder.inverter.stack import Stack
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, mel_filters, to_bins
 
@@ -29,8 +29,7 @@ class Target:
     is a best guess to begin with (`start`), and the magnitudes that explain the image and are
     nearest to those of a signal at hand (`nearest`), which an iterative inverter can move to.
 
-    Where there are several analyses, their STFTs stand one below the other, as in
-    `vocoder.inverter.joint.JointStft`.
+    The STFTs of several analyses lie in one array, as `vocoder.inverter.stack.Stack` says.
 
     Parameters
     ----------
@@ -39,13 +38,17 @@ class Target:
     """
 
     def __init__(self, spectrogram: Spectrogram) -> None:
-        self._analyses = [(one, one.linear) for one in spectrogram.analyses]
-        self._sizes = [spec.n_freqs for spec in spectrogram.specs]
+        self._stack, self._n_frames = Stack(spectrogram.specs), spectrogram.n_frames
+        self._analyses = [
+            (one, self._stack.used(one.linear, index))
+            for index, one in enumerate(spectrogram.analyses)
+        ]
 
     @cached_property
     def start(self) -> Tensor:
         """The best guess, ``(batch, n_freqs, frames)``."""
-        return stacked([mel_to_linear(wanted, one.spec) for one, wanted in self._analyses])
+        parts = [mel_to_linear(wanted, one.spec) for one, wanted in self._analyses]
+        return self._stack.join(parts, self._n_frames)
 
     @property
     def is_loose(self) -> bool:
@@ -59,18 +62,9 @@ class Target:
 
         Both have the shape ``(batch, n_freqs, frames)``.
         """
-        parts = torch.split(magnitude, self._sizes, dim=1)
-        return stacked(
-            [
-                _nearest(part, one, wanted)
-                for part, (one, wanted) in zip(parts, self._analyses, strict=True)
-            ]
-        )
-
-
-def stacked(transforms: Sequence[Tensor]) -> Tensor:
-    """One ``(batch, n_freqs, frames)`` below the other, frame by frame in memory as each is."""
-    return transforms[0] if len(transforms) == 1 else torch.cat([x.mT for x in transforms], 2).mT
+        pairs = zip(self._stack.split(magnitude), self._analyses, strict=True)
+        parts = [_nearest(part, one, wanted) for part, (one, wanted) in pairs]
+        return self._stack.join(parts, self._n_frames)
 
 
 def _nearest(magnitude: Tensor, spectrogram: Spectrogram, wanted: Tensor) -> Tensor:
