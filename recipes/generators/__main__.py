@@ -46,7 +46,7 @@ class Studio:
         corpus: Path,
         output: Path,
         kind: Kind,
-        codec: str,
+        codec: str = "gray8",
         *,
         seed: int,
         steps: int,

@@ -8,7 +8,7 @@ import torch
 
 from recipes.generators.__main__ import Studio, main
 from recipes.generators.networks import discriminator, resnet, unet
-from recipes.generators.tasks import TASKS, envelope, magnitudes, voicing
+from recipes.generators.tasks import TASKS, WAVEFORMS, envelope, magnitudes, voicing
 from recipes.generators.trainer import Kind, Trainer
 from tests.corpora import write_clip
 from vocoder import load
@@ -159,3 +159,39 @@ def test_a_true_image_is_what_the_spec_gives(corpus, tmp_path, speech):
     torch.testing.assert_close(to_bins(linear, SPEC), true, rtol=1e-3, atol=1e-4)
     _, image = studio.images(speech, np.random.default_rng(0))
     assert image.shape[3] == true.shape[2] and -1 <= float(image.min()) < float(image.max()) <= 1
+
+
+def test_images_of_three_windows_hold_the_recording_in_each(corpus, tmp_path, monkeypatch, capsys):
+    """With a generator that gives back what it is given: the task's waveform, in three analyses."""
+
+    class Same(torch.nn.Module):
+        def forward(self, image):
+            return image
+
+    monkeypatch.setitem(WAVEFORMS, "telephone", lambda samples, spec, rng: samples)
+    monkeypatch.setattr(
+        Trainer, "step", lambda self, given, true: float((given - true).abs().max())
+    )
+    monkeypatch.setattr(Trainer, "restore", lambda self, path: 0)
+    monkeypatch.setattr(Trainer, "save", lambda self, path, done: None)
+    made = Trainer.__init__
+
+    def begin(self, kind):
+        made(self, kind)
+        self.generators[0] = Same()
+
+    monkeypatch.setattr(Trainer, "__init__", begin)
+    arguments = ["--task", "telephone", "--steps", "2", "--utterances", "1", "--codec", "windows"]
+    assert main([str(corpus), str(tmp_path / "made"), *arguments]) == 0
+    (utterance,) = (found := ImageSource(input=str(tmp_path / "made/results")).find()).utterances
+    shown = load_utterance(utterance, found).spectrogram
+    (recording,) = (tmp_path / "made/reference").glob("*.flac")
+    waveform = torch.from_numpy(read_audio(recording, RATE))[None]
+    assert len(shown.specs) == 3
+    for plane, spec in zip(shown.analyses, shown.specs, strict=True):
+        true = analyse(waveform, spec).decibels
+        heard = (plane.decibels > -85) & (true > -85)
+        assert heard.any() and (plane.decibels - true)[heard].abs().mean() < 0.5
+    with pytest.raises(SystemExit, match="2"):
+        main([str(corpus), str(tmp_path / "no"), "--task", "hum", "--codec", "windows"])
+    assert "waveform" in capsys.readouterr().err

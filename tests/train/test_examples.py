@@ -68,7 +68,9 @@ def test_a_whole_utterance_is_its_analysis(speech):
 
 def test_louder_and_quieter_examples_are_what_louder_and_quieter_sound_gives():
     for spec in (SPEC, SPECS["powers"]):
-        example = Simulated(real_clips(), (spec,), Clean()).piece(0, 5, 20, np.random.default_rng(0))
+        example = Simulated(real_clips(), (spec,), Clean()).piece(
+            0, 5, 20, np.random.default_rng(0)
+        )
         louder = example.scaled(2.0)
         assert np.array_equal(louder.waveform, 2 * example.waveform)
         clips = real_clips()

@@ -40,7 +40,7 @@ def task(model):
 
 @pytest.fixture(scope="module")
 def batch(speech):
-    true, waveform = cut_piece(lambda a, n: speech[a : a + n], speech.size, 40, FRAMES, SPEC)
+    true, waveform = cut_piece(lambda a, n: speech[a : a + n], speech.size, 40, FRAMES, (SPEC,))
     return Batch(*(torch.from_numpy(np.array(one))[None] for one in (true, true, waveform)))
 
 

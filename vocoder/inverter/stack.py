@@ -42,9 +42,10 @@ class Stack:
         if len(parts) == 1:
             return parts[0]
         joined = parts[0].new_empty(len(parts[0]), n_frames, sum(self.rows))
-        packed = torch.split(joined, self.rows, dim=2)
-        for place, part, stride, rows in zip(packed, parts, self.strides, self.rows, strict=True):
-            end = part.shape[2] * stride
+        first = 0
+        for part, stride, rows in zip(parts, self.strides, self.rows, strict=True):
+            place, end = joined[:, :, first : first + rows], part.shape[2] * stride
+            first += rows
             place[:, end:] = 0
             for k in range(stride):
                 share = part.mT[:, :, k * rows : (k + 1) * rows]
