@@ -1,6 +1,7 @@
 """The repair network: the identity at first, and no more context than it says."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -131,6 +132,6 @@ def test_what_does_not_fit_is_named():
     with refused("model.spec"):
         repair_net(load("spec", "seed"))
     for name in ("channels", "context", "context_blocks"):
-        sizes = {"channels": 4, "context": 4, "context_blocks": 1, name: 0}
+        sizes: dict[str, Any] = {"channels": 4, "context": 4, "context_blocks": 1, name: 0}
         with refused(f"model.{name}.range"):
             RepairNet(SPEC, **sizes)
