@@ -5,7 +5,7 @@
 
 GENERATED holds what a pix2pix generated of training lines, with ``manifest.csv``, and TEST what it
 generated of held-out ones (``results/``, ``manifest.csv``, ``reference/``). What
-``recipes/generators`` generated is given with its own ``reference/`` as the recordings, ``--gain-
+``recipes.generators`` generated is given with its own ``reference/`` as the recordings, ``--gain-
 db 0`` and ``--range-db -92 -12``; there is more of it for each speaker. Trains a base on the other
 speakers, goes on from it with some minutes of that one (``experiment=generated``) and, as a
 control, with the others once more. All are compared on the speaker's lines that none of them

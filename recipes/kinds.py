@@ -2,7 +2,7 @@
 
     python -m recipes.kinds outputs/generators outputs/kinds --lines 12
 
-takes every folder that ``recipes/generators`` wrote, and of each so many utterances of 1.5 to 6 s,
+takes every folder that ``recipes.generators`` wrote, and of each so many utterances of 1.5 to 6 s,
 evenly spread. Needs the extra ``evaluate``. What ``results.json`` in the output holds already is
 not measured again. Writes ``table.md`` and prints it.
 """
@@ -33,7 +33,7 @@ ALPHA = 0.05
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("generators", type=Path, help="folder of folders of recipes/generators")
+    parser.add_argument("generators", type=Path, help="folder of folders of recipes.generators")
     parser.add_argument("output", type=Path, help="folder for results.json and the table")
     parser.add_argument("--lines", type=int, default=12, help="utterances of each kind")
     parser.add_argument("--processes", type=int, default=1)

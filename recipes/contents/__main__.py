@@ -21,14 +21,14 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from recipes.contents.planes import CONTENTS, SPEC, Content
-from recipes.generators.tasks import WAVEFORMS, Rng
-from recipes.generators.trainer import Kind, Trainer
 from recipes.quality import Results, chosen_lines, read_results, write_json
 from vocoder.corpus.corpus import Corpus
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import paired_p
 from vocoder.evaluate.metrics import METRICS, choose_metrics, measure
 from vocoder.files import write_text
+from vocoder.train.generators.tasks import WAVEFORMS, Rng
+from vocoder.train.generators.trainer import Kind, Trainer
 
 TASKS = ("telephone", "whisper")  # the first keeps the pitch, in the second it must be invented
 TILE_FRAMES, OVERLAP_FRAMES = 128, 32

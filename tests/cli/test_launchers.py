@@ -125,7 +125,7 @@ def test_jobs_start_processes_of_their_own(painted, speech, tmp_path):
         for split, samples in (("train", speech[:RATE]), ("val", speech[-RATE:]))
     ]
     write_corpus(tmp_path / "corpus", clips, overwrite=False)
-    words = ["experiment=my_speaker", "data.root=corpus", "seed=0,1", "output=runs"]
+    words = ["experiment=jpeg", "data.root=corpus", "seed=0,1", "output=runs"]
     few = ["train.plan.steps=1", "train.plan.workers=1", "train.validation_utterances=1"]
     many = ["-m", "hydra/launcher=joblib"]
     (tmp_path / "runs/seed=0").mkdir(parents=True)  # as if it had been killed before it began

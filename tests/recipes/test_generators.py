@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from recipes.generators.__main__ import Studio, main
-from recipes.generators.networks import discriminator, resnet, unet
-from recipes.generators.tasks import TASKS, WAVEFORMS, envelope, magnitudes, voicing
-from recipes.generators.trainer import Kind, Trainer
+from recipes.generators import main
 from tests.corpora import write_clip
 from vocoder import load
 from vocoder.audio import read_audio
+from vocoder.corpus.corpus import Corpus
 from vocoder.corpus.manifest import write_corpus
 from vocoder.image.source import ImageSource
 from vocoder.image.utterances import load_utterance
 from vocoder.spectrogram import analyse, to_bins
+from vocoder.train.generators.networks import discriminator, resnet, unet
+from vocoder.train.generators.studio import Studio
+from vocoder.train.generators.tasks import TASKS, WAVEFORMS, envelope, magnitudes, voicing
+from vocoder.train.generators.trainer import Kind, Trainer
 
 SPEC = load("spec", "mel256")
 RATE = SPEC.sample_rate
@@ -119,7 +121,7 @@ def test_what_it_leaves_is_read_as_pairs_and_an_interruption_changes_nothing(
 ):
     arguments = ["--task", "whisper", "--steps", "3", "--utterances", "2", "--seed", "6"]
     assert main([str(corpus), str(tmp_path / "whole"), *arguments]) == 0
-    monkeypatch.setattr("recipes.generators.__main__.SAVE_EVERY", 1)
+    monkeypatch.setattr("vocoder.train.generators.studio.SAVE_EVERY", 1)
     with monkeypatch.context() as stopped:
         learn, steps = Trainer.step, iter(range(3))
 
@@ -152,7 +154,15 @@ def test_what_it_leaves_is_read_as_pairs_and_an_interruption_changes_nothing(
 
 def test_a_true_image_is_what_the_spec_gives(corpus, tmp_path, speech):
     studio = Studio(
-        corpus, tmp_path, Kind.drawn(1, "codec", paired=True), seed=1, steps=1, n_utterances=1
+        Corpus(corpus, "train"),
+        tmp_path,
+        Kind.drawn(1, "codec", paired=True),
+        spec=SPEC,
+        codec=load("codec", "gray8", db_min=-92.0, db_max=-12.0),
+        learns=[0],
+        generates=[1],
+        seed=1,
+        steps=1,
     )
     true = analyse(torch.from_numpy(speech)[None], SPEC).linear
     linear = torch.from_numpy(magnitudes(speech, SPEC))[None]

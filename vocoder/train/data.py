@@ -117,6 +117,7 @@ class Generated(Data):
     validation_share: float
     label: str | None = None
     program: str | None = None
+    checked: bool = True
 
     def __post_init__(self) -> None:
         for name in ("simulated_share", "validation_share"):
@@ -150,6 +151,7 @@ class Generated(Data):
             Path(self.reference),
             specs=specs,
             reference_gain_db=self.reference_gain_db,
+            checked=self.checked,
         )
         left_out = [f"{name}: {reason}" for name, reason in problems.items()]
         held = max(1, round(self.validation_share * len(pairs)))

@@ -1,17 +1,11 @@
-"""Train a small image-to-image generator, drawn anew, and have it generate a corpus.
-
-Only the corpus's training utterances are used. Writes a folder that ``data=generated`` reads, with
-``results/``, ``reference/``, ``manifest.csv`` and ``spec.yaml``; and ``kind.json``, what was drawn.
-Stopped half-way, the same command goes on.
-"""
+"""A small image-to-image generator at work on a corpus: it learns, and generates what repairs learn
+from."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-import time
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,46 +13,66 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
+from tqdm import tqdm
 
-from recipes.generators.tasks import TASKS, WAVEFORMS
-from recipes.generators.trainer import Kind, Trainer
-from vocoder import load
 from vocoder.audio import write_audio
 from vocoder.corpus.corpus import Corpus
 from vocoder.decibels import to_decibels
-from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import atomic_path, write_text
 from vocoder.image.codec.base import Codec
 from vocoder.image.manifest import Sidecar, Tile, write_manifest, write_sidecar
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse, to_bins
+from vocoder.train.generators.tasks import TASKS, WAVEFORMS
+from vocoder.train.generators.trainer import Kind, Trainer
 
 TILE_FRAMES, OVERLAP_FRAMES = 128, 32
 PEAK_DBFS = -6.0  # of every utterance
 SAVE_EVERY = 250
+SETTINGS_NAME = "kind.json"
+WEIGHTS_NAME = "generator.pt"
 
 
 class Studio:
-    """A generator of images in a codec, at work on a corpus; ``n_utterances`` are generated."""
+    """Trains a generator, has it generate, and writes a data set, which ``data=generated`` reads.
+
+    Stopped half-way, another one goes on where it was.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    output : Path
+        Folder for the generator and the data set.
+    kind : Kind
+    spec : SpectrogramSpec
+    codec : Codec
+        Of the images.
+    learns, generates : sequence of int
+        Numbers of the utterances that the generator learns from, and of those that it generates.
+    seed : int
+        Of weights, examples and what the task draws.
+    steps : int
+        Of training, one tile each.
+    """
 
     def __init__(
         self,
-        corpus: Path,
+        corpus: Corpus,
         output: Path,
         kind: Kind,
-        codec: str = "gray8",
         *,
+        spec: SpectrogramSpec,
+        codec: Codec,
+        learns: Sequence[int],
+        generates: Sequence[int],
         seed: int,
         steps: int,
-        n_utterances: int,
     ) -> None:
-        self.spec: SpectrogramSpec = load("spec", "mel256")
-        self.codec: Codec = load("codec", codec, db_min=-92.0, db_max=-12.0)
-        self.analyses = [spec for spec, _ in self.codec.analyses(self.spec)]
-        self.corpus = Corpus(corpus, "train", sample_rate=self.spec.sample_rate)
-        self.output, self.kind, self.seed, self.steps = output, kind, seed, steps
-        order = np.random.default_rng((seed, 1)).permutation(len(self.corpus))
-        self.chosen = [int(utterance) for utterance in order[:n_utterances]]
+        self.corpus, self.output, self.kind = corpus, output, kind
+        self.spec, self.codec = spec, codec
+        self.learns, self.generates = learns, generates
+        self.seed, self.steps = seed, steps
+        self.analyses = [analysis for analysis, _ in codec.analyses(spec)]
         torch.manual_seed(seed)
         self.trainer = Trainer(kind)
 
@@ -67,18 +81,17 @@ class Studio:
         self.output.mkdir(parents=True, exist_ok=True)
         settings = {"seed": self.seed, "steps": self.steps, **asdict(self.kind)}
         text = json.dumps(settings, indent=2) + "\n"
-        (self.output / "kind.json").write_text(text, encoding="utf-8")
+        write_text(self.output / SETTINGS_NAME, text, overwrite=True)
         ends = [round(self.steps * share) for share in self.kind.stages]
-        path = self.output / "generator.pt"
-        first, began = self.trainer.restore(path), time.monotonic()
-        for step in range(first, self.steps):
-            distance = self.trainer.step(*self.example(step))
-            done = step + 1
-            if done % 50 == 0:
-                seconds = (time.monotonic() - began) / (done - first)
-                print(f"step {done}: L1 {distance:.3f}, {seconds:.3f} s a step", flush=True)
+        path = self.output / WEIGHTS_NAME
+        first = self.trainer.restore(path)
+        shown = tqdm(range(first, self.steps), initial=first, total=self.steps, unit="step")
+        shown.set_description(f"generator {self.output.name}")
+        for step in shown:
+            distance, done = self.trainer.step(*self.example(step)), step + 1
+            shown.set_postfix_str(f"L1 {distance:.3f}", refresh=False)
             if done in ends:
-                self.generate(self.chosen[ends.index(done) :: len(ends)])
+                self.generate(self.generates[ends.index(done) :: len(ends)])
             if done % SAVE_EVERY == 0 or done in ends:
                 # After generating: stopped in its midst, the same generator goes on with it.
                 self.trainer.save(path, done)
@@ -92,7 +105,7 @@ class Studio:
         return given, true if self.kind.paired else self._crop(rng)[1]
 
     def _crop(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        samples = self.samples(int(rng.integers(len(self.corpus))))
+        samples = self.samples(self.learns[int(rng.integers(len(self.learns)))])
         length = TILE_FRAMES * self.spec.hop_length
         begin = int(rng.integers(0, max(samples.size - length, 0) + 1))
         given, true = self.images(samples[begin : begin + length], rng)
@@ -127,7 +140,7 @@ class Studio:
         return functional.pad(image, (0, max(TILE_FRAMES - pixels.shape[1], 0)), value=-1.0)
 
     @torch.no_grad()
-    def generate(self, utterances: list[int]) -> None:
+    def generate(self, utterances: Sequence[int]) -> None:
         """Generate utterances, tile by tile, as a program like junyanz's writes them."""
         folder = self.output / "results" / "generator" / "train_latest" / "images"
         folder.mkdir(parents=True, exist_ok=True)
@@ -171,7 +184,7 @@ class Studio:
     def finish(self) -> None:
         """Write the recordings, the manifest and the settings."""
         rows: list[Tile] = []
-        for utterance in self.chosen:
+        for utterance in self.generates:
             tiles = self.tiles(utterance)
             path = self.output / "reference" / f"{tiles[0].utterance}.flac"
             write_audio(path, self.corpus.read(utterance), self.spec.sample_rate, overwrite=True)
@@ -180,32 +193,3 @@ class Studio:
         sizes = {"tile_frames": TILE_FRAMES, "overlap_frames": OVERLAP_FRAMES}
         sidecar = Sidecar(spec=self.spec, codec=self.codec, **sizes)
         write_sidecar(self.output / "spec.yaml", sidecar, overwrite=True)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("corpus", type=Path, help="folder with corpus.csv")
-    parser.add_argument("output", type=Path, help="folder for what is generated")
-    parser.add_argument("--task", choices=list(TASKS), help="drawn if not given")
-    parser.add_argument("--unpaired", action="store_true", help="by cycle consistency")
-    parser.add_argument("--steps", type=int, default=1500, help="of training, one tile each")
-    parser.add_argument("--utterances", type=int, default=400, help="to generate")
-    parser.add_argument("--seed", type=int, default=0, help="draws the kind of generator")
-    parser.add_argument("--codec", choices=("gray8", "windows"), default="gray8", help="of images")
-    given = parser.parse_args(arguments)
-    kind = Kind.drawn(given.seed, given.task, paired=not given.unpaired)
-    if given.codec == "windows":
-        if kind.task not in WAVEFORMS:
-            parser.error(f"--codec windows needs a waveform to begin with: {', '.join(WAVEFORMS)}")
-        kind = replace(kind, channels=3)
-    sizes = {"seed": given.seed, "steps": given.steps, "n_utterances": given.utterances}
-    try:
-        Studio(given.corpus, given.output, kind, given.codec, **sizes).work()
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recipes.generators.networks import discriminator, initialise, resnet, unet
-from recipes.generators.tasks import TASKS
 from vocoder.files import atomic_path
+from vocoder.train.generators.networks import discriminator, initialise, resnet, unet
+from vocoder.train.generators.tasks import TASKS
 
 CYCLE_WEIGHT, IDENTITY_WEIGHT = 10.0, 5.0  # Zhu et al. 2017, sections 4 and 5.2
 
@@ -24,7 +24,7 @@ class Kind:
     Parameters
     ----------
     task : str
-        One of `recipes.generators.tasks.TASKS`.
+        One of `vocoder.train.generators.tasks.TASKS`.
     network : {"unet", "resnet"}
     width : int
         Channels of the first level.
@@ -144,7 +144,7 @@ class Trainer(nn.Module):
 
     def _update(self, which: int, loss: Tensor) -> None:
         self.optimisers[which].zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimisers[which].step()
 
 

@@ -1,0 +1,125 @@
+"""Generated images of one's own recordings: small generators are trained to make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from vocoder.config import load
+from vocoder.corpus.corpus import Corpus
+from vocoder.errors import BadInput
+from vocoder.image.codec.base import Codec
+from vocoder.spec import SpectrogramSpec
+from vocoder.train.data import Data, Generated, Mixed, Recordings, Sources
+from vocoder.train.degradation import Degradation
+from vocoder.train.generators.studio import Studio
+from vocoder.train.generators.tasks import TASKS
+from vocoder.train.generators.trainer import Kind
+
+RECORDINGS = "recordings"  # the part of the mixture that they are
+LOCK_NAME = ".lock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnGenerators(Data):
+    """Recordings of a corpus, and what small generators make of them.
+
+    What a simulated degradation alone teaches is not enough: what a repair knows it has from
+    generators. So a few of the kinds of `vocoder.train.generators` are trained on one half of the
+    recordings and generate the other half, as a program does what it has not seen.
+    ``conf/data/own_generators.yaml`` describes the settings.
+    """
+
+    root: str
+    speakers: Sequence[str] | None
+    cache: str | None
+    folder: str
+    tasks: Mapping[str, float]
+    recordings_share: float
+    steps: int
+    db_min: float
+    db_max: float
+    validation_share: float
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.tasks.keys() - TASKS.keys())
+        if unknown or not self._shares or min(self.tasks.values()) < 0:
+            raise BadInput(
+                f"data.tasks is {dict(self.tasks)}; expected shares of {', '.join(TASKS)}, one of "
+                "them above 0",
+                key="data.tasks.range",
+            )
+        if self.steps < 1:
+            raise BadInput(f"data.steps is {self.steps}; expected at least 1", key="data.steps")
+
+    @property
+    def _shares(self) -> dict[str, float]:
+        return {task: share for task, share in self.tasks.items() if share > 0}
+
+    def open(
+        self, specs: tuple[SpectrogramSpec, ...], degradation: Degradation, seed: int
+    ) -> Sources:
+        if len(specs) > 1:
+            raise BadInput(
+                "data=own_generators has grey images made, and the model repairs "
+                f"{len(specs)} analyses; give data=generated for these",
+                key="data.windows.conflict",
+            )
+        codec: Codec = load("codec", "gray8", db_min=self.db_min, db_max=self.db_max)
+        parts: dict[str, Data] = {
+            task: self._generated(task, number, specs[0], codec, seed)
+            for number, task in enumerate(self._shares)
+        }
+        parts[RECORDINGS] = Recordings(root=self.root, speakers=self.speakers, cache=self.cache)
+        shares = {**self._shares, RECORDINGS: self.recordings_share}
+        return Mixed(parts=parts, shares=shares).open(specs, degradation, seed)
+
+    def _generated(
+        self, task: str, number: int, spec: SpectrogramSpec, codec: Codec, seed: int
+    ) -> Generated:
+        """Have a generator of a task learn and generate, unless it has."""
+        corpus = Corpus(
+            Path(self.root),
+            "train",
+            speakers=self.speakers,
+            sample_rate=spec.sample_rate,
+            min_samples=spec.n_fft,
+            cache=None if self.cache is None else Path(self.cache),
+        )
+        if len(corpus) < 4:
+            raise BadInput(
+                f"{self.root} has {len(corpus)} utterance(s) to learn from; expected at least 4, "
+                "since generators learn from one half and generate the other",
+                key="data.root.short",
+            )
+        folder = Path(self.folder) / task
+        folder.mkdir(parents=True, exist_ok=True)
+        halves = [range(first, len(corpus), 2) for first in (0, 1)]
+        studio = Studio(
+            corpus,
+            folder,
+            Kind.drawn(seed + number, task, paired=True),
+            spec=spec,
+            codec=codec,
+            learns=halves[number % 2],
+            generates=halves[1 - number % 2],
+            seed=seed + number,
+            steps=self.steps,
+        )
+        with FileLock(folder / LOCK_NAME):  # of several processes one works and the others wait
+            studio.work()
+        return Generated(
+            input=str(folder / "results"),
+            reference=str(folder / "reference"),
+            manifest=None,
+            codec=None,
+            db_min=None,
+            db_max=None,
+            reference_gain_db=0.0,
+            simulated_share=0.0,
+            validation_share=self.validation_share,
+            checked=False,
+        )
