@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from vocoder.spec import LEAST_COVERAGE, MAX_N_FFT, SpectrogramSpec, window_samp
 class Constraint(ABC):
     """What a file leaves open: the decibels that would have given the same file."""
 
+    margin_frames: ClassVar[int] = 0  # on either side of a frame that its projection depends on
+
     @abstractmethod
     def project(self, decibels: Tensor, first_frame: int) -> Tensor:
         """Move decibels ``(batch, bins, frames)`` to the nearest ones that the file allows.
@@ -34,6 +37,18 @@ class Constraint(ABC):
             Frames of the whole utterance, from ``first_frame`` on.
         first_frame : int
         """
+
+    def project_all(self, decibels: Tensor, size: int) -> None:
+        """Project a whole utterance in place, ``size`` frames at a time: an hour is large."""
+        margin, total = self.margin_frames, decibels.shape[2]
+        before = decibels[:, :, :0]  # the margin as it was
+        for begin in range(0, total, size):
+            end = min(begin + size, total)
+            around = torch.cat([before, decibels[:, :, begin : end + margin]], dim=2)
+            first = begin - before.shape[2]
+            before = around[:, :, : end - first][:, :, -margin:] if margin else before
+            here = slice(begin - first, end - first)
+            decibels[:, :, begin:end] = self.project(around, first)[:, :, here]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -205,3 +207,28 @@ def test_an_archive_of_one_array_is_that_array(tmp_path):
     (tmp_path / "c.npz").write_bytes(b"PK\x03\x04 cut off")
     with refused("array.damaged"):
         read_array(tmp_path / "c.npz", MEL)
+
+
+PEAK_OF_READING = """
+import sys
+from pathlib import Path
+from vocoder import load
+from vocoder.bench.machine import memory_mb
+from vocoder.image.array import read_array
+
+spec = load("spec", "mel256")
+read_array(Path(sys.argv[1]), spec)  # what is imported late
+before = memory_mb()[1]
+read_array(Path(sys.argv[2]), spec)
+print(memory_mb()[1] - before)
+"""
+
+
+def test_a_long_array_is_never_in_memory_twice(tmp_path):
+    """Its decibels replace its numbers strip by strip; measured as the process's own peak."""
+    for name, frames in (("short", 3), ("long", 120_000)):
+        np.save(tmp_path / f"{name}.npy", np.ones((MEL.bins, frames), np.float32))
+    files = [str(tmp_path / "short.npy"), str(tmp_path / "long.npy")]
+    command = [sys.executable, "-c", PEAK_OF_READING, *files]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8")
+    assert float(done.stdout) < 1.6 * MEL.bins * 120_000 * 4 / 1e6

@@ -15,6 +15,7 @@ from numpy.lib.npyio import NpzFile
 from vocoder.decibels import to_decibels
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path, refuse_existing, write_text
+from vocoder.image.codec.base import strips
 from vocoder.image.codec.foreign import Foreign
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram
@@ -124,7 +125,10 @@ def read_array(
             "magnitudes, which are not negative (decibels or logarithms?)",
             key="array.range",
         )
-    return Spectrogram(to_decibels(torch.from_numpy(values)[None], spec), spec, n_samples)
+    decibels = torch.from_numpy(values)[None]
+    for strip in strips(values):
+        decibels[:, :, strip] = to_decibels(decibels[:, :, strip], spec)
+    return Spectrogram(decibels, spec, n_samples)
 
 
 def read_numbers(path: Path) -> np.ndarray:
@@ -138,15 +142,7 @@ def read_numbers(path: Path) -> np.ndarray:
                 values = np.load(file, allow_pickle=False)
                 if isinstance(values, NpzFile):
                     values = values[values.files[0]] if len(values.files) == 1 else None
-    except (
-        BadZipFile,
-        OSError,
-        ValueError,
-        EOFError,
-        MemoryError,
-        SyntaxError,
-        TokenError,
-    ) as error:
+    except _DAMAGED as error:
         raise BadInput(
             f"{path}: not a NumPy array of numbers ({error})", key="array.damaged"
         ) from error

@@ -188,11 +188,12 @@ def decode_image(
     except BadInput as error:
         raise BadInput(f"{image.path}: {error}", error.key) from error
     several = len(codec.analyses(spec)) > 1
-    distance = decoded.distance
-    if distance is None and codec.mode == "L" and pixels.ndim == 3:
-        distance = channel_spread(pixels)
+    distance, coloured = decoded.distance, several
+    if codec.mode == "L" and pixels.ndim == 3:
+        spread = channel_spread(pixels)
+        distance, coloured = (spread if distance is None else distance), bool(spread.any())
     try:
-        if pixels.ndim == 3 and (several or codec.mode == "L"):
+        if coloured:
             require_analyses(image.path, pixels, several=several)
         if distance is not None:
             require_colours(image.path, image.pixels, float(distance.mean()), codec)

@@ -129,8 +129,8 @@ class NetworkRepair(Repair):
         told = replace(told, others=told.others or spectrogram.others)
         if spectrogram.constraint is None:
             return replace(told, estimated=max(spectrogram.estimated, strength))
-        inside = spectrogram.constraint.project(told.decibels, 0)
-        return replace(told, decibels=inside, constraint=None)
+        spectrogram.constraint.project_all(told.decibels, self.chunk_frames)
+        return replace(told, constraint=None)
 
     @torch.inference_mode()
     def _chunks(

@@ -153,6 +153,18 @@ def test_blocks_of_an_inverter_are_asked_about_at_their_own_frames(levels, tmp_p
     torch.testing.assert_close(of_part, of_all[:, :, 48:112])
 
 
+@pytest.mark.parametrize("size", [24, 37, 200])
+def test_a_long_utterance_is_moved_in_place_piece_by_piece_as_at_once(levels, tmp_path, size):
+    decoded, table = stored(levels[:, :200], tmp_path / "a.jpg", 75)
+    first, second = (JpegCells(decoded[:, cut], table) for cut in (slice(0, 120), slice(103, 200)))
+    tiles = [(0, first), (103, second)]
+    constraint = JpegConstraint(tiles, as_decibels(decoded), CODEC, 0.0)
+    candidate = torch.from_numpy(as_decibels(levels[:, :200] * 0.9))[None]
+    at_once = constraint.project(candidate, 0)
+    constraint.project_all(candidate, size)
+    torch.testing.assert_close(candidate, at_once)
+
+
 def test_black_stays_silent(levels, tmp_path):
     """Rounding in the transform leaves faint shades there, which are no sound."""
     image = levels[:, :200].copy()

@@ -61,7 +61,7 @@ def require_colours(path: Path, pixels: np.ndarray, distance: float, codec: Code
 # between the others: red and blue correlate by .75 to .94, true or generated, their neighbours by
 # .8 to .98; the channels of generated grey by .99.
 GREY_CORRELATION, MIN_NEIGHBOURS, MIN_ENDS = 0.97, 0.75, 0.5
-MAX_COMPARED = 4_000_000  # pixels
+MAX_COMPARED = 20_000  # pixels
 
 
 def require_analyses(path: Path, pixels: np.ndarray, *, several: bool) -> None:

@@ -94,7 +94,7 @@ class Foreign(Law, Codec):
         mode = pixel_mode(pixels)
         pixels = self._arrange(pixels, row_0=self.row_0 or "high")
         if mode == "F":
-            return self._decoded(self.numbers_to_decibels(pixels, spec), None)
+            return Decoded(self._of_array(pixels, spec))
         distances: list[np.ndarray | None] = []
 
         def one_by_one() -> Iterator[np.ndarray]:
@@ -104,12 +104,15 @@ class Foreign(Law, Codec):
                 yield fractions
 
         db = self.strips_to_decibels(one_by_one(), spec)
-        return self._decoded(db, joined(distances))
+        return Decoded(_audible(db), joined(distances))
 
     def decode_array(self, numbers: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
         """Read an array of numbers, ``(bins, frames)`` as a rule, as decibels."""
-        numbers = self._arrange(numbers, row_0=self.row_0 or "low")
-        return self._decoded(self.numbers_to_decibels(numbers, spec), None).decibels
+        return self._of_array(self._arrange(numbers, row_0=self.row_0 or "low"), spec)
+
+    def _of_array(self, numbers: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+        pieces = (numbers[:, strip] for strip in strips(numbers))
+        return _audible(self.numbers_to_decibels(pieces, spec))
 
     def to_dict(self) -> dict[str, Any]:
         """Name and fields that are not their defaults: a law grows new fields."""
@@ -151,11 +154,12 @@ class Foreign(Law, Codec):
         spread = channel_spread(pixels).astype(np.float32)
         return pixels.mean(axis=2, dtype=np.float64) / 255, spread
 
-    def _decoded(self, db: np.ndarray, distance: np.ndarray | None) -> Decoded:
-        return Decoded(np.maximum(db, SILENCE_DB).astype(np.float32), distance)
-
     def _write(self, db: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
     def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         raise NotImplementedError
+
+
+def _audible(db: np.ndarray) -> np.ndarray:
+    return np.asarray(np.maximum(db, np.float32(SILENCE_DB), out=db))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -74,6 +75,8 @@ class JpegConstraint(Constraint):
     decibels: np.ndarray
     codec: LevelCodec
     gain_db: float
+
+    margin_frames: ClassVar[int] = BLOCK
 
     def project(self, decibels: Tensor, first_frame: int) -> Tensor:
         last = first_frame + decibels.shape[2]

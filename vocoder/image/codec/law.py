@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vocoder.errors import BadInput
+from vocoder.image.codec.base import STRIP_PIXELS
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import bin_centres_hz, mel_points_hz
 
@@ -189,20 +190,38 @@ class Law:
 
     def strips_to_decibels(self, strips: Iterable[np.ndarray], spec: SpectrogramSpec) -> np.ndarray:
         """The same of columns in strips, of which only what they become is kept."""
-        low, high = self._range()
-        if self.top_db is not None:  # which needs the loudest of all
-            strips = [np.concatenate(list(strips), axis=1)]
-        placed, loudest = [], -math.inf
-        for fractions in strips:
-            lightness = 1 - fractions if self.dark_is_loud else fractions
-            values = low + lightness * (high - low)
-            db = self._to_decibels(values, spec, silent=lightness <= 0)
-            loudest = max(loudest, float(db.max()))
-            placed.append(self._place_rows(db, spec))
-        return self._place_columns(self._shifted(np.hstack(placed), loudest), spec)
+        return self._placed(map(self._of_fractions, strips), spec)
 
-    def numbers_to_decibels(self, numbers: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-        """Decode an array's numbers; see `pixels_to_decibels`."""
+    def numbers_to_decibels(
+        self, strips: Iterable[np.ndarray], spec: SpectrogramSpec
+    ) -> np.ndarray:
+        """Decode the numbers of an array, its columns in strips; see `pixels_to_decibels`."""
+        return self._placed(map(self._of_numbers, strips), spec)
+
+    def _placed(
+        self, strips: Iterable[tuple[np.ndarray, np.ndarray]], spec: SpectrogramSpec
+    ) -> np.ndarray:
+        """Values in the law's unit, and which of them are silent, to the spec's decibels."""
+        if self.top_db is not None:  # which needs the loudest of all
+            values, silent = (np.hstack(parts) for parts in zip(*strips, strict=True))
+            strips = [(values, silent)]
+        placed, loudest = [], -math.inf
+        for values, silent in strips:
+            db = self._to_decibels(values, spec, silent)
+            loudest = max(loudest, float(db.max()))
+            placed.append(self._place_rows(db, spec).astype(np.float32))
+        joined = np.hstack(placed)
+        placed.clear()
+        if self.reference == "max" and math.isfinite(loudest):
+            joined += np.float32(self.max_db - loudest)
+        return self._place_columns(joined, spec)
+
+    def _of_fractions(self, fractions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        low, high = self._range()
+        lightness = 1 - fractions if self.dark_is_loud else fractions
+        return low + lightness * (high - low), lightness <= 0
+
+    def _of_numbers(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values = numbers.astype(np.float64)
         low: float | None
         if self.at_min is not None and self.at_max is not None:
@@ -219,9 +238,7 @@ class Law:
                 key="array.range",
             )
         silent = np.zeros(values.shape, bool) if low is None else values <= low + slack
-        db = self._to_decibels(values, spec, silent=silent)
-        placed = self._shifted(self._place_rows(db, spec), float(db.max()))
-        return self._place_columns(placed, spec)
+        return values, silent
 
     def decibels_to_fractions(self, decibels: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
         """Encode dB of a full-scale sine ``(bins, frames)`` as fractions, row 0 the lowest."""
@@ -278,11 +295,6 @@ class Law:
         if self.reference != "max":
             db = db + self._shift(spec, 0.0)
         return np.where(silent, -np.inf, db)
-
-    def _shifted(self, db: np.ndarray, loudest: float) -> np.ndarray:
-        """The loudest where ``reference: max`` says."""
-        known = self.reference == "max" and math.isfinite(loudest)
-        return db + (self.max_db - loudest) if known else db
 
     def _place_rows(self, db: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
         """Rows to the spec's bands."""
@@ -356,15 +368,19 @@ def interpolate(db: np.ndarray, places: np.ndarray) -> np.ndarray:
     last = len(db) - 1
     beyond = (places < -0.5) | (places > last + 0.5)
     places = np.clip(np.where(np.isfinite(places), places, 0), 0, last)
-    below = np.minimum(places.astype(int), max(last - 1, 0))
-    share = (places - below)[:, None]
-    first, second = db[below], db[np.minimum(below + 1, last)]
-    with np.errstate(invalid="ignore"):
-        mixed = (1 - share) * first + share * second
-    nearer = np.where(share < 0.5, first, second)
-    result = np.where(np.isfinite(first) & np.isfinite(second), mixed, nearer)
+    lower = np.minimum(places.astype(int), max(last - 1, 0))
+    shares = (places - lower).astype(db.dtype)[:, None]
+    result = np.empty((len(places), db.shape[1]), db.dtype)
+    some = max(1, STRIP_PIXELS // db.shape[1])
+    for here in (slice(begin, begin + some) for begin in range(0, len(places), some)):
+        below, share = lower[here], shares[here]
+        first, second = db[below], db[np.minimum(below + 1, last)]
+        with np.errstate(invalid="ignore"):
+            mixed = (1 - share) * first + share * second
+        nearer = np.where(share < 0.5, first, second)
+        result[here] = np.where(np.isfinite(first) & np.isfinite(second), mixed, nearer)
     result[beyond] = -np.inf
-    return np.asarray(result)
+    return result
 
 
 def magnitude_of_1_db(spec: SpectrogramSpec) -> float:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vocoder.image.codec.base import Codec, channel_spread
-from vocoder.image.doctor.looks import planes
+from vocoder.image.codec.base import Codec, channel_spread, planes
 from vocoder.image.doctor.options import Finding
 
 # Decoding averages three channels. What is left of their disagreement after that matters from

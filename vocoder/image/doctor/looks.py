@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from vocoder.image.codec.base import channel_spread
+from vocoder.image.codec.base import channel_spread, planes
 
 # Bright pixels whose channels are further apart than this share of the brightest one are a colour
 # code, not grey gone wrong (measured: painted grey 0.05, painted hue 0.9).
@@ -20,11 +20,6 @@ def middle_columns(pixels: np.ndarray) -> np.ndarray:
     width = min(columns, max(256, MAX_LOOKED_AT // max(1, rows)))
     begin = (columns - width) // 2
     return pixels[:, begin : begin + width]
-
-
-def planes(pixels: np.ndarray) -> list[np.ndarray]:
-    """The three channels apart: numpy is slow at reducing a last axis of three."""
-    return [pixels[..., channel] for channel in range(3)]
 
 
 def looks_grey(pixels: np.ndarray) -> bool:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from vocoder.errors import BadInput
-from vocoder.image.codec.base import Codec
+from vocoder.image.codec.base import Codec, planes
 from vocoder.image.codec.palette import PathCodec
 from vocoder.image.doctor.channels import Channels
-from vocoder.image.doctor.looks import correlation, looks_grey, middle_columns, planes
+from vocoder.image.doctor.looks import correlation, looks_grey, middle_columns
 from vocoder.image.doctor.offset import ConstantOffset
 from vocoder.image.doctor.options import Finding
 from vocoder.image.file import ImageFile, decode_image, read_image
