@@ -27,7 +27,7 @@ from recipes.systems import inversion
 from vocoder import encode, load
 from vocoder.audio import read_audio
 from vocoder.errors import BadInput
-from vocoder.evaluate.inference import mean_interval
+from vocoder.evaluate.inference import mean_interval, paired_p
 from vocoder.evaluate.metrics import measure
 from vocoder.files import write_text
 from vocoder.image.source import ImageSource
@@ -49,9 +49,25 @@ ROWS = {
     "hue nearest, griffin_lim": ("hue", "hue:decoder=nearest", "none+griffin_lim"),
     "hue neighbours, griffin_lim": ("hue", "hue:decoder=neighbours", "none+griffin_lim"),
 }
+Lines = dict[str, dict[str, float]]
 SCALE, CAPTION = 2, 24  # pixels of windows.png
-MEASURES = ("estoi", "pesq", "mel")
-COLUMNS = {"estoi": ("ESTOI", 3), "pesq_wb": ("PESQ-WB", 2), "mel_distance_db": ("mel dB", 2)}
+# With ``--repairs``: the repair of each, learnt from as many images of the same generators.
+REPAIRED = {
+    "grey, repaired alike, griffin_lim": ("grey", "gray8", "network:weights={}+griffin_lim"),
+    "grey, repaired alike, admm": ("grey", "gray8", "network:weights={}+admm"),
+    "windows, repaired alike, griffin_lim": (
+        "windows", "windows", "network:weights={}+griffin_lim"
+    ),
+    "windows, repaired alike, admm": ("windows", "windows", "network:weights={}+admm"),
+}  # fmt: skip
+MEASURES = ("estoi", "pesq", "mel", "f0", "voicing")
+COLUMNS = {
+    "estoi": ("ESTOI", 3),
+    "pesq_wb": ("PESQ-WB", 2),
+    "mel_distance_db": ("mel dB", 2),
+    "f0_rmse_cents": ("F0 RMSE cents", 0),
+    "voicing_error": ("voicing error", 3),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,6 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--hue", type=Path, default=DATA / "pix2pix_hue", help="generated in hue")
     parser.add_argument(
         "--windows", type=Path, default=DATA / "pix2pix_windows", help="generated in windows"
+    )
+    parser.add_argument(
+        "--repairs", nargs=2, metavar=("GREY", "WINDOWS"), help="weights, for a row more of each"
     )
     parser.add_argument("--reference", type=Path, default=DATA / "pix2pix" / "reference")
     parser.add_argument("--manifest", type=Path, help="of both, where it isn't beside results/")
@@ -80,7 +99,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measured(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
     """Every row, line by line."""
-    for row, (images, codec, word) in tqdm(ROWS.items(), unit="row"):
+    rows = dict(ROWS)
+    if given.repairs:
+        weights = dict(zip(("grey", "windows"), given.repairs, strict=True))
+        for name, (images, codec, word) in REPAIRED.items():
+            rows[name] = images, codec, word.format(weights[images])
+    for row, (images, codec, word) in tqdm(rows.items(), unit="row"):
         found = ImageSource(
             input=getattr(given, images) / "results",
             manifest=given.manifest,
@@ -126,17 +150,34 @@ def write_meaning(path: Path, line: Path) -> None:
 
 
 def table(results: Results) -> str:
-    """Means over lines with 95 % bootstrap intervals, as Markdown."""
+    """Means over lines with 95 % bootstrap intervals, and windows against grey, as Markdown."""
     titles = ["generated, decoded and inverted as", *(title for title, _ in COLUMNS.values())]
     rows = [titles, ["---"] * len(titles)]
     for name, lines in results.items():
         cells = [
-            mean_interval([row[key] for row in lines.values()]).text(digits)
+            mean_interval([row[key] for row in lines.values() if key in row]).text(digits)
             for key, (_, digits) in COLUMNS.items()
         ]
         rows.append([name, *cells])
+    pairs = [["windows minus grey", *titles[1:]], ["---"] * len(titles)]
+    for name, lines in results.items():
+        grey = results.get(name.replace("windows, ", "grey, "))
+        if grey is not None and grey is not lines:
+            pairs.append([name, *(difference(lines, grey, key) for key in COLUMNS)])
     n_lines = len(next(iter(results.values())))
-    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", f"{n_lines} lines."])
+    tables = ["\n".join(f"| {' | '.join(row)} |" for row in table) for table in (rows, pairs)]
+    return "\n\n".join([*tables, f"{n_lines} lines; p of a permutation test, line by line."])
+
+
+def difference(ours: Lines, theirs: Lines, key: str) -> str:
+    """The mean over lines that both have, and its p."""
+    both = [
+        ours[line][key] - theirs[line][key]
+        for line in ours
+        if key in ours[line] and key in theirs[line]
+    ]
+    digits = COLUMNS[key][1]
+    return f"{np.mean(both):+.{digits}f} (p {paired_p(both):.2g})" if both else "-"
 
 
 if __name__ == "__main__":
