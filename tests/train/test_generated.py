@@ -297,6 +297,11 @@ def test_what_one_part_validates_on_no_other_learns_from(given):
     (other / "manifest.csv").write_text("\n".join(rows) + "\n")
     parts = {"one": data(given), "other": data(other, validation_share=0.67)}
     mixed = Mixed(parts=parts, shares={"one": 1, "other": 1}).open((SPEC,), NOISE, 1)
+    left_out = Mixed(
+        parts={**parts, "missing": data(given / "nowhere")},
+        shares={"one": 1, "other": 1, "missing": 0},
+    )
+    assert left_out.open((SPEC,), NOISE, 1).record == mixed.record
     held = {line for source in mixed.validation for line in source.recordings}
     assert [len(source.recordings) for source in mixed.validation] == [1, 2] and len(held) == 2
     assert [len(s.recordings) for s in parts["one"].open((SPEC,), NOISE, 1).train] == [2, 2]

@@ -192,21 +192,25 @@ class Mixed(Data):
     """Several kinds of data at once. What one of them validates on, none of them learns from."""
 
     parts: Mapping[str, Data]
-    shares: Mapping[str, float]  # how often an example comes from each; of any sum
+    shares: Mapping[str, float]  # how often an example comes from each; of any sum, 0 is left out
 
     def __post_init__(self) -> None:
         shares = self.shares
-        if not shares or shares.keys() != self.parts.keys() or not min(shares.values()) > 0:
+        if not self._used or shares.keys() != self.parts.keys() or min(shares.values()) < 0:
             raise BadInput(
-                f"data.shares is {dict(self.shares)}; expected a number above 0 for each of "
-                f"{', '.join(self.parts)}",
+                f"data.shares is {dict(self.shares)}; expected 0 or more for each of "
+                f"{', '.join(self.parts)}, and one above it",
                 key="data.shares.range",
             )
+
+    @property
+    def _used(self) -> dict[str, Data]:
+        return {name: part for name, part in self.parts.items() if self.shares.get(name, 0) > 0}
 
     def open(
         self, specs: tuple[SpectrogramSpec, ...], degradation: Degradation, seed: int
     ) -> Sources:
-        opened = {name: part.open(specs, degradation, seed) for name, part in self.parts.items()}
+        opened = {name: part.open(specs, degradation, seed) for name, part in self._used.items()}
         validation = [source for one in opened.values() for source in one.validation]
         held = {name for source in validation for name in source.recordings}
         return Sources(
