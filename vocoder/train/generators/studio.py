@@ -82,7 +82,7 @@ class Studio:
         settings = {"seed": self.seed, "steps": self.steps, **asdict(self.kind)}
         text = json.dumps(settings, indent=2) + "\n"
         write_text(self.output / SETTINGS_NAME, text, overwrite=True)
-        ends = [round(self.steps * share) for share in self.kind.stages]
+        ends = [max(1, round(self.steps * share)) for share in self.kind.stages]
         path = self.output / WEIGHTS_NAME
         first = self.trainer.restore(path)
         shown = tqdm(range(first, self.steps), initial=first, total=self.steps, unit="step")
@@ -90,8 +90,9 @@ class Studio:
         for step in shown:
             distance, done = self.trainer.step(*self.example(step)), step + 1
             shown.set_postfix_str(f"L1 {distance:.3f}", refresh=False)
-            if done in ends:
-                self.generate(self.generates[ends.index(done) :: len(ends)])
+            for stage, end in enumerate(ends):
+                if done == end:
+                    self.generate(self.generates[stage :: len(ends)])
             if done % SAVE_EVERY == 0 or done in ends:
                 # After generating: stopped in its midst, the same generator goes on with it.
                 self.trainer.save(path, done)
