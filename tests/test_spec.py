@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from scipy.signal import get_window
 
 from tests.specs import OWN
 from vocoder.config import load
 from vocoder.errors import BadInput
-from vocoder.spec import FLOAT_FIELDS, SpectrogramSpec
+from vocoder.spec import FLOAT_FIELDS, SpectrogramSpec, periodic_window
 from vocoder.spectrogram import analyse, stft
 
 SPECS = OWN
@@ -230,3 +231,8 @@ def test_frames_and_samples_answer_each_other(spec, center):
     for n_samples in rng.integers(spec.n_fft, 20_000, 5).tolist():
         sound = torch.zeros(1, n_samples)
         assert stft(sound, spec).shape == (1, spec.n_freqs, spec.n_frames(n_samples))
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 320, 999, 1024, 3072])
+def test_hanns_window_is_scipys_digit_by_digit(length):
+    assert np.array_equal(periodic_window("hann", length), get_window("hann", length))

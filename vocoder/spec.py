@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.signal import get_window
 
 from vocoder.errors import BadInput
 
@@ -133,7 +132,7 @@ class SpectrogramSpec:
     def _check_window(self) -> None:
         self._require(isinstance(self.window, str), "window", "the name of a window, such as hann")
         try:
-            window = get_window(self.window, self.win_length, fftbins=True)
+            window = periodic_window(self.window, self.win_length)
         except ValueError as error:
             raise BadInput(
                 f"spec.window is {self.window!r}, which scipy does not know; try hann",
@@ -339,9 +338,23 @@ class SpectrogramSpec:
         )
 
 
+def periodic_window(name: str, length: int) -> np.ndarray:
+    """A window that `scipy.signal.get_window` knows, float64, ``(length,)``.
+
+    Hann's is made here, digit by digit as scipy makes it: importing its package of signals takes a
+    quarter of what a new process needs to its first waveform.
+    """
+    if name == "hann" and length > 1:
+        cosine: np.ndarray = np.cos(np.linspace(-math.pi, math.pi, length + 1)[:-1])
+        return 0.5 + 0.5 * cosine
+    from scipy.signal import get_window
+
+    return np.asarray(get_window(name, length, fftbins=True))
+
+
 @lru_cache(maxsize=32)
 def window_samples(spec: SpectrogramSpec) -> np.ndarray:
     """The analysis window, centred in ``n_fft`` samples; float64, shape ``(n_fft,)``."""
-    window = get_window(spec.window, spec.win_length, fftbins=True)
+    window = periodic_window(spec.window, spec.win_length)
     left = (spec.n_fft - spec.win_length) // 2
     return np.pad(window, (left, spec.n_fft - spec.win_length - left))
