@@ -1,6 +1,7 @@
 """Presets by name, against the formulas of the programs that wrote such images."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import librosa
@@ -19,6 +20,7 @@ from tests.image.test_cases import (
 )
 from tests.refusals import refused
 from vocoder import load, read_spectrogram
+from vocoder.image.codec.maps import map_colours
 from vocoder.image.file import decode_image, read_image
 from vocoder.spectrogram import analyse
 
@@ -220,3 +222,80 @@ class TestPresets:
         path = save(tmp_path / "a.png", framed)
         found = opened(path, load("codec", "sox"), load("spec", "sox"))
         assert_same(found, drawn, 1.0, floor_db=-119, ceiling_db=-1)
+
+    def test_showspectrumpic(self, speech, tmp_path):
+        """A scalar reading of avf_showspectrum.c: no padding, a window's sum of squares as 0 dB,
+        120 dB, a map in YUV, no Nyquist bin."""
+        window, hop = np.hanning(512), 26  # as many samples as columns allow, rounded down
+        starts = range(0, len(speech) - 512, hop)
+        frames = np.array([speech[start : start + 512] * window for start in starts])
+        magnitude = np.abs(np.fft.rfft(frames))[:, :256].T / (window**2).sum()
+        share = 1 + np.log10(magnitude.clip(1e-6, 1)) / 6
+        corners = np.array(
+            [
+                *(
+                    [0, 0, 0, 0],
+                    [0.13, 0.03587, 0.15733, -0.02549],
+                    [0.3, 0.18572, 0.17724, 0.17476],
+                ),
+                *([0.6, 0.28185, -0.15931, 0.47132], [0.73, 0.65831, -0.37161, 0.24353]),
+                *(
+                    [0.78, 0.76319, -0.43075, 0.16866],
+                    [0.91, 0.95336, -0.20455, 0.03314],
+                    [1, 1, 0, 0],
+                ),
+            ]
+        )
+        yuv = np.stack([np.interp(share, corners[:, 0], one) for one in corners.T[1:]], axis=-1)
+        planes = np.rint(np.clip(256 * yuv + [0, 127.5, 127.5], 0, 255)).astype(np.uint8)[::-1]
+        drawn = np.asarray(Image.fromarray(planes, "YCbCr").convert("RGB"))
+        path = save(tmp_path / "a.png", np.pad(drawn, ((64, 64), (133, 133), (0, 0))))
+        sizes = {"sample_rate": 22050, "n_fft": 512, "win_length": 512, "hop_length": 5 * hop}
+        spec = load("spec", "showspectrumpic", **sizes)
+        crop = [133, 64, -133, -64]
+        codec = load("codec", "showspectrumpic", crop=crop, hop_length=float(hop))
+        found = opened(path, codec, spec)
+        truth = analyse(torch.from_numpy(speech)[None], spec).decibels[0].numpy()
+        truth = truth[:, : found.shape[1]]
+        # ffmpeg's window is symmetric, which weak bins beside strong ones show.
+        assert np.quantile(np.abs(found - truth)[truth > -100], 0.998) < 1.5
+        assert np.quantile(found[truth < -122], 0.998) < -110
+
+    def test_audacity(self, speech, tmp_path):
+        """A row is the loudest of its bins; a window of 2048 with as many zeros; mel as HTK's."""
+        spec = load("spec", "audacity")
+        long = np.tile(speech, 2)
+        window = np.hanning(2049)[:-1]
+        frames = np.array([long[at : at + 2048] * window for at in range(0, 40_000, 512)])
+        db = 20 * np.log10(np.abs(np.fft.rfft(frames, 4096)).T * 2 / window.sum() + 1e-9)
+        mel = np.linspace(0, 1127 * np.log(1 + 20_000 / 700), 401)
+        edges = np.rint(700 * (np.exp(mel / 1127) - 1) / 44_100 * 4096).astype(int)
+        share = np.array([db[a : max(b, a + 1)].max(axis=0) for a, b in pairwise(edges)])
+        colours = map_colours("roseus")[
+            np.rint(255 * np.clip((share + 100) / 80, 0, 1)).astype(int)
+        ]
+        codec = load("codec", "audacity", hop_length=512.0)
+        found = opened(save(tmp_path / "a.png", colours[::-1]), codec, spec)
+        truth = analyse(torch.from_numpy(long)[None], replace(spec, center=False)).decibels[0]
+        truth = truth[:, : found.shape[1]].numpy()
+        inside = (truth > -90) & (truth < -21)
+        assert abs(np.median((found - truth)[inside])) < 2.5  # the loudest bin of some
+        assert np.corrcoef(found[inside], truth[inside])[0, 1] > 0.9
+
+    @pytest.mark.parametrize("hz", [220.0, 1760.0])
+    def test_arss(self, hz, tmp_path):
+        """Envelopes of bands that overlap by half on a logarithmic axis, the loudest 1."""
+        n, bands = 88_200, 96
+        spectrum_of = np.fft.rfft(np.sin(2 * np.pi * hz / 44_100 * np.arange(n)))
+        place = 12 * np.log2(np.maximum(np.fft.rfftfreq(n, 1 / 44_100), 1) / 27.5)
+        rows = []
+        for band in range(bands):
+            weight = 0.5 + 0.5 * np.cos(np.pi * np.clip(place - band, -1, 1))
+            analytic = np.concatenate([2 * spectrum_of * weight, np.zeros(n // 2 - 1)])
+            rows.append(np.abs(np.fft.ifft(analytic))[::294])
+        image = np.rint(255 * np.array(rows) / np.max(rows)).astype(np.uint8)[::-1]
+        spec = load("spec", "linear1024")
+        found = opened(save(tmp_path / "a.bmp", image), load("codec", "arss"), spec)
+        middle = found[:, found.shape[1] // 2]
+        assert middle.argmax() == pytest.approx(hz / 44_100 * 2048, rel=2 ** (1 / 24) - 1)
+        assert middle.max() == pytest.approx(0, abs=1.0)

@@ -43,7 +43,7 @@ PLACES = {
 MIN_N_FFT, MAX_BANDS = 512, 256  # of plain bins, and of mel bands that nobody knows by name
 CONSTANT_Q = {72: 12, 84: 12, 96: 12, 108: 12, 168: 24, 192: 24, 252: 36, 288: 36}  # an octave
 # sox is ``linear512`` in full; of the others nobody has measured whether they take others' place.
-UNTRIED = ("sox", "auffusion", "autovc", "melgan_vc")
+UNTRIED = ("sox", "auffusion", "autovc", "melgan_vc", "showspectrumpic", "audacity")
 OURS_DB = 100.0  # the range of gray8
 
 

@@ -21,7 +21,7 @@ from vocoder.spectrogram import bin_centres_hz, mel_points_hz
 UNITS = ("db", "ln", "log10", "linear")
 REFERENCES = ("full_scale", "one", "max")
 FIRST_ROWS = ("high", "low")
-ROWS = ("bins", "stretched", "linear", "log", "specshow", "constant_q")
+ROWS = ("bins", "stretched", "linear", "log", "mel", "specshow", "constant_q")
 C1_HZ = 32.70319566257483  # where librosa.cqt begins
 _ALMOST = 1e-4  # of a range: how near its end counts as the end
 
@@ -66,10 +66,10 @@ class Law:
     crop : list of int or None
         ``[left, top, right, bottom]`` of the spectrogram inside of a figure, in pixels; right and
         bottom may be counted from the far edge, as 0 or negative numbers.
-    rows : {"bins", "stretched", "linear", "log", "specshow", "constant_q"}
+    rows : {"bins", "stretched", "linear", "log", "mel", "specshow", "constant_q"}
         ``bins``: a row is a band of the spec. Otherwise rows are interpolated to the bands:
-        ``stretched`` over all of them, whatever they are; ``linear`` or ``log`` in Hz, from
-        ``hz_min`` in the lowest row to ``hz_max`` in the highest; ``specshow`` as
+        ``stretched`` over all of them, whatever they are; ``linear`` or ``log`` in Hz, or in HTK's
+        ``mel``, from ``hz_min`` in the lowest row to ``hz_max`` in the highest; ``specshow`` as
         `librosa.display.specshow` draws mel bands; ``constant_q`` upwards from ``hz_min``,
         ``bins_per_octave`` an octave, scaled as `librosa.cqt` does: a sine of amplitude 1 is half
         the square root of its row's window length.
@@ -348,6 +348,8 @@ class Law:
         if self.rows in ("log", "constant_q"):
             with np.errstate(divide="ignore"):
                 share = np.log(hz / low) / math.log(high / low)
+        elif self.rows == "mel":
+            share = np.log((700 + hz) / (700 + low)) / math.log((700 + high) / (700 + low))
         else:
             share = (hz - low) / (high - low)
         return np.asarray(share * (n_rows - 1))

@@ -130,11 +130,41 @@ def _sox() -> np.ndarray:
     return np.stack([red, green, blue], axis=1)
 
 
-EXTRA = {"sox": _sox}
+def _ffmpeg() -> np.ndarray:
+    """ffmpeg's ``color=intensity``, the default of showspectrumpic (avf_showspectrum.c): corners
+    in full-range YUV, straight lines between them, and the RGB of ITU-R BT.601."""
+    corners = {
+        "places": [0, 0.13, 0.3, 0.6, 0.73, 0.78, 0.91, 1],
+        "y": [0, 0.0359, 0.1857, 0.2818, 0.6583, 0.7632, 0.9534, 1],
+        "u": [0, 0.1573, 0.1772, -0.1593, -0.3716, -0.4307, -0.2045, 0],
+        "v": [0, -0.0255, 0.1748, 0.4713, 0.2435, 0.1687, 0.0331, 0],
+    }
+    x = np.linspace(0, 1, 256)
+    y, u, v = (np.interp(x, corners["places"], corners[name]) for name in "yuv")
+    rgb = np.stack([y + 1.402 * v, y - 0.344136 * u - 0.714136 * v, y + 1.772 * u], axis=1)
+    return np.clip(rgb, 0, 1)
+
+
+ROSEUS = (
+    "010101 020f15 001d36 0f255b 2e267e 512197 7519a2 96169d b51f8e "
+    "ce307a e34664 f26051 fa7c46 fb9a4c f6b868 eed497 eceacd fefbf9"
+)
+
+
+def _roseus() -> np.ndarray:
+    """Audacity's colours: every 15th of M. Keum's map (github.com/dofuuz/roseus, MIT licence), and
+    straight lines between them, no further off than 4.2 steps of 255."""
+    colours = np.array([list(bytes.fromhex(colour)) for colour in ROSEUS.split()]) / 255
+    x, places = np.linspace(0, 1, 256), np.linspace(0, 1, len(colours))
+    return np.stack([np.interp(x, places, channel) for channel in colours.T], axis=1)
+
+
+EXTRA = {"sox": _sox, "ffmpeg": _ffmpeg, "roseus": _roseus}
 # For `nearest_map`, the likeliest first; those that others run backwards share their colours.
 USUAL = (
     *("gray", "viridis", "magma", "inferno", "plasma", "sox", "jet", "turbo", "hot", "cividis"),
     *("coolwarm", "bone", "cubehelix", "gnuplot2", "Greens", "Blues", "Reds", "YlGnBu", "Spectral"),
+    *("ffmpeg", "roseus"),
 )
 SAMPLED = 10_000  # pixels; enough for a mean distance
 

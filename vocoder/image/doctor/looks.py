@@ -59,8 +59,9 @@ def tilt(levels: np.ndarray) -> float:
 
 
 # A logistic regression on 1 975 tiles, true ones and those of generators good and bad, against 648
-# drawings of 38 photographs, textures, pages and charts (scikit-image's and matplotlib's samples).
-# Two of the tiles are above the threshold, both of a generator that had hardly learnt anything.
+# drawings, half of them negatives, of 38 photographs, textures, pages and charts (scikit-image's
+# and matplotlib's samples). Two of the tiles are above the threshold, both of a generator that had
+# hardly learnt anything. recipes/laws.md counts on what it was not fitted on.
 UNLIKE, UNLIKELY = 3.0, 1.0
 OFFSET = 0.96
 WEIGHTS = {"tilt": -13.0, "shared": -9.4, "silent": -3.1, "loudest": 5.7, "smooth": 13.3}
