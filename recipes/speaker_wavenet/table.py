@@ -30,13 +30,14 @@ from vocoder.corpus.corpus import Corpus
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.files import write_text
+from vocoder.inverter.magnitude import Target
+from vocoder.inverter.wavenet.estimate import initial_estimate, iterate
+from vocoder.inverter.wavenet.inverter import sample
 from vocoder.inverter.wavenet.network import WaveNet
-from vocoder.inverter.wavenet.sampler import sample
-from vocoder.inverter.wavenet.streaming import initial_estimate, iterate
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.weights import find_weights
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import analyse
+from vocoder.spectrogram import Spectrogram, analyse
 
 MEASURES = "estoi,visqol,pesq,dnsmos,mel"
 ESTIMATE = "initial_estimate"
@@ -145,7 +146,7 @@ def render_all(
         began = time.perf_counter()
         rendered = torch.cat(list(render(decibels)), 1)
         halfway = time.perf_counter()
-        iterated = iterate(decibels, spec, rendered)
+        iterated = iterate(rendered, spec, Target(Spectrogram(decibels, spec)).nearest)
         ends = halfway, time.perf_counter()
         write(output / "reference", number, recording, spec)
         for system, samples, ended in zip(found, (rendered, iterated), ends, strict=True):

@@ -19,8 +19,7 @@ from tests.model.shapes import MEL, ODD, hifigan
 from tests.refusals import refused
 from vocoder.decibels import to_decibels
 from vocoder.inverter.mels import MelNet
-from vocoder.inverter.wavenet.portable import PortableWaveNet
-from vocoder.inverter.wavenet.sampler import draw, sample_subbands
+from vocoder.inverter.wavenet.inverter import draw, sample_subbands
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.interchange.export import METADATA, export, metadata
 from vocoder.model.weights import find_weights
@@ -81,7 +80,7 @@ def test_the_shipped_networks_of_images_run_without_torch(name, tmp_path):
 def test_a_wavenet_samples_the_same_without_this_package(tmp_path):
     """At any temperature, of the same random numbers, for any length."""
     model, path = small().eval(), tmp_path / "wavenet.onnx"
-    export(PortableWaveNet(model), path, overwrite=False)
+    export(model, path, overwrite=False)
     session = onnxruntime.InferenceSession(path)
     for frames, temperature in [(12, 0.0), (20, 0.6), (33, 1.0)]:
         decibels = torch.rand(1, model.spec.bins, frames) * 60 - 80

@@ -9,7 +9,8 @@ from tests.inverter.wavenet.networks import small
 from tests.refusals import refused
 from tests.train.tiny import SPEC, equal, last, mixture, plan, repair_net, train
 from vocoder.config import load
-from vocoder.inverter.wavenet.sampler import sample
+from vocoder.inverter.wavenet.estimate import rephased
+from vocoder.inverter.wavenet.inverter import sample
 from vocoder.train.examples import Batch
 from vocoder.train.state import checkpoints
 from vocoder.train.tasks.base import MODEL
@@ -27,8 +28,11 @@ def test_the_loss_is_that_of_the_damaged_picture_and_the_true_sound():
     batch = Batch.of([mixture()[0], mixture()[1]])
     with torch.no_grad():
         total = float(task.losses(MODEL, batch, 0)["total"])
-        density = task.model(batch.degraded, batch.waveform)
-        density = density[:, :, 4 * 64 : -4 * 64]  # frames that share samples with the cut
+        estimate = task.model.estimate(batch.degraded)
+        samples = rephased(batch.waveform, estimate, SPEC)
+        subbands, estimate = map(task.model.bank.split, (samples, estimate))
+        forced = task.model.teacher_forced(batch.degraded, subbands, estimate)
+        density = forced.logarithm(subbands.mT)[:, 4 * 64 : -4 * 64]  # frames of the cut aside
         of_true = float(task.model.loss(batch.true, batch.waveform))
     assert total == pytest.approx(-float(density[~density.isnan()].mean()), rel=1e-5)
     assert total != pytest.approx(of_true)

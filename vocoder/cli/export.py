@@ -13,7 +13,6 @@ from vocoder.files import refuse_existing
 def run(*, weights: str, output: str, overwrite: bool) -> int:
     """Export weights; the keys are those of ``conf/export.yaml``, which describes them."""
     from vocoder.inverter.wavenet.network import WaveNet
-    from vocoder.inverter.wavenet.portable import PortableWaveNet
     from vocoder.model.checkpoint import read_checkpoint
     from vocoder.model.generator import Generator
     from vocoder.model.interchange.export import export, metadata
@@ -28,7 +27,6 @@ def run(*, weights: str, output: str, overwrite: bool) -> int:
             f"{weights} holds a {type(model).__name__}; expected a network that was trained",
             key="weights.type",
         )
-    portable = PortableWaveNet(model) if isinstance(model, WaveNet) else model
-    export(portable, Path(output), overwrite=overwrite)
-    print(f"{output}: {json.dumps(metadata(portable), indent=2)}")
+    export(model, Path(output), overwrite=overwrite)
+    print(f"{output}: {json.dumps(metadata(model), indent=2)}")
     return DONE

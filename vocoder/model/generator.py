@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from vocoder.errors import BadInput
 from vocoder.spec import SpectrogramSpec
@@ -53,6 +54,19 @@ class Generator(nn.Module, ABC):
 
     def fold(self) -> None:
         """Replace what only training needs (weight norm) by plain weights, in place."""
+
+
+def fold_weight_norm(network: nn.Module) -> None:
+    """Make normalised weights plain ones, in place.
+
+    PyTorch's own `remove_parametrizations` changes the class, which a deep copy shares.
+    """
+    for module in list(network.modules()):
+        if parametrize.is_parametrized(module, "weight"):
+            weight: Any = module.weight
+            module.__class__ = parametrize.type_before_parametrizations(module)
+            del module.parametrizations
+            module.weight = nn.Parameter(weight.detach())
 
 
 def require_sizes(sizes: Mapping[str, int]) -> None:

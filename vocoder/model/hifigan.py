@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import parametrizations
 
 from vocoder.errors import BadInput
 from vocoder.model.features import features
-from vocoder.model.generator import Generator
+from vocoder.model.generator import Generator, fold_weight_norm
 from vocoder.spec import SpectrogramSpec
 
 # The largest published generators have 1 536; a damaged file asks for terabytes.
@@ -130,16 +130,8 @@ class HifiGan(Generator):
         return torch.tanh(samples)
 
     def fold(self) -> None:
-        """Make the normalised weights plain ones, in place; copies of the model stay as they are.
-
-        PyTorch's own `remove_parametrizations` changes the class, which a deep copy shares.
-        """
-        for module in list(self.modules()):
-            if parametrize.is_parametrized(module, "weight"):
-                weight: Any = module.weight
-                module.__class__ = parametrize.type_before_parametrizations(module)
-                del module.parametrizations
-                module.weight = nn.Parameter(weight.detach())
+        """Make the normalised weights plain ones, in place; copies stay as they are."""
+        fold_weight_norm(self)
 
 
 class _Stage(nn.Module):

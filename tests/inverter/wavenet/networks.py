@@ -3,7 +3,6 @@
 import torch
 
 from vocoder.config import load
-from vocoder.inverter.wavenet.loop import COLD, CREST, LIMIT, MAX_LOG_SCALE, MIN_LOG_SCALE
 from vocoder.inverter.wavenet.network import WaveNet
 from vocoder.spectrogram import analyse
 
@@ -44,24 +43,7 @@ def teacher_forced(model, decibels, subbands):
     return model.teacher_forced(decibels, subbands, model.bank.split(model.estimate(decibels)))
 
 
-def quantile(parameters, uniform, temperature):
-    """The value of a mixture of logistics that pairs ``(..., 2)`` of uniform numbers stand for."""
-    logits, means, log_scales = parameters.chunk(3, dim=-1)
-    if temperature < COLD:
-        return means.gather(-1, logits.argmax(-1, keepdim=True))[..., 0]
-    below = torch.softmax(logits / temperature, -1).cumsum(-1)[..., :-1]
-    chosen = (uniform[..., :1] >= below).sum(-1, keepdim=True)
-    scales = torch.exp(log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE)) * temperature
-    mean, scale = (each.gather(-1, chosen)[..., 0] for each in (means, scales))
-    return mean + scale * torch.logit(uniform[..., 1])
-
-
-def drawn(forced, uniform, temperature):
+@torch.no_grad()
+def drawn(densities, uniform, temperature):
     """The samples that teacher-forced densities give, ``(batch, bands, steps)``."""
-    about = quantile(forced.parameters, uniform, temperature).clamp(-LIMIT, LIMIT)
-    excitation = torch.zeros_like(about)
-    for band in range(about.shape[1]):
-        shifted = about[:, band] + forced.from_lower_bands(excitation)[:, band]
-        excitation[:, band] = shifted.clamp(-LIMIT, LIMIT).where(forced.audible[:, band], 0)
-    bound = CREST * forced.level
-    return (forced.estimate + forced.level * excitation).clamp(-bound, bound)
+    return densities.draw(uniform, torch.tensor(temperature)).mT

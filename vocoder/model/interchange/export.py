@@ -15,7 +15,7 @@ from torch.export import Dim, ExportedProgram
 
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
-from vocoder.model.generator import Generator
+from vocoder.model.generator import Generator, fold_weight_norm
 from vocoder.spec import SpectrogramSpec
 
 ONNX, PROGRAM = ".onnx", ".pt2"
@@ -89,6 +89,7 @@ def program(network: Portable) -> ExportedProgram:
     own = own.cpu().eval()
     if isinstance(own, Generator):
         own.fold()
+    fold_weight_norm(own)
     example, longer = (_example(own, n) for n in (_EXAMPLE_STRIDES, 2 * _EXAMPLE_STRIDES))
     strides = Dim("frames") if own.stride_frames == 1 else Dim("strides")
     sizes: list[dict[int, Any]] = [

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.errors import BadInput
+from vocoder.inverter.wavenet.inverter import sample
 from vocoder.inverter.wavenet.network import WaveNet
-from vocoder.inverter.wavenet.sampler import sample
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.examples import Batch
 from vocoder.train.tasks.base import Task, require_centred
@@ -22,7 +22,7 @@ class Likelihood(Task):
 
     model_type = WaveNet
 
-    # Of what is drawn at validation; see `vocoder.inverter.wavenet.sampler.sample`.
+    # Of what is drawn at validation; see `vocoder.inverter.wavenet.inverter.sample`.
     temperature: float
     n_iter: int
     seed: int

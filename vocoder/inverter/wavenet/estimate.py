@@ -6,7 +6,7 @@ from its centre on. Waveforms are ``(batch, frames * hop_length)``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -14,14 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from vocoder.inverter.griffin_lim import GriffinLim
-from vocoder.inverter.magnitude import Target
 from vocoder.inverter.projection import impose_magnitude, magnitudes
 from vocoder.inverter.retrieval import min_block_frames
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, istft_to_padded, stft_of_padded
 
 # Griffin-Lim iterations that give recordings an estimate's phases: with 16, ESTOI .97 to .98
-# against the recordings themselves, .94 of the estimate before any (eight lines of speech).
+# against the recordings themselves, .94 of the estimate before any (eight utterances).
 REPHASING_STEPS = 16
 
 
@@ -44,37 +43,34 @@ def initial_estimate(decibels: Tensor, spec: SpectrogramSpec, n_iter: int) -> It
     yield torch.zeros(decibels.shape[0], 1)
 
 
-def iterate(decibels: Tensor, spec: SpectrogramSpec, waveform: Tensor) -> Tensor:
+def iterate(waveform: Tensor, spec: SpectrogramSpec, nearest: Callable[[Tensor], Tensor]) -> Tensor:
     """One more iteration of Griffin and Lim's (1984).
 
-    Every window is given the nearest magnitudes that the spectrogram allows, and keeps its phases.
+    Every window keeps its phases, and its magnitudes become those that ``nearest`` gives for them,
+    such as `vocoder.inverter.magnitude.Target.nearest`.
     """
-    transform = _transform(waveform, spec, waveform.shape[1] // spec.hop_length)
-    target = Target(Spectrogram(decibels, spec)).nearest(magnitudes(transform))
-    padded = istft_to_padded(impose_magnitude(transform, target), spec)[:, spec.n_fft // 2 :]
+    transform = _transform(waveform, spec)
+    imposed = impose_magnitude(transform, nearest(magnitudes(transform)))
+    padded = istft_to_padded(imposed, spec)[:, spec.n_fft // 2 :]
     return functional.pad(padded, (0, waveform.shape[1] - padded.shape[1]))
 
 
 @torch.no_grad()
 def rephased(samples: Tensor, estimate: Tensor, spec: SpectrogramSpec) -> Tensor:
-    """Recordings as they would be if their phases were an estimate's; both in whole hops.
+    """Recordings as they would be if their phases were an estimate's.
 
     A spectrogram doesn't say where in its swing a waveform begins, and an estimate says it at
     random; no network could know the recording's own. Griffin-Lim iterations from the estimate,
     towards the magnitudes of the recording's STFT, give what sounds like the one and fits the
     other.
     """
-    n_frames = samples.shape[1] // spec.hop_length + 1
-    wanted = _transform(samples, spec, n_frames).abs()
-    transform = _transform(estimate, spec, n_frames)
+    wanted = _transform(samples, spec).abs()
     for _ in range(REPHASING_STEPS):
-        padded = istft_to_padded(impose_magnitude(transform, wanted), spec)
-        transform = stft_of_padded(padded, spec)
-    half = spec.n_fft // 2
-    return padded[:, half : half + samples.shape[1]]
+        estimate = iterate(estimate, spec, lambda _: wanted)
+    return estimate
 
 
-def _transform(waveform: Tensor, spec: SpectrogramSpec, n_frames: int) -> Tensor:
-    """The STFT of so many frames, silence around."""
-    half, length = spec.n_fft // 2, (n_frames - 1) * spec.hop_length + spec.n_fft
-    return stft_of_padded(functional.pad(waveform, (half, length - half - waveform.shape[1])), spec)
+def _transform(waveform: Tensor, spec: SpectrogramSpec) -> Tensor:
+    """The STFT of a waveform's frames, silence around."""
+    half, rest = spec.n_fft // 2, spec.n_fft // 2 - spec.hop_length
+    return stft_of_padded(functional.pad(waveform, (half, rest)), spec)
