@@ -86,14 +86,16 @@ def test_a_consistent_transform_is_its_own_signals():
     torch.testing.assert_close(again[:, :, inner], transform[:, :, inner], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("stride", [2, 3])
 @pytest.mark.parametrize("n_frames", [1, 2, 7, 8])
-def test_a_stack_gives_back_what_it_was_given(n_frames):
-    stack = Stack(SMALL)
+def test_a_stack_gives_back_what_it_was_given(n_frames, stride):
+    specs = (*SMALL[:2], replace(SMALL[2], win_length=32 * stride, n_fft=128))
+    stack = Stack(specs)
     parts = [
         stack.used(torch.randn(2, spec.n_freqs, n_frames), index)
-        for index, spec in enumerate(SMALL)
+        for index, spec in enumerate(specs)
     ]
-    assert [part.shape[2] for part in parts] == [n_frames, n_frames, n_frames // 2]
+    assert [part.shape[2] for part in parts] == [n_frames, n_frames, n_frames // stride]
     joined = stack.join(parts, n_frames)
     assert joined.mT.is_contiguous()
     for ours, given in zip(stack.split(joined), parts, strict=True):

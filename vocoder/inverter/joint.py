@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import lru_cache
 
@@ -44,6 +45,11 @@ class JointStft:
         self.longest = max(specs, key=lambda spec: spec.n_fft)
         self._stack = Stack(specs)
         self._shares = _shares(specs, weights, tuple(self._stack.strides))
+
+    @property
+    def stride_frames(self) -> int:
+        """Pieces that begin at a multiple of this use the frames that the whole uses."""
+        return math.lcm(*self._stack.strides)
 
     @classmethod
     def of(cls, spectrogram: Spectrogram) -> JointStft:

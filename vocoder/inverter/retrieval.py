@@ -128,6 +128,7 @@ class PhaseRetrieval(Inverter):
             raise ValueError("spectrograms of different specs cannot be inverted together")
         spec = stft.longest
         context, lookahead = overlap_frames(spec)
+        context += -context % stft.stride_frames
         least = min_block_frames(spec)
         self._require(self.block_frames >= least, "block_frames", f"at least {least} for this spec")
         hop = spec.hop_length
