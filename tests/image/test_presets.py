@@ -276,8 +276,8 @@ class TestPresets:
         ]
         codec = load("codec", "audacity", hop_length=512.0)
         found = opened(save(tmp_path / "a.png", colours[::-1]), codec, spec)
-        truth = analyse(torch.from_numpy(long)[None], replace(spec, center=False)).decibels[0]
-        truth = truth[:, : found.shape[1]].numpy()
+        shown = analyse(torch.from_numpy(long)[None], replace(spec, center=False)).decibels[0]
+        truth = shown[:, : found.shape[1]].numpy()
         inside = (truth > -90) & (truth < -21)
         assert abs(np.median((found - truth)[inside])) < 2.5  # the loudest bin of some
         assert np.corrcoef(found[inside], truth[inside])[0, 1] > 0.9
