@@ -92,6 +92,15 @@ def test_it_is_made_once_and_a_kill_changes_nothing(data, monkeypatch):
     monkeypatch.undo()
 
 
+def test_a_folder_of_other_settings_is_left_alone(data):
+    data.open((SPEC,), Clean(), 0)
+    made = sorted(Path(data.folder).rglob("*.png"))
+    for other, seed in ((replace(data, steps=3), 0), (data, 1)):
+        with refused("generators.conflict"):
+            other.open((SPEC,), Clean(), seed)
+    assert sorted(Path(data.folder).rglob("*.png")) == made
+
+
 def test_examples_are_a_recording_and_what_was_made_of_it(data):
     sources = data.open((SPEC,), Clean(), 0)
     for source in sources.train:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from vocoder.audio import write_audio
 from vocoder.corpus.corpus import Corpus
 from vocoder.decibels import to_decibels
+from vocoder.errors import BadInput
 from vocoder.files import atomic_path, write_text
 from vocoder.image.codec.base import Codec
 from vocoder.image.manifest import Sidecar, Tile, write_manifest, write_sidecar
@@ -79,9 +80,7 @@ class Studio:
     def work(self) -> None:
         """Train, generate each stage's part of the utterances, and write what a data set needs."""
         self.output.mkdir(parents=True, exist_ok=True)
-        settings = {"seed": self.seed, "steps": self.steps, **asdict(self.kind)}
-        text = json.dumps(settings, indent=2) + "\n"
-        write_text(self.output / SETTINGS_NAME, text, overwrite=True)
+        self._write_settings()
         ends = [max(1, round(self.steps * share)) for share in self.kind.stages]
         path = self.output / WEIGHTS_NAME
         first = self.trainer.restore(path)
@@ -97,6 +96,25 @@ class Studio:
                 # After generating: stopped in its midst, the same generator goes on with it.
                 self.trainer.save(path, done)
         self.finish()
+
+    def _write_settings(self) -> None:
+        settings = {
+            "seed": self.seed,
+            "steps": self.steps,
+            "codec": self.codec.name,
+            "corpus": self.corpus.data_digest,
+            "learns": len(self.learns),
+            "generates": len(self.generates),
+            **asdict(self.kind),
+        }
+        text, path = json.dumps(settings, indent=2) + "\n", self.output / SETTINGS_NAME
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise BadInput(
+                f"{self.output} holds a generator of other settings or recordings, as "
+                f"{SETTINGS_NAME} says; choose another folder, or remove it",
+                key="generators.conflict",
+            )
+        write_text(path, text, overwrite=True)
 
     def example(self, step: int) -> tuple[Tensor, Tensor]:
         """What a step learns from: a tile as the task leaves it, and a true one (unpaired, of
