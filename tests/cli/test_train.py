@@ -196,6 +196,9 @@ def test_an_existing_run_is_kept_or_gone_on_with(corpus, run, tmp_path, capsys):
     assert on_corpus(corpus, tmp_path / "none", "resume=true") == 2
     assert "none holds no run; leave resume out" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+    (tmp_path / "killed").mkdir()  # before its first checkpoint, while it read or made its data
+    (tmp_path / "killed/.lock").touch()
+    assert on_corpus(corpus, tmp_path / "killed", *given, "train.plan.steps=1") == 0
 
 
 def test_a_run_that_came_to_no_checkpoint_begins_anew(corpus, run, tmp_path):

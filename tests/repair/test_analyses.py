@@ -15,6 +15,7 @@ from vocoder.image.source import ImageSource
 from vocoder.image.utterances import load_utterance
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.features import FLOOR_DB
+from vocoder.model.interchange.export import export
 from vocoder.repair.network import RepairNet
 from vocoder.spectrogram import Spectrogram, analyse
 from vocoder.train.data import Generated
@@ -182,3 +183,14 @@ def test_what_is_trained_is_heard_from_all_analyses(spectrogram):
     assert heard.shape[1] == Spectrogram(spectrogram.decibels, SPEC).length
     off = heard - expected[:, : heard.shape[1]]  # what lies below the floor is silenced
     assert off.abs().max() < 0.02 * expected.abs().max()
+
+
+def test_an_exported_network_takes_all_analyses(spectrogram, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    trained = shaken(net()).eval()
+    export(trained, tmp_path / "net.onnx", overwrite=False)
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"))
+    given = spectrogram.stacked[:, :, :96].clamp(min=FLOOR_DB)
+    (ours,) = session.run(None, {trained.inputs[0]: given.numpy()})
+    with torch.inference_mode():
+        np.testing.assert_allclose(ours, trained(given).numpy(), atol=2e-3)

@@ -25,7 +25,7 @@ FIXED = (
     "train.validation_utterances",
 )
 # Settings within these that only say where something lies or is computed; data have hashes.
-PLACES = ("root", "cache", "input", "reference", "manifest", "device")
+PLACES = ("root", "cache", "folder", "input", "reference", "manifest", "device")
 MAX_SHOWN = 60  # letters of a value in a message
 DIGEST = "sha256"  # the end of the names of hashes
 # Whose versions decide what a run computes.

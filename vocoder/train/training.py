@@ -193,7 +193,8 @@ def _own_folder(folder: Path, *, resume: bool) -> Iterator[None]:
         return
     names = (RECORD_NAME, BEST_NAME, LAST_NAME, CURVES_NAME)
     there = [name for name in names if (folder / name).exists()]
-    if resume and not there and not checkpoints(folder):
+    began = there or checkpoints(folder) or (folder / LOCK_NAME).exists()  # left by a kill
+    if resume and not began:
         raise BadInput(
             f"resume=true, but {folder} holds no run; leave resume out", key="resume.missing"
         )

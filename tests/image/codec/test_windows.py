@@ -98,7 +98,7 @@ def test_settings_that_mean_nothing(settings, key):
         ("linear256", {}, "codec.windows.spec"),
         ("mel256", {"red_window": 1024}, "codec.windows.range"),
         ("mel256", {"blue_window": 1000}, "codec.windows.range"),
-        ("mel256", {"red_window": 255}, "spec.hop_length.range"),
+        ("mel256", {"red_window": 255}, "codec.windows.range"),
     ],
 )
 def test_specs_that_it_does_not_suit(spec, settings, key):
@@ -157,3 +157,10 @@ def test_a_data_set_from_recordings_to_waveforms(speech, tmp_path):
     assert run(["decode", f"input={made / 'pictures'}", f"output={tmp_path / 'arrays'}"]) == 0
     (row,) = json.loads((tmp_path / "arrays/report.json").read_text())["utterances"]
     assert "2 more analyses" in row["note"]
+
+
+def test_a_window_shorter_than_a_hop_is_named_with_one_that_works():
+    spec = load("spec", "mel256_44k")
+    with refused("codec.windows.range"):
+        load("codec", "windows").analyses(spec)
+    assert len(load("codec", "windows", red_window=1024, blue_window=4096).analyses(spec)) == 3

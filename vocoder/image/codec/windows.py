@@ -71,6 +71,13 @@ class Windows(LevelCodec):
                 f"expected one below and one above the spec's win_length {spec.win_length}",
                 key="codec.windows.range",
             )
+        if self.red_window < spec.hop_length:
+            raise BadInput(
+                f"codec.red_window is {self.red_window}, shorter than a hop of the spec, "
+                f"{spec.hop_length}; expected that or more, such as "
+                f"codec.red_window={spec.win_length // 2} codec.blue_window={spec.win_length * 2}",
+                key="codec.windows.range",
+            )
         red, blue = (spec.with_window(window) for window in (self.red_window, self.blue_window))
         return (spec, 1.0), (red, self.red_weight), (blue, self.blue_weight)
 

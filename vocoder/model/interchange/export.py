@@ -111,7 +111,8 @@ def program(network: Portable) -> ExportedProgram:
 def _example(network: Any, strides: int) -> tuple[Tensor, ...]:
     if isinstance(network, OfOne):
         return network.example(strides)
-    shape = 2, network.spec.bins, strides * network.stride_frames
+    specs = getattr(network, "specs", (network.spec,))  # of several analyses, stacked
+    shape = 2, sum(spec.bins for spec in specs), strides * network.stride_frames
     return tuple(torch.zeros(shape) for _ in network.inputs)
 
 
