@@ -12,6 +12,7 @@ import torch
 from tests.refusals import refused
 from tests.specs import OWN
 from vocoder.config import load, options
+from vocoder.image.dataset.bands import require_full_bands
 from vocoder.spec import window_samples
 from vocoder.spectrogram import (
     Constraint,
@@ -21,7 +22,6 @@ from vocoder.spectrogram import (
     istft,
     istft_to_padded,
     mel_filters,
-    require_full_bands,
     stft,
     stft_of_padded,
 )

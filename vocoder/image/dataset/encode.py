@@ -15,13 +15,14 @@ from vocoder.cpu import usable_cores
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
+from vocoder.image.dataset.bands import require_full_bands
 from vocoder.image.dataset.delay import delay_s
 from vocoder.image.dataset.plan import STYLES, Job
 from vocoder.image.file import ImageInfo, write_image
 from vocoder.image.manifest import Sidecar, Tile, tile_stem
 from vocoder.image.tiles import cut
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import analyse, require_full_bands
+from vocoder.spectrogram import analyse
 
 GAINS = ("none", "peak")
 # The folder of style single where no split was asked for.
