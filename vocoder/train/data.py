@@ -68,20 +68,21 @@ class Recordings(Data):
                 key="data.speakers.type",
             )
 
+    def corpus(self, split: str, specs: tuple[SpectrogramSpec, ...]) -> Corpus:
+        """The utterances of a split that are long enough for all analyses."""
+        return Corpus(
+            Path(self.root),
+            split,
+            speakers=self.speakers,
+            sample_rate=specs[0].sample_rate,
+            min_samples=max(spec.n_fft for spec in specs),  # or else they cannot be analysed
+            cache=None if self.cache is None else Path(self.cache),
+        )
+
     def open(
         self, specs: tuple[SpectrogramSpec, ...], degradation: Degradation, seed: int
     ) -> Sources:
-        train, validation = (
-            Corpus(
-                Path(self.root),
-                split,
-                speakers=self.speakers,
-                sample_rate=specs[0].sample_rate,
-                min_samples=max(spec.n_fft for spec in specs),  # or else they cannot be analysed
-                cache=None if self.cache is None else Path(self.cache),
-            )
-            for split in ("train", "val")
-        )
+        train, validation = (self.corpus(split, specs) for split in ("train", "val"))
         return Sources(
             train=[Simulated(train, specs, degradation)],
             validation=[Simulated(validation, specs, degradation)],

@@ -21,6 +21,7 @@ from vocoder.train.generators.trainer import Kind
 
 RECORDINGS = "recordings"  # the part of the mixture that they are
 LOCK_NAME = ".lock"
+MIN_UTTERANCES = 4  # two to generate: one to learn from, one to validate on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,32 +70,32 @@ class OwnGenerators(Data):
                 key="data.windows.conflict",
             )
         codec: Codec = load("codec", "gray8", db_min=self.db_min, db_max=self.db_max)
+        recordings = Recordings(root=self.root, speakers=self.speakers, cache=self.cache)
+        corpus = recordings.corpus("train", specs)
+        if len(corpus) < MIN_UTTERANCES:
+            raise BadInput(
+                f"{self.root} has {len(corpus)} utterance(s) to learn from; expected at least "
+                f"{MIN_UTTERANCES}, since generators learn from one half and generate the other",
+                key="data.root.short",
+            )
         parts: dict[str, Data] = {
-            task: self._generated(task, number, specs[0], codec, seed)
+            task: self._generated(corpus, task, number, specs[0], codec, seed)
             for number, task in enumerate(self._shares)
         }
-        parts[RECORDINGS] = Recordings(root=self.root, speakers=self.speakers, cache=self.cache)
+        parts[RECORDINGS] = recordings
         shares = {**self._shares, RECORDINGS: self.recordings_share}
         return Mixed(parts=parts, shares=shares).open(specs, degradation, seed)
 
     def _generated(
-        self, task: str, number: int, spec: SpectrogramSpec, codec: Codec, seed: int
+        self,
+        corpus: Corpus,
+        task: str,
+        number: int,
+        spec: SpectrogramSpec,
+        codec: Codec,
+        seed: int,
     ) -> Generated:
         """Have a generator of a task learn and generate, unless it has."""
-        corpus = Corpus(
-            Path(self.root),
-            "train",
-            speakers=self.speakers,
-            sample_rate=spec.sample_rate,
-            min_samples=spec.n_fft,
-            cache=None if self.cache is None else Path(self.cache),
-        )
-        if len(corpus) < 4:
-            raise BadInput(
-                f"{self.root} has {len(corpus)} utterance(s) to learn from; expected at least 4, "
-                "since generators learn from one half and generate the other",
-                key="data.root.short",
-            )
         folder = Path(self.folder) / task
         folder.mkdir(parents=True, exist_ok=True)
         halves = [range(first, len(corpus), 2) for first in (0, 1)]
