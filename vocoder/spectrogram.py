@@ -141,6 +141,8 @@ class Spectrogram:
     @property
     def stacked(self) -> Tensor:
         """The decibels of all analyses, one below the other, ``(batch, bins, frames)``."""
+        if not self.others:  # an hour of it is not copied
+            return self.decibels
         return torch.cat([one.decibels for one in self.analyses], dim=1)
 
     def restacked(self, decibels: Tensor) -> Spectrogram:
