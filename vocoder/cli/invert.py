@@ -71,8 +71,6 @@ def run(
         work_through,
     )
     from vocoder.device import torch_device
-    from vocoder.evaluate.reference import LEGEND, References
-    from vocoder.evaluate.view import draw_pictures
     from vocoder.image.utterances import FAR_TOO_LOUD_DB, OTHER_REFERENCE, load_utterance
 
     require_subtype(subtype)
@@ -82,7 +80,11 @@ def run(
     if batch < 1:
         raise BadInput(f"batch is {batch}; expected 1 or more", key="batch.range")
     root = Path(output)
-    references = None if reference is None else References(Path(reference))
+    references, legend = None, ""
+    if reference is not None:
+        from vocoder.evaluate.reference import LEGEND, References  # nothing else needs the metrics
+
+        references, legend = References(Path(reference)), LEGEND
     found = source.find()
     if strict:
         refuse_problems(found)
@@ -153,6 +155,8 @@ def run(
         measures = {} if references is None else references.measure(path, problems, told)
         true = references.path(name) if references is not None and measures else None
         if pictures:
+            from vocoder.evaluate.view import draw_pictures  # nothing else draws
+
             drawing = root / f"{name}{DRAWING_SUFFIX}"
             draw_pictures(drawing, loaded.spectrogram, repaired, path, true)
         if loaded.doubts:
@@ -220,7 +224,7 @@ def run(
         found,
         results,
         before,
-        LEGEND,
+        legend,
         **settings,
         device=device,
         elapsed_s=round(elapsed_s, 3),

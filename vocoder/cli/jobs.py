@@ -302,7 +302,9 @@ def write_results_page(
 
 def rows_before(root: Path, before: list[str]) -> list[dict[str, Any]]:
     """What an earlier report says of utterances that are kept; rows that are none are left out."""
-    from pydantic import TypeAdapter, ValidationError
+    if not before:
+        return []
+    from pydantic import TypeAdapter, ValidationError  # of use here alone
 
     try:
         report = json.loads((root / REPORT_NAME).read_text(encoding="utf-8"))

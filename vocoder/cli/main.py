@@ -6,6 +6,7 @@ are plain objects.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 import os
@@ -43,12 +44,14 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):  # as standard error: names of files may be any bytes
         sys.stdout.reconfigure(errors="backslashreplace")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # see vocoder.cpu.torch_threads
+    gc.disable()  # until `_call`: imports leave no garbage, and looking for it takes .1 s
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
+    gc.freeze()  # or Python looks through all that torch holds as it ends: .3 s
     sys.exit(code)
 
 
@@ -165,6 +168,9 @@ def _call(command: str, config: DictConfig) -> int:
     built = {key: build(value, key) for key, value in arguments.items()}
     if "composed" in names:  # what a command records
         built["composed"] = values
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     code: int = function(**built)
     return code
 

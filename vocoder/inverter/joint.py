@@ -44,6 +44,10 @@ class JointStft:
         self.specs = specs
         self.longest = max(specs, key=lambda spec: spec.n_fft)
         self._stack = Stack(specs)
+        self._strided = [
+            replace(spec, hop_length=stride * spec.hop_length)
+            for spec, stride in zip(specs, self._stack.strides, strict=True)
+        ]
         self._shares = _shares(specs, weights, tuple(self._stack.strides))
 
     @property
@@ -60,10 +64,10 @@ class JointStft:
         """Transform a signal."""
         n_frames = (signal.shape[1] - self.longest.n_fft) // self.specs[0].hop_length + 1
         parts = []
-        for spec, stride in zip(self.specs, self._stack.strides, strict=True):
+        for spec, stride in zip(self._strided, self._stack.strides, strict=True):
             margin = self._margin(spec)
             inner = signal[:, margin : signal.shape[1] - margin]
-            part = stft_of_padded(inner, replace(spec, hop_length=stride * spec.hop_length))
+            part = stft_of_padded(inner, spec)
             parts.append(part[:, :, : n_frames // stride])
         return self._stack.join(parts, n_frames)
 

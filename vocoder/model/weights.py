@@ -11,7 +11,7 @@ from torch import nn
 
 from vocoder.config import TARGET, own_class
 from vocoder.errors import BadInput
-from vocoder.model.checkpoint import SUFFIX, read_checkpoint
+from vocoder.model.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from vocoder.model.generator import Generator
 from vocoder.spec import SpectrogramSpec
 
@@ -60,13 +60,14 @@ def fits(source: str, spec: SpectrogramSpec) -> bool:
     A user's weights for another spec are an error where they are loaded, not a reason to go on
     without them.
     """
-    return not is_shipped(source) or _read(find_weights(source), 0, torch.device("cpu"))[1] == spec
+    return not is_shipped(source) or _shipped(source).spec == spec
 
 
 def require_kind(source: str, kind: type[nn.Module]) -> None:
     """Refuse weights that are missing or of another kind of network, before any work is done."""
     path = find_weights(source)
-    found = own_class(read_checkpoint(path).model[TARGET], str(path))
+    checkpoint = _shipped(source) if is_shipped(source) else read_checkpoint(path)
+    found = own_class(checkpoint.model[TARGET], str(path))
     if not issubclass(found, kind):
         raise _wrong_kind(found, kind, path)
 
@@ -93,6 +94,12 @@ def load_network(
         raise _wrong_kind(type(network), kind, path)
     own.require_same(spec, str(path), "the image")
     return network
+
+
+@lru_cache(maxsize=8)
+def _shipped(name: str) -> Checkpoint:
+    """What weights that come with the package say they are; most runs use few of them."""
+    return read_checkpoint(find_weights(name), tensors=False)
 
 
 def _wrong_kind(found: type, kind: type[nn.Module], path: Path) -> BadInput:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy  # its packages are imported at their first use
 import torch
-from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from torch import Tensor
 
 from vocoder.decibels import to_decibels
@@ -112,7 +112,7 @@ class Voice:
         envelope = envelope_db(image, track, spec).numpy()
         trust = self._trust(image.numpy() - envelope, track, spec)
         if self.smooth_frames:
-            envelope = gaussian_filter1d(envelope, self.smooth_frames, axis=1)
+            envelope = scipy.ndimage.gaussian_filter1d(envelope, self.smooth_frames, axis=1)
         voiced = torch.from_numpy(track != NO_VOICE).float()
         hz = torch.from_numpy(bin_centres_hz(spec)).float()[:, None]
         harmonic = ((NOISE_FROM_HZ - hz) / (NOISE_FROM_HZ - HARMONIC_TO_HZ)).clamp(0, 1) * voiced
@@ -133,8 +133,8 @@ class Voice:
         comb = 10 * np.log10(combs(spec)[np.maximum(track, 0)].T.numpy() + 1e-2)
         agreement = _correlation(fine_db.clip(-20, 10), comb, voiced)[middle].mean(0)
         # Between voices, as around them; without any, as where harmonics agree.
-        weight = gaussian_filter1d(voiced, TRUST_FRAMES, mode="constant") + 1e-6
-        mean = gaussian_filter1d(agreement * voiced, TRUST_FRAMES, mode="constant")
+        weight = scipy.ndimage.gaussian_filter1d(voiced, TRUST_FRAMES, mode="constant") + 1e-6
+        mean = scipy.ndimage.gaussian_filter1d(agreement * voiced, TRUST_FRAMES, mode="constant")
         mean = (mean + 1e-6 * self.agree_full) / weight
         trust = (mean - self.agree_none) / (self.agree_full - self.agree_none)
         return np.asarray(trust.clip(0, 1))
@@ -186,11 +186,15 @@ def _correlation(image: np.ndarray, comb: np.ndarray, weight: np.ndarray) -> np.
     """Correlation of two images around each pixel, frames counting as much as ``weight``."""
 
     def around(x: np.ndarray) -> np.ndarray:
-        bands = uniform_filter1d(x, AGREEMENT_BINS, axis=0, mode="nearest")
-        return np.asarray(gaussian_filter1d(bands, AGREEMENT_FRAMES, axis=1, mode="nearest"))
+        bands = scipy.ndimage.uniform_filter1d(x, AGREEMENT_BINS, axis=0, mode="nearest")
+        return np.asarray(
+            scipy.ndimage.gaussian_filter1d(bands, AGREEMENT_FRAMES, axis=1, mode="nearest")
+        )
 
     def centred(x: np.ndarray) -> np.ndarray:
-        return np.asarray(x - uniform_filter1d(x, AGREEMENT_BINS, axis=0, mode="nearest"))
+        return np.asarray(
+            x - scipy.ndimage.uniform_filter1d(x, AGREEMENT_BINS, axis=0, mode="nearest")
+        )
 
     ours, wanted = centred(image), centred(comb)
     products = (around(a * b * weight) for a, b in ((ours, wanted), (ours, ours), (wanted, wanted)))

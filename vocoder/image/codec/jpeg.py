@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import scipy  # its packages are imported at their first use
 import torch
-from scipy.fft import dctn, idctn
 from torch import Tensor
 
 from vocoder.decibels import amplify
@@ -48,7 +48,7 @@ class JpegCells:
         middle = steps[:, here] * self._table
         reach = REACH * self._table
         inside = np.clip(_transform(pixels), middle - reach, middle + reach)
-        blocks = idctn(inside, axes=(2, 3), norm="ortho") + MIDDLE
+        blocks = scipy.fft.idctn(inside, axes=(2, 3), norm="ortho") + MIDDLE
         rows, columns = pixels.shape
         joined = blocks.swapaxes(1, 2).reshape(-1, blocks.shape[1] * BLOCK)
         return np.asarray(joined[:rows, :columns])
@@ -101,4 +101,4 @@ def _transform(pixels: np.ndarray) -> np.ndarray:
     rows, columns = pixels.shape
     whole = np.pad(pixels - np.float32(MIDDLE), ((0, -rows % BLOCK), (0, -columns % BLOCK)), "edge")
     blocks = whole.reshape(whole.shape[0] // BLOCK, BLOCK, -1, BLOCK).swapaxes(1, 2)
-    return np.asarray(dctn(blocks, axes=(2, 3), norm="ortho"))
+    return np.asarray(scipy.fft.dctn(blocks, axes=(2, 3), norm="ortho"))

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+import scipy  # its packages are imported at their first use
 
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import JPEG, PNG, WEBP, LevelCodec, require_number
@@ -84,10 +84,10 @@ def fill_distrusted(
     as its own colour's ``distance`` from the path makes it doubtful."""
     trust = np.exp(-((distance / trust_steps) ** 2))
     weight = trust + np.float32(1e-4)  # where all are doubtful, all count alike
-    own = gaussian_filter([[0.0, 0, 0], [0, 1, 0], [0, 0, 0]], FILL_PIXELS, radius=1)[1, 1]
+    own = scipy.ndimage.gaussian_filter(np.diag([0.0, 1, 0]), FILL_PIXELS, radius=1)[1, 1]
 
     def around(values: np.ndarray) -> np.ndarray:
-        blurred = gaussian_filter(values, FILL_PIXELS, radius=1, mode="nearest")
+        blurred = scipy.ndimage.gaussian_filter(values, FILL_PIXELS, radius=1, mode="nearest")
         return np.asarray(blurred - own * values)
 
     filled = around(weight * levels) / around(weight)
