@@ -2,9 +2,11 @@
 
     python -m recipes.kinds outputs/generators outputs/kinds --lines 12
 
-takes every folder that ``recipes.generators`` wrote, and of each so many utterances of 1.5 to 6 s,
-evenly spread. Needs the extra ``evaluate``. What ``results.json`` in the output holds already is
-not measured again. Writes ``table.md`` and prints it.
+takes every folder that ``recipes.generators`` wrote, or ``--kinds``, and of each so many utterances
+of 1.5 to 6 s, evenly spread. ``--repair auto:weights=runs/fold`` takes another repair than the
+default, such as one that learnt from the other kinds. Needs the extra ``evaluate``. What
+``results.json`` in the output holds already is not measured again. Writes ``table.md`` and prints
+it.
 """
 
 from __future__ import annotations
@@ -19,14 +21,13 @@ import soundfile
 
 from recipes.inverters import GENERATED, Task, measure_task
 from recipes.quality import Results, in_processes, read_results, write_json
-from recipes.systems import in_full
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import holm, paired_p
 from vocoder.evaluate.metrics import METRICS, choose_metrics
 from vocoder.files import write_text
 
 MIN_S, MAX_S = 1.5, 6.0
-WITHOUT, WITH = in_full("none+admm"), in_full("auto+griffin_lim")
+WITHOUT, REPAIR, INVERTER = "none+admm", "auto", "griffin_lim"
 COLUMNS = ("estoi", "visqol", "dnsmos_difference", "voicing_error")
 ALPHA = 0.05
 
@@ -36,15 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("generators", type=Path, help="folder of folders of recipes.generators")
     parser.add_argument("output", type=Path, help="folder for results.json and the table")
     parser.add_argument("--lines", type=int, default=12, help="utterances of each kind")
+    parser.add_argument("--kinds", nargs="+", help="names of folders (default: all)")
+    parser.add_argument("--repair", default=REPAIR, help="such as auto:weights=runs/fold")
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args(arguments)
     path = given.output / "results.json"
     try:
         choose_metrics(("estoi", "visqol", "dnsmos", "voicing"))
         results = read_results(path)
-        kinds = {}
-        for found in sorted(given.generators.glob("*/spec.yaml")):
-            kinds[found.parent.name] = measured(found.parent, given, results, path)
+        names = given.kinds or [
+            found.parent.name for found in sorted(given.generators.glob("*/spec.yaml"))
+        ]
+        kinds = {name: measured(given.generators / name, given, results, path) for name in names}
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -60,7 +64,7 @@ def measured(
     """Both systems on a generator's utterances, and these; what is new goes to ``path``."""
     names = chosen(folder, given.lines)
     kind: Results = {}
-    for word in (WITHOUT, WITH):
+    for word in (WITHOUT, f"{given.repair}+{INVERTER}"):
         done = results.setdefault(f"{folder.name} | {word}", {})
         tasks = [Task(GENERATED, word, name, folder) for name in names if name not in done]
         for task, found in in_processes(measure_task, tasks, given.processes):
@@ -90,12 +94,13 @@ def table(kinds: Mapping[str, tuple[Results, list[str]]]) -> str:
     Permutation tests in pairs, corrected for all cells of the table by Holm's method.
     """
     cells: list[tuple[float, float, list[float]]] = []
-    for both, names in kinds.values():
+    for systems, names in kinds.values():
+        before, after = systems.values()
         for column in COLUMNS:
             pairs = [
-                (both[WITHOUT][name][column], both[WITH][name][column])
+                (before[name][column], after[name][column])
                 for name in names
-                if all(column in both[word][name] for word in (WITHOUT, WITH))
+                if column in before[name] and column in after[name]
             ]
             without, repaired = np.array(pairs).T
             cells.append((without.mean(), repaired.mean(), list(repaired - without)))
@@ -109,11 +114,11 @@ def table(kinds: Mapping[str, tuple[Results, list[str]]]) -> str:
     rows.append(["---"] * len(rows[0]))
     for place, kind in enumerate(kinds):
         rows.append([kind, *shown[place * len(COLUMNS) : (place + 1) * len(COLUMNS)]])
-    count = len(next(iter(kinds.values()))[1])
+    words, lines = next(iter(kinds.values()))
     text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return (
-        f"{text}\n\n{count} utterances of each; `none+admm` / the default. Bold: p < {ALPHA} "
-        "(permutation in pairs, Holm over the table)."
+        f"{text}\n\n{len(lines)} utterances of each; {' / '.join(f'`{word}`' for word in words)}. "
+        f"Bold: p < {ALPHA} (permutation in pairs, Holm over the table)."
     )
 
 

@@ -76,6 +76,27 @@ def test_arrays_give_the_sound_that_their_pictures_give(arrays, painted, tmp_pat
         np.testing.assert_allclose(a, b, atol=5e-4)  # arrays are linear: rounded otherwise
 
 
+def test_arrays_are_repaired_where_that_is_asked_for(painted, tmp_path):
+    """As `invert` does it: by name, and to the same audio when no repair is left to do."""
+    words = ("repair.strength=0.5", "workers=1")
+    assert decode(painted, tmp_path / "arrays", "repair=network", *words) == 0
+    report = json.loads((tmp_path / "arrays/report.json").read_text())
+    assert report["repair"]["strength"] == 0.5
+    fast = ("inverter.n_iter=2", "inverter.n_iter_estimated=2", "inverter.init=zero")
+    more = (*fast, "subtype=FLOAT", "workers=1")
+    for source, name, repair in (
+        (painted, "a", ["repair=network", "repair.strength=0.5"]),
+        (tmp_path / "arrays", "b", ["repair=none"]),
+        (painted, "c", ["repair=none"]),
+    ):
+        words = [f"input={source}", f"output={tmp_path / name}", *repair, *more]
+        assert main.run(["invert", *words]) == 0
+    for name in LINES:
+        a, b, c = (soundfile.read(tmp_path / x / f"{name}.wav")[0] for x in "abc")
+        np.testing.assert_allclose(a, b, atol=5e-4)
+        assert np.abs(a - c).max() > 0.05
+
+
 def test_logarithms_are_written_where_the_spec_says_so_and_inverted(tmp_path, speech):
     spec, codec = load("spec", "tacotron2"), load("codec", "gray8", db_min=-80.0)
     samples = np.concatenate([speech, np.zeros(5000, np.float32)])

@@ -23,11 +23,13 @@ def test_bold_is_what_is_beyond_chance():
     noise = np.random.default_rng(0).normal(size=12)
     both = {
         kinds.WITHOUT: dict.fromkeys(names, columns),
-        kinds.WITH: {
+        "auto+griffin_lim": {
             name: columns | {"estoi": 0.2, "visqol": 0.1 + noise[k]} for k, name in enumerate(names)
         },
     }
-    row = kinds.table({"room": (both, names)}).splitlines()[2]
+    text = kinds.table({"room": (both, names)})
+    assert f"`{kinds.WITHOUT}` / `auto+griffin_lim`" in text
+    row = text.splitlines()[2]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:2] == ["room", "0.100 / **0.200**"]
     assert "**" not in cells[2] and cells[4] == "0.100 / 0.100"

@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from threading import Event
 
     from vocoder.image.source import ImageSource, Utterance
+    from vocoder.repair.base import Repair
 
 
 def run(
     *,
     source: ImageSource,
+    repair: Repair,
     output: str,
     strict: bool,
     resume: bool,
@@ -42,7 +44,7 @@ def run(
         (utterance,) = group
         loaded = load_utterance(utterance, found)
         path = root / f"{utterance.name}{ARRAY_SUFFIX}"
-        write_array(path, loaded.spectrogram, overwrite=overwrite)
+        write_array(path, repair(loaded.spectrogram), overwrite=overwrite)
         seconds = loaded.spectrogram.length / loaded.spectrogram.spec.sample_rate
         notes = [*loaded.doubts, *loaded.notes]
         if more := len(loaded.spectrogram.others):
@@ -50,6 +52,7 @@ def run(
         note = "; ".join(notes)
         return [Result(utterance.name, path.name, seconds, loaded.problems, note)]
 
-    begin(root, {"command": "decode"}, resume=resume)
+    settings = {"repair": repair.to_dict()}
+    begin(root, {"command": "decode", **settings}, resume=resume)
     results = work_through([[one] for one in to_do], work, workers, "try workers=1")
-    return report(root, "decode", found, results, before)
+    return report(root, "decode", found, results, before, **settings)
