@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from threading import Event
@@ -52,7 +52,7 @@ def run(
         note = "; ".join(notes)
         return [Result(utterance.name, path.name, seconds, loaded.problems, note)]
 
-    settings = {"repair": repair.to_dict()}
-    begin(root, {"command": "decode", **settings}, resume=resume)
+    about: dict[str, Any] = {"repair": repair.to_dict()}
+    begin(root, {"command": "decode", **about}, resume=resume)
     results = work_through([[one] for one in to_do], work, workers, "try workers=1")
-    return report(root, "decode", found, results, before, **settings)
+    return report(root, "decode", found, results, before, **about)
