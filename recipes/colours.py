@@ -26,7 +26,7 @@ from vocoder.image.file import write_image
 from vocoder.spectrogram import analyse
 
 SPEC = "mel256"
-# Those of the seed are left out: they have no fixed range, and nobody should paint with them.
+# Those of the seed are left out: they have no fixed range, and nobody should encode with them.
 CODECS = (
     "gray8",
     "gray16",

@@ -72,7 +72,7 @@ class Channel:
         suffix = self.suffix or codec.suffixes[0]
         return suffix in codec.suffixes and (not self.noise or codec.mode in ("L", "RGB"))
 
-    def paint(self, decibels: np.ndarray, codec: Codec, spec: SpectrogramSpec) -> np.ndarray:
+    def generate(self, decibels: np.ndarray, codec: Codec, spec: SpectrogramSpec) -> np.ndarray:
         """A spectrogram ``(bins, frames)`` as pixels, as they leave the generator."""
         if not self.detail_pixels:
             return codec.encode(decibels, spec)
@@ -126,7 +126,7 @@ CHANNELS = {
 # from the true image to the generated one is a Gaussian of 1.3 pixels, to 1 % of its energy, but
 # the generated one has all of the power of the true one; the channels differ by 3 levels, a quarter
 # of it in a grid; they err by 24, neighbours alike by 0.7. What such a network does among colours,
-# grey images cannot tell: it may paint one guess, or the blend of several.
+# grey images cannot tell: it may draw one guess, or the blend of several.
 SIMULATED = {
     f"generator{n}": Channel(
         detail_pixels=1.3, alternatives=n, blur_pixels=0.5, noise=2.7, grid=1.4
@@ -176,7 +176,7 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
         raise BadInput(f"{name} is for {spec.sample_rate} Hz, the line has {sample_rate} Hz")
     true = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
     info = ImageInfo(spec, codec, len(samples))
-    pixels = channel.paint(true, codec, spec)
+    pixels = channel.generate(true, codec, spec)
     path = channel.send(pixels, codec, info, folder)
     spectrogram = read_spectrogram(path, spec, codec)
     sound = inverter(repair(spectrogram))[0].numpy()

@@ -20,7 +20,7 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 
 
 @pytest.fixture(scope="session")
-def painted() -> Path:
+def generated() -> Path:
     """A folder with ``manifest.csv``, ``reference/`` and ``results/`` as pix2pix wrote it."""
     return DATA / "pix2pix"
 

@@ -116,8 +116,8 @@ def test_the_contracts_find_them(checkout):
     assert " passed" in said and int(said.split(" passed")[0].split()[-1]) >= 8, said
 
 
-def test_the_command_line_knows_them(checkout, painted):
-    words = ("invert", f"input={painted}", "output=out", "inverter=quick")
+def test_the_command_line_knows_them(checkout, generated):
+    words = ("invert", f"input={generated}", "output=out", "inverter=quick")
     code, said = run(checkout, "-m", "vocoder.cli.main", *words, "repair=smooth")
     assert code == 0, said
     assert len(list((checkout / "out").glob("*.wav"))) == 3

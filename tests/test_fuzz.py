@@ -147,7 +147,7 @@ def of_json(path: Path, read: Callable[[Path], object], tree: Any = None) -> Kin
 
 
 @pytest.fixture
-def kinds(tmp_path: Path, speech: np.ndarray, painted: Path) -> dict[str, Kind]:
+def kinds(tmp_path: Path, speech: np.ndarray, generated: Path) -> dict[str, Kind]:
     """One good file of each kind, read as the commands read it."""
     found: dict[str, Kind] = {}
 
@@ -176,7 +176,7 @@ def kinds(tmp_path: Path, speech: np.ndarray, painted: Path) -> dict[str, Kind]:
     path = place("image.tif")
     Image.fromarray(pixels.astype(np.float32) - 100).save(path)
     found["image.tif"] = Kind(path, lambda p: decode(p, load("codec", "float32")))
-    text("manifest.csv", (painted / "manifest.csv").read_text(), read_manifest)
+    text("manifest.csv", (generated / "manifest.csv").read_text(), read_manifest)
     path = place("spec.yaml")
     write_sidecar(path, Sidecar(SPEC, codec, 256, 64), overwrite=False)
     found["spec.yaml"] = Kind(path, read_sidecar, as_yaml, yaml.safe_load(path.read_text()))

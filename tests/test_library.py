@@ -110,8 +110,8 @@ def test_the_command_line_composes_the_same_objects(picture, tmp_path):
     np.testing.assert_array_equal(here, there)
 
 
-def test_settings_by_name_or_as_objects_for_files_that_do_not_say_them(painted, tmp_path):
-    tiles = painted / "results/tel/test_latest/images"
+def test_settings_by_name_or_as_objects_for_files_that_do_not_say_them(generated, tmp_path):
+    tiles = generated / "results/tel/test_latest/images"
     tile = Path(shutil.copy(tiles / "nl_v__jes-v-kamen__00_real_B.png", tmp_path))
     codec = vocoder.load("codec", "gray8", db_min=-92.04, db_max=-12.04)
     by_object = vocoder.read_spectrogram(tile, vocoder.load("spec", "mel256"), codec)
@@ -125,14 +125,14 @@ def test_settings_by_name_or_as_objects_for_files_that_do_not_say_them(painted, 
         vocoder.read_spectrogram(tile)
 
 
-def test_arrays_and_what_is_no_single_picture(tmp_path, painted, speech):
+def test_arrays_and_what_is_no_single_picture(tmp_path, generated, speech):
     spec = vocoder.load("spec", "linear256")
     true = analyse(torch.from_numpy(speech)[None], spec)
     np.save(tmp_path / "sound.npy", true.linear[0].numpy())
     found = vocoder.read_spectrogram(str(tmp_path / "sound.npy"), "linear256")
     np.testing.assert_allclose(found.decibels, true.decibels, atol=3e-5)
     with refused("input.conflict"):
-        vocoder.read_spectrogram(painted)
+        vocoder.read_spectrogram(generated)
     with pytest.raises(vocoder.BadInput, match=r"nowhere\.png does not exist"):
         vocoder.read_spectrogram(tmp_path / "nowhere.png")
     with refused("spec.unknown"):

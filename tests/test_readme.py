@@ -37,27 +37,27 @@ FINDS_SOMETHING = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The artist's folder: recordings, a data set, what pix2pix painted, old pictures."""
-    home, painted = tmp_path_factory.mktemp("home"), Path(__file__).parent / "data/pix2pix"
+    """The artist's folder: recordings, a data set, what pix2pix generated, old pictures."""
+    home, generated = tmp_path_factory.mktemp("home"), Path(__file__).parent / "data/pix2pix"
     tiles = home / "results/voice/test_latest/images"
     tiles.mkdir(parents=True)
-    for path in painted.glob("results/*/*/images/nl_v__jes*"):
+    for path in generated.glob("results/*/*/images/nl_v__jes*"):
         shutil.copy(path, tiles)
-    rows = (painted / "manifest.csv").read_text().splitlines(keepends=True)
+    rows = (generated / "manifest.csv").read_text().splitlines(keepends=True)
     (home / "dataset").mkdir()
     told = [row if "nl_v__jes" in row else row.replace(",test", ",train") for row in rows]
     (home / "dataset/manifest.csv").write_text("".join(told))
-    shutil.copy(painted / "spec.yaml", home / "dataset")
+    shutil.copy(generated / "spec.yaml", home / "dataset")
     shutil.copy(next(tiles.glob("*__00_fake_B.png")), home / "picture.png")
     (home / "true_recordings").mkdir()
-    for path in (painted / "reference").glob("*.flac"):
+    for path in (generated / "reference").glob("*.flac"):
         shutil.copy(path, home / "true_recordings")
-    shutil.copytree(next(painted.glob("results/*")), home / "results_train/voice")
+    shutil.copytree(next(generated.glob("results/*")), home / "results_train/voice")
     for path in (home / "results_train/voice").rglob("nl_v__jes*"):
         path.unlink()
 
     samples, sample_rate = soundfile.read(
-        painted / "reference/nl_v__jes-v-kamen.flac", dtype="float32"
+        generated / "reference/nl_v__jes-v-kamen.flac", dtype="float32"
     )
     for folder, gain in (("recordings", 1.0), ("telephone", 0.5)):
         (home / folder).mkdir()

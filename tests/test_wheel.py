@@ -82,9 +82,9 @@ def test_the_help_is_printed_from_the_wheels_own_configuration(unpacked):
     assert there.stdout == here.stdout and "vocoder invert" in there.stdout
 
 
-def test_pictures_become_sound_and_hydra_finds_its_files(unpacked, painted, tmp_path):
+def test_pictures_become_sound_and_hydra_finds_its_files(unpacked, generated, tmp_path):
     picture = tmp_path / "picture.png"
-    tiles = painted / "results/tel/test_latest/images"
+    tiles = generated / "results/tel/test_latest/images"
     shutil.copy(tiles / "nl_v__jes-v-kamen__00_fake_B.png", picture)
     done = run(
         unpacked,

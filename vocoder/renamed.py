@@ -20,6 +20,7 @@ _RENAMED = {
     "inverter.inconsistent_db": "repair.inconsistent_db=",
     "inverter.repaired_share": "inverter.n_iter_estimated=, iterations instead of a share of them",
     "channel": "degradation=",
+    "painted": "generated=",
     "data=painted": "data=generated",
     "experiment=painted": "experiment=generated",
     "experiment=istft": "experiment=jpeg",

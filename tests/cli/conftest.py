@@ -28,6 +28,6 @@ def pairs(tmp_path, folder):
 
 
 @pytest.fixture
-def copy(painted, tmp_path):
-    """The painted folder, to spoil."""
-    return Path(shutil.copytree(painted, tmp_path / "copy"))
+def copy(generated, tmp_path):
+    """The generated folder, to spoil."""
+    return Path(shutil.copytree(generated, tmp_path / "copy"))

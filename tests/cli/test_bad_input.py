@@ -168,15 +168,15 @@ def test_what_a_picture_says_must_agree_with_what_is_given(tmp_path, capsys):
 
 
 @pytest.fixture
-def dataset(painted, tmp_path):
+def dataset(generated, tmp_path):
     """One line's tiles beside their manifest and settings."""
     folder = tmp_path / "set"
     folder.mkdir()
-    rows = (painted / "manifest.csv").read_text().splitlines(keepends=True)
+    rows = (generated / "manifest.csv").read_text().splitlines(keepends=True)
     kept = [row for row in rows if row.startswith(("stem", LINE))]
     (folder / "manifest.csv").write_text("".join(kept))
-    shutil.copy(painted / "spec.yaml", folder)
-    for path in painted.glob(f"results/tel/test_latest/images/{LINE}*_fake_B.png"):
+    shutil.copy(generated / "spec.yaml", folder)
+    for path in generated.glob(f"results/tel/test_latest/images/{LINE}*_fake_B.png"):
         shutil.copy(path, folder)
     return folder
 

@@ -28,7 +28,7 @@ TINY = Settings(
     seed=0,
     repetitions=2,
     inverters=["admm"],
-    painted=None,
+    generated=None,
     tiles=3,
     minutes=0.02,
 )
@@ -180,9 +180,9 @@ def test_memory_held_is_seen():
         (True, 5, 10.34),  # utterances of 3 and 2 tiles
     ],
 )
-def test_the_road_from_tiles_to_sound(real, n_tiles, seconds, painted):
-    source = str(painted / "results") if real else None
-    settings = replace(TINY, repetitions=1, painted=source, tiles=n_tiles)
+def test_the_road_from_tiles_to_sound(real, n_tiles, seconds, generated):
+    source = str(generated / "results") if real else None
+    settings = replace(TINY, repetitions=1, generated=source, tiles=n_tiles)
     case = road(settings, 1, lambda part: None)
     whole, reading, new, warm = case["rows"]
     assert case["about"].startswith(f"{n_tiles} tiles ({source or 'made by encode'}")
@@ -194,11 +194,11 @@ def test_the_road_from_tiles_to_sound(real, n_tiles, seconds, painted):
     assert start_up > 0
 
 
-def test_the_road_needs_a_data_set(tmp_path, painted):
-    tile = next(painted.rglob("*_fake_B.png"))
+def test_the_road_needs_a_data_set(tmp_path, generated):
+    tile = next(generated.rglob("*_fake_B.png"))
     (tmp_path / "bare.png").write_bytes(tile.read_bytes())
     with pytest.raises(BadInput, match="holds no tiles of a data set"):
-        road(replace(TINY, painted=str(tmp_path)), 1, lambda part: None)
+        road(replace(TINY, generated=str(tmp_path)), 1, lambda part: None)
 
 
 def test_made_up_speech_is_loud_and_quiet_and_repeatable():
@@ -212,8 +212,8 @@ def test_made_up_speech_is_loud_and_quiet_and_repeatable():
     assert not np.array_equal(samples, synthetic_speech(3.0, 22_050, seed=2))
 
 
-def test_a_recording_is_repeated_up_to_the_length(painted):
-    path = next((painted / "reference").glob("*jes-v-kamen.flac"))
+def test_a_recording_is_repeated_up_to_the_length(generated):
+    path = next((generated / "reference").glob("*jes-v-kamen.flac"))
     short, long = (sound(str(path), seconds, 22_050, 0) for seconds in (1.0, 6.0))
     np.testing.assert_array_equal(long[:22_050], short)
     assert Counter(map(len, (short, long))) == {22_050: 1, 132_300: 1}

@@ -30,33 +30,33 @@ def decode(source, output, *words):
 
 
 @pytest.fixture(scope="module")
-def arrays(painted, tmp_path_factory):
+def arrays(generated, tmp_path_factory):
     output = tmp_path_factory.mktemp("decode") / "arrays"
-    assert decode(painted, output, "label=real_B") == 0
+    assert decode(generated, output, "label=real_B") == 0
     return output
 
 
-def test_an_array_an_utterance_and_its_meaning_beside_it(arrays, painted):
+def test_an_array_an_utterance_and_its_meaning_beside_it(arrays, generated):
     names = sorted(path.name for path in arrays.iterdir())
     ends = (".npy", ".spec.json")
     made = [f"{name}{end}" for name in LINES for end in ends]
     assert names == sorted([*made, "report.json", "index.html"])
     page = (arrays / "index.html").read_text(encoding="utf-8")
     links = {(arrays / unquote(link)).resolve() for link in re.findall(r'src="([^"]+)"', page)}
-    assert links == {path.resolve() for path in painted.rglob("*_real_B.png")}
+    assert links == {path.resolve() for path in generated.rglob("*_real_B.png")}
     for name, n_frames in LINES.items():
         values = np.load(arrays / f"{name}.npy", allow_pickle=False)
         assert values.shape == (256, n_frames) and values.dtype == np.float32
         about = json.loads((arrays / f"{name}.spec.json").read_text())
         assert about["spec"] == load("spec", "mel256").to_dict()
-        info = soundfile.info(painted / f"reference/{name}.flac")
+        info = soundfile.info(generated / f"reference/{name}.flac")
         assert about["samples"] == info.frames
 
 
-def test_values_are_those_of_the_recording(arrays, painted):
+def test_values_are_those_of_the_recording(arrays, generated):
     spec = load("spec", "mel256")
     for name in LINES:
-        sound, _ = soundfile.read(painted / f"reference/{name}.flac", dtype="float32")
+        sound, _ = soundfile.read(generated / f"reference/{name}.flac", dtype="float32")
         true = analyse_linear(torch.from_numpy(sound)[None], spec)[0].numpy()
         found = np.load(arrays / f"{name}.npy")
         loud = true > spec.full_scale * 10 ** (-60 / 20)
@@ -66,9 +66,9 @@ def test_values_are_those_of_the_recording(arrays, painted):
         assert abs(np.median(error_db)) < 0.2 and np.percentile(np.abs(error_db), 99) < 0.5
 
 
-def test_arrays_give_the_sound_that_their_pictures_give(arrays, painted, tmp_path):
+def test_arrays_give_the_sound_that_their_pictures_give(arrays, generated, tmp_path):
     words = ("subtype=FLOAT", "inverter.n_iter=2", "inverter.init=zero")
-    for source, name, more in ((painted, "a", ["label=real_B"]), (arrays, "b", [])):
+    for source, name, more in ((generated, "a", ["label=real_B"]), (arrays, "b", [])):
         output = f"output={tmp_path / name}"
         assert main.run(["invert", f"input={source}", output, *words, *more]) == 0
     for name in LINES:
@@ -118,8 +118,8 @@ def test_logarithms_are_written_where_the_spec_says_so_and_inverted(tmp_path, sp
     assert len(sound) == len(samples) and np.abs(sound[-3000:]).max() < 1e-3 < sound.std()
 
 
-def test_one_bad_file_does_not_stop_the_others(painted, tmp_path, capsys):
-    copy = Path(shutil.copytree(painted, tmp_path / "copy"))
+def test_one_bad_file_does_not_stop_the_others(generated, tmp_path, capsys):
+    copy = Path(shutil.copytree(generated, tmp_path / "copy"))
     bad = copy / IMAGES / "nl_v__jes-v-kamen__00_fake_B.png"
     bad.write_bytes(b"no picture")
     gone = copy / IMAGES / "nl_v__poh-v-forma__01_fake_B.png"
@@ -154,14 +154,14 @@ run(["decode", *sys.argv[2:], "workers=1"])
 
 
 @pytest.mark.parametrize("n_written", [0, 1, 2])
-def test_after_a_kill_it_ends_as_if_there_had_been_none(painted, arrays, tmp_path, n_written):
+def test_after_a_kill_it_ends_as_if_there_had_been_none(generated, arrays, tmp_path, n_written):
     """Killed in the middle of writing an array, by a signal that nothing can catch."""
     output = tmp_path / "out"
-    words = [f"input={painted}", f"output={output}", "label=real_B"]
+    words = [f"input={generated}", f"output={output}", "label=real_B"]
     process = subprocess.run([sys.executable, "-c", KILLED, str(n_written), *words], cwd=ROOT)
     assert process.returncode == -signal.SIGKILL
     assert len(list(output.glob("[!.]*.npy"))) == n_written < len(LINES)
-    assert decode(painted, output, "label=real_B", "resume=true") == 0
+    assert decode(generated, output, "label=real_B", "resume=true") == 0
     assert sorted(path.name for path in output.iterdir()) == sorted(
         path.name for path in arrays.iterdir()
     )
@@ -169,8 +169,8 @@ def test_after_a_kill_it_ends_as_if_there_had_been_none(painted, arrays, tmp_pat
         assert (output / path.name).read_bytes() == path.read_bytes()
 
 
-def test_arrays_that_exist_are_refused_kept_or_replaced(painted, tmp_path, capsys):
-    one = painted / IMAGES / "nl_v__jes-v-kamen__00_fake_B.png"
+def test_arrays_that_exist_are_refused_kept_or_replaced(generated, tmp_path, capsys):
+    one = generated / IMAGES / "nl_v__jes-v-kamen__00_fake_B.png"
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for name in ("a.png", "b.png"):

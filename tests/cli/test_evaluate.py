@@ -30,13 +30,13 @@ def report(output: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def home(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """2 s of each true recording, and a sweep of two systems: one with a little noise, late and
     upside down, and one with more noise."""
     home = tmp_path_factory.mktemp("home")
     draw = np.random.default_rng(0)
     for name in LINES:
-        samples, _ = soundfile.read(painted / f"reference/{name}.flac", dtype="float64")
+        samples, _ = soundfile.read(generated / f"reference/{name}.flac", dtype="float64")
         samples = samples[: 2 * RATE]
         hiss = samples.std() * draw.standard_normal(len(samples))
         late = np.concatenate([np.zeros(200), -(samples + 0.01 * hiss)])
@@ -165,16 +165,16 @@ def test_other_rates_are_converted_when_told(copy: Path) -> None:
 
 
 def test_without_a_reference_sounds_are_rated_alone_and_against_their_pictures(
-    painted: Path, tmp_path: Path
+    generated: Path, tmp_path: Path
 ) -> None:
     name = LINES[1]
-    words = [f"input={painted}", f"output={tmp_path}/sweep", "inverter.init=zero"]
+    words = [f"input={generated}", f"output={tmp_path}/sweep", "inverter.init=zero"]
     assert main.run(["invert", "-m", *words, "repair=none", "inverter.n_iter=0,20"]) == 0
     for path in (tmp_path / "sweep").rglob("*.wav"):
         if path.stem != name:
             path.unlink()
     output = tmp_path / "out"
-    words = [f"systems={tmp_path}/sweep", f"output={output}", f"pictures={painted}", "workers=1"]
+    words = [f"systems={tmp_path}/sweep", f"output={output}", f"pictures={generated}", "workers=1"]
     assert evaluate(*words) == 0
     found = report(output)
     (note,) = found["notes"]
@@ -219,13 +219,13 @@ def test_late_files_are_measured_and_named(copy: Path) -> None:
 
 
 def test_a_silent_reference_costs_what_is_compared_with_it(
-    painted: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    generated: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    true = Path(shutil.copytree(painted / "reference", tmp_path / "true"))
+    true = Path(shutil.copytree(generated / "reference", tmp_path / "true"))
     for name in LINES[1:]:
         soundfile.write(true / f"{name}.flac", np.zeros(RATE), RATE)
     output = tmp_path / "out"
-    words = [f"systems=[{painted}/reference]", f"reference={true}", f"pictures={painted}"]
+    words = [f"systems=[{generated}/reference]", f"reference={true}", f"pictures={generated}"]
     assert evaluate(*words, "label=real_B", f"output={output}", "measures=lsd", "workers=1") == 2
     found = report(output)
     assert list(found["problems"]) == [f"reference: {name}" for name in LINES[1:]]

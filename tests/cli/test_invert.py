@@ -1,4 +1,4 @@
-"""``vocoder invert``: what a pix2pix program painted becomes sound."""
+"""``vocoder invert``: what a pix2pix program generated becomes sound."""
 
 import csv
 import os
@@ -20,42 +20,42 @@ from vocoder.inverter.griffin_lim import GriffinLim
 
 
 @pytest.fixture(scope="module")
-def louder(painted, tmp_path_factory):
+def louder(generated, tmp_path_factory):
     """A manifest that says that recordings were brought down by 6.02 dB before they were images."""
     folder = tmp_path_factory.mktemp("louder")
-    text = (painted / "manifest.csv").read_text().replace(",0.000,", ",-6.021,")
+    text = (generated / "manifest.csv").read_text().replace(",0.000,", ",-6.021,")
     (folder / "manifest.csv").write_text(text)
-    shutil.copy(painted / "spec.yaml", folder)
+    shutil.copy(generated / "spec.yaml", folder)
     return folder / "manifest.csv"
 
 
 @pytest.fixture(scope="module")
-def whole(painted, louder, tmp_path_factory):
+def whole(generated, louder, tmp_path_factory):
     """The true pictures inverted well enough to be measured, with drawings."""
     output = tmp_path_factory.mktemp("whole") / "out"
-    words = [f"input={painted}", f"manifest={louder}", f"output={output}"]
+    words = [f"input={generated}", f"manifest={louder}", f"output={output}"]
     words += ["label=real_B", "subtype=FLOAT", "seed=5"]
     words += [
         "repair=none",
         "inverter.n_iter=8",
-        f"reference={painted / 'reference'}",
+        f"reference={generated / 'reference'}",
         "pictures=true",
     ]
     assert main.run(["invert", *words]) == 0
     return output
 
 
-def test_names_lengths_and_rate_are_the_manifests(whole, painted):
-    with (painted / "manifest.csv").open(newline="") as file:
+def test_names_lengths_and_rate_are_the_manifests(whole, generated):
+    with (generated / "manifest.csv").open(newline="") as file:
         samples = {row["utterance"]: int(row["samples"]) for row in csv.DictReader(file)}
     assert sounds(whole) == [f"{name}.wav" for name in sorted(samples)]
     for name, length in samples.items():
         assert len(sound(whole / f"{name}.wav")) == length
 
 
-def test_level_is_the_recordings_own(whole, painted):
+def test_level_is_the_recordings_own(whole, generated):
     for name in LINES:
-        true = sound(painted / f"reference/{name}.flac")
+        true = sound(generated / f"reference/{name}.flac")
         level_db = 20 * np.log10(sound(whole / f"{name}.wav").std() / true.std())
         assert level_db == pytest.approx(6.02, abs=0.3)
 
@@ -80,8 +80,8 @@ def test_drawings_lie_beside_the_sound(whole):
             assert image.width == 1000 and np.asarray(image).std() > 20
 
 
-def test_the_table_and_where_to_look_are_printed(painted, tmp_path, capsys):
-    assert invert(painted, tmp_path / "o", f"reference={painted / 'reference'}") == 0
+def test_the_table_and_where_to_look_are_printed(generated, tmp_path, capsys):
+    assert invert(generated, tmp_path / "o", f"reference={generated / 'reference'}") == 0
     text = capsys.readouterr().out
     assert "3 utterances from pytorch-CycleGAN-and-pix2pix, label fake_B" in text
     for name in LINES:
@@ -90,25 +90,25 @@ def test_the_table_and_where_to_look_are_printed(painted, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("below", [".", "results", "results/tel/test_latest", str(IMAGES)])
-def test_any_level_of_the_programs_folders_will_do(below, painted, tmp_path):
-    assert invert(painted / below, tmp_path) == 0
+def test_any_level_of_the_programs_folders_will_do(below, generated, tmp_path):
+    assert invert(generated / below, tmp_path) == 0
     assert sounds(tmp_path) == [f"{name}.wav" for name in LINES]
 
 
-def test_a_label_is_another_picture(whole, painted, tmp_path):
-    assert invert(painted, tmp_path, "inverter.n_iter=8", "inverter.init=phase_gradient") == 0
+def test_a_label_is_another_picture(whole, generated, tmp_path):
+    assert invert(generated, tmp_path, "inverter.n_iter=8", "inverter.init=phase_gradient") == 0
     name = LINES[2]
-    true = sound(painted / f"reference/{name}.flac")
+    true = sound(generated / f"reference/{name}.flac")
     scores = [estoi(true, sound(folder / f"{name}.wav"), RATE) for folder in (whole, tmp_path)]
-    assert scores[0] > scores[1] + 0.2  # what was painted is not as good as the truth
+    assert scores[0] > scores[1] + 0.2  # what was generated is not as good as the truth
 
 
-def test_subtypes_hold_what_they_can(painted, louder, tmp_path, capsys):
+def test_subtypes_hold_what_they_can(generated, louder, tmp_path, capsys):
     loudest = louder.with_name("loudest.csv")
     loudest.write_text(louder.read_text().replace("-6.021", "-12.0"))
     for subtype in ("FLOAT", "PCM_24", "PCM_16"):
         words = (f"subtype={subtype}", "repair=none", f"manifest={loudest}", "peak_db=null")
-        assert invert(painted, tmp_path / subtype, *words) == 0
+        assert invert(generated, tmp_path / subtype, *words) == 0
         path = tmp_path / subtype / f"{LINES[1]}.wav"
         assert soundfile.info(path).subtype == subtype
     exact = np.concatenate([sound(tmp_path / "FLOAT" / f"{name}.wav") for name in LINES])
@@ -120,7 +120,7 @@ def test_subtypes_hold_what_they_can(painted, louder, tmp_path, capsys):
     told = re.findall(r"(\d+) samples beyond full scale cut off", capsys.readouterr().out)
     assert sum(map(int, told)) == 2 * (np.abs(exact) > 1).sum() > 0
     # By default nothing is: what would be is brought down, and the rest stays as it is.
-    assert invert(painted, tmp_path / "down", "repair=none", f"manifest={loudest}") == 0
+    assert invert(generated, tmp_path / "down", "repair=none", f"manifest={loudest}") == 0
     said, lowered = capsys.readouterr().out, 0
     for name in LINES:
         level, full = (sound(tmp_path / x / f"{name}.wav") for x in ("down", "FLOAT"))
@@ -131,38 +131,38 @@ def test_subtypes_hold_what_they_can(painted, louder, tmp_path, capsys):
     assert lowered
 
 
-def test_every_file_can_be_heard_and_seen_in_a_browser(whole, painted, tmp_path):
+def test_every_file_can_be_heard_and_seen_in_a_browser(whole, generated, tmp_path):
     """Every link of the page leads to the file that it names, true recordings included."""
     page = (whole / "index.html").read_text(encoding="utf-8")
     links = [whole / unquote(link) for link in re.findall(r'src="([^"]+)"', page)]
     assert all(link.is_file() for link in links) and len(links) == 3 * len(LINES)
     assert {link.resolve() for link in links if link.suffix == ".flac"} == {
-        (painted / f"reference/{name}.flac").resolve() for name in LINES
+        (generated / f"reference/{name}.flac").resolve() for name in LINES
     }
     (tmp_path / "index.html").write_text("somebody else's")
-    assert invert(painted, tmp_path) == 0
+    assert invert(generated, tmp_path) == 0
     assert (tmp_path / "index.html").read_text() == "somebody else's"
 
 
-def test_the_level_can_be_set(painted, tmp_path):
+def test_the_level_can_be_set(generated, tmp_path):
     for name, words in {"a": (), "b": ("gain=-10",), "c": ("gain=peak", "peak_db=-6")}.items():
-        assert invert(painted, tmp_path / name, "subtype=FLOAT", "repair=none", *words) == 0
+        assert invert(generated, tmp_path / name, "subtype=FLOAT", "repair=none", *words) == 0
     for name in LINES:
         a, b, c = (sound(tmp_path / x / f"{name}.wav") for x in "abc")
         np.testing.assert_allclose(b, a * 10**-0.5, atol=1e-6)
         np.testing.assert_allclose(c, a / np.abs(a).max() * 10**-0.3, atol=1e-5)
 
 
-def test_the_same_seed_gives_the_same_sound_however_many_at_once(painted, tmp_path):
+def test_the_same_seed_gives_the_same_sound_however_many_at_once(generated, tmp_path):
     random = ("inverter.init=random", "subtype=FLOAT")
     for name, words in {"a": ("workers=1",), "b": ("workers=2",), "c": ("seed=1",)}.items():
-        assert invert(painted, tmp_path / name, *random, *words) == 0
+        assert invert(generated, tmp_path / name, *random, *words) == 0
     for name in LINES:
         a, b, c = (sound(tmp_path / x / f"{name}.wav") for x in "abc")
         assert (a == b).all() and (a != c).any()
 
 
-def test_an_utterance_is_inverted_once_with_all_its_tiles(painted, tmp_path, monkeypatch):
+def test_an_utterance_is_inverted_once_with_all_its_tiles(generated, tmp_path, monkeypatch):
     seen = []
     invert_batch = GriffinLim.invert_batch
 
@@ -171,10 +171,10 @@ def test_an_utterance_is_inverted_once_with_all_its_tiles(painted, tmp_path, mon
         return invert_batch(self, spectrograms)
 
     monkeypatch.setattr(GriffinLim, "invert_batch", counted)
-    assert invert(painted, tmp_path / "apart", "repair=none") == 0
+    assert invert(generated, tmp_path / "apart", "repair=none") == 0
     assert sorted(seen) == [[319], [447], [573]]  # total_frames of the manifest
     seen.clear()
-    assert invert(painted, tmp_path / "together", "repair=none", "batch=2") == 0
+    assert invert(generated, tmp_path / "together", "repair=none", "batch=2") == 0
     assert sorted(seen) == [[319, 447], [573]]  # similar lengths
     for path in (tmp_path / "apart").glob("*.wav"):
         assert path.read_bytes() == (tmp_path / "together" / path.name).read_bytes()
@@ -189,7 +189,7 @@ def test_one_of_a_batch_that_cannot_be_read_does_not_stop_the_others(copy, tmp_p
 
 
 def test_one_that_is_too_large_for_the_memory_does_not_stop_the_others(
-    painted, tmp_path, monkeypatch
+    generated, tmp_path, monkeypatch
 ):
     invert_batch = GriffinLim.invert_batch
 
@@ -199,7 +199,7 @@ def test_one_that_is_too_large_for_the_memory_does_not_stop_the_others(
         return invert_batch(self, spectrograms)
 
     monkeypatch.setattr(GriffinLim, "invert_batch", limited)
-    assert invert(painted, tmp_path, "repair=none") == 2
+    assert invert(generated, tmp_path, "repair=none") == 2
     assert len(sounds(tmp_path)) == 2
     assert re.search(r"not enough memory .*batch=1", str(report(tmp_path)["problems"]))
 
@@ -218,11 +218,11 @@ def test_tiles_without_their_manifest_are_told(copy, tmp_path, capsys):
     assert "named like tiles of a data set" in capsys.readouterr().out
 
 
-def test_pairs_of_a_data_set_are_not_what_was_painted(tmp_path, painted, capsys):
+def test_pairs_of_a_data_set_are_not_generated_images(tmp_path, generated, capsys):
     for name in ("manifest.csv", "spec.yaml"):
         (tmp_path / "test").mkdir(exist_ok=True)
-        shutil.copy(painted / name, tmp_path)
-    for path in (painted / IMAGES).glob("*_real_A.png"):
+        shutil.copy(generated / name, tmp_path)
+    for path in (generated / IMAGES).glob("*_real_A.png"):
         sides = [
             np.asarray(Image.open(str(path).replace("real_A", x))) for x in ("real_A", "real_B")
         ]

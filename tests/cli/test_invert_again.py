@@ -19,25 +19,25 @@ from vocoder.cli import main
 from vocoder.evaluate.metrics import estoi
 
 
-def test_results_that_exist_are_kept_gone_on_with_or_replaced(painted, tmp_path, capsys):
-    assert invert(painted, tmp_path) == 0
+def test_results_that_exist_are_kept_gone_on_with_or_replaced(generated, tmp_path, capsys):
+    assert invert(generated, tmp_path) == 0
     first, second = (tmp_path / f"{name}.wav" for name in LINES[:2])
     second.unlink()
     first.write_bytes(b"mine")
-    assert invert(painted, tmp_path) == 2
+    assert invert(generated, tmp_path) == 2
     assert "2 of the 3 results already, such as nl_m" in capsys.readouterr().err
     assert first.read_bytes() == b"mine" and not second.exists()
-    assert invert(painted, tmp_path, "resume=true") == 0
+    assert invert(generated, tmp_path, "resume=true") == 0
     assert "2 were there already and are kept" in capsys.readouterr().out
     assert first.read_bytes() == b"mine" and second.exists()
     assert report(tmp_path)["done_before"] == [LINES[0], LINES[2]]
-    assert invert(painted, tmp_path, "overwrite=true") == 0
+    assert invert(generated, tmp_path, "overwrite=true") == 0
     assert soundfile.info(first).samplerate == RATE
 
 
-def test_what_is_read_is_never_written_over(painted, tmp_path, capsys):
+def test_what_is_read_is_never_written_over(generated, tmp_path, capsys):
     tile = tmp_path / "tile.png"
-    shutil.copy(painted / IMAGES / f"{LINES[0]}__00_fake_B.png", tile)
+    shutil.copy(generated / IMAGES / f"{LINES[0]}__00_fake_B.png", tile)
     before = tile.read_bytes()
     words = ("spec=mel256", *RANGE, "pictures=true", "overwrite=true")
     assert invert(tmp_path, tmp_path, *words) == 2
@@ -45,7 +45,7 @@ def test_what_is_read_is_never_written_over(painted, tmp_path, capsys):
     assert tile.read_bytes() == before and sounds(tmp_path) == []
 
 
-def test_killed_half_way_nothing_half_written_has_a_final_name(painted, tmp_path):
+def test_killed_half_way_nothing_half_written_has_a_final_name(generated, tmp_path):
     output, mark = tmp_path / "out", tmp_path / "mark"
     code = f"""
 import pathlib, sys, time
@@ -63,7 +63,7 @@ def slow(self, spectrograms):
 GriffinLim.invert_batch = slow
 run(["invert", *sys.argv[1:]])
 """
-    words = [f"input={painted}", f"output={output}", "workers=1", "repair=none", *CHEAP]
+    words = [f"input={generated}", f"output={output}", "workers=1", "repair=none", *CHEAP]
     process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while not mark.exists():
@@ -78,7 +78,7 @@ run(["invert", *sys.argv[1:]])
     assert report(output)["utterances"] == []  # the settings that resume=true compares
     stamp = finished.stat().st_mtime_ns
 
-    assert invert(painted, output, "repair=none", "resume=true") == 0
+    assert invert(generated, output, "repair=none", "resume=true") == 0
     assert finished.stat().st_mtime_ns == stamp
     assert sounds(output) == [f"{name}.wav" for name in LINES]
     assert report(output)["done_before"] == [finished.stem]
@@ -107,15 +107,15 @@ def test_a_manifest_is_found_elsewhere_when_told(copy, tmp_path, capsys):
     assert sounds(tmp_path / "told") == [f"{name}.wav" for name in LINES]
 
 
-def test_references_are_found_among_other_files_and_by_the_names_of_a_data_set(painted, tmp_path):
+def test_references_are_found_among_other_files_and_by_the_names_of_a_data_set(generated, tmp_path):
     reference = tmp_path / "recordings"
     (reference / "sub").mkdir(parents=True)
     tile, true = (f"{LINES[1]}{end}" for end in ("__00_fake_B.png", ".flac"))
     whole, apart = (unicodedata.normalize(form, "můj hlas") for form in ("NFC", "NFD"))
     for name in ("sub__line.png", "line.png", f"{whole}.png"):
-        shutil.copy(painted / IMAGES / tile, tmp_path / name)
+        shutil.copy(generated / IMAGES / tile, tmp_path / name)
     for name in ("sub/line.flac", "line.flac", f"{apart}.flac"):
-        shutil.copy(painted / "reference" / true, reference / name)
+        shutil.copy(generated / "reference" / true, reference / name)
     (reference / "line.txt").write_text("what is said")  # as corpora have it
     words = ("spec=mel256", *RANGE, f"reference={reference}")
     assert invert(tmp_path, tmp_path / "out", *words) == 0
@@ -123,28 +123,28 @@ def test_references_are_found_among_other_files_and_by_the_names_of_a_data_set(p
     assert scores == pytest.approx([0.4, 0.4, 0.4], abs=0.1)
 
 
-def test_missing_or_broken_references_cost_only_the_figures(painted, tmp_path, capsys):
-    reference = Path(shutil.copytree(painted / "reference", tmp_path / "reference"))
+def test_missing_or_broken_references_cost_only_the_figures(generated, tmp_path, capsys):
+    reference = Path(shutil.copytree(generated / "reference", tmp_path / "reference"))
     (reference / f"{LINES[0]}.flac").unlink()
     (reference / f"{LINES[1]}.flac").write_bytes(b"no sound at all")
     output = tmp_path / "out"
-    assert invert(painted, output, f"reference={reference}", "pictures=true") == 2
+    assert invert(generated, output, f"reference={reference}", "pictures=true") == 2
     assert sounds(output) == [f"{name}.wav" for name in LINES]
     assert len(list(output.glob("*.png"))) == 3
     found = report(output)
     assert "no recording of this name" in found["problems"][f"reference of {LINES[0]}"]
     assert "cannot be read as audio" in found["problems"][f"reference of {LINES[1]}"]
     assert [bool(row["measures"]) for row in found["utterances"]] == [False, False, True]
-    assert invert(painted, tmp_path / "o", "reference=nowhere") == 2
+    assert invert(generated, tmp_path / "o", "reference=nowhere") == 2
     assert "reference=nowhere is not a folder" in capsys.readouterr().err
 
 
-def test_from_recording_through_pix2pix_folders_back_to_sound(painted, tmp_path):
-    """Encode, a pix2pix that paints the truth, invert: intelligible as before."""
+def test_from_recording_through_pix2pix_folders_back_to_sound(generated, tmp_path):
+    """Encode, a pix2pix that draws the truth, invert: intelligible as before."""
     recordings, dataset = tmp_path / "recordings", tmp_path / "dataset"
     recordings.mkdir()
     for name in LINES[1:]:
-        shutil.copy(painted / f"reference/{name}.flac", recordings)
+        shutil.copy(generated / f"reference/{name}.flac", recordings)
     assert main.run(["encode", f"input={recordings}", f"output={dataset}", "gain=peak"]) == 0
     images = tmp_path / "results/voice/test_latest/images"
     images.mkdir(parents=True)

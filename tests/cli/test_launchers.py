@@ -67,8 +67,8 @@ def run(environment, folder, *words):
     )
 
 
-def test_a_cluster_makes_the_same_sounds(cluster, painted, tmp_path, monkeypatch):
-    shutil.copytree(painted, tmp_path / "set")
+def test_a_cluster_makes_the_same_sounds(cluster, generated, tmp_path, monkeypatch):
+    shutil.copytree(generated, tmp_path / "set")
     words = ["input=set/results", "manifest=set/manifest.csv", *CHEAP]
     both = ["inverter=griffin_lim,admm", "output=ray"]
     done = run(cluster, tmp_path, "invert", "-m", "hydra/launcher=ray", *words, *both)
@@ -87,9 +87,9 @@ def test_a_cluster_makes_the_same_sounds(cluster, painted, tmp_path, monkeypatch
     }
 
 
-def test_what_is_wrong_on_a_cluster_is_said(cluster, painted, tmp_path):
+def test_what_is_wrong_on_a_cluster_is_said(cluster, generated, tmp_path):
     gone = tmp_path / "gone"
-    words = [f"input={gone},{painted / IMAGES}", "output=out", *CHEAP]
+    words = [f"input={gone},{generated / IMAGES}", "output=out", *CHEAP]
     done = run(cluster, tmp_path, "invert", "-m", "hydra/launcher=ray", *words)
     assert done.returncode == 2
     assert f"{gone} does not exist" in done.stdout + done.stderr
@@ -118,7 +118,7 @@ def test_a_folder_that_a_machine_does_not_have(monkeypatch, tmp_path, capsys):
     assert f"cannot enter {tmp_path / 'here'}" in capsys.readouterr().err
 
 
-def test_jobs_start_processes_of_their_own(painted, speech, tmp_path):
+def test_jobs_start_processes_of_their_own(generated, speech, tmp_path):
     """Which joblib's workers would start as they themselves are."""
     clips = [
         write_clip(tmp_path / "corpus", f"{split}.flac", samples, RATE, split)
@@ -136,8 +136,8 @@ def test_jobs_start_processes_of_their_own(painted, speech, tmp_path):
     assert weights[0].read_bytes() != weights[1].read_bytes()
 
     for name in ("one", "two"):
-        shutil.copytree(painted / "reference", tmp_path / name)
-    words = ["systems=one,two", f"reference={painted / 'reference'}", "measures=[estoi]"]
+        shutil.copytree(generated / "reference", tmp_path / name)
+    words = ["systems=one,two", f"reference={generated / 'reference'}", "measures=[estoi]"]
     done = run(os.environ, tmp_path, "evaluate", *many, *words, "output=measured", "workers=2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list(tmp_path.glob("measured/systems=*/evaluation.json"))) == 2
@@ -179,11 +179,11 @@ def test_the_nearest_launcher_is_named(capsys):
     assert "unknown hydra/launcher=jobli; did you mean joblib?" in capsys.readouterr().err
 
 
-def test_jobs_whose_values_are_paths_share_no_folder(painted, tmp_path, monkeypatch):
+def test_jobs_whose_values_are_paths_share_no_folder(generated, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in ("a/b", "a_b", "a%2Fb"):
-        shutil.copytree(painted / "results", folder)
-    words = [f"manifest={painted / 'manifest.csv'}", *CHEAP, "input=a/b,a_b,a%2Fb", "output=[x]"]
+        shutil.copytree(generated / "results", folder)
+    words = [f"manifest={generated / 'manifest.csv'}", *CHEAP, "input=a/b,a_b,a%2Fb", "output=[x]"]
     assert main.run(["invert", "-m", *words]) == 0
     folders = sorted(path.name for path in Path("[x]").iterdir())
     assert folders == ["input=a%252Fb", "input=a%2Fb", "input=a_b"]

@@ -10,11 +10,11 @@ LINES = ["nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma"]
 
 
 @pytest.fixture
-def invert(painted, tmp_path):
+def invert(generated, tmp_path):
     """``vocoder invert`` of the real tiles into one folder, quickly."""
 
     def call(*words, n_iter=2):
-        given = [f"input={painted}", f"output={tmp_path / 'out'}", f"inverter.n_iter={n_iter}"]
+        given = [f"input={generated}", f"output={tmp_path / 'out'}", f"inverter.n_iter={n_iter}"]
         return run(["invert", *given, *words])
 
     return call
@@ -52,6 +52,6 @@ def test_only_what_a_run_left_is_replaced(invert, tmp_path, capsys):
     assert mine.read_bytes() == b"mine"
 
 
-def test_an_empty_output_is_refused(painted, capsys):
-    assert run(["invert", f"input={painted}", "output="]) == 2
+def test_an_empty_output_is_refused(generated, capsys):
+    assert run(["invert", f"input={generated}", "output="]) == 2
     assert "output= is empty" in capsys.readouterr().err

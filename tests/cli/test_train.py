@@ -1,4 +1,4 @@
-"""``vocoder train``: from a corpus or painted pictures to weights that ``vocoder invert`` takes."""
+"""``vocoder train``: from a corpus or generated images to weights for ``vocoder invert``."""
 
 import importlib
 import json
@@ -78,9 +78,9 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture
-def training(painted, tmp_path):
-    """The painted data set as if it were training material."""
-    folder = Path(shutil.copytree(painted, tmp_path / "painted"))
+def training(generated, tmp_path):
+    """The generated data set as if it were training material."""
+    folder = Path(shutil.copytree(generated, tmp_path / "generated"))
     manifest = folder / "manifest.csv"
     manifest.write_text(manifest.read_text().replace(",test\n", ",train\n"))
     return folder
@@ -143,8 +143,8 @@ def test_curves_hold_losses_sounds_and_pictures(run):
     assert 0.5 < events.Scalars("validation/estoi")[0].value < 1
 
 
-def test_what_was_trained_inverts_pictures(run, painted, tmp_path):
-    words = ["invert", f"input={painted}", f"repair.weights={run}",
+def test_what_was_trained_inverts_pictures(run, generated, tmp_path):
+    words = ["invert", f"input={generated}", f"repair.weights={run}",
              "inverter.n_iter_estimated=1", "inverter.init=zero"]  # fmt: skip
     assert main.run([*words, f"output={tmp_path}"]) == 0
     for name in LINES:
@@ -155,14 +155,14 @@ def test_what_was_trained_inverts_pictures(run, painted, tmp_path):
 
 
 @pytest.mark.parametrize("model", ["hifigan", "wavenet"])
-def test_a_vocoder_is_trained_and_inverts_pictures(model, corpus, painted, tmp_path):
+def test_a_vocoder_is_trained_and_inverts_pictures(model, corpus, generated, tmp_path):
     assert on_corpus(corpus, tmp_path / "run", "degradation=stored", model=model) == 0
-    words = ["invert", f"input={painted}", f"inverter={model}", f"output={tmp_path / 'sound'}"]
+    words = ["invert", f"input={generated}", f"inverter={model}", f"output={tmp_path / 'sound'}"]
     assert main.run([*words, f"inverter.weights={tmp_path / 'run'}"]) == 0
     assert len(list((tmp_path / "sound").glob("*.wav"))) == 3
 
 
-def test_painted_pictures_are_trained_on_in_one_command(training, tmp_path, run):
+def test_generated_images_are_trained_on_in_one_command(training, tmp_path, run):
     """The artist's command, but for the size of the network."""
     words = ("experiment=generated", f"data.input={training / 'results'}",
              f"data.reference={training / 'reference'}", GAIN)  # fmt: skip

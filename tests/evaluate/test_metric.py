@@ -105,7 +105,7 @@ def test_a_missing_package_leaves_out_its_metrics_and_no_others(
 
 @pytest.mark.parametrize("needs", [REFERENCE, IMAGE, ALONE])
 def test_a_metric_that_fails_stops_no_other(
-    needs: str, painted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    needs: str, generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of whatever it is taken; its package may be there and broken."""
 
@@ -119,8 +119,8 @@ def test_a_metric_that_fails_stops_no_other(
         replace(METRICS["estoi"], name=name, function=function, needs=needs)
         for name, function in (("broken", broken), ("fine", fine))
     ]
-    found = ImageSource(input=painted, label="real_B").find()
-    path = painted / f"reference/{found.utterances[0].name}.flac"
+    found = ImageSource(input=generated, label="real_B").find()
+    path = generated / f"reference/{found.utterances[0].name}.flac"
     reference = path if needs == REFERENCE else None
     job = Job("u", {"system": path}, reference, (found.utterances[0], found))
     (result,) = measure_job(job, metrics)

@@ -45,8 +45,8 @@ def written(tmp_path, *lines, encoding="utf-8"):
     return path
 
 
-def test_the_manifest_of_a_real_data_set_reads(painted):
-    tiles = read_manifest(painted / "manifest.csv")
+def test_the_manifest_of_a_real_data_set_reads(generated):
+    tiles = read_manifest(generated / "manifest.csv")
     assert len({tile.stem for tile in tiles}) == len(tiles) > 1
     assert all(tile.gain_db == 0 and tile.split == "test" and tile.samples for tile in tiles)
     assert all("/" in tile.source for tile in tiles)

@@ -67,24 +67,24 @@ def test_every_program_from_every_level(tmp_path, layout):
     levels = [images, *list(images.parents)[: len(images.relative_to(tmp_path).parts)]]
     assert levels[-1] == tmp_path
     for folder in levels:
-        painted = find_generated(folder)
-        assert (painted.program, painted.label) == (program, labels[0])
-        assert painted.floor_scale == (255.5 if program == "pix2pix-tensorflow" else 255)
-        assert [tile.stem for tile in painted.tiles] == STEMS
+        generated = find_generated(folder)
+        assert (generated.program, generated.label) == (program, labels[0])
+        assert generated.floor_scale == (255.5 if program == "pix2pix-tensorflow" else 255)
+        assert [tile.stem for tile in generated.tiles] == STEMS
         expected = [images / pattern.format(stem, labels[0]) for stem in STEMS]
-        assert [tile.path for tile in painted.tiles] == expected
-        assert [tile.stem for tile in painted.inputs] == STEMS
-        assert painted.foreign == painted.duplicates == []
+        assert [tile.path for tile in generated.tiles] == expected
+        assert [tile.stem for tile in generated.inputs] == STEMS
+        assert generated.foreign == generated.duplicates == []
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_label_overrides_and_an_unknown_one_lists_what_is_there(tmp_path, layout):
     images = lay_out(tmp_path, layout)
     for label in LAYOUTS[layout][3]:
-        painted = find_generated(images, label)
-        assert painted.label == label
-        assert all(label in str(tile.path.relative_to(images)) for tile in painted.tiles)
-        assert [tile.stem for tile in painted.tiles] == STEMS
+        generated = find_generated(images, label)
+        assert generated.label == label
+        assert all(label in str(tile.path.relative_to(images)) for tile in generated.tiles)
+        assert [tile.stem for tile in generated.tiles] == STEMS
     with pytest.raises(BadInput, match=r"no images labelled fake_C, only .*label=") as error:
         find_generated(images, "fake_C")
     assert all(label in str(error.value) for label in LAYOUTS[layout][3])
@@ -95,15 +95,15 @@ def test_the_folder_of_one_label(tmp_path, layout):
     images = lay_out(tmp_path, layout)
     program, _, _, labels = LAYOUTS[layout]
     for label in labels:
-        painted = find_generated(images / label)
-        assert (painted.program, painted.label) == (program, label)
-        assert {tile.path.parent for tile in painted.tiles} == {images / label}
+        generated = find_generated(images / label)
+        assert (generated.program, generated.label) == (program, label)
+        assert {tile.path.parent for tile in generated.tiles} == {images / label}
     with pytest.raises(BadInput, match="no images labelled nothing"):
         find_generated(images / labels[0], "nothing")
 
 
-def test_real_output(painted):
-    found = find_generated(painted / "results")
+def test_real_output(generated):
+    found = find_generated(generated / "results")
     assert found.program == JUNYANZ
     assert found.label == "fake_B"
     assert len(found.tiles) == len(found.inputs) == len(found.targets) == 7
@@ -113,10 +113,10 @@ def test_real_output(painted):
 def test_only_outputs_kept(tmp_path):
     for stem in STEMS:
         save(tmp_path / f"{stem}_fake_B.png")
-    painted = find_generated(tmp_path)
-    assert painted.label == "fake_B"
-    assert [tile.stem for tile in painted.tiles] == STEMS
-    assert painted.inputs == []
+    generated = find_generated(tmp_path)
+    assert generated.label == "fake_B"
+    assert [tile.stem for tile in generated.tiles] == STEMS
+    assert generated.inputs == []
 
 
 def test_no_output_asks_for_a_label(tmp_path):
@@ -163,12 +163,12 @@ def test_the_reading_that_the_data_set_knows_is_taken(tmp_path, names, known, la
     assert ([tile.stem for tile in found.tiles], found.label) == (known, label)
 
 
-def test_true_tiles_in_a_folder_of_their_label_match_the_data_set(painted, tmp_path):
+def test_true_tiles_in_a_folder_of_their_label_match_the_data_set(generated, tmp_path):
     folder = tmp_path / "real_B"
     folder.mkdir()
-    for path in (painted / "results").rglob("*_real_B.png"):
+    for path in (generated / "results").rglob("*_real_B.png"):
         shutil.copy(path, folder)
-    found = ImageSource(input=folder, manifest=painted / "manifest.csv").find()
+    found = ImageSource(input=folder, manifest=generated / "manifest.csv").find()
     assert len(found.utterances) == 3
     assert not found.problems
 
@@ -190,20 +190,20 @@ def test_duplicates_foreign_images_and_other_files(tmp_path):
     save(images / "holiday.png")
     save(images / ".1-a_fake_B.png")
     (images / "notes.txt").write_text("text")
-    painted = find_generated(tmp_path)
-    assert [tile.path.name for tile in painted.tiles] == ["a_fake_B.png", "b_fake_B.png"]
-    assert [path.name for path in painted.duplicates] == ["a_fake_B.jpg"]
-    assert [path.name for path in painted.foreign] == ["holiday.png"]
+    generated = find_generated(tmp_path)
+    assert [tile.path.name for tile in generated.tiles] == ["a_fake_B.png", "b_fake_B.png"]
+    assert [path.name for path in generated.duplicates] == ["a_fake_B.jpg"]
+    assert [path.name for path in generated.foreign] == ["holiday.png"]
 
 
 def test_bare_images_as_img2img_turbo_writes_them(tmp_path):
     for name in ("b_real.PNG", "a.png", "c_output.jpg", "a.webp"):
         save(tmp_path / "output" / name)
     for folder in (tmp_path, tmp_path / "output"):
-        painted = find_generated(folder)
-        assert (painted.program, painted.label, painted.floor_scale) == (FOLDER, "", None)
-        assert [tile.stem for tile in painted.tiles] == ["a", "b_real", "c_output"]
-        assert [path.name for path in painted.duplicates] == ["a.webp"]
+        generated = find_generated(folder)
+        assert (generated.program, generated.label, generated.floor_scale) == (FOLDER, "", None)
+        assert [tile.stem for tile in generated.tiles] == ["a", "b_real", "c_output"]
+        assert [path.name for path in generated.duplicates] == ["a.webp"]
     with pytest.raises(BadInput, match="carry no labels"):
         find_generated(tmp_path, "fake_B")
     save(tmp_path / "more" / "d.png")
@@ -279,9 +279,9 @@ def test_a_program_without_a_mark_is_named_by_the_user(tmp_path):
     for stem in STEMS:
         save(tmp_path / f"{stem}.png")
     save(tmp_path / "f_fake_B.png")  # no label here
-    painted = find_generated(tmp_path, program="img2img-turbo")
-    assert (painted.program, painted.label, painted.floor_scale) == ("img2img-turbo", "", 255)
-    assert [tile.stem for tile in painted.tiles] == [*STEMS, "f_fake_B"]
+    generated = find_generated(tmp_path, program="img2img-turbo")
+    assert (generated.program, generated.label, generated.floor_scale) == ("img2img-turbo", "", 255)
+    assert [tile.stem for tile in generated.tiles] == [*STEMS, "f_fake_B"]
     with pytest.raises(
         BadInput, match="program is 'pix2pixHD'; expected img2img-turbo, or nothing"
     ):
@@ -306,12 +306,12 @@ def convert_image_dtype(values):
 
 
 @pytest.mark.parametrize(
-    ("paint", "floor_scale"),
+    ("program_levels", "floor_scale"),
     [(to_pil_image, 255), (tensor2im, 255), (convert_image_dtype, 255.5)],
 )
-def test_levels_are_right_on_average_by_the_programs_own_arithmetic(paint, floor_scale):
+def test_levels_are_right_on_average_by_the_programs_own_arithmetic(program_levels, floor_scale):
     values = np.linspace(0, 1, 1_000_001, dtype=np.float32)
-    levels = paint(values)
+    levels = program_levels(values)
     mean = np.bincount(levels, 255 * values.astype(np.float64)) / np.bincount(levels)
     found = dequantised(floor_scale)
     assert found[0] == 0  # silence

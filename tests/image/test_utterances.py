@@ -31,17 +31,17 @@ SPEC = load("spec", "mel256")
 RANGE = {"db_min": -92.04, "db_max": -12.04}
 
 
-def true_decibels(painted, name):
+def true_decibels(generated, name):
     """What the recording gives, at the level that the images were made with."""
-    sound, _ = soundfile.read(painted / f"reference/{name}.flac", dtype="float32")
+    sound, _ = soundfile.read(generated / f"reference/{name}.flac", dtype="float32")
     return analyse(torch.from_numpy(sound)[None], SPEC).decibels[0].numpy()
 
 
-def errors_db(painted, found, frames=slice(None)):
+def errors_db(generated, found, frames=slice(None)):
     """Decoded against true, in dB, where neither end of the range is near."""
     errors = []
     for utterance in found.utterances:
-        true = true_decibels(painted, utterance.name)[:, frames]
+        true = true_decibels(generated, utterance.name)[:, frames]
         spectrogram = load_utterance(utterance, found).spectrogram
         shown = spectrogram.decibels[0].numpy()[:, frames]
         inside = (true > -85) & (true < -14)
@@ -49,8 +49,8 @@ def errors_db(painted, found, frames=slice(None)):
     return np.concatenate(errors)
 
 
-def test_what_a_program_wrote_is_found_with_all_that_is_known_of_it(painted):
-    found = ImageSource(input=painted).find()
+def test_what_a_program_wrote_is_found_with_all_that_is_known_of_it(generated):
+    found = ImageSource(input=generated).find()
     assert [one.name for one in found.utterances] == LINES
     assert [len(one.tiles) for one in found.utterances] == [3, 2, 2]
     assert (found.program, found.label) == ("pytorch-CycleGAN-and-pix2pix", "fake_B")
@@ -62,39 +62,39 @@ def test_what_a_program_wrote_is_found_with_all_that_is_known_of_it(painted):
         assert all(path.name.endswith("_fake_B.png") for path in utterance.paths)
 
 
-def test_copies_of_whole_levels_are_not_moved(painted):
+def test_copies_of_whole_levels_are_not_moved(generated):
     """The program's arithmetic cuts off only some of those."""
-    found = ImageSource(input=painted, label="real_B").find()
+    found = ImageSource(input=generated, label="real_B").find()
     assert found.floor_scale is None
     step_db = 80 / 255
-    assert -step_db / 2 < errors_db(painted, found).mean() < 0
+    assert -step_db / 2 < errors_db(generated, found).mean() < 0
 
 
-def test_what_a_network_paints_is_right_on_average(painted, tmp_path):
+def test_what_a_network_generates_is_right_on_average(generated, tmp_path):
     """Generated levels lie anywhere between whole ones; writing cuts their fractions off."""
-    shutil.copytree(painted, tmp_path / "copy")
+    shutil.copytree(generated, tmp_path / "copy")
     codec = load("codec", "gray8", **RANGE)
     for name in LINES:
-        levels = codec.levels(true_decibels(painted, name))[::-1]
+        levels = codec.levels(true_decibels(generated, name))[::-1]
         for k, path in enumerate(sorted((tmp_path / "copy" / IMAGES).glob(f"{name}*_fake_B.png"))):
             tile = levels[:, 192 * k :][:, :256]
             tile = np.pad(tile, ((0, 0), (0, 256 - tile.shape[1])))
             Image.fromarray(np.dstack([tile.astype(np.uint8)] * 3)).save(path)
     found = ImageSource(input=tmp_path / "copy").find()
-    assert abs(errors_db(painted, found).mean()) < 0.01
-    as_written = errors_db(painted, replace(found, floor_scale=None))
+    assert abs(errors_db(generated, found).mean()) < 0.01
+    as_written = errors_db(generated, replace(found, floor_scale=None))
     assert as_written.mean() == pytest.approx(-40 / 255, abs=0.01)
 
 
-def test_overlaps_are_as_true_as_the_rest(painted):
-    found = ImageSource(input=painted, label="real_B").find()
-    overlap, alone = errors_db(painted, found, slice(192, 256)), errors_db(painted, found)
+def test_overlaps_are_as_true_as_the_rest(generated):
+    found = ImageSource(input=generated, label="real_B").find()
+    overlap, alone = errors_db(generated, found, slice(192, 256)), errors_db(generated, found)
     assert overlap.std() < alone.std() * 1.2 and abs(overlap.mean() - alone.mean()) < 0.05
 
 
-def test_overlaps_fade_from_one_tile_to_the_next(painted, tmp_path):
+def test_overlaps_fade_from_one_tile_to_the_next(generated, tmp_path):
     name = "nl_v__jes-v-kamen"
-    shutil.copytree(painted, tmp_path / "copy")
+    shutil.copytree(generated, tmp_path / "copy")
     tile = tmp_path / "copy" / IMAGES / f"{name}__01_fake_B.png"
     found = ImageSource(input=tmp_path / "copy").find()
     before = load_utterance(found.utterances[1], found).spectrogram.decibels[0].numpy()
@@ -112,11 +112,11 @@ def test_overlaps_fade_from_one_tile_to_the_next(painted, tmp_path):
     np.testing.assert_allclose(by_frame[192:256], ramp, atol=0.16)
 
 
-def test_a_single_tile_of_a_data_set_is_what_it_shows(painted):
+def test_a_single_tile_of_a_data_set_is_what_it_shows(generated):
     """Read by the data set's settings, without silence for the utterance's other tiles."""
-    whole = ImageSource(input=painted, label="real_B").find()
+    whole = ImageSource(input=generated, label="real_B").find()
     jes = next(one for one in whole.utterances if one.name == "nl_v__jes-v-kamen")
-    found = ImageSource(input=painted / IMAGES / "nl_v__jes-v-kamen__01_real_B.png").find()
+    found = ImageSource(input=generated / IMAGES / "nl_v__jes-v-kamen__01_real_B.png").find()
     (utterance,) = found.utterances
     assert (utterance.name, found.label) == ("nl_v__jes-v-kamen__01", "real_B")
     assert found.problems == {}
@@ -126,9 +126,9 @@ def test_a_single_tile_of_a_data_set_is_what_it_shows(painted):
     assert torch.equal(shown[:, :, 64:], after_the_overlap)
 
 
-def test_other_splits_are_none_of_this_run(painted, tmp_path):
-    shutil.copytree(painted, tmp_path / "copy")
-    rows = (painted / "manifest.csv").read_text()
+def test_other_splits_are_none_of_this_run(generated, tmp_path):
+    shutil.copytree(generated, tmp_path / "copy")
+    rows = (generated / "manifest.csv").read_text()
     more = "t,elsewhere,0,256,256,0,,x,train\nu,lost,0,256,256,0,,x,test\n"
     (tmp_path / "copy/manifest.csv").write_text(rows + more)
     found = ImageSource(input=tmp_path / "copy").find()
@@ -255,7 +255,7 @@ def test_a_last_tile_need_not_be_filled_up(tmp_path):
     assert "215 pixels wide; the data set's tiles are 256" in loaded.problems["u__2.png"]
 
 
-def test_fractions_that_were_cut_off_exist_only_between_the_ends(tmp_path, painted):
+def test_fractions_that_were_cut_off_exist_only_between_the_ends(tmp_path, generated):
     tile = "nl_v__jes-v-kamen__00_fake_B"
     pixels = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
     Image.fromarray(pixels).save(tmp_path / f"{tile}.png")
@@ -287,7 +287,7 @@ def test_names_that_would_leave_the_output_are_refused(tmp_path, speech):
         ImageSource(input=tmp_path).find()
 
 
-def test_what_img2img_turbo_painted_needs_its_name(tmp_path):
+def test_what_img2img_turbo_generated_needs_its_name(tmp_path):
     """Half a level, of which nothing in the images tells."""
     pixels = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
     Image.fromarray(pixels).save(tmp_path / "line.png")

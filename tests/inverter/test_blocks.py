@@ -21,9 +21,9 @@ WHOLE = 100_000
 
 
 @pytest.fixture(scope="module")
-def line(painted):
+def line(generated):
     """4 s of speech, ``(1, samples)``: three seams at 1024/256, seven at 512/128."""
-    samples, _ = soundfile.read(painted / "reference/nl_m__m-obdivovat.flac", dtype="float32")
+    samples, _ = soundfile.read(generated / "reference/nl_m__m-obdivovat.flac", dtype="float32")
     return torch.from_numpy(samples[8_000:96_200])[None]
 
 

@@ -20,12 +20,12 @@ SPEAKERS = {"anna": "nl_v__jes-v-kamen", "ben": "nl_m__m-obdivovat"}
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, painted):
+def home(tmp_path_factory, generated):
     """Two speakers, three lines each, and pictures of them at twice the recordings' level."""
     home = tmp_path_factory.mktemp("home")
     clips = []
     for speaker, line in SPEAKERS.items():
-        sound = read_audio(painted / f"reference/{line}.flac", RATE)[5_000:]
+        sound = read_audio(generated / f"reference/{line}.flac", RATE)[5_000:]
         length = sound.size // 3
         for number, split in enumerate(("train", "train", "val")):
             part = sound[number * length : (number + 1) * length]
@@ -96,7 +96,7 @@ def test_a_speaker_who_is_not_there_is_named(home, tmp_path, capsys):
     assert "0 generated lines are carl's" in capsys.readouterr().err
 
 
-def test_other_painters_have_their_own_range_and_level(home, tmp_path, monkeypatch):
+def test_other_generators_have_their_own_range_and_level(home, tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr(adaptation, "train", lambda folder, words: told.append(words))
     given = Namespace(

@@ -41,7 +41,7 @@ def test_every_inverter_is_compared_with_and_without_repair():
         assert ["none", inverter] in pairs and ["auto", inverter] in pairs
 
 
-def test_each_measured_pair_is_the_inverters_of_the_repairs(painted, monkeypatch):
+def test_each_measured_pair_is_the_inverters_of_the_repairs(generated, monkeypatch):
     """One line, so cheaply that it takes no time; repair=none is the plain inversion."""
     cheap = "griffin_lim:n_iter=0,init=zero"
     heard = []
@@ -53,9 +53,9 @@ def test_each_measured_pair_is_the_inverters_of_the_repairs(painted, monkeypatch
     monkeypatch.setattr(inverters, "measure", hear)
     line = "nl_v__jes-v-kamen"
     for repair in ("none", "auto"):
-        inverters.measure_task(inverters.Task("generated", f"{repair}+{cheap}", line, painted))
+        inverters.measure_task(inverters.Task("generated", f"{repair}+{cheap}", line, generated))
     plain, repaired = heard
-    found = inverters.generated(painted)
+    found = inverters.generated(generated)
     utterance = next(one for one in found.utterances if one.name == line)
     spectrogram = load_utterance(utterance, found).spectrogram
     np.testing.assert_array_equal(plain, load("inverter", cheap)(spectrogram)[0])

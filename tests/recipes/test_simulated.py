@@ -1,4 +1,4 @@
-"""The simulated generators damage pictures as it was measured on generated ones."""
+"""The simulated generators degrade images as it was measured on generated ones."""
 
 import numpy as np
 import pytest
@@ -18,14 +18,14 @@ def decibels(speech):
     return analyse(torch.from_numpy(speech)[None], SPEC).decibels[0].numpy()
 
 
-def painted(name, codec, decibels):
+def degraded(name, codec, decibels):
     channel = SIMULATED[name]
-    return channel._noisy(channel.paint(decibels, codec, SPEC)).astype(float)
+    return channel._noisy(channel.generate(decibels, codec, SPEC)).astype(float)
 
 
 def test_one_guess_keeps_what_is_coarse_and_has_the_power_of_the_truth(decibels):
     true = GREY.encode(decibels, SPEC).astype(float)
-    made = painted("generator1", GREY, decibels)
+    made = degraded("generator1", GREY, decibels)
     channels = made - made.mean(axis=2, keepdims=True)
     assert channels.std() == pytest.approx(2.6, abs=0.4)
     grey = made.mean(axis=2)
@@ -39,7 +39,8 @@ def test_one_guess_keeps_what_is_coarse_and_has_the_power_of_the_truth(decibels)
 
 def test_blends_of_several_guesses_lie_off_the_path(decibels):
     distances = [
-        np.median(HUE.path().nearest(painted(f"generator{n}", HUE, decibels))[1]) for n in (1, 2, 3)
+        np.median(HUE.path().nearest(degraded(f"generator{n}", HUE, decibels))[1])
+        for n in (1, 2, 3)
     ]
     assert distances == sorted(distances)
 

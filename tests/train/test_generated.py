@@ -26,14 +26,14 @@ from vocoder.train.examples import Mixture
 from vocoder.train.generated import GeneratedPairs, best_shift, level_db, read_pairs
 
 LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
-GAIN_DB = 0.0  # from the references' level to that of the recordings that were painted
+GAIN_DB = 0.0  # from the references' level to that of the recordings that were generated
 IMAGES = "results/tel/test_latest/images"
 
 
 @pytest.fixture
-def given(painted, tmp_path):
+def given(generated, tmp_path):
     """The data set as if it were training material."""
-    folder = Path(shutil.copytree(painted, tmp_path / "given"))
+    folder = Path(shutil.copytree(generated, tmp_path / "given"))
     manifest = folder / "manifest.csv"
     manifest.write_text(manifest.read_text().replace(",test\n", ",train\n"))
     return folder
@@ -69,7 +69,7 @@ def test_pairs_are_read_at_the_recordings_level_and_place(given):
         assert np.corrcoef(pair.decibels.ravel(), true.ravel())[0, 1] > 0.8
 
 
-def test_lines_held_out_for_testing_are_never_read(painted, given, monkeypatch):
+def test_lines_held_out_for_testing_are_never_read(generated, given, monkeypatch):
     manifest = given / "manifest.csv"
     rows = manifest.read_text().splitlines()
     held = [row.replace(",train", ",test") if row.startswith(LINES[1]) else row for row in rows]
@@ -86,7 +86,7 @@ def test_lines_held_out_for_testing_are_never_read(painted, given, monkeypatch):
     assert problems == {LINES[1]: "held out for testing; not used"}
     read.clear()
     with refused("data.input.empty"):
-        pairs(painted)
+        pairs(generated)
     assert read == []
 
 
@@ -229,7 +229,7 @@ def test_the_codec_is_the_data_sets_own_or_agrees_with_it(given):
         pairs(given, spec=load("spec", "tacotron2"))
 
 
-def test_examples_of_pairs_show_the_painted_picture_beside_the_true_one(given):
+def test_examples_of_pairs_show_the_generated_image_beside_the_true_one(given):
     found, _ = pairs(given)
     source = GeneratedPairs(found, (SPEC,))
     rng = np.random.default_rng(0)

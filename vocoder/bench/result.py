@@ -24,7 +24,7 @@ class Settings:
     seed: int
     repetitions: int
     inverters: list[str]
-    painted: str | None
+    generated: str | None
     tiles: int
     minutes: float
 

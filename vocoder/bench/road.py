@@ -1,4 +1,4 @@
-"""The whole road: painted tiles in files to sound in files, by the command that users run."""
+"""The whole road: generated tiles in files to sound in files, by the command that users run."""
 
 from __future__ import annotations
 
@@ -45,13 +45,14 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     Raises
     ------
     BadInput
-        ``settings.painted`` holds no tiles of a data set, or the command refuses them.
+        ``settings.generated`` holds no tiles of a data set, or the command refuses them.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        painted = Path(settings.painted) if settings.painted else _write(settings, folder / "made")
-        many = _copies(painted, settings.tiles, folder / "many")
-        one = _copies(painted, 1, folder / "one")
+        given = settings.generated
+        generated = Path(given) if given else _write(settings, folder / "made")
+        many = _copies(generated, settings.tiles, folder / "many")
+        one = _copies(generated, 1, folder / "one")
 
         def arguments(tiles: _TileSet) -> list[str]:
             output = folder / "sound"
@@ -86,7 +87,7 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     return case_dict(
         "road",
         threads,
-        f"{many.n_tiles} tiles ({settings.painted or 'made by encode from the sound'}), "
+        f"{many.n_tiles} tiles ({settings.generated or 'made by encode from the sound'}), "
         f"{many.sound_s:.0f} s of sound, to WAV files by vocoder invert with as many workers as "
         "threads; start-up is left out, and stated",
         rows,
@@ -115,7 +116,7 @@ def _read(tiles: _TileSet) -> None:
 
 
 def _write(settings: Settings, folder: Path) -> Path:
-    """A data set of one utterance, whose pictures stand for painted ones."""
+    """A data set of one utterance, whose pictures stand for generated ones."""
     sample_rate = load("spec", "mel256").sample_rate
     samples = sound(settings.input, settings.seconds, sample_rate, settings.seed)
     write_audio(folder / "recordings" / "sound.wav", samples, sample_rate, overwrite=False)
@@ -123,12 +124,12 @@ def _write(settings: Settings, folder: Path) -> Path:
     return folder / "dataset" / UNSPLIT
 
 
-def _copies(painted: Path, n_tiles: int, root: Path) -> _TileSet:
+def _copies(generated: Path, n_tiles: int, root: Path) -> _TileSet:
     """Copy utterances in turn, under new names, until there are so many tiles or just above."""
-    found, manifest = ImageSource(input=painted).find(), manifest_above(painted)
+    found, manifest = ImageSource(input=generated).find(), manifest_above(generated)
     if not found.has_manifest or found.spec is None or manifest is None:
         raise BadInput(
-            f"painted={painted} holds no tiles of a data set; its {MANIFEST_NAME} and "
+            f"generated={generated} holds no tiles of a data set; its {MANIFEST_NAME} and "
             f"{SIDECAR_NAME} must lie in it or above it"
         )
     images = root / _IMAGES

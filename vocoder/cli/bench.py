@@ -23,7 +23,7 @@ def run(
     input: str | None,
     seed: int,
     inverters: str | list[str],
-    painted: str | None,
+    generated: str | None,
     tiles: int,
     minutes: float,
     overwrite: bool,
@@ -61,7 +61,7 @@ def run(
         seed=seed,
         repetitions=repetitions,
         inverters=inverters,
-        painted=painted,
+        generated=generated,
         tiles=tiles,
         minutes=minutes,
     )

@@ -179,7 +179,7 @@ def _write_all(data_set: DataSet, plan: Plan) -> list[Written]:
         for job in bar:
             bar.set_description(job.utterance[-30:], refresh=False)
             try:
-                strips = data_set.paint(job)
+                strips = data_set.encode(job)
             except BadInput as error:
                 plan.failed[job.target.source] = str(error)
                 continue

@@ -18,7 +18,7 @@ class Program:
     ----------
     name : str
     output, input, target : str
-        Labels of what was painted, of what was given, and of the true answer.
+        Labels of what was generated, of what was given, and of the true answer.
     extras : tuple of str
         Its other labels.
     separator : str or None
@@ -117,8 +117,8 @@ UNMARKED = {"img2img-turbo": 255.0}
 def dequantised(floor_scale: float) -> np.ndarray:
     """What the levels of a program that cuts fractions off stand for, on average.
 
-    Level ``n`` was painted where ``floor_scale`` times the value is ``n`` to below ``n + 1``, and
-    no value is above 1. Black is taken for silence, as in images that nobody painted.
+    Level ``n`` was drawn where ``floor_scale`` times the value is ``n`` to below ``n + 1``, and
+    no value is above 1. Black is taken for silence, as in images that no program drew.
 
     Returns
     -------

@@ -52,7 +52,7 @@ class Generated:
     tiles : list of GeneratedTile
         Sorted by stem, every stem once.
     inputs, targets : list of GeneratedTile
-        What the program says it was given and should have painted; empty where it kept neither.
+        What the program says it was given and should have generated; empty where it kept neither.
     duplicates : list of Path
         Images left out since a better file has the same stem.
     foreign : list of Path
@@ -83,7 +83,7 @@ class _Run:
         stems = [stem for by_stem in self.images.values() for stem in by_stem]
         return all(re.fullmatch(self.program.preview, stem) for stem in stems)
 
-    def painted(self, label: str) -> Generated:
+    def generated(self, label: str) -> Generated:
         tiles, duplicates = _best(self.images[label])
         return Generated(
             program=self.program.name,
@@ -158,9 +158,9 @@ def _readings(folder: Path, label: str | None) -> Iterator[Generated]:
         run = _match(replace(program, needs_input=False), folder)
         for wanted in (program.output, _name(folder)) if label is None else (label,):
             if run and wanted in run.images:
-                yield run.painted(wanted)
+                yield run.generated(wanted)
     if label in (None, _name(folder)) and (inside := _run_of_label_folder(folder)):
-        yield inside.painted(_name(folder))
+        yield inside.generated(_name(folder))
     if label is None:
         with suppress(BadInput):
             yield _bare(folder)
@@ -174,7 +174,7 @@ def _likeliest(folder: Path, label: str | None) -> Generated:
         wanted = _name(folder) if label is None else label
         if wanted not in inside.images:
             raise _no_label(wanted, [inside])
-        return inside.painted(wanted)
+        return inside.generated(wanted)
     found = list(_runs(folder))
     runs = [run for run in found if folder.is_file() or not run.is_preview()]
     if label is None and folder.is_file() and runs:
@@ -190,7 +190,7 @@ def _likeliest(folder: Path, label: str | None) -> Generated:
             key="input.ambiguous",
         )
     if chosen:
-        return chosen[0].painted(label or chosen[0].program.output)
+        return chosen[0].generated(label or chosen[0].program.output)
     if runs and (label is not None or not any(run.foreign for run in runs)):
         raise _no_label(label or runs[0].program.output, runs)
     if found and not runs:

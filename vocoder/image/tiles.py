@@ -1,4 +1,4 @@
-"""Cutting an utterance into tiles, and stitching painted tiles together again."""
+"""Cutting an utterance into tiles, and stitching generated tiles together again."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ def _check_width(path: Path, width: int, tile: Tile, found: Found) -> None:
         if width == 2 * found.tile_frames:
             raise BadInput(
                 f"{path}: {width} pixels wide, two tiles: a pair of A and B, which is what a "
-                "pix2pix program is given; invert the folder of what it painted",
+                "pix2pix program is given; invert the folder of what it generated",
                 key="tile.pair",
             )
         raise BadInput(

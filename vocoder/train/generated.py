@@ -200,7 +200,7 @@ def level_db(generated: np.ndarray, true: np.ndarray) -> float:
     """How much louder a spectrogram is than another, both ``(bins, frames)`` in dB.
 
     The median difference of pixels that are heard in both. Energies are no guide: a network that
-    learns a mean error paints harmonics that it is not sure of 7 dB too low, and one that invents
+    learns a mean error draws harmonics that it is not sure of 7 dB too low, and one that invents
     the pitch puts them elsewhere.
     """
     heard = np.minimum(generated, true) > FLOOR_DB + HEARD_DB

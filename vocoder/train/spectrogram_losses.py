@@ -69,7 +69,7 @@ def envelope_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -
     """How far the powers are apart when harmonics are averaged away, in units of 20 dB.
 
     Where a generator invented the pitch nobody can say where the harmonics are, and pixel by pixel
-    it is safest to paint too little; the envelope tells how much there is in all.
+    it is safest to draw too little; the envelope tells how much there is in all.
     """
     smooth = smoother(spec, VOICELESS_WIDTH_HZ).to(true_db.device)
     ours, wanted = (

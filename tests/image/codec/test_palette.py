@@ -116,12 +116,12 @@ def test_neighbours_survive_noise_that_blends_pixels(decibels, mel256):
     random = np.random.default_rng(0)
     pixels = HUE.encode(decibels, mel256)
     hit = random.random(pixels.shape[:2]) < 0.05
-    painted = pixels.copy()
-    painted[hit] = (painted[hit].astype(int) + random.permutation(painted[hit])) // 2
+    generated = pixels.copy()
+    generated[hit] = (generated[hit].astype(int) + random.permutation(generated[hit])) // 2
     loud = np.clip(decibels, -100, 0)
     rms = {}
     for decoder in ("nearest", "neighbours"):
-        decoded = Hue(**RANGE, decoder=decoder).decode(painted, mel256).decibels
+        decoded = Hue(**RANGE, decoder=decoder).decode(generated, mel256).decibels
         db = np.clip(decoded, -100, 0)
         rms[decoder] = np.sqrt(np.mean((db - loud) ** 2))
     assert rms["neighbours"] < 0.7 * rms["nearest"]

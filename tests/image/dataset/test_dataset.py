@@ -99,7 +99,7 @@ def test_the_gain_reaches_the_peak(speech):
 )
 def test_single_images_take_any_codec(tmp_path, job, codec, suffix, mode):
     made = data_set(tmp_path / "out", codec(**RANGE), suffix)
-    written = made.write(job, made.paint(job))
+    written = made.write(job, made.encode(job))
     assert written.folders == ("pictures",)
     assert [tile.stem for tile in written.tiles] == ["a__00"]
     path = made.path("pictures", written.tiles[0])
@@ -115,11 +115,11 @@ def test_single_images_take_any_codec(tmp_path, job, codec, suffix, mode):
 
 def test_jpeg_has_a_quality_and_png_has_none(tmp_path, job):
     made = data_set(tmp_path, Gray8(**RANGE), ".jpg", quality=90)
-    made.write(job, made.paint(job))
+    made.write(job, made.encode(job))
     assert read_image(tmp_path / "pictures/a__00.jpg").lossy
     made = data_set(tmp_path, Gray8(**RANGE), ".png", quality=90)
     with pytest.raises(BadInput, match="lossless"):
-        made.write(job, made.paint(job))
+        made.write(job, made.encode(job))
 
 
 def test_names_are_unique_over_the_data_set(tmp_path):

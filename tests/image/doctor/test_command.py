@@ -9,26 +9,26 @@ from vocoder.errors import BadInput
 
 
 class TestCommand:
-    def test_report_and_exit_code(self, painted, tmp_path, capsys):
+    def test_report_and_exit_code(self, generated, tmp_path, capsys):
         report = tmp_path / "report.json"
-        assert run(str(painted), output=str(report)) == 2
+        assert run(str(generated), output=str(report)) == 2
         printed = capsys.readouterr().out
         assert "channels" in printed
         assert "1 to change" in printed
         (finding,) = json.loads(report.read_text())["findings"]
         assert finding["code"] == "channels"
         with pytest.raises(BadInput, match="exists"):
-            run(str(painted), output=str(report))
-        assert run(str(painted), label="real_B", output=str(report), overwrite=True) == 0
+            run(str(generated), output=str(report))
+        assert run(str(generated), label="real_B", output=str(report), overwrite=True) == 0
         assert "nothing to change" in capsys.readouterr().out
         assert json.loads(report.read_text())["findings"] == []
 
     @pytest.mark.parametrize("folder", [".", "/", "..", "below"])
-    def test_a_folder_is_no_report(self, painted, tmp_path, monkeypatch, folder):
+    def test_a_folder_is_no_report(self, generated, tmp_path, monkeypatch, folder):
         (tmp_path / "below").mkdir()
         monkeypatch.chdir(tmp_path)
         with pytest.raises(BadInput, match=f"cannot write {folder}: .*(folder|directory|busy)"):
-            run(str(painted), output=folder, overwrite=True)
+            run(str(generated), output=folder, overwrite=True)
         assert [path.name for path in tmp_path.iterdir()] == ["below"]
 
     def test_nothing_there(self, tmp_path):

@@ -112,11 +112,11 @@ def jitter(image: Image.Image) -> Image.Image:
 
 
 @pytest.fixture
-def output(tmp_path, painted):
+def output(tmp_path, generated):
     """A copy of real pix2pix output, its manifest and settings; real_B for fake_B, since the
-    channels of what was really painted disagree."""
-    root = tmp_path / "painted"
-    shutil.copytree(painted, root, ignore=shutil.ignore_patterns("reference"))
+    channels of real output disagree."""
+    root = tmp_path / "generated"
+    shutil.copytree(generated, root, ignore=shutil.ignore_patterns("reference"))
     for path in root.rglob("*_real_B.png"):
         path.rename(path.with_name(path.name.replace("real_B", "fake_B")))
     return root
@@ -237,15 +237,15 @@ class TestDataSet:
             examine(root, spec=SpectrogramSpec(**mel256.to_dict() | {"hop_length": 128}))
 
 
-class TestPainted:
-    def test_real_output_is_clean_but_for_its_channels(self, painted):
-        assert examine(painted, label="real_A") == examine(painted, label="real_B") == []
-        (finding,) = examine(painted)
+class TestGenerated:
+    def test_real_output_is_clean_but_for_its_channels(self, generated):
+        assert examine(generated, label="real_A") == examine(generated, label="real_B") == []
+        (finding,) = examine(generated)
         assert finding.code == "channels"
         assert "dB" in finding.found
 
-    def test_without_manifest(self, painted, tmp_path):
-        shutil.copytree(painted / "results", tmp_path / "results")
+    def test_without_manifest(self, generated, tmp_path):
+        shutil.copytree(generated / "results", tmp_path / "results")
         assert codes(examine(tmp_path)) == {"channels"}
         assert examine(tmp_path, label="real_B") == []
 
@@ -259,14 +259,14 @@ class TestPainted:
         assert finding.code == code
 
     @pytest.mark.parametrize("how", [ImageOps.mirror, ImageOps.flip])
-    def test_turned_over_though_blurred_and_invented_by_a_network(self, painted, tmp_path, how):
-        root = shutil.copytree(painted, tmp_path / "painted")
+    def test_turned_over_though_blurred_and_invented_by_a_network(self, generated, tmp_path, how):
+        root = shutil.copytree(generated, tmp_path / "generated")
         change(root, how)
         code = "mirrored" if how is ImageOps.mirror else "upside_down"
         assert codes(examine(root)) == {"channels", code}
 
-    def test_negatives(self, painted, tmp_path):
-        root = shutil.copytree(painted, tmp_path / "painted")
+    def test_negatives(self, generated, tmp_path):
+        root = shutil.copytree(generated, tmp_path / "generated")
         change(root, ImageOps.invert)
         assert codes(examine(root)) == {"channels", "negative"}
 
@@ -282,8 +282,8 @@ class TestPainted:
             ("pix2pix", "colormap", "codec colormap are coloured"),
         ],
     )
-    def test_images_of_another_codec(self, painted, tmp_path, folder, codec, found):
-        shutil.copytree(painted.parent / folder / "results", tmp_path / "results")
+    def test_images_of_another_codec(self, generated, tmp_path, folder, codec, found):
+        shutil.copytree(generated.parent / folder / "results", tmp_path / "results")
         codec = load("codec", codec, db_min=-92.04, db_max=-12.04)
         (finding,) = examine(tmp_path, spec=load("spec", "mel256"), codec=codec)
         assert finding.code == "codec"

@@ -108,7 +108,7 @@ class Codec(ABC):
 
     @property
     def suits_networks(self) -> bool:
-        """Whether pix2pix programs can read its images, and paint such: 8 bits, none sacred."""
+        """Whether pix2pix programs can read its images, and write such: 8 bits, none sacred."""
         return self.mode in ("L", "RGB") and not self.exact
 
     def encode(self, decibels: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:

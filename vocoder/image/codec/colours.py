@@ -11,7 +11,7 @@ from vocoder.image.codec.base import Codec
 from vocoder.image.codec.maps import nearest_map
 
 # Mean distance of pixels from a codec's colours, in 8-bit steps. True maps have 0, through JPEG of
-# quality 20 7, with noise of 10 levels a channel 12, painted by a pix2pix 2 to 6; wrong ones 18 and
+# quality 20 7, with noise of 10 levels a channel 12, out of a pix2pix 2 to 6; wrong ones 18 and
 # more, but for magma, inferno and sox, which are 5 to 9 apart: there another one must fit better.
 SUSPICIOUS_DISTANCE, MAX_DISTANCE = 4.0, 15.0
 

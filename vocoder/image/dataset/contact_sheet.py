@@ -30,7 +30,7 @@ def write_contact_sheet(
     rows : sequence of (str, sequence of Path)
         A caption and one or two images (A and B) for each tile of the data set, not empty.
     codec : Codec
-        What the images were painted with.
+        What the images were encoded with.
     overwrite : bool
     """
     from matplotlib import get_data_path

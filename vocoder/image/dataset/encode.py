@@ -38,7 +38,7 @@ class Strip:
     Parameters
     ----------
     pixels : ndarray
-        ``(rows, total_frames)`` or ``(rows, total_frames, 3)``, as the codec paints them.
+        ``(rows, total_frames)`` or ``(rows, total_frames, 3)``, as the codec encodes them.
     samples : int
         Length of the sound.
     gain_db : float
@@ -185,7 +185,7 @@ class DataSet:
         if self.style != "single" and not codec.suits_networks:
             raise BadInput(
                 f"codec {codec.name} does not suit style={self.style}: it needs every bit of its "
-                "pictures, but pix2pix programs turn what they read into 8-bit colours and paint "
+                "pictures, but pix2pix programs turn what they read into 8-bit colours and draw "
                 "approximately; use gray8, windows, rgb_sum, hue or colormap (or style=single)"
             )
         if self.suffix not in codec.suffixes:
@@ -210,7 +210,7 @@ class DataSet:
         """Where a tile's image lies."""
         return self.root / folder / f"{tile.stem}{self.suffix}"
 
-    def paint(self, job: Job) -> list[Strip]:
+    def encode(self, job: Job) -> list[Strip]:
         """Read and analyse what a job speaks of: A first, where there are two. Writes nothing."""
         recordings = [one for one in (job.given, job.target) if one is not None]
         rate = self.sidecar.spec.sample_rate
@@ -225,7 +225,7 @@ class DataSet:
             delays_s[0] = delay_s(sounds[0], sounds[1], self.sidecar.spec)
         strips: list[Strip] = []
         while sounds:
-            samples = sounds.pop(0)  # let go of each when it is painted
+            samples = sounds.pop(0)  # let go of each when it is encoded
             gain_db = gain_to_peak(samples, self.peak_db) if self.gain == "peak" else 0.0
             strip = encode_strip(samples, self.sidecar.spec, self.sidecar.codec, gain_db)
             k = len(strips)

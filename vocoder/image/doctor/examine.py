@@ -77,8 +77,8 @@ def examine(
             f"{path} holds arrays; the doctor looks at images, vocoder identify at arrays too",
             key="input.arrays",
         )
-    painted = find_generated(path, source.label, source.program, known.tiles)
-    if manifest is None and not any(tile.stem in known.tiles for tile in painted.tiles):
+    generated = find_generated(path, source.label, source.program, known.tiles)
+    if manifest is None and not any(tile.stem in known.tiles for tile in generated.tiles):
         known = read_settings(None, source.spec, source.codec)  # a manifest of something else
         given = []
     if arrays:
@@ -87,7 +87,7 @@ def examine(
         Finding(code="others", where=str(path), found=what, fix="nothing", severity=NOTE)
         for what in left_out
     ]
-    return [*_examine_generated(painted, given, known, progress, alone=path.is_file()), *notes]
+    return [*_examine_generated(generated, given, known, progress, alone=path.is_file()), *notes]
 
 
 def _examine_data_set(
@@ -95,41 +95,41 @@ def _examine_data_set(
 ) -> list[Finding]:
     stems = {image.stem for image in images}
     return [
-        *_against_manifest(stems, known.tiles, due, painted=False),
+        *_against_manifest(stems, known.tiles, due, generated=False),
         *_symptoms(images, known, progress, given=True),
     ]
 
 
 def _examine_generated(
-    painted: Generated,
+    generated: Generated,
     given: list[GeneratedTile],
     known: Settings,
     progress: Progress,
     *,
     alone: bool,
 ) -> list[Finding]:
-    total = len(painted.tiles)
+    total = len(generated.tiles)
     findings = []
     if known.tiles and not alone:
-        stems = {tile.stem for tile in painted.tiles}
-        due = _due(painted.tiles, known)
-        findings += _against_manifest(stems, known.tiles, due, painted=True)
+        stems = {tile.stem for tile in generated.tiles}
+        due = _due(generated.tiles, known)
+        findings += _against_manifest(stems, known.tiles, due, generated=True)
     findings += some(
         "duplicate",
-        [path.name for path in painted.duplicates],
-        total + len(painted.duplicates),
+        [path.name for path in generated.duplicates],
+        total + len(generated.duplicates),
         "another image has the same name with another suffix",
         "one image a tile; remove the ones that are not meant",
     )
     findings += some(
         "unlabelled",
-        [path.name for path in painted.foreign],
-        total + len(painted.foreign),
-        f"they carry no label of {painted.program} and are ignored",
+        [path.name for path in generated.foreign],
+        total + len(generated.foreign),
+        f"they carry no label of {generated.program} and are ignored",
         "a folder of its own for other images",
     )
-    findings += _symptoms(painted.tiles, known, progress, given=False)
-    return findings + _against_originals(painted, given, progress)
+    findings += _symptoms(generated.tiles, known, progress, given=False)
+    return findings + _against_originals(generated, given, progress)
 
 
 def _symptoms(
@@ -170,11 +170,11 @@ def _n_tiles(known: Settings) -> dict[str, int]:
 
 
 def _against_manifest(
-    stems: set[str], tiles: dict[str, Tile], due: set[str], *, painted: bool
+    stems: set[str], tiles: dict[str, Tile], due: set[str], *, generated: bool
 ) -> list[Finding]:
     """Which images are missing or foreign; ``due`` are the stems that should be there."""
     missing = sorted(due - stems)
-    capped = painted and bool(missing) and len(stems) == DEFAULT_NUM_TEST
+    capped = generated and bool(missing) and len(stems) == DEFAULT_NUM_TEST
     rerun = f"--num_test {len(due)} for test.py, and run it again"
     return [
         *some(
@@ -186,26 +186,26 @@ def _against_manifest(
             if capped
             else "the manifest has these tiles, but there are no images of them, so they are "
             "silent",
-            rerun if painted else "the images back in their places; or encode again",
+            rerun if generated else "the images back in their places; or encode again",
         ),
         *some(
             "foreign",
             sorted(stems - tiles.keys()),
             len(stems),
             "the manifest does not know these images, so they are not heard",
-            "manifest= of the data set that they were painted from, or unchanged file names",
+            "manifest= of the data set that they were made from, or unchanged file names",
         ),
     ]
 
 
 def _against_originals(
-    painted: Generated, originals: list[GeneratedTile], progress: Progress
+    generated: Generated, originals: list[GeneratedTile], progress: Progress
 ) -> list[Finding]:
     """Compare what the program says that it was given with the data set's own tiles."""
     by_stem: dict[str, list[Path]] = {}
     for tile in originals:
         by_stem.setdefault(tile.stem, []).append(tile.path)
-    copies = {tile.path: tile.stem for tile in painted.inputs + painted.targets}
+    copies = {tile.path: tile.stem for tile in generated.inputs + generated.targets}
     compared = [path for path, stem in copies.items() if stem in by_stem]
     seen: dict[str, list[str]] = {"mirrored": [], "upside_down": [], "resampled": [], "deep": []}
     for path in progress(compared):

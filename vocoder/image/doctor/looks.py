@@ -9,7 +9,7 @@ import numpy as np
 from vocoder.image.codec.base import channel_spread, planes
 
 # Bright pixels whose channels are further apart than this share of the brightest one are a colour
-# code, not grey gone wrong (measured: painted grey 0.05, painted hue 0.9).
+# code, not grey gone wrong (measured: generated grey 0.05, generated hue 0.9).
 COLOUR_SHARE, BRIGHT_LEVEL = 0.5, 64
 MAX_LOOKED_AT = 12_000_000  # pixels
 

@@ -92,7 +92,7 @@ def examine_options(
     tile_size : tuple of int, optional
         Rows and columns of a tile.
     codec : Codec, optional
-        How the tiles were painted.
+        How the tiles were encoded.
     """
     return _Reader(path, n_tiles or {}, tile_size, codec).findings()
 
@@ -125,7 +125,7 @@ class _Reader:
                 self._add("resize", "aspect_ratio", "every output is stretched", "--aspect_ratio 1")
         if self.options.get("direction") == "BtoA":
             fix = "nothing, if that is meant; the output is still labelled fake_B"
-            self._add("direction", "direction", "side B is the input, side A is painted", fix, NOTE)
+            self._add("direction", "direction", "side B is the input, A is generated", fix, NOTE)
         return self.found
 
     def _add(self, code: str, key: str, found: str, fix: str, severity: str = PROBLEM) -> None:

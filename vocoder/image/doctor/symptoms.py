@@ -33,10 +33,10 @@ UPSIDE_DOWN_LEVEL = 0.02
 NEGATIVE_LEVEL = 0.55
 # Columns of filling or overlap that it takes to tell left from right.
 MIN_COLUMNS = 8
-# Filling counts as dark when it is four times darker than the other end (painted filling
+# Filling counts as dark when it is four times darker than the other end (generated filling
 # measured 0.07 of 255, sound at the other end 23), and silence at both ends says nothing.
 DARKER, SILENT_LEVEL = 4, 0.01
-# Overlaps of neighbouring tiles correlate by 0.6 to 0.9 when painted, wrong ends by at most 0.4.
+# Overlaps of neighbouring tiles correlate by 0.6 to 0.9 when generated, wrong ends by at most 0.4.
 CORRELATION_GAP = 0.2
 # One tile among many may be judged wrongly.
 MIRRORED_SHARE = 0.1
@@ -51,13 +51,13 @@ class Symptoms:
     Parameters
     ----------
     codec : Codec or None
-        How they were painted; without it, grey images are read as 8-bit grey.
+        How they were encoded; without it, grey images are read as 8-bit grey.
     spec : SpectrogramSpec or None
         Needed to read colours.
     tile_frames : int or None
         Width of a tile; images of twice that width are aligned pairs, A left and B right.
     given : bool
-        The images are what a program is given, not what it painted.
+        The images are what a program is given, not what it generated.
     """
 
     def __init__(
@@ -238,14 +238,14 @@ class Symptoms:
                 self.other_codec[False],
                 f"the images are coloured, but those of codec {name} are grey; read as such they "
                 "are another sound",
-                "the codec that they were painted with, such as codec=hue or codec=colormap",
+                "the codec that they were encoded with, such as codec=hue or codec=colormap",
             ),
             *self._some(
                 "codec",
                 self.other_codec[True],
                 f"the images are grey, but those of codec {name} are coloured; read as such they "
                 "are another sound",
-                "the codec that they were painted with, such as codec=gray8; and for the program 3 "
+                "the codec that they were encoded with, such as codec=gray8; and for the program 3 "
                 "channels (--input_nc 3 --output_nc 3)",
             ),
         ]
