@@ -64,7 +64,7 @@ def read_audio(
     ndarray
         float32, ``(samples,)``; -1 to 1 for integer formats.
     """
-    told = [] if changes is None else changes
+    changes = [] if changes is None else changes
     with open_audio(path) as file:
         index = _channel_index(path, channel, file.channels)
         resampler = (
@@ -73,9 +73,9 @@ def read_audio(
             else None
         )
         if index is None and file.channels > 1:
-            told.append(f"{file.channels} channels mixed into one")
+            changes.append(f"{file.channels} channels mixed into one")
         if resampler is not None:
-            told.append(f"converted from {file.samplerate} Hz")
+            changes.append(f"converted from {file.samplerate} Hz")
         pieces, peak, n_read = [], 0.0, 0
         for block in read_blocks(file, path):
             n_read += len(block)
@@ -96,10 +96,10 @@ def read_audio(
             key="audio.range",
         )
     if peak > MAX_PEAK:
-        told.append("16-bit numbers in a floating-point file divided by 32 768")
+        changes.append("16-bit numbers in a floating-point file divided by 32 768")
         samples /= np.float32(_FULL_SCALE_16)
     if not keep_offset and (offset := constant_offset(samples, sample_rate)):
-        told.append("a constant offset taken away")
+        changes.append("a constant offset taken away")
         samples -= np.float32(offset)
     return samples
 

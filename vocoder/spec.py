@@ -1,4 +1,4 @@
-"""SpectrogramSpec: what the numbers of a spectrogram mean, from the first picture to the last."""
+"""SpectrogramSpec: what the numbers of a spectrogram mean, from the first image to the last."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MAX_N_FFT = 65_536
 MEL_FIELDS = ("n_mels", "fmin", "fmax", "mel_scale", "mel_norm")
 FLOAT_FIELDS = ("power", "fmin", "fmax", "floor")
 # Sum of squared windows, relative to its greatest, below which a sample cannot be had back: to
-# divide by less than this turned the ends of sounds that are not centred into clicks (measured).
-LEAST_COVERAGE = 1e-2
+# divide by less turned the ends of recordings that are not centred into clicks (measured).
+MIN_COVERAGE = 1e-2
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpectrogramSpec:
-    """How a spectrogram was made: the contract that travels with every picture and checkpoint.
+    """How a spectrogram was made: the contract that travels with every image and checkpoint.
 
     No field has a default, since a guessed one is the usual reason for noise: two programs that
     disagree on any of them cannot exchange spectrograms. The five mel fields are ``None`` exactly
@@ -55,14 +55,14 @@ class SpectrogramSpec:
     power : {1.0, 2.0}
         1 for magnitudes, 2 for powers.
     nyquist : bool
-        Whether the topmost STFT bin is kept. A linear picture of 512 rows drops it (and says so
+        Whether the topmost STFT bin is kept. A linear image of 512 rows drops it (and says so
         here); inversion then takes it as silent. Always true for mel.
     n_mels, fmin, fmax, mel_scale, mel_norm
         The mel filter bank: bands, range in Hz, ``slaney`` or ``htk`` scale, and ``sum`` (every
         filter's weights sum to one), ``slaney`` (constant area in Hz) or ``none`` (peak of one).
     compression : {"none", "log"}
         How values stand in ``.npy`` files and enter neural models: as they are, or as natural
-        logarithm of values clipped at ``floor``. Pictures have a decibel range of their own.
+        logarithm of values clipped at ``floor``. Images have a decibel range of their own.
     floor : float
         The smallest value under ``log``; 0 for ``none``.
     """
@@ -141,7 +141,7 @@ class SpectrogramSpec:
         covered = np.zeros(self.hop_length)
         np.add.at(covered, np.arange(self.win_length) % self.hop_length, window**2)
         self._require(
-            covered.min() > LEAST_COVERAGE * covered.max(),
+            covered.min() > MIN_COVERAGE * covered.max(),
             "hop_length",
             "short enough for the windows to cover every sample",
         )

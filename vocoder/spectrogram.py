@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from vocoder.decibels import to_decibels, to_linear
 from vocoder.errors import BadInput
-from vocoder.spec import LEAST_COVERAGE, SpectrogramSpec, window_samples
+from vocoder.spec import MIN_COVERAGE, SpectrogramSpec, window_samples
 
 
 class Constraint(ABC):
@@ -325,7 +325,7 @@ def squared_windows(spec: SpectrogramSpec, n_frames: int, device: torch.device) 
 
 def inverted_coverage(envelope: Tensor) -> Tensor:
     """One over a sum of squared windows; bounded where only the tip of a window reaches."""
-    return 1 / envelope.clamp(min=LEAST_COVERAGE * float(envelope.max()))
+    return 1 / envelope.clamp(min=MIN_COVERAGE * float(envelope.max()))
 
 
 @lru_cache(maxsize=32)

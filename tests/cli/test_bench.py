@@ -16,7 +16,7 @@ from vocoder.bench.machine import memory_mb
 from vocoder.bench.race import Contestant, race
 from vocoder.bench.result import Row, Settings
 from vocoder.bench.road import road
-from vocoder.bench.sound import sound, synthetic_speech
+from vocoder.bench.waveform import synthetic_speech, waveform
 from vocoder.bench.worker import CASES, Job, measure
 from vocoder.cli.bench import run
 from vocoder.errors import BadInput
@@ -124,7 +124,7 @@ def test_a_race_takes_turns_and_forgets_the_first_round():
         return noted
 
     contestants = [
-        Contestant(name="a", work=work("a"), judge=lambda made: {"made": made}, sound_s=2.0),
+        Contestant(name="a", work=work("a"), measure=lambda made: {"made": made}, audio_s=2.0),
         Contestant(name="b", work=work("b")),
     ]
     first, second = race(contestants, 3, ticks.append)
@@ -136,7 +136,7 @@ def test_a_race_takes_turns_and_forgets_the_first_round():
 
 
 def test_times_real_time_is_of_the_median():
-    row = Row(name="a", times_s=[9.0, 2.0, 1.0], sound_s=8.0)
+    row = Row(name="a", times_s=[9.0, 2.0, 1.0], audio_s=8.0)
     plain = row.to_dict(Row(name="b", times_s=[0.5]))
     assert (plain["median_s"], plain["times_real_time"], plain["ratio"]) == (2.0, 4.0, 4.0)
 
@@ -214,7 +214,7 @@ def test_made_up_speech_is_loud_and_quiet_and_repeatable():
 
 def test_a_recording_is_repeated_up_to_the_length(generated):
     path = next((generated / "reference").glob("*jes-v-kamen.flac"))
-    short, long = (sound(str(path), seconds, 22_050, 0) for seconds in (1.0, 6.0))
+    short, long = (waveform(str(path), seconds, 22_050, 0) for seconds in (1.0, 6.0))
     np.testing.assert_array_equal(long[:22_050], short)
     assert Counter(map(len, (short, long))) == {22_050: 1, 132_300: 1}
     np.testing.assert_array_equal(long[81_555 : 81_555 + 22_050], short)

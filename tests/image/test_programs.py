@@ -271,7 +271,7 @@ def test_nothing_there(tmp_path):
     (tmp_path / "notes.txt").write_text("text")
     with pytest.raises(BadInput, match="holds no images"):
         find_generated(tmp_path)
-    with pytest.raises(BadInput, match="is no image of a spectrogram"):
+    with pytest.raises(BadInput, match="is not an image of a spectrogram"):
         find_generated(tmp_path / "notes.txt")
 
 

@@ -251,7 +251,7 @@ def test_lines_become_a_clean_corpus(
     assert "| cs_m | noisy | 1 |" in " ".join(capsys.readouterr().out.split())
 
     assert corpus.main([str(fetched), str(output)]) == 2
-    assert "is no half-done corpus" in capsys.readouterr().err
+    assert "is not a half-done corpus" in capsys.readouterr().err
     again = tmp_path / "again"
     assert corpus.main([str(fetched), str(again)]) == 0
     assert (again / "corpus.csv").read_text() == (output / "corpus.csv").read_text()

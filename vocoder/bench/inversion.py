@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vocoder.bench.race import Contestant, race
 from vocoder.bench.result import Settings, Tick, case_dict
-from vocoder.bench.sound import sound
+from vocoder.bench.waveform import waveform
 from vocoder.config import load
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.griffin_lim import GriffinLim
@@ -34,7 +34,7 @@ def griffin_lim(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     spec = replace(load("spec", "linear512"), nyquist=True)
     given = _analysed(settings, spec)
     magnitude = given.linear[0].numpy()
-    sound_s = given.length / spec.sample_rate
+    audio_s = given.length / spec.sample_rate
     plain = load(
         "inverter",
         "griffin_lim",
@@ -70,7 +70,7 @@ def griffin_lim(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
         with scipy.fft.set_workers(threads):
             return librosas(repetition)
 
-    def judge(samples: Tensor) -> dict[str, float]:
+    def measure(samples: Tensor) -> dict[str, float]:
         made = analyse_linear(samples, spec)[0].numpy()
         return {"spectral convergence": spectral_convergence(magnitude, made)}
 
@@ -78,7 +78,7 @@ def griffin_lim(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     if threads > 1:
         works[f"librosa, {threads} FFT workers"] = librosas_threaded
     contestants = [
-        Contestant(name=name, work=work, judge=judge, sound_s=sound_s)
+        Contestant(name=name, work=work, measure=measure, audio_s=audio_s)
         for name, work in works.items()
     ]
     return case_dict(
@@ -128,19 +128,19 @@ def mel_to_stft(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
             )
         )[None]
 
-    def judge(linear: Tensor) -> dict[str, float]:
+    def measure(linear: Tensor) -> dict[str, float]:
         explained = to_bins(linear, spec)[0].numpy()
         return {"residual": spectral_convergence(bands, explained)}
 
-    sound_s = given.length / spec.sample_rate
+    audio_s = given.length / spec.sample_rate
     contestants = [
         Contestant(
             name="vocoder",
             work=lambda _: mel_to_linear(given.linear, spec),
-            judge=judge,
-            sound_s=sound_s,
+            measure=measure,
+            audio_s=audio_s,
         ),
-        Contestant(name="librosa", work=librosas, judge=judge, sound_s=sound_s),
+        Contestant(name="librosa", work=librosas, measure=measure, audio_s=audio_s),
     ]
     return case_dict(
         "mel_to_linear",
@@ -156,25 +156,25 @@ def inverters(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     """The steps before the first iteration, and whole inverters as the command line has them."""
     spec = load("spec", "mel256")
     given = _analysed(settings, spec)
-    sound_s = given.length / spec.sample_rate
+    audio_s = given.length / spec.sample_rate
     linear = mel_to_linear(given.linear, spec)
 
     def phases(repetition: int) -> Tensor:
         generator = torch.Generator().manual_seed(repetition)
         return initial_phase(linear, spec, "phase_gradient", generator, None)
 
-    def judge(samples: Tensor) -> dict[str, float]:
+    def measure(samples: Tensor) -> dict[str, float]:
         made = analyse_linear(samples, spec)[0].numpy()
         return {"spectral convergence": spectral_convergence(given.linear[0].numpy(), made)}
 
-    contestants = [Contestant(name="initial phases", work=phases, sound_s=sound_s)]
+    contestants = [Contestant(name="initial phases", work=phases, audio_s=audio_s)]
     for name in settings.inverters:
         invert = partial(_invert, load("inverter", name), given)
-        contestants.append(Contestant(name=name, work=invert, judge=judge, sound_s=sound_s))
+        contestants.append(Contestant(name=name, work=invert, measure=measure, audio_s=audio_s))
     return case_dict(
         "inverters",
         threads,
-        f"{spec.n_mels} mel bands to sound, as inverter=NAME does it; spectral convergence of the "
+        f"{spec.n_mels} mel bands to audio, as inverter=NAME does it; spectral convergence of the "
         "bands",
         race(contestants, settings.repetitions, tick),
         compare=False,
@@ -191,7 +191,7 @@ def _invert(inverter: Inverter, given: Spectrogram, repetition: int) -> Tensor:
 
 
 def _analysed(settings: Settings, spec: SpectrogramSpec) -> Spectrogram:
-    samples = sound(settings.input, settings.seconds, spec.sample_rate, settings.seed)
+    samples = waveform(settings.input, settings.seconds, spec.sample_rate, settings.seed)
     spectrogram = analyse(torch.from_numpy(samples)[None], spec)
     # Bin by bin in memory, as images become and librosa is fastest with.
     return replace(spectrogram, decibels=spectrogram.decibels.contiguous())

@@ -16,7 +16,7 @@ from vocoder.audio import AudioWriter
 from vocoder.bench.machine import memory_mb
 from vocoder.bench.result import Row, Settings, Tick, case_dict
 from vocoder.bench.road import run_command
-from vocoder.bench.sound import sound
+from vocoder.bench.waveform import waveform
 from vocoder.config import load
 from vocoder.image.array import ARRAY_SUFFIX
 from vocoder.image.codec.base import JPEG, PNG
@@ -50,12 +50,12 @@ def memory(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
         inputs = _make_inputs(settings, spec, n_samples, Path(name), tick)
         rows = []
         for title, folder in inputs.items():
-            found = _measure_apart(folder, Path(name) / "sound" / title)
+            found = _measure_apart(folder, Path(name) / "audio" / title)
             tick(1 / (2 * len(inputs)))
             row = Row(
                 name=f"invert of {title}",
                 times_s=[found["elapsed_s"]],
-                sound_s=n_samples / spec.sample_rate,
+                audio_s=n_samples / spec.sample_rate,
                 measures={
                     "peak above imports in MB": found["peak_mb"] - found["imports_mb"],
                     "spectrogram itself in MB": spec.bins * spec.n_frames(n_samples) * 4 / 1e6,
@@ -77,7 +77,7 @@ def _make_inputs(
     settings: Settings, spec: SpectrogramSpec, n_samples: int, folder: Path, tick: Tick
 ) -> dict[str, Path]:
     """The same recording as an array and as tiles, by the commands that make them."""
-    samples = sound(settings.input, settings.seconds, spec.sample_rate, settings.seed)
+    samples = waveform(settings.input, settings.seconds, spec.sample_rate, settings.seed)
     path = folder / "recordings" / "long.wav"
     with AudioWriter(path, spec.sample_rate, overwrite=False) as writer:
         for begin in count(0, len(samples)):

@@ -20,16 +20,16 @@ class Contestant:
     name : str
     work : callable
         Timed; takes the number of the repetition, which may serve as a seed.
-    judge : callable or None
+    measure : callable or None
         Measures of what ``work`` returned; not timed.
-    sound_s : float or None
-        Length of the sound that it makes.
+    audio_s : float or None
+        Length of the audio that it makes.
     """
 
     name: str
     work: Callable[[int], Any]
-    judge: Callable[[Any], dict[str, float]] | None = None
-    sound_s: float | None = None
+    measure: Callable[[Any], dict[str, float]] | None = None
+    audio_s: float | None = None
 
 
 def race(contestants: Sequence[Contestant], repetitions: int, tick: Tick) -> list[Row]:
@@ -50,14 +50,14 @@ def race(contestants: Sequence[Contestant], repetitions: int, tick: Tick) -> lis
                 results[index].append(made)
             tick(1 / (repetitions + 1) / len(contestants))
     measures = [
-        [] if one.judge is None else [one.judge(made) for made in results[index]]
+        [] if one.measure is None else [one.measure(made) for made in results[index]]
         for index, one in enumerate(contestants)
     ]
     return [
         Row(
             name=contestant.name,
             times_s=times[index],
-            sound_s=contestant.sound_s,
+            audio_s=contestant.audio_s,
             measures={
                 name: median(one[name] for one in measures[index])
                 for name in (measures[index][0] if measures[index] else ())

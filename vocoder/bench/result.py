@@ -38,15 +38,15 @@ class Row:
     name : str
     times_s : list of float
         Every repetition.
-    sound_s : float or None
-        Length of the sound that it made, if that is what it does.
+    audio_s : float or None
+        Length of the audio that it made, if that is what it does.
     measures : dict of str to float
         What else was found out; medians where they differ between repetitions.
     """
 
     name: str
     times_s: list[float]
-    sound_s: float | None = None
+    audio_s: float | None = None
     measures: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -60,7 +60,7 @@ class Row:
             "name": self.name,
             "times_s": self.times_s,
             "median_s": self.median_s,
-            "times_real_time": None if self.sound_s is None else self.sound_s / self.median_s,
+            "times_real_time": None if self.audio_s is None else self.audio_s / self.median_s,
             "ratio": None if against is None else self.median_s / against.median_s,
             "measures": self.measures,
         }
@@ -90,7 +90,7 @@ def table(report: dict[str, Any]) -> str:
     lines = [
         f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f} at the start; "
         f"{machine['system']}; {versions}.",
-        f"Medians of {settings['repetitions']}; {settings['seconds']:g} s of sound ({source}).",
+        f"Medians of {settings['repetitions']}; {settings['seconds']:g} s of audio ({source}).",
         "",
         *(f"* {case['case']}: {case['about']}" for case in _first_of_each(report["cases"])),
         "",

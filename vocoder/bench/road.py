@@ -1,4 +1,4 @@
-"""The whole road: generated tiles in files to sound in files, by the command that users run."""
+"""The whole road: generated tiles in files to audio in files, by the command that users run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from vocoder.audio import write_audio
 from vocoder.bench.race import Contestant, race
 from vocoder.bench.result import Settings, Tick, case_dict
-from vocoder.bench.sound import sound
+from vocoder.bench.waveform import waveform
 from vocoder.cli import codes, main
 from vocoder.config import load
 from vocoder.errors import BadInput
@@ -36,7 +36,7 @@ class _TileSet:
 
     root: Path
     n_tiles: int
-    sound_s: float
+    audio_s: float
 
 
 def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
         one = _copies(generated, 1, folder / "one")
 
         def arguments(tiles: _TileSet) -> list[str]:
-            output = folder / "sound"
+            output = folder / "audio"
             shutil.rmtree(output, ignore_errors=True)
             return ["invert", f"input={tiles.root}", f"output={output}", f"workers={threads}"]
 
@@ -66,14 +66,14 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
         rows = race(
             [
                 Contestant(
-                    name="pictures to sound",
+                    name="images to audio",
                     work=lambda _: run_command(arguments(many)),
-                    sound_s=many.sound_s,
+                    audio_s=many.audio_s,
                 ),
                 Contestant(
                     name="of that, reading and decoding",
                     work=lambda _: _read(many),
-                    sound_s=many.sound_s,
+                    audio_s=many.audio_s,
                 ),
                 Contestant(name="one utterance, new process", work=cold),
                 Contestant(name="one utterance, warm", work=lambda _: run_command(arguments(one))),
@@ -87,8 +87,8 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
     return case_dict(
         "road",
         threads,
-        f"{many.n_tiles} tiles ({settings.generated or 'made by encode from the sound'}), "
-        f"{many.sound_s:.0f} s of sound, to WAV files by vocoder invert with as many workers as "
+        f"{many.n_tiles} tiles ({settings.generated or 'made by encode'}), "
+        f"{many.audio_s:.0f} s of audio, to WAV files by vocoder invert with as many workers as "
         "threads; start-up is left out, and stated",
         rows,
         compare=False,
@@ -116,10 +116,10 @@ def _read(tiles: _TileSet) -> None:
 
 
 def _write(settings: Settings, folder: Path) -> Path:
-    """A data set of one utterance, whose pictures stand for generated ones."""
+    """A data set of one utterance, whose images stand for generated ones."""
     sample_rate = load("spec", "mel256").sample_rate
-    samples = sound(settings.input, settings.seconds, sample_rate, settings.seed)
-    write_audio(folder / "recordings" / "sound.wav", samples, sample_rate, overwrite=False)
+    samples = waveform(settings.input, settings.seconds, sample_rate, settings.seed)
+    write_audio(folder / "recordings" / "speech.wav", samples, sample_rate, overwrite=False)
     run_command(["encode", f"input={folder / 'recordings'}", f"output={folder / 'dataset'}"])
     return folder / "dataset" / UNSPLIT
 
@@ -147,4 +147,4 @@ def _copies(generated: Path, n_tiles: int, root: Path) -> _TileSet:
         first = utterance.tiles[0][0]
         n_samples += first.samples or found.spec.n_samples(first.total_frames)
     write_manifest(root / MANIFEST_NAME, rows, overwrite=False)
-    return _TileSet(root=root, n_tiles=len(rows), sound_s=n_samples / found.spec.sample_rate)
+    return _TileSet(root=root, n_tiles=len(rows), audio_s=n_samples / found.spec.sample_rate)

@@ -1,4 +1,4 @@
-"""``vocoder decode``: pictures to spectrograms as arrays."""
+"""``vocoder decode``: images to spectrograms as arrays."""
 
 from __future__ import annotations
 

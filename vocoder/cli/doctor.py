@@ -1,4 +1,4 @@
-"""``vocoder doctor``: say what went wrong with pictures, or will, and what to set instead."""
+"""``vocoder doctor``: say what went wrong with images, or will, and what to set instead."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(
 def _progress(paths: Sequence[Path]) -> Iterable[Path]:
     from tqdm import tqdm
 
-    with tqdm(paths, unit="picture", leave=False, delay=1) as bar:
+    with tqdm(paths, unit="image", leave=False, delay=1) as bar:
         for path in bar:
             bar.set_postfix_str(path.name, refresh=False)
             yield path

@@ -119,7 +119,7 @@ def run(
         "quality": quality,
     }
     begin(root, settings, resume=resume)
-    overwrite = overwrite or resume  # what is not a picture is written anew
+    overwrite = overwrite or resume  # what is not an image is written anew
     started = time.perf_counter()
     made = _write_all(data_set, plan)
     elapsed_s = time.perf_counter() - started
@@ -174,7 +174,7 @@ def _write_all(data_set: DataSet, plan: Plan) -> list[Written]:
     from tqdm import tqdm
 
     made = []
-    started, sound_s = time.perf_counter(), 0.0
+    started, audio_s = time.perf_counter(), 0.0
     with tqdm(plan.jobs, unit="recording", disable=None) as bar:
         for job in bar:
             bar.set_description(job.utterance[-30:], refresh=False)
@@ -184,8 +184,8 @@ def _write_all(data_set: DataSet, plan: Plan) -> list[Written]:
                 plan.failed[job.target.source] = str(error)
                 continue
             made.append(data_set.write(job, strips))
-            sound_s += made[-1].seconds
-            bar.set_postfix_str(f"{sound_s / (time.perf_counter() - started):.0f}x real time")
+            audio_s += made[-1].seconds
+            bar.set_postfix_str(f"{audio_s / (time.perf_counter() - started):.0f}x real time")
     return made
 
 
@@ -206,7 +206,7 @@ def _folders(made: Sequence[Written]) -> dict[str, dict[str, Any]]:
 
 
 def _left_over(root: Path, written: Sequence[Path]) -> list[str]:
-    """Pictures of an earlier run, half-written ones too, which pix2pix would take for tiles."""
+    """Images of an earlier run, half-written ones too, which pix2pix would take for tiles."""
     mine = set(written)
     suffixes = {path.suffix for path in written}
     return sorted(
@@ -231,7 +231,7 @@ def _print(report: dict[str, Any], found: Sequence[Commands], root: Path, codec:
     for change, n in report["changes"].items():
         print(f"{n} recordings: {change}" if n > 1 else f"1 recording: {change}")
     if not codec.suits_networks:
-        print(f"\nNo pix2pix program can read pictures of codec {codec.name}; for those use gray8.")
+        print(f"\nNo pix2pix program can read images of codec {codec.name}; for those use gray8.")
     for one in found:
         print(f"\n{one.program}:")
         for command in filter(None, (one.train, one.test)):
@@ -240,7 +240,7 @@ def _print(report: dict[str, Any], found: Sequence[Commands], root: Path, codec:
         ("Not used, for lack of a partner", "unpaired"),
         ("Pairs that are not in time, which pix2pix cannot learn; shift A, then encode", "delayed"),
         ("Lines of the split lists that name no recording", "unknown_in_lists"),
-        ("Not sound by their suffix, ignored", "ignored"),
+        ("Not audio by their suffix, ignored", "ignored"),
         ("Left over from an earlier run, and not part of this data set: remove them", "left_over"),
     ):
         _print_list(title, report[key])

@@ -69,7 +69,7 @@ def run(
             "sample_rate.range",
         )
     given = {REFERENCE: reference, IMAGE: pictures}
-    metrics, told = choose_metrics(
+    metrics, remarks = choose_metrics(
         [measures] if isinstance(measures, str) else measures,
         [kind for kind, folder in given.items() if folder is not None],
     )
@@ -79,7 +79,8 @@ def run(
     chosen = next(iter(folders)) if baseline is None else baseline
     if chosen not in folders:
         raise BadInput(
-            f"baseline={chosen} is no system{nearest(chosen, list(folders))}", "baseline.unknown"
+            f"baseline={chosen} is not one of the systems{nearest(chosen, list(folders))}",
+            "baseline.unknown",
         )
     root = Path(output)
     plain = unique_names([system.strip("/.").replace("/", "_") for system in folders])
@@ -102,7 +103,7 @@ def run(
         raise BadInput(f"nothing could be measured: {_main_reason(files)}", "files.unmeasured")
     summary = summarise(files, list(folders), chosen, seed=seed)
     text = table(summary)
-    told = [*told, *planned.notes, *notes(files)]
+    remarks = [*remarks, *planned.notes, *notes(files)]
     report = {
         "command": "evaluate",
         "systems_in": {system: str(folder) for system, folder in folders.items()},
@@ -115,7 +116,7 @@ def run(
         **to_json(summary),
         "files": [asdict(file) for file in files],
         "problems": problems,
-        "notes": told,
+        "notes": remarks,
     }
     for name, content in (
         (CSV_NAME, to_csv(files, summary.metrics)),
@@ -124,7 +125,7 @@ def run(
     ):
         write_text(root / name, content, overwrite=overwrite)
     print(text)
-    for note in told:
+    for note in remarks:
         print(f"\nNote: {note}")
     _print_problems(problems)
     _draw(root, drawings, files, summary, planned.jobs, sample_rate, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""``vocoder invert``: pictures or arrays to sound."""
+"""``vocoder invert``: images or arrays to audio."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run(
     device: str,
     seed: int,
 ) -> int:
-    """Write a sound for every utterance; the keys are those of ``conf/invert.yaml``.
+    """Write the audio of every utterance; the keys are those of ``conf/invert.yaml``.
 
     ``seed`` and ``device`` have reached repair and inverter already. Here the latter decides what
     ``batch`` is where it is not given.
@@ -151,8 +151,8 @@ def run(
         """Measure and draw what was written."""
         path = root / f"{name}{AUDIO_SUFFIX}"
         problems = dict(loaded.problems)
-        told: list[str] = []
-        measures = {} if references is None else references.measure(path, problems, told)
+        remarks: list[str] = []
+        measures = {} if references is None else references.measure(path, problems, remarks)
         true = references.path(name) if references is not None and measures else None
         if pictures:
             from vocoder.evaluate.view import draw_pictures  # nothing else draws
@@ -161,18 +161,18 @@ def run(
             draw_pictures(drawing, loaded.spectrogram, repaired, path, true)
         if loaded.doubts:
             loudest = f"a peak of {NOISE_PEAK_DB:g} dBFS at most, since it is probably noise"
-            told += [some_of(loaded.doubts), f"kept down to {loudest}"]
-        told += loaded.notes
+            remarks += [some_of(loaded.doubts), f"kept down to {loudest}"]
+        remarks += loaded.notes
         n_many = MANY_CLIPPED * written.n_samples
         too_loud = written.gain_db < -FAR_TOO_LOUD_DB and not loaded.doubts
         if written.n_clipped > n_many or too_loud:
-            told.append(OTHER_REFERENCE)
+            remarks.append(OTHER_REFERENCE)
         if written.n_clipped:
-            told.append(
+            remarks.append(
                 f"{written.n_clipped} samples beyond full scale cut off; subtype=FLOAT keeps them"
             )
         if written.gain_db and gain != PEAK and not loaded.doubts:
-            told.append(
+            remarks.append(
                 f"brought down by {-written.gain_db:.1f} dB to a peak of {peak_db:g} dB; gain= "
                 "lowers all files alike, subtype=FLOAT keeps the level"
             )
@@ -181,7 +181,7 @@ def run(
             file=path.name,
             seconds=written.n_samples / loaded.spectrogram.spec.sample_rate,
             problems=problems,
-            note="; ".join(told),
+            note="; ".join(remarks),
             measures=measures,
             repaired=repaired.repaired,
             doubts=loaded.doubts,

@@ -38,7 +38,7 @@ class Result:
     file : str
         Name of what was written; empty if nothing was.
     seconds : float
-        Length of the sound.
+        Length of the audio.
     problems : dict of str to str
         What was wrong with its files: file name to reason.
     note : str
@@ -172,9 +172,9 @@ def work_through(
                         results += done.result()
                 except BadInput as error:
                     results += [Result(name, problems={name: str(error)}) for name in names]
-                sound_s = sum(result.seconds for result in results)
+                audio_s = sum(result.seconds for result in results)
                 bar.set_description(names[-1][-30:], refresh=False)
-                bar.set_postfix_str(f"{sound_s / (time.perf_counter() - started):.0f}x real time")
+                bar.set_postfix_str(f"{audio_s / (time.perf_counter() - started):.0f}x real time")
                 bar.update(len(names))
         except BaseException:
             stop.set()
@@ -196,7 +196,7 @@ def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:
             found = {key: before[key] for key in settings if key in before}
         except (ValueError, TypeError, RecursionError) as error:
             raise BadInput(
-                f"{path} is no report of an earlier run ({error})", key="report.damaged"
+                f"{path} is not a report of an earlier run ({error})", key="report.damaged"
             ) from error
         now = json.loads(json.dumps({key: settings[key] for key in found}))
         for key, old, new in differences(found, now):

@@ -82,7 +82,7 @@ def parse(settings: Sequence[str], texts: Sequence[str] = (), *, sweeps: bool) -
     for line in settings:
         key, equals, value = line.partition("=")
         if not equals:
-            raise BadInput(f"{line!r} is no setting; expected key=value", key="setting.format")
+            raise BadInput(f"{line!r} is not a setting; expected key=value", key="setting.format")
         try:
             (override,) = parser.parse_overrides([line])
             swept = sweeps and override.is_sweep_override()

@@ -119,7 +119,7 @@ def _read(study: Study, path: Path) -> tuple[Saved, Path]:
         raise BadInput(
             f"cannot read {path}: {error.strerror or error}", key="collect.missing"
         ) from error
-    source = f"{path} is no file that an exported page let listeners save"
+    source = f"{path} is not a file that an exported page let listeners save"
     saved: Saved = checked(Saved, text, source, "collect.invalid")
     if saved.study != _page_id(study):
         raise BadInput(f"{path} holds answers to another study", key="collect.conflict")
@@ -134,7 +134,7 @@ def _answers(study: Study, saved: Saved, path: Path) -> list[Answer]:
     for number, given in enumerate(saved.answers, start=1):
         try:
             if given.position >= len(session):
-                raise BadInput(f"there is no trial {given.position}")
+                raise BadInput(f"trial {given.position} is unknown")
             arrangement = session[given.position]
             found.append(study.resolve(saved.listener, arrangement, given.model_dump(), given.time))
         except BadInput as error:

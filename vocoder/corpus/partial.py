@@ -29,7 +29,7 @@ class Partial:
             output.exists() and not self._folder.is_dir() and any(output.iterdir())
         ):
             raise BadInput(
-                f"{output} exists and is no half-done corpus; choose a new folder",
+                f"{output} exists and is not a half-done corpus; choose a new folder",
                 key="output.exists",
             )
         begun = self._noted(_SETTINGS, "")

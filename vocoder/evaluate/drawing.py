@@ -24,7 +24,7 @@ from vocoder.evaluate.work import Measured
 from vocoder.files import atomic_path
 from vocoder.spectrogram import analyse
 
-SHOWN_S = 8.0  # longer sounds show their beginning
+SHOWN_S = 8.0  # longer recordings show their beginning
 DIFFERENCE_DB = 30.0  # at which the colours of differences end
 TOP_HZ = 8000.0
 _COLUMNS = 3  # of panels

@@ -51,12 +51,12 @@ class References:
         return self._paths.get(one_spelling(name))
 
     def measure(
-        self, path: Path, problems: dict[str, str], told: list[str] | None = None
+        self, path: Path, problems: dict[str, str], remarks: list[str] | None = None
     ) -> dict[str, float]:
         """Measure an audio file against the recording of the same name.
 
         A missing or unusable recording is noted in ``problems`` and gives no figures; what was put
-        right before measuring, a delay say, is added to ``told``.
+        right before measuring, a delay say, is added to ``remarks``.
         """
         where, true = f"reference of {path.stem}", self.path(path.stem)
         if true is None:
@@ -68,6 +68,6 @@ class References:
         if found.problems:
             problems[where] = "; ".join(found.problems.values())
             return {}
-        if told is not None:
-            told += notes([found])
+        if remarks is not None:
+            remarks += notes([found])
         return {short: found.values[column] for short, column in COLUMNS.items()}

@@ -1,4 +1,4 @@
-"""Pictures for people: what came in, what goes out, and the truth, one above the other."""
+"""Figures for people: what came in, what goes out, and the truth, one above the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vocoder.files import atomic_path
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, analyse, bin_centres_hz
 
-SHOWN_S = 20.0  # longer sounds show their beginning
+SHOWN_S = 20.0  # longer recordings show their beginning
 RANGE_DB = 80.0  # below the loudest of what came in
 _REPAIRED = "image repaired; line: harmonics drawn anew (bottom) to kept (top)"
 _TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16_000)
@@ -21,9 +21,9 @@ _DRAWING = threading.Lock()  # matplotlib is not made for threads
 
 
 def draw_pictures(
-    path: Path, given: Spectrogram, repaired: Spectrogram, sound: Path, true: Path | None
+    path: Path, given: Spectrogram, repaired: Spectrogram, waveform: Path, true: Path | None
 ) -> None:
-    """Draw a spectrogram, its repair, that of the sound and that of the true recording, as PNG.
+    """Draw a spectrogram, its repair, that of the waveform and that of the true recording, as PNG.
 
     A line over the repair says how far its fine structure was trusted, frame by frame.
 
@@ -32,11 +32,11 @@ def draw_pictures(
     path : Path
         Of the PNG; replaced if there.
     given : Spectrogram
-        What the picture said; the first of its batch is drawn.
+        What the image said; the first of its batch is drawn.
     repaired : Spectrogram
         After the repair; drawn where it did something.
-    sound, true : Path
-        Sound files; ``true`` may be ``None``.
+    waveform, true : Path
+        Audio files; ``true`` may be ``None``.
     """
     from matplotlib.figure import Figure
 
@@ -44,7 +44,7 @@ def draw_pictures(
     panels = [("image in", given.decibels[0].numpy())]
     if repaired.certainty is not None:
         panels.append((_REPAIRED, repaired.decibels[0].numpy()))
-    panels.append(("waveform out", _decibels(sound, spec)))
+    panels.append(("waveform out", _decibels(waveform, spec)))
     if true is not None:
         panels.append(("true recording", _decibels(true, spec)))
     n_frames = int(min(SHOWN_S * spec.frame_rate_hz, given.n_frames))
@@ -73,7 +73,7 @@ def draw_pictures(
                 seconds = (np.arange(len(sure)) + 0.5) / spec.frame_rate_hz
                 axes.plot(seconds, sure * spec.bins, color="cyan", linewidth=1, clip_on=False)
         axes.set_xlabel("seconds")
-        figure.suptitle(sound.stem)
+        figure.suptitle(waveform.stem)
         figure.savefig(temporary, dpi=100, format="png")
 
 
@@ -86,8 +86,8 @@ def ticks_hz(spec: SpectrogramSpec) -> list[tuple[float, str]]:
     return list(zip(rows.tolist(), texts, strict=True))
 
 
-def _decibels(sound: Path, spec: SpectrogramSpec) -> np.ndarray:
+def _decibels(waveform: Path, spec: SpectrogramSpec) -> np.ndarray:
     """The waveform's own spectrogram, ``(bins, frames)``."""
-    samples = read_audio(sound, spec.sample_rate)[: int((SHOWN_S + 1) * spec.sample_rate)]
+    samples = read_audio(waveform, spec.sample_rate)[: int((SHOWN_S + 1) * spec.sample_rate)]
     padded = np.pad(samples, (0, max(0, spec.n_fft - len(samples))))
     return analyse(torch.from_numpy(padded)[None], spec).decibels[0].numpy()

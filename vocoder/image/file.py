@@ -64,9 +64,9 @@ class ImageInfo:
     spec : SpectrogramSpec
     codec : Codec
     samples : int or None
-        Length of the sound, where the image holds all of it.
+        Length of the audio, where the image holds all of it.
     gain_db : float
-        What was applied to the sound before analysis; decoding takes it back.
+        What was applied to the audio before analysis; decoding takes it back.
     """
 
     spec: SpectrogramSpec

@@ -42,7 +42,7 @@ class Tile:
     utterance : str
         Name of the recording that the tile was cut from.
     start_frame, frames : int
-        First frame of the tile and how many of its columns are sound (the rest is filling).
+        First frame of the tile and how many of its columns are audio (the rest is filling).
     total_frames : int
         Frames of the whole utterance.
     gain_db : float

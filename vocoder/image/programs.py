@@ -266,7 +266,7 @@ def _bare(root: Path) -> Generated:
     with_images = [root] if images_in(root) else [f for f in _folders(root) if images_in(f)]
     if not with_images and root.is_file():
         raise BadInput(
-            f"{root} is no image of a spectrogram ({', '.join(IMAGE_SUFFIXES)}); recordings "
+            f"{root} is not an image of a spectrogram ({', '.join(IMAGE_SUFFIXES)}); recordings "
             "become images with vocoder encode",
             key="input.format",
         )

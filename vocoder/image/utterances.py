@@ -298,7 +298,7 @@ def _cells(image: ImageFile, codec: Codec, found: Found) -> JpegCells | None:
 def _check_length(tile: Tile, spec: SpectrogramSpec, name: str) -> None:
     if spec.n_samples(tile.total_frames) < 1:
         raise BadInput(
-            f"{name}: {tile.total_frames} frame is no sound; expected at least two",
+            f"{name}: {tile.total_frames} frame is too short; expected at least two",
             key="manifest.length",
         )
     if tile.samples is not None and spec.n_frames(tile.samples) != tile.total_frames:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vocoder.errors import BadInput
 from vocoder.model.features import features
 from vocoder.model.generator import Generator, require_sizes
-from vocoder.spec import LEAST_COVERAGE, SpectrogramSpec
+from vocoder.spec import MIN_COVERAGE, SpectrogramSpec
 from vocoder.spectrogram import analysis_window, overlap_add, squared_windows
 
 KERNEL = 7  # of all convolutions
@@ -85,7 +85,7 @@ class Vocos(Generator):
         transform = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
         spec, n_frames = self._window_spec, numbers.shape[1]
         frames = torch.fft.irfft(transform, n=spec.n_fft) * analysis_window(spec, numbers.device)
-        coverage = squared_windows(spec, n_frames, numbers.device).clamp(min=LEAST_COVERAGE)
+        coverage = squared_windows(spec, n_frames, numbers.device).clamp(min=MIN_COVERAGE)
         samples = overlap_add(frames, spec.hop_length) / coverage
         begin = spec.n_fft // 2 + self.first_sample
         return samples[:, begin : begin + n_frames * spec.hop_length]

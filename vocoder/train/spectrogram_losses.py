@@ -155,7 +155,7 @@ def _band_matrix(spec: SpectrogramSpec, device: torch.device) -> Tensor:
 # Pitch strengths that differ by this much differ e-fold in probability.
 STRENGTH_STEP = 0.03
 # The greatest strength of frames with a voice is nearly always above this (0.34 to 0.71 in nine
-# of ten, validation lines of recipes/fillets), that of others half of the time below.
+# of ten, validation utterances of recipes/fillets), that of others half of the time below.
 FAINT_STRENGTH = 0.35
 # What frames without a voice count, where those with one count up to 0.36: without them harmonics
 # in breath and noise cost nothing, and a fine-tuned repair heard twice as many voices there

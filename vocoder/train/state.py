@@ -196,7 +196,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     content = load_tensors(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BadInput(
-            f"{path} is no checkpoint of a training run, or of another version of vocoder; its "
+            f"{path} is not a checkpoint of a training run, or of another version of vocoder; its "
             "weights are in best.safetensors, from which train.init= goes on in another output",
             key="checkpoint.format",
         )

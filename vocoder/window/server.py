@@ -197,7 +197,7 @@ async def _kept(request: Request, folder: Path) -> Path:
     name = Path(request.query_params.get("name", "").replace("\\", "/")).name
     suffix = Path(name).suffix.lower()
     if suffix not in (*IMAGE_SUFFIXES, ".npy", ".pt") or name.startswith("."):
-        raise BadInput(f"{name!r} is no image and no array", key="drop.type")
+        raise BadInput(f"{name!r} is neither an image nor an array", key="drop.type")
     path, number = folder / name, 1
     while path.exists():
         number += 1

@@ -53,7 +53,7 @@ def parse(text: str) -> Values:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
-            raise BadInput(f"{word!r} is no setting; expected key=value", key="setting.format")
+            raise BadInput(f"{word!r} is not a setting; expected key=value", key="setting.format")
         try:
             values[key] = yaml.safe_load(value)
         except yaml.YAMLError:  # as the command line takes it: as it stands

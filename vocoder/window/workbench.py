@@ -100,7 +100,7 @@ class Workbench:
     def item(self, name: str) -> Item:
         """The item of that name."""
         if name not in self.items:
-            raise BadInput(f"there is no {name!r} here", key="name.unknown")
+            raise BadInput(f"{name!r} is unknown here", key="name.unknown")
         return self.items[name]
 
     def begin(self, name: str) -> dict[str, Any]:

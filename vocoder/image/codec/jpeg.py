@@ -19,7 +19,7 @@ BLOCK = 8  # JPEG transforms blocks of 8 x 8 pixels (ITU-T T.81, A.3.3)
 MIDDLE = 128  # the level shift before it (A.3.1)
 # Coefficients may go this far from the middle of their cell, in cells, where 0.5 is its edge: the
 # truth is more often near the middle. Of 0.05, 0.15, 0.25 and 0.5 it shares the best ESTOI with
-# 0.15, at a better PESQ, on eight training lines at quality 75.
+# 0.15, at a better PESQ, on eight training utterances at quality 75.
 REACH = 0.25
 
 

@@ -233,7 +233,7 @@ class Law:
             low, slack = self.ends()[0], _ALMOST
         if self.unit == "linear" and float(values.min()) < 0:
             raise BadInput(
-                f"the array holds values down to {float(values.min()):g}, which are no magnitudes; "
+                f"the array holds values down to {float(values.min()):g}, not magnitudes; "
                 "expected codec.unit=db, ln or log10, or codec.at_min and codec.at_max",
                 key="array.range",
             )

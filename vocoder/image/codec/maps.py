@@ -114,7 +114,7 @@ def _bar_colours(file: pathlib.Path) -> np.ndarray:
         with Image.open(file) as opened:
             bar = np.asarray(opened.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadInput(f"codec.cmap: {file} is no image ({error})", "codec.cmap.file") from error
+        raise BadInput(f"codec.cmap: {file}: not an image ({error})", "codec.cmap.file") from error
     upright = bar.shape[0] > bar.shape[1]
     along = np.swapaxes(bar, 0, 1)[:, ::-1] if upright else bar
     inner = along[len(along) // 4 : len(along) - len(along) // 4]  # off a frame around it

@@ -18,7 +18,7 @@ DECODERS = ("nearest", "neighbours")
 # Trust in a pixel falls with its distance from the path as a Gaussian of this width, in 8-bit
 # steps: noise of 6 levels a channel puts pixels some 8 steps off and should change nothing, while a
 # blend of two distant stretches is 40 to 120 off. Of 5 to 90 the best mean ESTOI on 16 training
-# lines damaged as a wavering generator does (recipes/colours.md).
+# utterances degraded as a wavering generator does (recipes/colours.md).
 TRUST_STEPS = 60.0
 # Distrusted pixels are filled from about their eight nearest neighbours.
 FILL_PIXELS = 0.7

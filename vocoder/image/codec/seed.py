@@ -4,7 +4,7 @@ Both hold an STFT magnitude array as it is: row 0 is bin 0, so the image stands 
 compared with the other codecs. Their 0 dB is not a full-scale sine but what librosa took for it.
 Both were written with ``top_db=80``: everything more than 80 dB below the loudest value was raised
 to that floor. The floor decodes to silence, unlike `librosa.db_to_amplitude`, which leaves a
-carpet of noise there (eight clean lines, Griffin-Lim 32: PESQ 2.5 with it, 3.8 without).
+carpet of noise there (eight clean utterances, Griffin-Lim 32: PESQ 2.5 with it, 3.8 without).
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from vocoder.spectrogram import analyse
 _SHOWN_S, _MAX_DELAY_S = 30.0, 2.0
 # Less than two frames blurs nothing that an image shows.
 _MIN_FRAMES = 2
-# Correlations of 20 lines with what a noisy telephone made of them were 0.75 to 0.92, with other
-# lines of the speaker up to 0.53 and with whispers 0.3 to 0.55, whose delay is not told; and what a
-# delay has to gain on none.
+# Correlations of 20 utterances with what a noisy telephone made of them were 0.75 to 0.92, with
+# others of the speaker up to 0.53 and with whispers 0.3 to 0.55, whose delay is not reported; and
+# what a delay has to gain on none.
 _ALIKE, _GAIN = 0.6, 0.05
 # Levels further below the loudest are noise.
 _RANGE_DB = 50.0

@@ -40,7 +40,7 @@ class Strip:
     pixels : ndarray
         ``(rows, total_frames)`` or ``(rows, total_frames, 3)``, as the codec encodes them.
     samples : int
-        Length of the sound.
+        Length of the audio.
     gain_db : float
         What it was amplified by.
     peak_db : float
@@ -108,7 +108,7 @@ def analyse_blocks(
 def encode_strip(
     samples: np.ndarray, spec: SpectrogramSpec, codec: Codec, gain_db: float = 0.0
 ) -> Strip:
-    """Analyse a sound ``(samples,)``, float32, amplified by ``gain_db``, and encode it."""
+    """Analyse a waveform ``(samples,)``, float32, amplified by ``gain_db``, and encode it."""
     if gain_db:
         samples = samples * np.float32(10 ** (gain_db / 20))
     offset_db = codec.reference_db(spec)
@@ -144,7 +144,7 @@ class DataSet:
         Spectrogram settings, codec and tiling.
     style : {"single", "aligned", "unaligned", "pix2pixhd"}
         Images alone (``pictures/``, or ``train/`` …); A and B side by side in one image;
-        ``trainA/ trainB/`` … of unrelated sounds; ``train_A/ train_B/`` … of pairs.
+        ``trainA/ trainB/`` … of unrelated recordings; ``train_A/ train_B/`` … of pairs.
     channels : {1, 3}
         Of 8-bit grey images; the other codecs have their own number.
     gain : {"none", "peak"}
@@ -185,7 +185,7 @@ class DataSet:
         if self.style != "single" and not codec.suits_networks:
             raise BadInput(
                 f"codec {codec.name} does not suit style={self.style}: it needs every bit of its "
-                "pictures, but pix2pix programs turn what they read into 8-bit colours and draw "
+                "images, but pix2pix programs turn what they read into 8-bit colours and draw "
                 "approximately; use gray8, windows, rgb_sum, hue or colormap (or style=single)"
             )
         if self.suffix not in codec.suffixes:
@@ -215,17 +215,17 @@ class DataSet:
         recordings = [one for one in (job.given, job.target) if one is not None]
         rate = self.sidecar.spec.sample_rate
         changes: list[list[str]] = [[] for _ in recordings]
-        sounds = [
-            read_audio(one.path, rate, one.channel, changes=told)
-            for one, told in zip(recordings, changes, strict=True)
+        waveforms = [
+            read_audio(one.path, rate, one.channel, changes=done)
+            for one, done in zip(recordings, changes, strict=True)
         ]
-        delays_s = [0.0] * len(sounds)
-        if len(sounds) == 2:
-            sounds = _fit(sounds[0], sounds[1], self.sidecar.spec.hop_length, self.trim)
-            delays_s[0] = delay_s(sounds[0], sounds[1], self.sidecar.spec)
+        delays_s = [0.0] * len(waveforms)
+        if len(waveforms) == 2:
+            waveforms = _fit(waveforms[0], waveforms[1], self.sidecar.spec.hop_length, self.trim)
+            delays_s[0] = delay_s(waveforms[0], waveforms[1], self.sidecar.spec)
         strips: list[Strip] = []
-        while sounds:
-            samples = sounds.pop(0)  # let go of each when it is encoded
+        while waveforms:
+            samples = waveforms.pop(0)  # let go of each when it is encoded
             gain_db = gain_to_peak(samples, self.peak_db) if self.gain == "peak" else 0.0
             strip = encode_strip(samples, self.sidecar.spec, self.sidecar.codec, gain_db)
             k = len(strips)
@@ -299,7 +299,7 @@ class DataSet:
 
 
 def _fit(given: np.ndarray, target: np.ndarray, hop_length: int, trim: bool) -> list[np.ndarray]:
-    """Give both sounds of a pair one length: the shorter one, or the target's."""
+    """Give both waveforms of a pair one length: the shorter one, or the target's."""
     n_given, n_target = len(given), len(target)
     if trim:
         length = min(n_given, n_target)

@@ -62,7 +62,7 @@ class Plan:
     failed : dict
         Why a recording cannot be used, by its relative path.
     ignored : list of str
-        Files that are not sound by their suffix.
+        Files that are not audio by their suffix.
     unpaired : list of str
         Recordings left out for lack of a partner, a line each.
     unknown : list of str
@@ -89,7 +89,7 @@ def make_plan(
     trim: bool,
     spec: SpectrogramSpec,
 ) -> Plan:
-    """Find, pair, name and split recordings; sound itself is not read yet.
+    """Find, pair, name and split recordings; audio itself is not read yet.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def make_plan(
     if style not in STYLES:
         raise BadInput(f"style is {style!r}; expected one of {', '.join(STYLES)}")
     if (folder_a is None) != (style == "single"):
-        needs = "no input_a" if style == "single" else "input_a, the folder of given sounds (A)"
+        needs = "no input_a" if style == "single" else "input_a, the folder of given recordings (A)"
         raise BadInput(f"style={style} needs {needs}")
     plan = Plan()
     unreadable: set[str] = set()

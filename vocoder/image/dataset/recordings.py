@@ -14,7 +14,7 @@ from vocoder.audio import MIX, read_info
 from vocoder.errors import BadInput
 from vocoder.image.manifest import one_spelling
 
-# What people keep sound in. Some of it libsndfile cannot read: that is then said, not passed over.
+# What people keep audio in. Some of it libsndfile cannot read: that is then said, not passed over.
 AUDIO_SUFFIX = re.compile(
     r"\.(3gp|aac|ac3|aif|aifc|aiff|amr|ape|au|caf|flac|g722|m4a|mka|mp2|mp3|mp4|oga|ogg|opus|rf64|snd|voc|w64"
     r"|wav|wave|webm|wma|wv)",
@@ -26,7 +26,7 @@ _NAME_BYTES = 180
 
 @dataclass(frozen=True)
 class Recording:
-    """A sound file, or one channel of it.
+    """An audio file, or one channel of it.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Recording:
 
 
 def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
-    """All sound files in a folder and its sub-folders, by their suffix, in order of their paths.
+    """All audio files in a folder and its sub-folders, by their suffix, in order of their paths.
 
     A recording instead of a folder is taken alone.
 

@@ -10,7 +10,7 @@ from vocoder.image.doctor.options import Finding
 # Decoding averages three channels. What is left of their disagreement after that matters from
 # half a level on; less hides in the rounding to 8 bits. Real output of pix2pix measured 1.5.
 CHANNEL_ERROR_LEVELS = 0.5
-CHANNEL_APART_LEVELS = 8  # only told: the share of pixels whose channels are further apart
+CHANNEL_APART_LEVELS = 8  # only noted: the share of pixels whose channels are further apart
 
 
 class Channels:

@@ -1,4 +1,4 @@
-"""What goes wrong between a data set and its sound: images, options and manifest looked over."""
+"""What goes wrong between a data set and its audio: images, options and manifest looked over."""
 
 from __future__ import annotations
 
@@ -248,15 +248,15 @@ def _changes(path: Path, originals: list[Path]) -> list[str]:
         pixels = _colour(image.pixels)
         paired = pixels.shape[1] == 2 * mine.shape[1]
         candidates += np.split(pixels, 2, axis=1) if paired else [pixels]
-    turns = {
+    views = {
         (): (slice(None), slice(None)),
         ("mirrored",): (slice(None), slice(None, None, -1)),
         ("upside_down",): (slice(None, None, -1), slice(None)),
         ("mirrored", "upside_down"): (slice(None, None, -1), slice(None, None, -1)),
     }
     differences = [
-        (float(np.abs(candidate[turn] - mine).mean()), codes)
-        for codes, turn in turns.items()
+        (float(np.abs(candidate[view] - mine).mean()), codes)
+        for codes, view in views.items()
         for candidate in candidates
         if candidate.shape == mine.shape
     ]

@@ -37,7 +37,7 @@ def skewness(levels: np.ndarray) -> float:
 
     What analyses show has sharp minima between broad maxima, over time in every band: the second
     difference of speech in decibels is skewed by -0.5 to -3, that of its negative by as much
-    upwards, and that of other pictures hardly.
+    upwards, and that of other images hardly.
 
     Parameters
     ----------

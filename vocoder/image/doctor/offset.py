@@ -33,9 +33,9 @@ class ConstantOffset:
     def add(self, level: np.ndarray) -> None:
         """``(bins, frames)``, 0 (floor) to 1 (top)."""
         if self._shown and len(level) >= _COMPARED.stop:
-            sound = level[:, level.any(axis=0)]  # without the filling
-            self._lowest.append(sound[0])
-            self._compared.append(sound[_COMPARED])
+            filled = level[:, level.any(axis=0)]  # without the filling
+            self._lowest.append(filled[0])
+            self._compared.append(filled[_COMPARED])
 
     def findings(self, where: str, *, given: bool) -> list[Finding]:
         if not self._lowest:

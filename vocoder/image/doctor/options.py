@@ -34,7 +34,7 @@ class Finding:
     where : str
         Which file, option or images.
     found : str
-        What is there, and what it does to the sound.
+        What is there, and what it does to the audio.
     fix : str
         What to set instead.
     severity : {"problem", "note"}

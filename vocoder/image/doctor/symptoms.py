@@ -28,13 +28,13 @@ LOUD_SHARE, LOUD_LEVEL = 0.001, 0.5
 # By how much of the range the upper half of the bands may be brighter than the lower. Clean
 # speech measured -0.19, telephone speech in noise -0.04; turned over they have the other sign.
 UPSIDE_DOWN_LEVEL = 0.02
-# Speech is dark: of ranges from 60 to 120 dB no line measured above 0.52 on average. Where
+# Speech is dark: of ranges from 60 to 120 dB no utterance measured above 0.52 on average. Where
 # the upper bands are the brighter ones and this is exceeded, it is a negative.
 NEGATIVE_LEVEL = 0.55
 # Columns of filling or overlap that it takes to tell left from right.
 MIN_COLUMNS = 8
 # Filling counts as dark when it is four times darker than the other end (generated filling
-# measured 0.07 of 255, sound at the other end 23), and silence at both ends says nothing.
+# measured 0.07 of 255, audio at the other end 23), and silence at both ends says nothing.
 DARKER, SILENT_LEVEL = 4, 0.01
 # Overlaps of neighbouring tiles correlate by 0.6 to 0.9 when generated, wrong ends by at most 0.4.
 CORRELATION_GAP = 0.2
@@ -237,14 +237,14 @@ class Symptoms:
                 "codec",
                 self.other_codec[False],
                 f"the images are coloured, but those of codec {name} are grey; read as such they "
-                "are another sound",
+                "are different audio",
                 "the codec that they were encoded with, such as codec=hue or codec=colormap",
             ),
             *self._some(
                 "codec",
                 self.other_codec[True],
                 f"the images are grey, but those of codec {name} are coloured; read as such they "
-                "are another sound",
+                "are different audio",
                 "the codec that they were encoded with, such as codec=gray8; and for the program 3 "
                 "channels (--input_nc 3 --output_nc 3)",
             ),

@@ -19,7 +19,7 @@ STRIDES = ((1, 1), (1, 2), (1, 2), (1, 2), (1, 1))
 LAST_KERNEL = (3, 3)
 EDGES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)  # of the bands, relative to Nyquist
 OVERLAP = 4  # windows on one sample
-LEVEL = 0.8  # that every sound's peak is brought to, so that loudness tells nothing
+LEVEL = 0.8  # that every waveform's peak is brought to, so that loudness tells nothing
 QUIET = 1e-9
 
 

@@ -1,4 +1,4 @@
-"""Multi-scale discriminator: the sound and slower copies of it (Kumar et al. 2019)."""
+"""Multi-scale discriminator: the waveform and slower copies of it (Kumar et al. 2019)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MultiScale(Discriminator):
                 f"scales={scales}; expected 1 or more, as published 3",
                 key="discriminators.scales.range",
             )
-        # As published, spectral norm (Miyato et al. 2018) where the sound is whole.
+        # As published, spectral norm (Miyato et al. 2018) where the waveform is whole.
         self.parts = nn.ModuleList(_view(width, spectral=scale == 0) for scale in range(scales))
 
     def forward(self, samples: Tensor) -> list[Output]:

@@ -66,7 +66,7 @@ def export(network: Portable, output: Path, *, overwrite: bool) -> None:
 
 
 def metadata(network: Portable) -> dict[str, Any]:
-    """What a user of the exported file has to know: what it reads, and where its sound lies."""
+    """What a user of the exported file has to know: what it reads, and where its audio lies."""
     first = {"first_sample": network.first_sample} if isinstance(network, Generator) else {}
     return {
         "model": type(network).__name__,

@@ -75,7 +75,7 @@ def _state(content: dict[str, Any], path: Path) -> dict[str, Tensor]:
     found = next((state for state in [*nested, content] if is_state(state)), None)
     if found is None:
         raise BadInput(
-            f"{path} holds no weights under 'generator', and is no state dict; expected a g_… file "
+            f"{path} holds no weights under 'generator', nor a state dict; expected a g_… file "
             "(do_… holds the discriminators)",
             key="weights.format",
         )

@@ -115,7 +115,7 @@ class Trainer(nn.Module):
         loss = self.kind.l1_weight * distance
         if self.kind.adversarial:
             fake = torch.cat([given, generated], dim=1)
-            loss = loss + _told(self.discriminators[0](fake), real=True)
+            loss = loss + _adversarial(self.discriminators[0](fake), real=True)
         self._update(0, loss)
         if self.kind.adversarial:
             self._discriminate([(torch.cat([given, true], dim=1), fake)])
@@ -125,21 +125,22 @@ class Trainer(nn.Module):
         there, back = self.generators
         loss, distance = torch.zeros(()), torch.zeros(())
         sides = ((there, back, given, true), (back, there, true, given))
-        judged = []
-        for (forth, home, image, other), judge in zip(sides, self.discriminators, strict=True):
+        compared = []
+        for (forth, home, image, other), net in zip(sides, self.discriminators, strict=True):
             fake = forth(image)
             distance = (home(fake) - image).abs().mean()
-            loss = loss + _told(judge(fake), real=True) + CYCLE_WEIGHT * distance
+            loss = loss + _adversarial(net(fake), real=True) + CYCLE_WEIGHT * distance
             loss = loss + IDENTITY_WEIGHT * (forth(other) - other).abs().mean()
-            judged.append((other, fake))
+            compared.append((other, fake))
         self._update(0, loss)
-        self._discriminate(judged)
+        self._discriminate(compared)
         return float(distance.detach())
 
-    def _discriminate(self, judged: list[tuple[Tensor, Tensor]]) -> None:
+    def _discriminate(self, compared: list[tuple[Tensor, Tensor]]) -> None:
         loss = torch.zeros(())
-        for judge, (real, fake) in zip(self.discriminators, judged, strict=True):
-            loss = loss + _told(judge(real), real=True) + _told(judge(fake.detach()), real=False)
+        for net, (real, fake) in zip(self.discriminators, compared, strict=True):
+            loss = loss + _adversarial(net(real), real=True)
+            loss = loss + _adversarial(net(fake.detach()), real=False)
         self._update(1, loss / 2)
 
     def _update(self, which: int, loss: Tensor) -> None:
@@ -148,5 +149,5 @@ class Trainer(nn.Module):
         self.optimisers[which].step()
 
 
-def _told(logits: Tensor, *, real: bool) -> Tensor:
+def _adversarial(logits: Tensor, *, real: bool) -> Tensor:
     return functional.softplus(-logits if real else logits).mean()

@@ -1,4 +1,4 @@
-"""The sound that is measured with: a recording, or one made up that resembles speech."""
+"""What is measured with: a recording, or audio made up that resembles speech."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VOICED, _BURST, _PAUSE = 0.65, 0.2, 0.15  # how often each kind of piece comes
 _PEAK, _ROOM_NOISE = 0.5, 3e-4
 
 
-def sound(source: str | None, seconds: float, sample_rate: int, seed: int) -> np.ndarray:
+def waveform(source: str | None, seconds: float, sample_rate: int, seed: int) -> np.ndarray:
     """A recording repeated or cut to a length, or `synthetic_speech`; float32, ``(samples,)``.
 
     Raises
@@ -39,7 +39,7 @@ def synthetic_speech(seconds: float, sample_rate: int, seed: int) -> np.ndarray:
     sample_rate : int
         In Hz.
     seed : int
-        The same seed gives the same sound.
+        The same seed gives the same waveform.
 
     Returns
     -------
