@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
 def train_all(given: argparse.Namespace) -> dict[str, Path]:
     """Train the base and what goes on from it; folders of the runs by name."""
     if given.unseen is not None and given.unseen < 1:
-        raise BadInput(f"--unseen is {given.unseen}; expected at least 1")
+        raise BadInput(f"--unseen is {given.unseen}; expected at least 1", key="unseen.range")
     others, cuts, rest = shortened(read_rows(given.generated), given.speaker, given.minutes)
     unseen = sorted({row["utterance"] for row in rest})[: given.unseen]
     write_rows(given.output / "others.csv", others)
@@ -164,7 +164,8 @@ def shortened(
     if not rest or not others:
         raise BadInput(
             f"{len(lines)} generated lines are {speaker}'s and {len(others)} tiles are others'; "
-            f"expected {max(minutes):g} minutes and a line more, and others"
+            f"expected {max(minutes):g} minutes and a line more, and others",
+            key="generated.few",
         )
     return others, cuts, rest
 
@@ -191,7 +192,7 @@ def train(folder: Path, words: Sequence[str]) -> None:
     begun = (folder / "run.json").exists()
     words = [*words, "train.plan.workers=0", f"output={folder}", f"resume={str(begun).lower()}"]
     if vocoder(["train", *words]) != 0:
-        raise BadInput(f"the training in {folder} failed, as said above")
+        raise BadInput(f"the training in {folder} failed, as said above", key="training.failed")
 
 
 def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
@@ -209,13 +210,17 @@ def invert_all(given: argparse.Namespace, weights: Mapping[str, Path]) -> None:
         for utterance in found.utterances:
             if utterance.name.startswith(f"{given.speaker}__"):
                 if (path := references.path(utterance.name)) is None:
-                    raise BadInput(f"{recordings} holds no recording of {utterance.name}")
+                    raise BadInput(
+                        f"{recordings} holds no recording of {utterance.name}",
+                        key="recordings.missing",
+                    )
                 lines[utterance.name] = utterance, found, path, gain_db
     there = {path.stem for path in (given.output / "reference").glob("*.wav")}
     if others := sorted(there - lines.keys()):
         raise BadInput(
             f"{given.output / 'reference'} holds {len(others)} lines of another comparison, such "
-            f"as {others[0]}; remove them"
+            f"as {others[0]}; remove them",
+            key="output.conflict",
         )
     for name, (utterance, found, path, gain_db) in tqdm(lines.items(), unit="line"):
         true = read_audio(path, spec.sample_rate) * np.float32(10 ** (gain_db / 20))

@@ -115,7 +115,10 @@ def chosen_lines(corpus: Path, split: str, count: int | None) -> list[str]:
     """Names of lines of a split, all or ``count`` evenly spread ones."""
     path = corpus / "lines.csv"
     if not path.is_file():
-        raise BadInput(f"{path} is missing; fetch the corpus with recipes/fillets/fetch.py first")
+        raise BadInput(
+            f"{path} is missing; fetch the corpus with recipes/fillets/fetch.py first",
+            key="corpus.missing",
+        )
     with path.open(encoding="utf-8", newline="") as file:
         lines = [row["line"] for row in csv.DictReader(file) if row["split"] == split]
     if count is None or count >= len(lines):

@@ -104,7 +104,10 @@ class Channel:
     def _noisy(self, pixels: np.ndarray) -> np.ndarray:
         mode = pixel_mode(pixels)
         if mode not in ("L", "RGB"):
-            raise BadInput(f"noise in 8-bit levels does not apply to an image of mode {mode}")
+            raise BadInput(
+                f"noise in 8-bit levels does not apply to an image of mode {mode}",
+                key="degradation.conflict",
+            )
         colour = np.repeat(pixels[..., None], 3, axis=2) if mode == "L" else pixels
         rng = np.random.default_rng(0)
         noise = self.noise * rng.standard_normal(colour.shape)
@@ -173,7 +176,10 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
         return SEED_ROADS[name](samples, folder)
     spec, codec, channel, (repair, inverter) = parts(name)
     if spec.sample_rate != sample_rate:
-        raise BadInput(f"{name} is for {spec.sample_rate} Hz, the line has {sample_rate} Hz")
+        raise BadInput(
+            f"{name} is for {spec.sample_rate} Hz, the line has {sample_rate} Hz",
+            key="sample_rate.conflict",
+        )
     true = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
     info = ImageInfo(spec, codec, len(samples))
     pixels = channel.generate(true, codec, spec)
@@ -198,11 +204,15 @@ def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, tuple[Repair, Inv
     if len(words) != 4:
         raise BadInput(
             f"system {name!r} is not of the form spec/codec/channel/inversion, nor one of "
-            f"{', '.join(SEED_ROADS)}"
+            f"{', '.join(SEED_ROADS)}",
+            key="system.format",
         )
     channels = CHANNELS | SIMULATED
     if words[2] not in channels:
-        raise BadInput(f"channel {words[2]!r} is unknown; expected one of {', '.join(channels)}")
+        raise BadInput(
+            f"channel {words[2]!r} is unknown; expected one of {', '.join(channels)}",
+            key="degradation.unknown",
+        )
     return (
         load("spec", words[0]),
         load("codec", words[1]),

@@ -24,7 +24,7 @@ class BadInput(ValueError):
         ``type``, ``conflict``, ``damaged``, ``format``, ``extra``, …).
     """
 
-    def __init__(self, message: str, key: str = "") -> None:
+    def __init__(self, message: str, key: str) -> None:
         super().__init__(message)
         self.key = key
 

@@ -29,4 +29,4 @@ def enough_memory(advice: str) -> Iterator[None]:
         if not known and _ON_CPU not in str(error):
             raise
         reason = str(error).partition("\n")[0]
-        raise BadInput(f"not enough memory ({reason}); {advice}") from error
+        raise BadInput(f"not enough memory ({reason}); {advice}", key="memory.short") from error

@@ -110,7 +110,7 @@ def test_a_metric_that_fails_stops_no_other(
     """Of whatever it is taken; its package may be there and broken."""
 
     def broken(*_: object) -> float:
-        raise BadInput("its library cannot be loaded")
+        raise BadInput("its library cannot be loaded", key="metric.extra")
 
     def fine(*_: object) -> float:
         return 1.0

@@ -221,7 +221,7 @@ def test_a_run_that_failed_at_its_very_end_is_finished_when_resumed(tmp_path, mo
 
     def fails(path, task, state, card):
         if path.name == LAST_NAME and state.step == 4:
-            raise BadInput("the disk is full")
+            raise BadInput("the disk is full", key="output.write")
         write(path, task, state, card)
 
     with monkeypatch.context() as patch:

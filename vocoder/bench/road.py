@@ -106,7 +106,9 @@ def run_command(arguments: list[str]) -> None:
     with redirect_stdout(io.StringIO()) as printed:
         code = main.run(arguments)
     if code != codes.DONE:
-        raise BadInput(f"vocoder {' '.join(arguments)} failed: {printed.getvalue()}")
+        raise BadInput(
+            f"vocoder {' '.join(arguments)} failed: {printed.getvalue()}", key="command.failed"
+        )
 
 
 def _read(tiles: _TileSet) -> None:
@@ -130,7 +132,8 @@ def _copies(generated: Path, n_tiles: int, root: Path) -> _TileSet:
     if not found.has_manifest or found.spec is None or manifest is None:
         raise BadInput(
             f"generated={generated} holds no tiles of a data set; its {MANIFEST_NAME} and "
-            f"{SIDECAR_NAME} must lie in it or above it"
+            f"{SIDECAR_NAME} must lie in it or above it",
+            key="generated.manifest",
         )
     images = root / _IMAGES
     images.mkdir(parents=True)

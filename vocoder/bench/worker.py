@@ -79,7 +79,7 @@ def _listen(process: subprocess.Popen[str], tick: Tick) -> dict[str, Any] | None
         if kind == "done":
             tick(value)
         elif kind == "refused":
-            raise BadInput(value)
+            raise BadInput(value, key="case.failed")
         else:
             result: dict[str, Any] = value
             return result

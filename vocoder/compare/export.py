@@ -134,7 +134,7 @@ def _answers(study: Study, saved: Saved, path: Path) -> list[Answer]:
     for number, given in enumerate(saved.answers, start=1):
         try:
             if given.position >= len(session):
-                raise BadInput(f"trial {given.position} is unknown")
+                raise BadInput(f"trial {given.position} is unknown", key="trial.unknown")
             arrangement = session[given.position]
             found.append(study.resolve(saved.listener, arrangement, given.model_dump(), given.time))
         except BadInput as error:

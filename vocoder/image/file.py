@@ -92,7 +92,8 @@ class ImageInfo:
         except (ValueError, RecursionError) as error:
             raise BadInput(
                 f"{source}: its vocoder metadata is damaged ({error}); strip the metadata "
-                "and give spec= and codec="
+                "and give spec= and codec=",
+                key="image.metadata",
             ) from error
         return cls._from_values(values, source)
 
@@ -101,10 +102,16 @@ class ImageInfo:
         names = ("spec", "codec", "samples", "gain_db")
         if not isinstance(values, dict) or sorted(values) != sorted(names):
             found = sorted(values) if isinstance(values, dict) else type(values).__name__
-            raise BadInput(f"{source}: its vocoder metadata holds {found}; expected {names}")
+            raise BadInput(
+                f"{source}: its vocoder metadata holds {found}; expected {names}",
+                key="image.metadata",
+            )
         samples = values["samples"]
         if samples is not None and (type(samples) is not int or samples < 1):
-            raise BadInput(f"{source}: samples is {samples!r}; expected a whole number above 0")
+            raise BadInput(
+                f"{source}: samples is {samples!r}; expected a whole number above 0",
+                key="image.metadata",
+            )
         require_number(values["gain_db"], f"{source}: gain_db", "dB")
         return cls(
             spec=SpectrogramSpec.from_dict(values["spec"], source),
@@ -144,9 +151,9 @@ def read_image(path: Path) -> ImageFile:
     Palette images become colour, and an alpha channel that hides nothing is left out.
     """
     if not path.is_file():
-        raise BadInput(f"{path}: no such image")
+        raise BadInput(f"{path}: no such image", key="image.missing")
     if not path.stat().st_size:
-        raise BadInput(f"{path}: the file is empty (0 bytes)")
+        raise BadInput(f"{path}: the file is empty (0 bytes)", key="image.empty")
     try:
         with _open(path) as opened:
             _check_size(opened, path)
@@ -158,13 +165,15 @@ def read_image(path: Path) -> ImageFile:
                 info = ImageInfo(*settings)
             lossy = opened.format in ("JPEG", "MPO") or _is_lossy_webp(path)
     except UnidentifiedImageError as error:
-        raise BadInput(f"{path}: not a PNG, JPEG, TIFF, WebP or BMP image, or damaged") from error
+        raise BadInput(
+            f"{path}: not a PNG, JPEG, TIFF, WebP or BMP image, or damaged", key="image.format"
+        ) from error
     except BadInput:
         raise
     except DAMAGE as error:
-        raise BadInput(f"{path}: truncated or damaged ({error})") from error
+        raise BadInput(f"{path}: truncated or damaged ({error})", key="image.damaged") from error
     if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
-        raise BadInput(f"{path}: holds NaN or infinity; expected decibels")
+        raise BadInput(f"{path}: holds NaN or infinity; expected decibels", key="image.range")
     return ImageFile(pixels, pixel_mode(pixels), path, info, lossy)
 
 
@@ -178,7 +187,8 @@ def decode_image(
     if image.lossy and codec.exact:
         raise BadInput(
             f"{image.path}: stored with loss, but codec {codec.name} needs every bit; "
-            f"make it again as {' or '.join(codec.suffixes)}"
+            f"make it again as {' or '.join(codec.suffixes)}",
+            key="image.lossy",
         )
     pixels = image.pixels
     if image.mode == "L" and pixels.dtype == np.float32:  # dequantised: no numbers of their own
@@ -235,23 +245,32 @@ def write_image(
         why = "; it needs every bit" if codec.exact and suffix in JPEG + WEBP else ""
         raise BadInput(
             f"{path}: codec {codec.name} cannot be stored as {suffix or 'a file without suffix'}"
-            f"{why}; use {' or '.join(codec.suffixes)}"
+            f"{why}; use {' or '.join(codec.suffixes)}",
+            key="image.suffix",
         )
     if pixel_mode(pixels) not in codec.modes:
         raise BadInput(
             f"{path}: pixels are {MODE_WORDS[pixel_mode(pixels)]}, but codec {codec.name} "
-            f"writes {MODE_WORDS[codec.mode]}"
+            f"writes {MODE_WORDS[codec.mode]}",
+            key="pixels.mode",
         )
     if quality is not None and suffix not in JPEG + WEBP:
-        raise BadInput(f"quality is {quality}, but {suffix} is lossless; leave it out (null)")
+        raise BadInput(
+            f"quality is {quality}, but {suffix} is lossless; leave it out (null)",
+            key="quality.conflict",
+        )
     if quality is not None and not 1 <= quality <= 100:
-        raise BadInput(f"quality is {quality}; expected 1 to 100")
+        raise BadInput(f"quality is {quality}; expected 1 to 100", key="quality.range")
     if subsampling not in SUBSAMPLINGS:
-        raise BadInput(f"subsampling is {subsampling!r}; expected one of {SUBSAMPLINGS}")
+        raise BadInput(
+            f"subsampling is {subsampling!r}; expected one of {SUBSAMPLINGS}",
+            key="subsampling.unknown",
+        )
     if suffix in WEBP and max(pixels.shape[:2]) > WEBP_MAX:
         raise BadInput(
             f"{path}: {pixels.shape[1]} x {pixels.shape[0]} pixels do not fit into WebP, whose "
-            f"sides end at {WEBP_MAX}; use .png"
+            f"sides end at {WEBP_MAX}; use .png",
+            key="image.size",
         )
     options = _save_options(suffix, info, quality, subsampling)
     image_format = next(name for suffixes, name in FORMATS.items() if suffix in suffixes)
@@ -395,4 +414,6 @@ def jpeg_tables(path: Path) -> np.ndarray:
             tables: dict[int, list[int]] = getattr(opened, "quantization", {})
             return np.array(tables[0], dtype=np.int64).reshape(8, 8)
     except (OSError, KeyError, ValueError) as error:
-        raise BadInput(f"{path}: not a JPEG image with a quantisation table") from error
+        raise BadInput(
+            f"{path}: not a JPEG image with a quantisation table", key="image.format"
+        ) from error

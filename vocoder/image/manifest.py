@@ -67,20 +67,31 @@ class Tile:
         for name in ("stem", "utterance"):
             require_plain_name(getattr(self, name), name)
         if not 0 < self.total_frames <= MAX_FRAMES:
-            raise BadInput(f"total_frames is {self.total_frames}; expected 1 to {MAX_FRAMES}")
+            raise BadInput(
+                f"total_frames is {self.total_frames}; expected 1 to {MAX_FRAMES}",
+                key="manifest.range",
+            )
         if self.start_frame < 0:
-            raise BadInput(f"start_frame is {self.start_frame}; expected 0 or more")
+            raise BadInput(
+                f"start_frame is {self.start_frame}; expected 0 or more", key="manifest.range"
+            )
         if self.frames < 1:
-            raise BadInput(f"frames is {self.frames}; expected 1 or more")
+            raise BadInput(f"frames is {self.frames}; expected 1 or more", key="manifest.range")
         if self.start_frame + self.frames > self.total_frames:
             raise BadInput(
                 f"the tile covers frames {self.start_frame} to {self.start_frame + self.frames}, "
-                f"but total_frames is {self.total_frames}"
+                f"but total_frames is {self.total_frames}",
+                key="manifest.conflict",
             )
         if not abs(self.gain_db) <= MAX_GAIN_DB:
-            raise BadInput(f"gain_db is {self.gain_db}; expected at most {MAX_GAIN_DB:g} dB")
+            raise BadInput(
+                f"gain_db is {self.gain_db}; expected at most {MAX_GAIN_DB:g} dB",
+                key="manifest.range",
+            )
         if self.samples is not None and self.samples < 1:
-            raise BadInput(f"samples is {self.samples}; expected 1 or more, or nothing")
+            raise BadInput(
+                f"samples is {self.samples}; expected 1 or more, or nothing", key="manifest.range"
+            )
 
 
 def tile_stem(utterance: str, number: int, count: int) -> str:
@@ -107,7 +118,8 @@ def require_plain_name(name: str, what: str) -> None:
     if not plain:
         raise BadInput(
             f"{what} is {name!r}; expected a plain file name, without folders, drives or control "
-            "characters"
+            "characters",
+            key="manifest.name",
         )
 
 
@@ -123,15 +135,20 @@ def read_manifest(path: Path) -> list[Tile]:
                 places.append(f"{path}, line {rows.line_num}")
                 tiles.append(_tile(row, places[-1]))
     except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
+        raise BadInput(
+            f"cannot read {path}: {error.strerror or error}", key="manifest.file"
+        ) from error
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from error
+        raise BadInput(
+            f"{path} is not UTF-8 text; save it as CSV in UTF-8", key="manifest.format"
+        ) from error
     except csv.Error as error:
         raise BadInput(
-            f"{path}, line {rows.line_num}: not comma-separated text ({error})"
+            f"{path}, line {rows.line_num}: not comma-separated text ({error})",
+            key="manifest.format",
         ) from error
     if not tiles:
-        raise BadInput(f"{path} has no rows; expected one row a tile")
+        raise BadInput(f"{path} has no rows; expected one row a tile", key="manifest.empty")
     _check_agreement(tiles, places)
     return tiles
 
@@ -161,15 +178,20 @@ def _check_columns(columns: Sequence[str], path: Path) -> None:
     if missing := [name for name in REQUIRED_COLUMNS if name not in columns]:
         raise BadInput(
             f"{path} lacks the columns {', '.join(missing)}; its first line must name at least "
-            f"{','.join(REQUIRED_COLUMNS)} (it has {','.join(columns) or 'nothing'})"
+            f"{','.join(REQUIRED_COLUMNS)} (it has {','.join(columns) or 'nothing'})",
+            key="manifest.columns",
         )
     if doubled := sorted({name for name in columns if columns.count(name) > 1}):
-        raise BadInput(f"{path} has the columns {', '.join(doubled)} more than once")
+        raise BadInput(
+            f"{path} has the columns {', '.join(doubled)} more than once", key="manifest.columns"
+        )
 
 
 def _tile(row: dict[str | Any, str | Any], place: str) -> Tile:
     if None in row or None in row.values():
-        raise BadInput(f"{place}: the number of fields differs from the first line's")
+        raise BadInput(
+            f"{place}: the number of fields differs from the first line's", key="manifest.columns"
+        )
     try:
         return Tile(
             stem=one_spelling(row["stem"]),
@@ -183,21 +205,25 @@ def _tile(row: dict[str | Any, str | Any], place: str) -> Tile:
             samples=_whole(row, "samples") if row.get("samples") else None,
         )
     except BadInput as error:
-        raise BadInput(f"{place}: {error}") from error
+        raise BadInput(f"{place}: {error}", key=error.key) from error
 
 
 def _whole(row: dict[str, str], name: str) -> int:
     try:
         return int(row[name])
     except ValueError as error:
-        raise BadInput(f"{name} is {row[name][:40]!r}; expected a whole number") from error
+        raise BadInput(
+            f"{name} is {row[name][:40]!r}; expected a whole number", key="manifest.type"
+        ) from error
 
 
 def _decimal(row: dict[str, str], name: str) -> float:
     try:
         return float(row[name])
     except ValueError as error:
-        raise BadInput(f"{name} is {row[name][:40]!r}; expected a number") from error
+        raise BadInput(
+            f"{name} is {row[name][:40]!r}; expected a number", key="manifest.type"
+        ) from error
 
 
 def _check_agreement(tiles: Sequence[Tile], places: Sequence[str]) -> None:
@@ -206,12 +232,16 @@ def _check_agreement(tiles: Sequence[Tile], places: Sequence[str]) -> None:
     first: dict[str, tuple[Tile, str]] = {}
     for tile, place in zip(tiles, places, strict=True):
         if (other := stems.setdefault(tile.stem, place)) is not place:
-            raise BadInput(f"{place}: the stem {tile.stem!r} is taken already by {other}")
+            raise BadInput(
+                f"{place}: the stem {tile.stem!r} is taken already by {other}",
+                key="manifest.conflict",
+            )
         start = (tile.utterance, tile.start_frame)
         if (other := starts.setdefault(start, place)) is not place:
             raise BadInput(
                 f"{place}: {tile.utterance!r} has another tile from frame {tile.start_frame} "
-                f"({other})"
+                f"({other})",
+                key="manifest.conflict",
             )
         head, other = first.setdefault(tile.utterance, (tile, place))
         for name in _SHARED:
@@ -219,7 +249,8 @@ def _check_agreement(tiles: Sequence[Tile], places: Sequence[str]) -> None:
             if here != there:
                 raise BadInput(
                     f"{place}: {name} of utterance {tile.utterance!r} is {here!r}, but {there!r} "
-                    f"in {other}; all its rows must agree"
+                    f"in {other}; all its rows must agree",
+                    key="manifest.conflict",
                 )
 
 
@@ -247,11 +278,15 @@ class Sidecar:
 def require_tiling(tile_frames: int, overlap_frames: int) -> None:
     """Refuse tiles without width, or an overlap that leaves no step from tile to tile."""
     if type(tile_frames) is not int or not 0 < tile_frames <= MAX_FRAMES:
-        raise BadInput(f"tile.frames is {tile_frames!r}; expected a whole number above 0")
+        raise BadInput(
+            f"tile.frames is {tile_frames!r}; expected a whole number above 0",
+            key="tile.frames.range",
+        )
     if type(overlap_frames) is not int or not 0 <= overlap_frames < tile_frames:
         raise BadInput(
             f"tile.overlap_frames is {overlap_frames!r}; expected 0 to {tile_frames - 1}, less "
-            "than tile.frames"
+            "than tile.frames",
+            key="tile.overlap_frames.range",
         )
 
 
@@ -260,9 +295,13 @@ def read_sidecar(path: Path) -> Sidecar:
     try:
         content = parse_yaml(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
+        raise BadInput(
+            f"cannot read {path}: {error.strerror or error}", key="sidecar.file"
+        ) from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:  # or a date that is none
-        raise BadInput(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}") from error
+        raise BadInput(
+            f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}", key="sidecar.format"
+        ) from error
     values = _exact_keys(content, ("spec", "codec", "tile"), path, "the file")
     tile = _exact_keys(values["tile"], ("frames", "overlap_frames"), path, "tile")
     try:
@@ -274,7 +313,9 @@ def read_sidecar(path: Path) -> Sidecar:
         )
     except BadInput as error:
         message = str(error)
-        raise BadInput(message if str(path) in message else f"{path}: {message}") from error
+        raise BadInput(
+            message if str(path) in message else f"{path}: {message}", key=error.key
+        ) from error
 
 
 def write_sidecar(path: Path, sidecar: Sidecar, *, overwrite: bool) -> None:
@@ -290,5 +331,8 @@ def write_sidecar(path: Path, sidecar: Sidecar, *, overwrite: bool) -> None:
 def _exact_keys(values: Any, keys: tuple[str, ...], path: Path, what: str) -> dict[str, Any]:
     if not isinstance(values, dict) or set(values) != set(keys):
         found = ", ".join(map(str, values)) if isinstance(values, dict) else repr(values)[:60]
-        raise BadInput(f"{path}: {what} must hold exactly {', '.join(keys)}; it holds {found}")
+        raise BadInput(
+            f"{path}: {what} must hold exactly {', '.join(keys)}; it holds {found}",
+            key="sidecar.fields",
+        )
     return values

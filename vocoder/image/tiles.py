@@ -104,7 +104,7 @@ def stitch(
         # The last one stays even if it has ended: the next is cross-faded with it, and no other.
         waiting = [*(one for one in waiting if one.end > done), piece]
     if joined is None:
-        raise BadInput("no tiles to stitch; expected at least one")
+        raise BadInput("no tiles to stitch; expected at least one", key="tiles.missing")
     _join(joined, covered, waiting, slice(done, total_frames), floor_db)
     return Stitched(joined, covered)
 
@@ -147,12 +147,14 @@ def _check_piece(tile: Tile, decibels: np.ndarray, bins: int, total_frames: int)
     if decibels.ndim != 2 or decibels.shape[0] != bins or decibels.shape[1] < tile.frames:
         raise BadInput(
             f"tile {tile.stem} has shape {decibels.shape}; expected {bins} bins and at least "
-            f"{tile.frames} frames"
+            f"{tile.frames} frames",
+            key="tile.shape",
         )
     if tile.start_frame + tile.frames > total_frames:
         raise BadInput(
             f"tile {tile.stem} ends at frame {tile.start_frame + tile.frames}, after the "
-            f"utterance's {total_frames}"
+            f"utterance's {total_frames}",
+            key="tile.range",
         )
 
 

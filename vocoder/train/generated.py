@@ -139,10 +139,12 @@ def _read(
     """What was generated, in decibels ``(bins, frames)``; the recording, and its file."""
     loaded = load_utterance(utterance, found)
     if loaded.problems:
-        raise BadInput("; ".join(f"{tile}: {why}" for tile, why in loaded.problems.items()))
+        raise BadInput(
+            "; ".join(f"{tile}: {why}" for tile, why in loaded.problems.items()), key="pair.damaged"
+        )
     path = references.path(utterance.name)
     if path is None:
-        raise BadInput("no recording of this name")
+        raise BadInput("no recording of this name", key="pair.missing")
     shown = loaded.spectrogram
     if len(specs) == 1:
         shown = replace(shown, others=())
@@ -173,14 +175,16 @@ def _pair(
     waveform = waveform[offset:] * np.float32(10 ** (reference_gain_db / 20))
     true = _shown(waveform, specs)
     if abs(generated.shape[1] - true.shape[1]) > 1:
-        raise BadInput(f"{generated.shape[1]} frames, but the recording has {true.shape[1]}")
+        raise BadInput(
+            f"{generated.shape[1]} frames, but the recording has {true.shape[1]}", key="pair.length"
+        )
     for what, decibels in (("it", generated), ("the recording", true)):
         if decibels.max() == decibels.min():
-            raise BadInput(f"{what} is blank")
+            raise BadInput(f"{what} is blank", key="pair.blank")
     frames = min(generated.shape[1], true.shape[1])
     generated, true = generated[:, :frames], true[:, :frames]
     if checked and (shift := best_shift(generated, true)):
-        raise BadInput(f"it lies {shift:+d} frames from the recording")
+        raise BadInput(f"it lies {shift:+d} frames from the recording", key="pair.shifted")
     source = utterance.tiles[0][0].source if utterance.tiles else ""
     digest = hashlib.sha256()
     for file in (*utterance.paths, path):

@@ -79,7 +79,8 @@ class Codec(ABC):
         if not self.db_min < self.db_max:
             raise BadInput(
                 f"codec.db_min is {self.db_min:g} and codec.db_max {self.db_max:g}; "
-                "expected db_min below db_max"
+                "expected db_min below db_max",
+                key="codec.db_min.range",
             )
 
     @abstractmethod
@@ -182,14 +183,16 @@ class Codec(ABC):
         if found not in self.modes and not dequantised:
             raise BadInput(
                 f"image is {MODE_WORDS[found]}; codec {self.name} needs {MODE_WORDS[self.mode]}; "
-                "give the codec that the image was made with"
+                "give the codec that the image was made with",
+                key="image.mode",
             )
         if pixels.dtype == np.float32 and self.mode in ("L", "RGB"):
             low, high = float(pixels.min()), float(pixels.max())
             if not (low >= 0 and high <= 255):
                 raise BadInput(
                     f"image holds floating-point values from {low:g} to {high:g}; codec "
-                    f"{self.name} needs 0 to 255 (a TIFF of decibels is codec float32 or seed_tiff)"
+                    f"{self.name} needs 0 to 255 (TIFFs of decibels are float32 or seed_tiff)",
+                    key="image.range",
                 )
 
     def to_dict(self) -> dict[str, Any]:
@@ -273,7 +276,8 @@ def pixel_mode(pixels: np.ndarray) -> str:
         return "RGB"
     raise BadInput(
         f"pixels are {pixels.dtype} of shape {pixels.shape}; expected (rows, columns) of uint8, "
-        "uint16 or float32, or (rows, columns, 3) of uint8 or float32"
+        "uint16 or float32, or (rows, columns, 3) of uint8 or float32",
+        key="pixels.shape",
     )
 
 
@@ -318,4 +322,6 @@ def planes(pixels: np.ndarray) -> list[np.ndarray]:
 def require_number(value: object, what: str, unit: str) -> None:
     """Raise `BadInput` unless ``value`` is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadInput(f"{what} is {value!r}; expected a finite number of {unit}")
+        raise BadInput(
+            f"{what} is {value!r}; expected a finite number of {unit}", key=f"{what}.range"
+        )

@@ -213,7 +213,7 @@ def _refuse_ambiguous(cmap: str, colours: np.ndarray, levels: np.ndarray) -> Non
     advice = "; use a map such as viridis, or codec hue"
     steps = np.linalg.norm(np.diff(colours, axis=0), axis=1)
     if not len(steps):
-        raise BadInput(f"codec.cmap {cmap} has only one colour{advice}")
+        raise BadInput(f"codec.cmap {cmap} has only one colour{advice}", key="codec.cmap.ambiguous")
     way = np.concatenate([[0], np.cumsum(steps)])
     first, second = np.triu_indices(len(colours), 1)
     apart = np.linalg.norm(colours[first] - colours[second], axis=1)
@@ -221,14 +221,19 @@ def _refuse_ambiguous(cmap: str, colours: np.ndarray, levels: np.ndarray) -> Non
     nearest, widest = int(share.argmin()), int(steps.argmax())
     a, b = levels[first[nearest]], levels[second[nearest]]
     if share[nearest] == 0:
-        raise BadInput(f"codec.cmap {cmap} has the same colour at levels {a} and {b}{advice}")
+        raise BadInput(
+            f"codec.cmap {cmap} has the same colour at levels {a} and {b}{advice}",
+            key="codec.cmap.ambiguous",
+        )
     if share[nearest] < RETURN_RATIO:
         raise BadInput(
             f"codec.cmap {cmap} comes back to itself: levels {a} and {b} are only "
-            f"{apart[nearest]:.0f} steps of 255 apart{advice}"
+            f"{apart[nearest]:.0f} steps of 255 apart{advice}",
+            key="codec.cmap.ambiguous",
         )
     if steps[widest] > LARGEST_STEP:
         raise BadInput(
             f"codec.cmap {cmap} leaps {steps[widest]:.0f} steps of 255 from level {levels[widest]} "
-            f"to {levels[widest + 1]}, so that a blend of the two reads as other levels{advice}"
+            f"to {levels[widest + 1]}, so that a blend of the two reads as other levels{advice}",
+            key="codec.cmap.ambiguous",
         )

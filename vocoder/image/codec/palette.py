@@ -59,10 +59,16 @@ class PathCodec(LevelCodec):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.decoder not in DECODERS:
-            raise BadInput(f"codec.decoder is {self.decoder!r}; expected one of {DECODERS}")
+            raise BadInput(
+                f"codec.decoder is {self.decoder!r}; expected one of {DECODERS}",
+                key="codec.decoder.unknown",
+            )
         require_number(self.trust_steps, "codec.trust_steps", "8-bit steps")
         if self.trust_steps <= 0:
-            raise BadInput(f"codec.trust_steps is {self.trust_steps:g}; expected above 0")
+            raise BadInput(
+                f"codec.trust_steps is {self.trust_steps:g}; expected above 0",
+                key="codec.trust_steps.range",
+            )
 
     @abstractmethod
     def path(self) -> Path:

@@ -95,7 +95,10 @@ class Rgb24(LevelCodec):
 
     def _levels(self, pixels: np.ndarray) -> tuple[np.ndarray, None]:
         if pixels.dtype != np.uint8:
-            raise BadInput("codec rgb24 reads whole bytes; these pixels are floating-point numbers")
+            raise BadInput(
+                "codec rgb24 reads whole bytes; these pixels are floating-point numbers",
+                key="image.mode",
+            )
         return np.asarray(pixels.astype(np.int64) @ [1 << 16, 1 << 8, 1]), None
 
 

@@ -100,7 +100,10 @@ class SeedJpeg(Codec):
             if (value := getattr(self, name)) is not None:
                 require_number(value, f"codec.{name}", "dB")
         if self.margin_db < 0:
-            raise BadInput(f"codec.margin_db is {self.margin_db:g}; expected 0 or more")
+            raise BadInput(
+                f"codec.margin_db is {self.margin_db:g}; expected 0 or more",
+                key="codec.margin_db.range",
+            )
 
     def resolution_db(self) -> float:
         """One decibel a level."""

@@ -42,7 +42,8 @@ def require_sides(style: str, rows: int, columns: int) -> None:
         raise BadInput(
             f"tiles are {columns} wide and {rows} high, but programs for style={style} resample "
             f"images whose sides are no multiples of {multiple}; choose another spec or "
-            "tile.frames (or style=single)"
+            "tile.frames (or style=single)",
+            key="tile.size",
         )
 
 

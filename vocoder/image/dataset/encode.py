@@ -178,20 +178,25 @@ class DataSet:
     def __post_init__(self) -> None:
         for name, choices in (("style", STYLES), ("channels", (1, 3)), ("gain", GAINS)):
             if getattr(self, name) not in choices:
-                raise BadInput(f"{name} is {getattr(self, name)!r}; expected one of {choices}")
+                raise BadInput(
+                    f"{name} is {getattr(self, name)!r}; expected one of {choices}",
+                    key=f"{name}.unknown",
+                )
         if not -100 <= self.peak_db <= 0:
-            raise BadInput(f"peak_db is {self.peak_db}; expected -100 to 0 dB")
+            raise BadInput(f"peak_db is {self.peak_db}; expected -100 to 0 dB", key="peak_db.range")
         spec, codec = self.sidecar.spec, self.sidecar.codec
         if self.style != "single" and not codec.suits_networks:
             raise BadInput(
                 f"codec {codec.name} does not suit style={self.style}: it needs every bit of its "
                 "images, but pix2pix programs turn what they read into 8-bit colours and draw "
-                "approximately; use gray8, windows, rgb_sum, hue or colormap (or style=single)"
+                "approximately; use gray8, windows, rgb_sum, hue or colormap (or style=single)",
+                key="style.codec",
             )
         if self.suffix not in codec.suffixes:
             raise BadInput(
                 f"suffix is {self.suffix!r}; codec {codec.name} can be stored as "
-                f"{', '.join(codec.suffixes)}"
+                f"{', '.join(codec.suffixes)}",
+                key="suffix.unknown",
             )
         require_full_bands(spec)
         n_bins = len(codec.analyses(spec)) * spec.bins
@@ -307,6 +312,7 @@ def _fit(given: np.ndarray, target: np.ndarray, hop_length: int, trim: bool) -> 
     if abs(n_given - n_target) > hop_length:
         raise BadInput(
             f"A has {n_given} samples and B {n_target}, which differ by more than a frame; "
-            "lengths=trim cuts both to the shorter"
+            "lengths=trim cuts both to the shorter",
+            key="lengths.conflict",
         )
     return [np.pad(given, (0, max(0, n_target - n_given)))[:n_target], target]

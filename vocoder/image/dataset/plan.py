@@ -110,10 +110,12 @@ def make_plan(
     spec : SpectrogramSpec
     """
     if style not in STYLES:
-        raise BadInput(f"style is {style!r}; expected one of {', '.join(STYLES)}")
+        raise BadInput(
+            f"style is {style!r}; expected one of {', '.join(STYLES)}", key="style.unknown"
+        )
     if (folder_a is None) != (style == "single"):
         needs = "no input_a" if style == "single" else "input_a, the folder of given recordings (A)"
-        raise BadInput(f"style={style} needs {needs}")
+        raise BadInput(f"style={style} needs {needs}", key="input_a.conflict")
     plan = Plan()
     unreadable: set[str] = set()
     sides = [_search(one, channel, plan, unreadable) for one in (folder, folder_a) if one]
@@ -179,7 +181,8 @@ def _choice(
     if not known:
         raise BadInput(
             f"split.{split}: none of the {len(lines)} lines of {choice} names a recording here; "
-            f"expected relative paths, with or without suffix"
+            f"expected relative paths, with or without suffix",
+            key="split.unknown",
         )
     plan.unknown += [line for line in lines if line not in known]
     return lines
@@ -200,10 +203,15 @@ def _match(
         hints = ["unpaired=skip leaves recordings without a partner out"] if unpaired else []
         hints += ["lengths=trim cuts both of a pair to the shorter"] if lengths else []
         raise BadInput(
-            f"A and B do not match ({'; '.join(hints)}):" + "".join(f"\n  {one}" for one in refused)
+            f"A and B do not match ({'; '.join(hints)}):"
+            + "".join(f"\n  {one}" for one in refused),
+            key="pairs.conflict",
         )
     if not pairs:
-        raise BadInput("no recording in input has a partner of the same relative path in input_a")
+        raise BadInput(
+            "no recording in input has a partner of the same relative path in input_a",
+            key="pairs.missing",
+        )
     plan.unpaired = unpaired
     return pairs
 

@@ -99,7 +99,8 @@ def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
     if not found:
         raise BadInput(
             f"{folder} holds no recordings ({len(ignored)} other files); expected .wav, .flac, "
-            ".ogg, .mp3 or the like"
+            ".ogg, .mp3 or the like",
+            key="recordings.missing",
         )
     return found, ignored
 
@@ -118,7 +119,8 @@ def choose_channels(
     if channel != "split":
         if channel != MIX and (type(channel) is not int or channel < 1):
             raise BadInput(
-                f"audio_channel is {channel!r}; expected {MIX}, split or a number from 1"
+                f"audio_channel is {channel!r}; expected {MIX}, split or a number from 1",
+                key="audio_channel.unknown",
             )
         return [replace(one, channel=channel) for one in recordings], []
     chosen: list[Recording] = []
@@ -206,7 +208,10 @@ def assign_splits(
         if isinstance(choice, Sequence):
             named = listed(recordings, choice).values()
             if both := sorted(splits.keys() & named):
-                raise BadInput(f"{', '.join(both)}: named both in split.test and in split.val")
+                raise BadInput(
+                    f"{', '.join(both)}: named both in split.test and in split.val",
+                    key="split.conflict",
+                )
             splits |= dict.fromkeys(named, split)
         else:
             shares[split] = choice
@@ -242,7 +247,8 @@ def read_lines(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
             f"cannot read {path} as a list of recordings ({error}); expected a text file with one "
-            "relative path a line"
+            "relative path a line",
+            key="split.file",
         ) from error
     stripped = [line.strip().replace("\\", "/") for line in lines]
     return [line for line in stripped if line and not line.startswith("#")]
@@ -251,8 +257,12 @@ def read_lines(path: Path) -> list[str]:
 def _check_shares(shares: dict[str, float]) -> None:
     for split, share in shares.items():
         if type(share) not in (int, float) or not 0 <= share <= 1:
-            raise BadInput(f"split.{split} is {share!r}; expected a share from 0 to 1, or a file")
+            raise BadInput(
+                f"split.{split} is {share!r}; expected a share from 0 to 1, or a file",
+                key="split.range",
+            )
     if sum(shares.values()) > 1:
         raise BadInput(
-            f"split.val and split.test make {sum(shares.values()):g} together; expected 1 at most"
+            f"split.val and split.test make {sum(shares.values()):g} together; expected 1 at most",
+            key="split.range",
         )

@@ -56,7 +56,10 @@ def examine(
     """
     path, manifest = source.path, source.manifest
     if not path.exists():
-        raise BadInput(f"{path} does not exist; give a data set, a program's output or its options")
+        raise BadInput(
+            f"{path} does not exist; give a data set, a program's output or its options",
+            key="input.missing",
+        )
     known = source.settings()
     if options := find_options(path):
         size = (known.spec.bins, known.tile_frames) if known.spec and known.tile_frames else None

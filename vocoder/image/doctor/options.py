@@ -60,7 +60,9 @@ def read_options(path: Path) -> dict[str, str]:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
+        raise BadInput(
+            f"cannot read {path}: {error.strerror or error}", key="options.file"
+        ) from error
     options = {}
     for line in text.splitlines():
         if match := re.fullmatch(r"\s*(\w+):[ \t]*(.*?)\s*(\[default: .*\])?\s*", line):
@@ -68,7 +70,8 @@ def read_options(path: Path) -> dict[str, str]:
     if not {"preprocess", "no_flip"} <= options.keys():
         raise BadInput(
             f"{path} is not an options file of a pix2pix program: it has no lines for preprocess "
-            "and no_flip; give train_opt.txt or test_opt.txt from checkpoints/<name>"
+            "and no_flip; give train_opt.txt or test_opt.txt from checkpoints/<name>",
+            key="options.format",
         )
     return options
 
@@ -137,7 +140,9 @@ class _Reader:
         try:
             return float(text)
         except ValueError as error:
-            raise BadInput(f"{self.path}: {key} is {text!r}; expected a number") from error
+            raise BadInput(
+                f"{self.path}: {key} is {text!r}; expected a number", key="options.type"
+            ) from error
 
     def _flip(self) -> None:
         if self.options["no_flip"] == "True":
