@@ -76,18 +76,18 @@ def test_arrays_give_the_sound_that_their_pictures_give(arrays, generated, tmp_p
         np.testing.assert_allclose(a, b, atol=5e-4)  # arrays are linear: rounded otherwise
 
 
-def test_arrays_are_repaired_where_that_is_asked_for(painted, tmp_path):
+def test_arrays_are_repaired_where_that_is_asked_for(generated, tmp_path):
     """As `invert` does it: by name, and to the same audio when no repair is left to do."""
     words = ("repair.strength=0.5", "workers=1")
-    assert decode(painted, tmp_path / "arrays", "repair=network", *words) == 0
+    assert decode(generated, tmp_path / "arrays", "repair=network", *words) == 0
     report = json.loads((tmp_path / "arrays/report.json").read_text())
     assert report["repair"]["strength"] == 0.5
     fast = ("inverter.n_iter=2", "inverter.n_iter_estimated=2", "inverter.init=zero")
     more = (*fast, "subtype=FLOAT", "workers=1")
     for source, name, repair in (
-        (painted, "a", ["repair=network", "repair.strength=0.5"]),
+        (generated, "a", ["repair=network", "repair.strength=0.5"]),
         (tmp_path / "arrays", "b", ["repair=none"]),
-        (painted, "c", ["repair=none"]),
+        (generated, "c", ["repair=none"]),
     ):
         words = [f"input={source}", f"output={tmp_path / name}", *repair, *more]
         assert main.run(["invert", *words]) == 0
