@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -31,9 +31,8 @@ from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.files import write_text
 from vocoder.inverter.magnitude import Target
-from vocoder.inverter.wavenet.estimate import initial_estimate, iterate
 from vocoder.inverter.wavenet.inverter import sample
-from vocoder.inverter.wavenet.network import WaveNet
+from vocoder.inverter.wavenet.network import WaveNet, iterate
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.weights import find_weights
 from vocoder.spec import SpectrogramSpec
@@ -63,18 +62,12 @@ def main(arguments: list[str] | None = None) -> int:
         temperature = load("inverter", "wavenet").temperature
         networks = {Path(each).stem: read_network(each) for each in given.weights}
         waveforms = held_out(given.corpus, spec, given.utterances, given.speaker)
-        n_iter = next(iter(networks.values())).initial_iterations
         rows = [
             "| system | nats a sample | x real time | not finite | clicks | loudest block, dB |"
         ]
         rows.append("| --- " * 6 + "|")
-        rows += render_all(
-            ESTIMATE,
-            lambda decibels: initial_estimate(decibels, spec, n_iter),
-            waveforms,
-            spec,
-            given.output,
-        )
+        estimate = next(iter(networks.values())).estimate
+        rows += render_all(ESTIMATE, estimate, waveforms, spec, given.output)
         for name, network in networks.items():
             nats = likelihood(network, waveforms, spec)
             draw = partial(sample, network, seed=0, temperature=temperature, n_iter=0)
@@ -133,7 +126,7 @@ def likelihood(network: WaveNet, waveforms: list[np.ndarray], spec: SpectrogramS
 
 def render_all(
     name: str,
-    render: Callable[[Tensor], Iterable[Tensor]],
+    render: Callable[[Tensor], Tensor],
     waveforms: list[np.ndarray],
     spec: SpectrogramSpec,
     output: Path,
@@ -144,7 +137,7 @@ def render_all(
     for number, recording in enumerate(tqdm(waveforms, desc=name, unit="utterance")):
         decibels, _ = shown(recording, spec)
         began = time.perf_counter()
-        rendered = torch.cat(list(render(decibels)), 1)
+        rendered = render(decibels)
         halfway = time.perf_counter()
         iterated = iterate(rendered, spec, Target(Spectrogram(decibels, spec)).nearest)
         ends = halfway, time.perf_counter()

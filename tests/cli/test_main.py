@@ -149,6 +149,15 @@ def test_help_and_slips_import_nothing_slow(words):
     assert not modules & SLOW_IMPORTS
 
 
+def test_an_inversion_imports_only_what_it_uses(tiles, tmp_path):
+    words = (f"input={tiles}", "repair=none", "inverter.n_iter=1", f"output={tmp_path / 'out'}")
+    done = program("invert", *words)
+    assert done.returncode == 0
+    modules = set(done.stderr.partition("MODULES ")[2].split())
+    others = {"scipy.ndimage", "scipy.signal", "pydantic", "vocoder.evaluate.reference"}
+    assert "torch" in modules and not modules & others
+
+
 def test_a_command_of_its_own_is_one_module_and_one_file(tmp_path, monkeypatch):
     conf = tmp_path / "conf"
     shutil.copytree(conf_dir(), conf)

@@ -9,8 +9,8 @@ from tests.inverter.wavenet.networks import small
 from tests.refusals import refused
 from tests.train.tiny import SPEC, equal, last, mixture, plan, repair_net, train
 from vocoder.config import load
-from vocoder.inverter.wavenet.estimate import rephased
 from vocoder.inverter.wavenet.inverter import sample
+from vocoder.inverter.wavenet.network import rephased
 from vocoder.train.examples import Batch
 from vocoder.train.state import checkpoints
 from vocoder.train.tasks.base import MODEL
@@ -18,7 +18,7 @@ from vocoder.train.tasks.likelihood import Likelihood
 
 
 def likelihood():
-    task = Likelihood(temperature=0.7, n_iter=1, seed=0)
+    task = Likelihood()
     task.setup(small(gain=1.0), SPEC)
     return task
 
@@ -65,8 +65,9 @@ def test_what_is_validated_is_what_the_inverter_would_say():
     decibels = torch.from_numpy(mixture()[0].true)[None]
     with torch.inference_mode():
         sound = task.render(task.model, decibels)
-    pieces = sample(task.model, decibels, seed=0, temperature=0.7, n_iter=1)
-    assert torch.equal(sound, torch.cat(list(pieces), 1))
+    inverter = load("inverter", "wavenet")
+    settings = {"temperature": inverter.temperature, "n_iter": inverter.n_iter}
+    assert torch.equal(sound, sample(task.model, decibels, seed=0, **settings))
     assert sound.shape == (1, 40 * SPEC.hop_length)
 
 

@@ -3,7 +3,15 @@
 import torch
 
 from vocoder.config import load
-from vocoder.inverter.wavenet.network import WaveNet
+from vocoder.inverter.wavenet.inverter import MIN_TEMPERATURE
+from vocoder.inverter.wavenet.network import (
+    CREST,
+    MAX_LOG_SCALE,
+    MIN_LOG_SCALE,
+    SILENCE,
+    WaveNet,
+    excitation_of,
+)
 from vocoder.spectrogram import analyse
 
 MEL = load("spec", "mel256")
@@ -43,7 +51,30 @@ def teacher_forced(model, decibels, subbands):
     return model.teacher_forced(decibels, subbands, model.bank.split(model.estimate(decibels)))
 
 
+def shift_of(densities, excitation):
+    """What bands of excitation, ``(batch, steps, bands)``, shift each other's densities by."""
+    return torch.einsum("bskl,bsl->bsk", densities.mixing, excitation)
+
+
+def quantile(parameters, uniform, temperature):
+    """The values of mixtures of logistics that pairs ``(..., 2)`` of uniform numbers stand for."""
+    logits, means, log_scales = parameters.chunk(3, dim=-1)
+    temperature = max(temperature, MIN_TEMPERATURE)
+    below = torch.softmax(logits / temperature, -1).cumsum(-1)[..., :-1]
+    chosen = (uniform[..., :1] >= below).sum(-1, keepdim=True)
+    scales = log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE).exp() * temperature
+    mean, scale = (each.gather(-1, chosen)[..., 0] for each in (means, scales))
+    return mean + scale * torch.log(uniform[..., 1] / (1 - uniform[..., 1]))
+
+
 @torch.no_grad()
 def drawn(densities, uniform, temperature):
     """The samples that teacher-forced densities give, ``(batch, bands, steps)``."""
-    return densities.draw(uniform, torch.tensor(temperature)).mT
+    about = quantile(densities.parameters, uniform, temperature)
+    estimate, level = densities.estimate, densities.level
+    values = estimate
+    for _ in range(values.shape[2]):  # each time one band more has all those below it
+        shift = shift_of(densities, excitation_of(values, estimate, level))
+        values = (estimate + level * (about + shift)).clamp(-CREST * level, CREST * level)
+        values = values.where(level > SILENCE, estimate)
+    return values.mT

@@ -1,4 +1,4 @@
-"""Griffin-Lim piece by piece: initial estimates, recordings with their phases, an iteration."""
+"""Griffin-Lim around the network: initial estimates, recordings with their phases, an iteration."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,12 @@ import scipy.signal
 import torch
 from torch.nn import functional
 
-from tests.inverter.wavenet.networks import MEL, pair_of
+from tests.inverter.wavenet.networks import MEL, pair_of, small
 from tests.train.tiny import griffin_lim
 from vocoder.decibels import SILENCE_DB, to_linear
 from vocoder.evaluate.metrics import estoi
 from vocoder.inverter.magnitude import Target
-from vocoder.inverter.wavenet.estimate import initial_estimate, iterate, rephased
+from vocoder.inverter.wavenet.network import iterate, rephased
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram, analyse, stft
 
@@ -23,7 +23,7 @@ def iterated(decibels, spec, waveform):
 
 
 def estimate_of(decibels, n_iter):
-    return torch.cat(list(initial_estimate(decibels, MEL, n_iter)), 1)
+    return small(initial_iterations=n_iter).estimate(decibels)
 
 
 @pytest.fixture(scope="module")

@@ -44,18 +44,11 @@ def test_a_click_is_heard_where_it_was(trained):
     assert centre == pytest.approx(5_000, abs=100)
 
 
-def test_blocks_add_up_to_the_length(trained, speech):
-    decibels, _ = pair_of(speech, 100)
-    spectrogram = Spectrogram(torch.cat([decibels, decibels - 6]), MEL)
-    pieces = list(trained().stream(spectrogram))
-    assert len(pieces) > 2
-    assert sum(piece.shape[1] for piece in pieces) == spectrogram.length
-
-
-def test_an_hour_begins_at_once(trained):
-    hour = Spectrogram(torch.full((1, 256, 1), -50.0).expand(-1, -1, 310_000), MEL)
-    first = next(trained().stream(hour))
-    assert 0 < first.shape[1] <= 64 * 256
+def test_members_of_a_batch_have_their_own_length_and_level(trained, speech):
+    decibels, _ = pair_of(speech, 60)
+    heard = trained()(Spectrogram(torch.cat([decibels, decibels - 6]), MEL))
+    assert heard.shape == (2, Spectrogram(decibels, MEL).length)
+    assert 1.5 < float(heard[0].std() / heard[1].std()) < 2.7
 
 
 def test_silence_stays_silent(trained):

@@ -6,7 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.inverter.wavenet.networks import MEL, pair_of, small, teacher_forced
+from tests.inverter.wavenet.networks import (
+    MEL,
+    pair_of,
+    quantile,
+    shift_of,
+    small,
+    teacher_forced,
+)
 from tests.refusals import refused
 from tests.specs import OWN
 from vocoder.config import load
@@ -17,7 +24,6 @@ from vocoder.inverter.wavenet.network import (
     WaveNet,
     excitation_of,
     log_density,
-    quantile,
 )
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.spectrogram import analyse
@@ -101,7 +107,7 @@ def test_densities_are_those_of_what_is_drawn(components):
     noise = torch.Generator().manual_seed(0)
     parameters = torch.randn(3, 1, 3 * components, generator=noise).double()
     uniform = torch.rand(3, 40_000, 2, generator=noise).double()
-    drawn = quantile(parameters.expand(-1, 40_000, -1), uniform, torch.tensor(1.0))
+    drawn = quantile(parameters.expand(-1, 40_000, -1), uniform, 1.0)
     grid = 32 * torch.sinh(torch.linspace(-8, 8, 64_001).double()) / math.sinh(8)
     below = torch.cumulative_trapezoid(log_density(parameters, grid.expand(3, -1)).exp(), grid)
     assert below[:, -1].numpy() == pytest.approx(1, abs=2e-3)
@@ -208,12 +214,12 @@ def test_lower_bands_inform_higher_ones_of_the_same_step(pair):
     forced = teacher_forced(model, decibels, model.bank.split(waveform))
     subbands = model.bank.split(waveform).mT
     excitation = excitation_of(subbands, forced.estimate, forced.level)
-    shift = forced.shift(excitation)
+    shift = shift_of(forced, excitation)
     assert shift[:, :, 0].abs().max() == 0, "the lowest band has none below it"
     assert (shift[:, :, 1:].abs().amax(1) > 0).all()
     other = excitation.clone()
     other[:, :, 2] += 1
-    moved = (forced.shift(other) - shift).abs().amax((0, 1))
+    moved = (shift_of(forced, other) - shift).abs().amax((0, 1))
     assert moved[:3].max() == 0 and moved[3] > 0
 
 

@@ -1,4 +1,9 @@
-"""Sampling from a trained WaveNet: a spectrogram in, pieces of waveform out, in bounded memory."""
+"""Sampling from a trained WaveNet: a spectrogram in, its waveform out, step by step.
+
+The compiled loop does the same arithmetic as `vocoder.inverter.wavenet.network`, which says what it
+means; every layer keeps its past in a ring, nothing is done twice. Its arrays are float32 and
+C-contiguous, matrices ``(inputs, outputs)``, so that the inner loops run over neighbouring outputs.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,9 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
+import numba
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -16,21 +22,35 @@ from vocoder.cpu import stepwise_threads
 from vocoder.errors import BadInput
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.magnitude import Target
-from vocoder.inverter.wavenet.estimate import initial_estimate, iterate
-from vocoder.inverter.wavenet.loop import MIN_TEMPERATURE, Guide, State, Weights, run_steps
-from vocoder.inverter.wavenet.network import WaveNet
+from vocoder.inverter.wavenet.network import (
+    CREST,
+    MAX_LOG_SCALE,
+    MIN_LOG_SCALE,
+    SILENCE,
+    WaveNet,
+    iterate,
+)
 from vocoder.model.weights import load_network, require_kind
 from vocoder.spectrogram import Spectrogram
 
-PIECE_FRAMES = 32  # done at once
 INTERVALS = 2**23  # of uniform noise: as fine as float32 is below 1
+MIN_TEMPERATURE = 1e-3  # at which the most likely value is taken, all but exactly
+
+compiled = numba.njit(
+    cache=True,
+    nogil=True,
+    # All but the assumptions that numbers are finite: a diverging network's may not be.
+    fastmath={"contract", "reassoc", "arcp", "nsz"},
+    error_model="numpy",  # a check of divisions would keep loops from becoming vector code
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WaveNetInverter(Inverter):
     """Samples from a `vocoder.inverter.wavenet.network.WaveNet`; on one core of the CPU.
 
-    ``conf/inverter/wavenet.yaml`` describes the settings.
+    ``conf/inverter/wavenet.yaml`` describes the settings. Unlike other inverters it does all of a
+    spectrogram at once, in some 9 MB of memory for a second of audio.
     """
 
     weights: str
@@ -48,83 +68,38 @@ class WaveNetInverter(Inverter):
 
     @stepwise_threads
     def stream(self, spectrogram: Spectrogram) -> Iterator[Tensor]:
-        """Yield the waveform piece by piece; see `Inverter.stream`."""
+        """Yield the waveform; see `Inverter.stream`."""
         network = load_network(self.weights, WaveNet, spectrogram.spec, torch.device("cpu"))
-        left = spectrogram.length
-        for piece in sample(
-            network,
-            spectrogram.decibels,
-            seed=self.seed,
-            temperature=self.temperature,
-            n_iter=self.n_iter,
-        ):
-            yield piece[:, :left]
-            left -= min(left, piece.shape[1])
+        waveform = sample(network, spectrogram.decibels, self.seed, self.temperature, self.n_iter)
+        yield waveform[:, : spectrogram.length]
 
 
-def sample(
-    model: WaveNet, decibels: Tensor, *, seed: int, temperature: float, n_iter: int
-) -> Iterator[Tensor]:
-    """Yield the waveform of ``(batch, bins, frames)``, float32, on the CPU.
+def sample(model: WaveNet, decibels: Tensor, seed: int, temperature: float, n_iter: int) -> Tensor:
+    """The waveform of ``(batch, bins, frames)``, float32, on the CPU.
 
-    ``(batch, frames * hop_length)`` in all, from the centre of the first frame on. Every item of a
-    batch draws its own noise; ``conf/inverter/wavenet.yaml`` describes the settings.
+    ``(batch, frames * hop_length)``, from the centre of the first frame on. Every item of a batch
+    draws its own noise; ``conf/inverter/wavenet.yaml`` describes the settings.
     """
-    spec, n_frames, decibels = model.spec, decibels.shape[2], decibels.detach().cpu()
-    hop, per_frame = spec.hop_length, model.steps_per_frame
-    # Filters, and the windows of every iteration, mix frames with so many on either side.
-    margin = -(-model.bank.reach // hop) + n_iter * -(-spec.n_fft // hop)
-    kept, first, given = torch.zeros(len(decibels), model.bank.bands, 0), 0, 0
-    for piece in sample_subbands(model, decibels, seed, temperature):
-        kept = torch.cat([kept, piece], dim=2)
-        known = first + kept.shape[2] // per_frame
-        settled = known if known == n_frames else max(known - margin, given)
-        waveform = model.bank.join(kept)
-        target = Target(Spectrogram(decibels[:, :, first:known], spec))
-        for _ in range(n_iter):
-            waveform = iterate(waveform, spec, target.nearest)
-        yield waveform[:, (given - first) * hop : (settled - first) * hop]
-        begin = max(settled - margin, first)
-        kept, first, given = kept[:, :, (begin - first) * per_frame :], begin, settled
+    model, decibels = copy.deepcopy(model).cpu(), decibels.detach().cpu()
+    waveform = model.bank.join(sample_subbands(model, decibels, seed, temperature))
+    target = Target(Spectrogram(decibels, model.spec))
+    for _ in range(n_iter):
+        waveform = iterate(waveform, model.spec, target.nearest)
+    return waveform
 
 
 @torch.no_grad()
-def sample_subbands(
-    model: WaveNet, decibels: Tensor, seed: int, temperature: float
-) -> Iterator[Tensor]:
-    """Yield ``(batch, bands, steps)`` as the estimate grows, `PIECE_FRAMES` at most.
-
-    The same as of all frames at once: as many are read on either side as the network sees.
-    """
-    model, (batch, _, n_frames) = copy.deepcopy(model).cpu(), decibels.shape
-    hop, context, bands = model.spec.hop_length, model.context_frames, model.bank.bands
-    per_frame, weights = model.steps_per_frame, _weights(model)
-    warm = np.float32(max(temperature, MIN_TEMPERATURE))
-    noise = [np.random.default_rng([seed, item]) for item in range(batch)]
-    shapes = (sum(model.dilations), model.last.in_features), (bands,), (bands,)
-    states = [State(*(np.zeros(shape, np.float32) for shape in shapes)) for _ in noise]
-    estimate, first, done = decibels.new_zeros(batch, 0), 0, 0  # it begins at frame `first`
-    for piece in initial_estimate(decibels, model.spec, model.initial_iterations):
-        estimate = torch.cat([estimate, piece], dim=1)
-        known = first + estimate.shape[1] // hop
-        ready = known if known == n_frames else known - context
-        while done < ready:
-            end = min(done + PIECE_FRAMES, ready)
-            left, right = max(done - context, 0), min(end + context, n_frames)
-            around = model.bank.split(estimate[:, (left - first) * hop : (right - first) * hop])
-            condition, *guide = model.guide(decibels[:, :, left:right], around)
-            steps = slice((done - left) * per_frame, (end - left) * per_frame)
-            here = condition[:, done - left : end - left + 1]
-            guide = [here, *(each[:, steps] for each in guide)]
-            out = np.empty((batch, (end - done) * per_frame, bands), np.float32)
-            for item, state in enumerate(states):
-                given = Guide(*(_array(each[item]) for each in guide))
-                uniform = draw(noise[item], given.level.shape)
-                run_steps(weights, state, given, done * per_frame, uniform, warm, out[item])
-            yield torch.from_numpy(out).mT.contiguous()
-            done = end
-        kept = max(done - context, first)
-        estimate, first = estimate[:, (kept - first) * hop :], kept
+def sample_subbands(model: WaveNet, decibels: Tensor, seed: int, temperature: float) -> Tensor:
+    """Sample ``(batch, bands, steps)``, on the CPU."""
+    guide = model.guide(decibels, model.bank.split(model.estimate(decibels)))
+    weights, warm = _weights(model), np.float32(max(temperature, MIN_TEMPERATURE))
+    sampled = []
+    for item in range(len(decibels)):
+        condition, level, estimate, seen = (_array(each[item]) for each in guide)
+        uniform = draw(np.random.default_rng([seed, item]), level.shape)
+        out = run(weights, condition, level, estimate, seen, uniform, warm)
+        sampled.append(torch.from_numpy(out))
+    return torch.stack(sampled).mT.contiguous()
 
 
 def draw(noise: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -134,11 +109,6 @@ def draw(noise: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _weights(model: WaveNet) -> Weights:
-    if not all(weight.isfinite().all() for weight in model.parameters()):
-        raise BadInput(
-            "the WaveNet's weights are not finite: the file is damaged, or the training diverged",
-            "weights.damaged",
-        )
     return Weights(
         first=_matrix(model.first),
         first_bias=_array(model.first.bias),
@@ -158,3 +128,121 @@ def _matrix(layer: nn.Module) -> np.ndarray:
 
 def _array(tensor: Tensor | nn.Module) -> np.ndarray:
     return np.ascontiguousarray(cast(Tensor, tensor).detach().float().numpy())
+
+
+class Weights(NamedTuple):
+    """A network's matrices."""
+
+    first: np.ndarray  # (inputs, channels)
+    first_bias: np.ndarray  # (channels,)
+    gates: np.ndarray  # (layers, past and present channels, 2 * channels)
+    mix: np.ndarray  # (layers, channels, 2 * channels)
+    mix_bias: np.ndarray  # (layers, 2 * channels)
+    head: np.ndarray  # (channels, channels)
+    last: np.ndarray  # (channels, bands * 3 * components + pairs of bands)
+    last_bias: np.ndarray  # (bands * 3 * components + pairs of bands,)
+    dilations: np.ndarray  # (layers,) int64
+
+
+@compiled
+def _add_product(out, matrix, vector):  # type: ignore[no-untyped-def]
+    """``out += vector @ matrix``."""
+    for i in range(matrix.shape[0]):
+        for j in range(out.shape[0]):
+            out[j] += vector[i] * matrix[i, j]
+
+
+@compiled
+def _clipped(x, bound):  # type: ignore[no-untyped-def]
+    return min(max(x, -bound), bound)
+
+
+@compiled
+def _sigmoid(x):  # type: ignore[no-untyped-def]
+    return np.float32(1) / (np.float32(1) + np.exp(-x))
+
+
+@compiled
+def _drawn(parameters, uniform, temperature):  # type: ignore[no-untyped-def]
+    """A value of a mixture of logistics: one number chooses the component, one its quantile."""
+    n = parameters.shape[0] // 3
+    logits, means, log_scales = parameters[:n], parameters[n : 2 * n], parameters[2 * n :]
+    odds = np.exp((logits - logits.max()) / temperature)
+    left, chosen = uniform[0] * odds.sum(), 0
+    while chosen < n - 1 and left >= odds[chosen]:
+        left -= odds[chosen]
+        chosen += 1
+    log_scale = max(log_scales[chosen], np.float32(MIN_LOG_SCALE))
+    scale = np.exp(min(log_scale, np.float32(MAX_LOG_SCALE))) * temperature
+    return means[chosen] + scale * np.log(uniform[1] / (np.float32(1) - uniform[1]))
+
+
+@compiled
+def run(weights, condition, level, estimate, seen_estimate, uniform, temperature):  # type: ignore[no-untyped-def]
+    """Values of all steps, ``(steps, bands)``; of what `WaveNet.guide` gives for one spectrogram.
+
+    ``uniform``, ``(steps, bands, 2)``, within 0 to 1, is what is drawn.
+    """
+    layers, channels, width = weights.mix.shape
+    steps, bands = level.shape
+    per_frame = steps // (condition.shape[0] - 1)
+    size = (weights.last.shape[1] - bands * (bands - 1) // 2) // bands  # of a density
+    rings = np.zeros((weights.dilations.sum(), channels), np.float32)  # inputs of each layer
+    seen = np.zeros(weights.first.shape[0], np.float32)
+    hidden = np.zeros(channels, np.float32)
+    total = np.zeros(channels, np.float32)
+    head = np.zeros(channels, np.float32)
+    squashed = np.zeros(channels, np.float32)
+    gated = np.zeros(width, np.float32)
+    mixed = np.zeros(width, np.float32)
+    raw = np.zeros(weights.last.shape[1], np.float32)
+    value = np.zeros(bands, np.float32)
+    excitation = np.zeros(bands, np.float32)  # the value, in units of the level
+    out = np.zeros((steps, bands), np.float32)
+    zero, one, two, crest = np.float32(0), np.float32(1), np.float32(2), np.float32(CREST)
+
+    for step in range(steps):
+        frame, far = step // per_frame, np.float32(step % per_frame) / np.float32(per_frame)
+        here = (one - far) * condition[frame] + far * condition[frame + 1]
+
+        for k in range(bands):
+            seen[k] = np.arcsinh(excitation[k])
+            seen[bands + k] = _clipped(value[k] / level[step, k], crest)
+            seen[2 * bands + k] = estimate[step, k] / level[step, k]
+        hidden[:] = weights.first_bias + seen_estimate[step]
+        _add_product(hidden, weights.first, seen)
+        total[:] = zero
+        offset = 0
+        for layer in range(layers):
+            dilation = weights.dilations[layer]
+            slot = rings[offset + step % dilation]
+            offset += dilation
+            gated[:] = here[layer * width : (layer + 1) * width]
+            _add_product(gated, weights.gates[layer, :channels], slot)
+            _add_product(gated, weights.gates[layer, channels:], hidden)
+            slot[:] = hidden
+            for j in range(channels):
+                tanh = two * _sigmoid(two * gated[j]) - one
+                squashed[j] = tanh * _sigmoid(gated[channels + j])
+            mixed[:] = weights.mix_bias[layer]
+            _add_product(mixed, weights.mix[layer], squashed)
+            hidden += mixed[:channels]
+            total += mixed[channels:]
+        head[:] = here[layers * width :]
+        _add_product(head, weights.head, np.maximum(total, zero))
+        raw[:] = weights.last_bias
+        _add_product(raw, weights.last, np.maximum(head, zero))
+
+        pair = bands * size
+        for k in range(bands):
+            drawn = _drawn(raw[k * size : (k + 1) * size], uniform[step, k], temperature)
+            for lower in range(k):
+                drawn += raw[pair] * excitation[lower]
+                pair += 1
+            unit, centre = level[step, k], estimate[step, k]
+            value[k], excitation[k] = centre, zero
+            if unit > np.float32(SILENCE):
+                value[k] = _clipped(centre + unit * drawn, crest * unit)
+                excitation[k] = (value[k] - centre) / unit
+            out[step, k] = value[k]
+    return out
