@@ -119,7 +119,7 @@ class Voice:
         noise = _noise_power(spec, self.seed)[
             :, (first_frame + torch.arange(len(track))) % NOISE_FRAMES
         ]
-        fine = harmonic * combs(spec)[np.maximum(track, 0)].T + (1 - harmonic) * noise
+        fine = harmonic * combs(spec, track) + (1 - harmonic) * noise
         drawn = torch.from_numpy(envelope) + 10 * torch.log10(fine + 1e-6)
         kept = torch.from_numpy(trust).float()
         mixed = torch.lerp(drawn.to(sharpened), sharpened, kept.to(sharpened))
@@ -130,7 +130,7 @@ class Voice:
         voiced = (track != NO_VOICE).astype(float)
         bins = bin_centres_hz(spec)
         middle = (bins > AGREEMENT_FROM_HZ) & (bins < AGREEMENT_TO_HZ)
-        comb = 10 * np.log10(combs(spec)[np.maximum(track, 0)].T.numpy() + 1e-2)
+        comb = 10 * np.log10(combs(spec, track).numpy() + 1e-2)
         agreement = _correlation(fine_db.clip(-20, 10), comb, voiced)[middle].mean(0)
         # Between voices, as around them; without any, as where harmonics agree.
         weight = scipy.ndimage.gaussian_filter1d(voiced, TRUST_FRAMES, mode="constant") + 1e-6
@@ -202,28 +202,34 @@ def _correlation(image: np.ndarray, comb: np.ndarray, weight: np.ndarray) -> np.
     return np.asarray(both / np.sqrt(own * other + 1e-6))
 
 
-@lru_cache(maxsize=8)
+def combs(spec: SpectrogramSpec, track: np.ndarray) -> Tensor:
+    """Powers of equally strong harmonics of every frame's pitch, ``(bins, frames)``; the lowest
+    pitch's where there is no voice.
+    """
+    numbers, which = np.unique(np.maximum(track, 0), return_inverse=True)
+    return torch.stack([_comb(spec, int(number)) for number in numbers])[which].T
+
+
+@lru_cache(maxsize=1024)
 @torch.inference_mode(False)
-def combs(spec: SpectrogramSpec) -> Tensor:
-    """Powers of equally strong harmonics of every pitch, ``(pitches, bins)``; their mean over one
-    pitch is one, as that of noise is."""
-    step_hz = spec.sample_rate / spec.n_fft
-    window = np.hanning(spec.n_fft + 1)[:-1]
-    half = np.abs(np.fft.rfft(window, spec.n_fft * OVERSAMPLING)) ** 2
-    lobe, middle = np.concatenate([half[:0:-1], half]), len(half) - 1
-    freqs = np.arange(spec.n_freqs) * step_hz
-    rows = []
-    for pitch_hz in pitches_hz():
-        power = np.zeros(spec.n_freqs)
-        for harmonic in np.arange(pitch_hz, spec.sample_rate / 2 + pitch_hz, pitch_hz):
-            apart = np.rint((freqs - harmonic) / (step_hz / OVERSAMPLING)).astype(int)
-            inside = np.abs(apart) <= middle
-            power[inside] += lobe[apart[inside] + middle]
-        linear = torch.from_numpy(power ** (spec.power / 2)).float()
-        shown = to_decibels(to_bins(linear[None, :, None], spec), spec)[0, :, 0]
-        comb = 10 ** (shown / 10)
-        rows.append(comb / (smoother(spec, float(pitch_hz)) @ comb))
-    return torch.stack(rows)
+def _comb(spec: SpectrogramSpec, number: int) -> Tensor:
+    """That of one pitch, ``(bins,)``; its mean over the pitch is one, as that of noise is."""
+    pitch_hz, step_hz = float(pitches_hz()[number]), spec.sample_rate / spec.n_fft
+    lobe = _lobe(spec.n_fft)
+    harmonics = np.arange(pitch_hz, spec.sample_rate / 2 + pitch_hz, pitch_hz)[:, None]
+    apart = np.rint((np.arange(spec.n_freqs) * step_hz - harmonics) / (step_hz / OVERSAMPLING))
+    power = lobe[np.abs(apart).astype(int).clip(max=len(lobe) - 1)].sum(0)
+    linear = torch.from_numpy(power ** (spec.power / 2)).float()
+    shown = to_decibels(to_bins(linear[None, :, None], spec), spec)[0, :, 0]
+    comb = 10 ** (shown / 10)
+    return comb / (smoother(spec, pitch_hz) @ comb)
+
+
+@lru_cache(maxsize=8)
+def _lobe(n_fft: int) -> np.ndarray:
+    """Powers of the window's transform from its middle on, then 0; `OVERSAMPLING` steps a bin."""
+    window = np.hanning(n_fft + 1)[:-1]
+    return np.append(np.abs(np.fft.rfft(window, n_fft * OVERSAMPLING)) ** 2, 0)
 
 
 @lru_cache(maxsize=8)
