@@ -120,6 +120,7 @@ def test_the_page_for_strangers_repairs(tmp_path):
     picture = next(images.glob("nl_m__m-obdivovat*_fake_B.png"))
     (tmp_path / "generated.png").write_bytes(picture.read_bytes())
     model = read_checkpoint(find_weights("generated")).build()
+    assert isinstance(model, RepairNet)
     export(model, tmp_path / "repair.onnx", overwrite=False)
     page_program(1, tmp_path)
     samples, rate = soundfile.read(tmp_path / "repaired.wav", dtype="float32")
@@ -137,6 +138,7 @@ def test_the_page_for_strangers_repairs(tmp_path):
 
 
 def test_the_page_for_strangers_speaks(speech, tmp_path):
+    """A HiFi-GAN, of a log mel."""
     model = hifigan("hifigan_v2", **SMALL)
     export(model, tmp_path / "mine.onnx", overwrite=False)
     spectrogram = analyse(torch.from_numpy(speech[:20_000])[None], model.spec)
