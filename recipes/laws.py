@@ -11,6 +11,7 @@ stopped.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -210,6 +211,70 @@ def _specvqgan(y: np.ndarray, path: Path) -> Path:
     return _array(path, np.clip((20 * np.log10(np.maximum(1e-5, mel)) + 80) / 100, 0, 1))
 
 
+def _autovc(y: np.ndarray, path: Path) -> Path:
+    mel = _80(y, 16000, fmin=90, fmax=7600)
+    return _array(path, np.clip((20 * np.log10(np.maximum(1e-5, mel)) + 84) / 100, 0, 1).T)
+
+
+def _melgan_vc(y: np.ndarray, path: Path) -> Path:
+    """``normalized=True`` divides powers by the window's energy, 432."""
+    options = {"n_fft": 1152, "hop_length": 192, "n_mels": 192, "htk": True, "norm": None}
+    mel = _mel(y, 16000, pad_mode="reflect", **options) / 432
+    return _array(path, np.clip((librosa.power_to_db(mel) + 80) / 100 * 2 - 1, -1, 1))
+
+
+def _auffusion(y: np.ndarray, path: Path) -> Path:
+    padded = np.pad(librosa.resample(y, orig_sr=RATE, target_sr=16000), 944, mode="reflect")
+    options = {"n_fft": 2048, "hop_length": 160, "win_length": 1024, "n_mels": 256, "power": 1.0}
+    mel = librosa.feature.melspectrogram(y=padded, sr=16000, center=False, fmax=8000, **options)
+    share = (np.log(np.maximum(mel, 1e-5)) - np.log(1e-5)) / (np.log(200) - np.log(1e-5))
+    pixels = (255 * np.clip(share, 0, 1)).astype(np.uint8)[::-1]
+    return _save(path, np.repeat(pixels[..., None], 3, axis=2))
+
+
+def _showspectrumpic(y: np.ndarray, path: Path) -> Path:
+    """4096 windows that begin as far apart as they may, 120 dB below the window's energy."""
+    from vocoder.image.codec.maps import map_colours
+
+    window, hop = np.hanning(4096), len(y) // 4096
+    padded = np.pad(y, (0, 4096))
+    page = np.zeros((2048 + 128, 4096 + 2 * 133, 3), np.uint8)
+    page[63:-63, 132:-132] = 200  # the frame
+    for column in range(4096):
+        frame = np.fft.rfft(padded[column * hop :][:4096] * window)[:2048]
+        share = 1 + np.log10(np.maximum(np.abs(frame) / (window**2).sum(), 1e-6)) / 6
+        levels = np.rint(255 * np.clip(share, 0, 1)).astype(int)
+        page[64:-64, 133 + column] = map_colours("ffmpeg")[levels[::-1]]
+    page[64:-64, -112:-102] = map_colours("ffmpeg")[np.linspace(255, 0, 2048).astype(int)][:, None]
+    return _save(path, page)
+
+
+def _audacity(y: np.ndarray, path: Path) -> Path:
+    """A track of 400 rows at Audacity's usual zoom; a row is the loudest of its bins."""
+    from vocoder.image.codec.maps import map_colours
+
+    y = np.pad(librosa.resample(y, orig_sr=RATE, target_sr=44100), 1024)
+    window = np.hanning(2049)[:-1]
+    frames = np.stack([y[at : at + 2048] * window for at in range(0, len(y) - 2048, 512)])
+    db = 20 * np.log10(np.abs(np.fft.rfft(frames, 4096)).T * 2 / window.sum() + 1e-9)
+    hz = librosa.mel_to_hz(
+        np.linspace(0, librosa.hz_to_mel(20000, htk=True), 401), htk=True
+    )
+    edges = np.rint(hz / 44100 * 4096).astype(int)
+    rows = [db[a : max(b, a + 1)].max(axis=0) for a, b in zip(edges, edges[1:], strict=False)]
+    levels = np.rint(255 * np.clip((np.array(rows) + 100) / 80, 0, 1)).astype(int)
+    return _save(path, map_colours("roseus")[levels[::-1]])
+
+
+def _constant_q(bins_per_octave: int) -> Draw:
+    def draw(y: np.ndarray, path: Path) -> Path:
+        options = {"n_bins": 7 * bins_per_octave, "bins_per_octave": bins_per_octave}
+        shown = np.abs(librosa.cqt(y, sr=RATE, **options))
+        return _save(path, _grey(librosa.amplitude_to_db(shown, ref=np.max) / 80 + 1))
+
+    return draw
+
+
 # What the law is called, how it is drawn, and the settings that are right.
 LAWS: dict[str, tuple[Draw, str]] = {
     "gray8": (_own("mel256", "gray8"), "spec=mel256 codec=gray8"),
@@ -262,6 +327,17 @@ LAWS: dict[str, tuple[Draw, str]] = {
     "parallel_wavegan": (_parallel_wavegan, "spec=parallel_wavegan codec=parallel_wavegan"),
     "whisper": (_whisper, "spec=whisper codec=whisper"),
     "specvqgan": (_specvqgan, "spec=specvqgan codec=specvqgan"),
+    "autovc": (_autovc, "spec=autovc codec=autovc"),
+    "melgan_vc": (_melgan_vc, "spec=melgan_vc codec=melgan_vc"),
+    "auffusion": (_auffusion, "spec=auffusion codec=auffusion"),
+    "showspectrumpic": (
+        _showspectrumpic,
+        "spec=showspectrumpic spec.sample_rate=22050 codec=showspectrumpic "
+        "codec.crop=[133,64,-133,-64] codec.hop_length={ffmpeg}",
+    ),
+    "audacity": (_audacity, "spec=audacity codec=audacity codec.hop_length=512"),
+    "constant_q 12": (_constant_q(12), "spec=seed codec=librosa_cqt"),
+    "constant_q 24": (_constant_q(24), "spec=seed codec=librosa_cqt codec.bins_per_octave=24"),
     "0 to 1": (
         lambda y, path: _array(path, np.clip(_share(y), 0, 1)),
         f"{A} codec=foreign codec.at_min=0 codec.at_max=1 {R}",
@@ -306,11 +382,15 @@ def measure(law: str, recording: Path, folder: Path) -> dict[str, float]:
         readings = []
     found = {"seconds": time.perf_counter() - started}
     # 620 pixels hold the frames of the figure.
-    truth = settings.format(hop=512 * (1 + len(y) // 512) / 620, sox=len(y) // 220.5 / 100)
+    truth = settings.format(
+        hop=512 * (1 + len(y) // 512) / 620, sox=len(y) // 220.5 / 100, ffmpeg=len(y) // 4096
+    )
     audio = inverted(path, truth.split())
     found["right"] = estoi(y, *audio)
     for rank, reading in enumerate(readings[:2], start=1):
         found[f"reading_{rank}"] = estoi(y, *inverted(path, reading.words))
+        if os.environ.get("LAWS_DEBUG"):
+            print(law, recording.stem, rank, round(reading.score, 3), " ".join(reading.words), round(found["right"], 3), round(found[f"reading_{rank}"], 3), flush=True)
     path.unlink()
     return found
 

@@ -17,7 +17,7 @@ LACKING = (
     else ""
 )
 PICTURES = Path(__file__).parents[2] / "outputs/listening"
-PATIENCE_MS = 20_000  # on a busy machine
+PATIENCE_MS = 60_000  # on a busy machine
 
 
 def picture(page, name: str) -> None:

@@ -19,6 +19,7 @@ from vocoder.identify.laws import (
     PAIRS,
     TOGETHER,
     UNNAMED,
+    UNUSUAL,
     Analysis,
     Range,
     Settings,
@@ -31,6 +32,7 @@ from vocoder.identify.laws import (
     resized,
 )
 from vocoder.identify.look import View, look_at_numbers, look_at_pixels
+from vocoder.identify.own import Attempt, of_array, of_image, signed
 from vocoder.identify.pitch import bin_is_missing, comb
 from vocoder.identify.trial import Trial
 from vocoder.image.array import find_arrays, read_numbers
@@ -54,8 +56,9 @@ LIKELY_RANGES = 3  # of `image_ranges`, with which the less likely way up is tri
 # How much less likely speech is than its mirror image, for every hundredth by which what would be
 # its upper half is the brighter one.
 TILT_COUNTS = 4.0
-
-Attempt = tuple[Analysis, Range, float]
+UPRIGHT = 0.03  # by how much most images' standing upright counts as tilt
+# Against skewness: of the range, per share of pixels that are in it; of colour maps.
+EXTREME, EXTREMES_COUNT, USUAL_MAP = 0.01, 5.0, 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +140,15 @@ def _require_likeness(fractions: np.ndarray) -> None:
 
 def _of_image(view: View) -> list[Reading]:
     _require_likeness(view.fractions)
-    dark = skewness(view.fractions) > 0
+    if own := signed(Trial(view.fractions), view):
+        analysis, width, score = own
+        codec = dict(view.codec) | analysis.placement | width.codec
+        return [_reading(analysis, codec, score, view.reasons, view)]
+    dark = _dark_is_loud(view)
     bright = 1 - view.fractions if dark else view.fractions
     reasons = [*view.reasons, f"{'dark' if dark else 'bright'} is loud"]
     # Constant-Q has as many rows below 260 Hz, where little is, as between there and 2 kHz.
-    slope = 0.0 if len(bright) in CONSTANT_Q else tilt(bright)
+    slope = UPRIGHT + (0.0 if len(bright) in CONSTANT_Q else tilt(bright))
     # Linear bins are as consistent upside down, but speech is brighter in the lower half.
     ways: list[tuple[bool, Attempt]] = []
     best: Attempt | None = None
@@ -155,9 +162,10 @@ def _of_image(view: View) -> list[Reading]:
             against += TILT_COUNTS * abs(slope)
             likely = [best[1], *image_ranges()[:LIKELY_RANGES]]
             scores = [trial.score(one, width) for one in known for width in likely]
+            scores += map(_score, of_image(trial))
             if min(scores) * against > best[2]:
                 continue
-        found = _search(trial, known, image_ranges(), refine=True)
+        found = [*_search(trial, known, image_ranges(), refine=True), *of_image(trial)]
         ways += [(low_first, (one, width, score * against)) for one, width, score in found]
         best = min(found, key=_score)
     readings = []
@@ -176,6 +184,15 @@ def _of_image(view: View) -> list[Reading]:
     return readings
 
 
+def _dark_is_loud(view: View) -> bool:
+    """By its sharp minima, and by more of it being silent than as loud as the loudest; few people
+    run a colour map backwards."""
+    fractions = view.fractions
+    silent, loudest = (fractions < EXTREME).mean(), (fractions > 1 - EXTREME).mean()
+    usual = USUAL_MAP if "cmap" in view.codec else 0.0
+    return bool(skewness(fractions) > EXTREMES_COUNT * (silent - loudest) + usual)
+
+
 def _score(attempt: Attempt) -> float:
     return attempt[2]
 
@@ -187,7 +204,7 @@ def _image_analyses(trial: Trial, view: View) -> list[Analysis]:
         place = {"hop_length": load("spec", "sox").sample_rate / SOX_COLUMNS_HZ}
         return [Analysis(option="sox", placement=place), *known]
     if not is_usual(n_rows) or view.stretch != 1:
-        return [*resized(lowest_hz(trial)), *known]
+        return [*resized(lowest_hz(trial), figure="crop" in view.codec), *known]
     return by_harmonics(trial, known)
 
 
@@ -262,21 +279,25 @@ def _of_array(numbers: np.ndarray, first_row: str = "low") -> list[Reading]:
     readings = []
     for transposed, known in array_analyses(*numbers.shape):
         fractions = view.fractions.T if transposed else view.fractions
-        low_first = tilt(fractions) >= 0
-        trial = Trial(fractions if low_first else fractions[::-1])
-        for power in (1.0, 2.0):
-            mine = [one for one in known if one.spec.power == power]
-            mine = by_harmonics(trial, mine)
-            widths = array_ranges(view, power)
-            for analysis, width, score in (
-                _search(trial, mine, widths, refine=False) if mine else ()
-            ):
+        slope = tilt(fractions)
+        usual = first_row == "low"
+        # Lowest bands first, as is usual, unless the others are brighter.
+        for low_first in {usual, slope >= 0}:
+            against = 1.0 + TILT_COUNTS * abs(slope) if low_first != (slope >= 0) else 1.0
+            against *= 1.0 if low_first == usual else UNUSUAL
+            trial = Trial(fractions if low_first else fractions[::-1])
+            found = of_array(trial, view, transposed=transposed) if low_first == usual else []
+            for power in (1.0, 2.0):
+                mine = by_harmonics(trial, [one for one in known if one.spec.power == power])
+                if mine:
+                    found += _search(trial, mine, array_ranges(view, power), refine=False)
+            for analysis, width, score in found:
                 codec = dict(width.codec) | analysis.placement
                 if transposed:
                     codec["transposed"] = True
-                if low_first != (first_row == "low"):
+                if low_first != usual:
                     codec["row_0"] = "low" if low_first else "high"
-                readings.append(_reading(analysis, codec, score, view.reasons, view))
+                readings.append(_reading(analysis, codec, score * against, view.reasons, view))
     if not readings:
         raise BadInput(
             f"an array of {numbers.shape}; expected a usual number of bands one way or the other",

@@ -32,9 +32,17 @@ PAIRS = {
     "parallel_wavegan": ("parallel_wavegan",),
     "log_mel": ("tacotron2", "hifigan", "vocos"),
     "sox": ("sox",),
+    "auffusion": ("auffusion",),
+    "autovc": ("autovc",),
+    "melgan_vc": ("melgan_vc",),
+    "showspectrumpic": ("showspectrumpic",),
+    "audacity": ("audacity",),
 }
-PRESETS = ("librosa", "audio_diffusion", "riffusion", "sox", "librosa_cqt")
-ARRAY_PRESETS = ("whisper", "specvqgan", "parallel_wavegan", "log_mel")
+PRESETS = (
+    *("librosa", "audio_diffusion", "riffusion", "sox", "librosa_cqt"),
+    *("auffusion", "showspectrumpic", "audacity"),
+)
+ARRAY_PRESETS = ("whisper", "specvqgan", "parallel_wavegan", "log_mel", "autovc", "melgan_vc")
 # What of a preset's settings may differ: where things lie, not what they mean.
 PLACES = {
     *("crop", "cmap", "channel", "rows", "hz_min", "hop_length", "first_bin"),
@@ -42,8 +50,11 @@ PLACES = {
 }
 MIN_N_FFT, MAX_BANDS = 512, 256  # of plain bins, and of mel bands that nobody knows by name
 CONSTANT_Q = {72: 12, 84: 12, 96: 12, 108: 12, 168: 24, 192: 24, 252: 36, 288: 36}  # an octave
-# sox is ``linear512`` in full; of the others nobody has measured whether they take others' place.
-UNTRIED = ("sox", "auffusion", "autovc", "melgan_vc", "showspectrumpic", "audacity")
+# Presets of a spec and a codec of one name of which neither is tried without the other.
+OWN_IMAGES, OWN_ARRAYS = ("auffusion",), ("autovc", "melgan_vc")
+# Colours that one program alone draws with.
+SIGNED = {"ffmpeg": "showspectrumpic", "roseus": "audacity"}
+UNTRIED = ("sox", *OWN_IMAGES, *OWN_ARRAYS, *SIGNED.values())  # sox is ``linear512`` in full
 OURS_DB = 100.0  # the range of gray8
 
 
@@ -114,7 +125,7 @@ def named_specs() -> dict[str, SpectrogramSpec]:
 
 def is_usual(n_rows: int) -> bool:
     """Whether people make spectrograms with so many bands."""
-    bins = {spec.bins for spec in named_specs().values()}
+    bins = {load("spec", name).bins for name in (*named_specs(), *OWN_IMAGES, *OWN_ARRAYS)}
     return n_rows in bins or any(n >= 64 and n & (n - 1) == 0 for n in (n_rows, n_rows - 1))
 
 
@@ -160,13 +171,15 @@ def other_hops(analysis: Analysis) -> list[Analysis]:
     ]
 
 
-def resized(hz_min: float) -> list[Analysis]:
-    """Rows that were interpolated: mel bands, or linear or logarithmic frequencies."""
+def resized(hz_min: float, *, figure: bool) -> list[Analysis]:
+    """Rows that were interpolated: mel bands, or linear or logarithmic frequencies. specshow
+    draws in figures, and our own images are in none."""
     stretched: Settings = {"rows": "stretched"}
+    specshow, ours = (1.0, UNUSUAL) if figure else (UNUSUAL, UNNAMED)
     return [
-        Analysis(option="librosa_mel", placement={"rows": "specshow"}),
+        Analysis(option="librosa_mel", placement={"rows": "specshow"}, prior=specshow),
         Analysis(option="librosa_mel", placement=stretched, prior=UNNAMED),
-        Analysis(option="mel256", placement=stretched, prior=UNNAMED),
+        Analysis(option="mel256", placement=stretched, prior=ours),
         Analysis(option="linear512", changes=LINEAR, placement={"rows": "linear"}),
         Analysis(option="linear512", changes=LINEAR, placement={"rows": "log", "hz_min": hz_min}),
     ]
@@ -193,7 +206,7 @@ def codec_words(wanted: Settings, *, is_hue: bool, is_array: bool) -> tuple[str,
     """The option of ``codec=`` that needs the fewest settings, and those."""
     law = Foreign(**wanted)
     own = {"db_min", "db_max", "cmap"}
-    plain = law.reference == "full_scale" and not set(_differences(law, Foreign())) - own
+    plain = law.reference == "full_scale" and not set(differences(law, Foreign())) - own
     if is_hue or (plain and not is_array):
         option = "hue" if is_hue else "gray8" if law.cmap is None else "colormap"
         codec: Codec = load("codec", option)
@@ -202,9 +215,9 @@ def codec_words(wanted: Settings, *, is_hue: bool, is_array: bool) -> tuple[str,
             name: getattr(law, name) for name in names if getattr(law, name) != getattr(codec, name)
         }
     presets = ARRAY_PRESETS if is_array else PRESETS
-    choices = {name: _differences(law, load("codec", name)) for name in presets}
+    choices = {name: differences(law, load("codec", name)) for name in presets}
     choices = {name: more for name, more in choices.items() if set(more) <= PLACES}
-    choices["foreign"] = _differences(law, Foreign())
+    choices["foreign"] = differences(law, Foreign())
     if choices.get("riffusion", {}).get("channel") == "mean":
         del choices["riffusion"]["channel"]  # of grey it is the same
         if law.cmap is not None:
@@ -213,7 +226,7 @@ def codec_words(wanted: Settings, *, is_hue: bool, is_array: bool) -> tuple[str,
     return option, choices[option]
 
 
-def _differences(law: Law, other: Law) -> Settings:
+def differences(law: Law, other: Law) -> Settings:
     return {
         one.name: getattr(law, one.name)
         for one in fields(law)

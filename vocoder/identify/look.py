@@ -21,6 +21,7 @@ FIGURE_SHARE = 0.2  # of the image that a spectrogram in a figure covers at leas
 MAX_LINE = 4  # pixels that a frame is thick
 STRONG = 0.6  # of the highest peak
 BLENDED = 2  # pixels beside it that are part of it
+SHARP_FRAMES = ("sox", "ffmpeg")  # are not blended with what they hold
 # Columns and rows that are drawn several times over: so few of them differ.
 REPEATED_SHARE, MAX_REPEATS, MIN_COLUMNS = 0.7, 20, 32
 FINER = 8  # than whole columns in all
@@ -81,7 +82,7 @@ def look_at_pixels(pixels: np.ndarray) -> View:
         codec["crop"] = list(box)
         reasons.append(f"a figure: the spectrogram is {right - left} x {bottom - top} pixels of it")
     fractions, is_hue = _fractions(pixels, codec, reasons)
-    if box and codec.get("cmap") != "sox":  # whose frames are not blended with what they hold
+    if box and codec.get("cmap") not in SHARP_FRAMES:
         fractions = fractions[BLENDED:-BLENDED, BLENDED:-BLENDED]
         left, top, right, bottom = box
         codec["crop"] = [left + BLENDED, top + BLENDED, right - BLENDED, bottom - BLENDED]

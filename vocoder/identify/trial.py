@@ -53,8 +53,9 @@ class Trial:
         """How far the audio's own spectrogram is from the piece; see `Reading.score`."""
         spec = analysis.spec
         slow = spec.n_fft > LONG_N_FFT
-        columns = MIN_COLUMNS if slow else max(MIN_COLUMNS, round(SECONDS * spec.frame_rate_hz))
-        piece = self.piece(columns)
+        hop = analysis.placement.get("hop_length") or spec.hop_length
+        columns = MIN_COLUMNS if slow else round(SECONDS * spec.sample_rate / hop)
+        piece = self.piece(max(MIN_COLUMNS, columns))
         try:
             law = Law(**width.law(spec), **analysis.placement)
             wanted = law.pixels_to_decibels(piece, spec)

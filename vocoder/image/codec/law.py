@@ -254,7 +254,7 @@ class Law:
         if self.unit == "linear":
             values = 10 ** (shifted / per_decade * self.exponent)
         else:
-            values = shifted / self._unit_db(spec)
+            values = shifted / self.unit_db(spec)
         low, high = self._range()
         fractions = np.clip((values - low) / (high - low), 0, 1)
         return np.asarray(1 - fractions if self.dark_is_loud else fractions)
@@ -269,7 +269,7 @@ class Law:
             )
         return low, high
 
-    def _unit_db(self, spec: SpectrogramSpec) -> float:
+    def unit_db(self, spec: SpectrogramSpec) -> float:
         """One of a logarithmic unit, in dB."""
         per_decade = 20 / spec.power
         return {"db": 1.0, "ln": per_decade / math.log(10), "log10": per_decade}[self.unit]
@@ -287,7 +287,7 @@ class Law:
             with np.errstate(divide="ignore"):
                 db = 20 / spec.power / self.exponent * np.log10(np.maximum(values, 0))
         else:
-            db = values * self._unit_db(spec)
+            db = values * self.unit_db(spec)
         if self.top_db is not None:
             silent = silent | (db <= float(db.max()) - self.top_db + _ALMOST)
         if self.rows == "constant_q" and self.reference != "full_scale":
