@@ -11,10 +11,10 @@ stopped.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -257,11 +257,9 @@ def _audacity(y: np.ndarray, path: Path) -> Path:
     window = np.hanning(2049)[:-1]
     frames = np.stack([y[at : at + 2048] * window for at in range(0, len(y) - 2048, 512)])
     db = 20 * np.log10(np.abs(np.fft.rfft(frames, 4096)).T * 2 / window.sum() + 1e-9)
-    hz = librosa.mel_to_hz(
-        np.linspace(0, librosa.hz_to_mel(20000, htk=True), 401), htk=True
-    )
+    hz = librosa.mel_to_hz(np.linspace(0, librosa.hz_to_mel(20000, htk=True), 401), htk=True)
     edges = np.rint(hz / 44100 * 4096).astype(int)
-    rows = [db[a : max(b, a + 1)].max(axis=0) for a, b in zip(edges, edges[1:], strict=False)]
+    rows = [db[a : max(b, a + 1)].max(axis=0) for a, b in pairwise(edges)]
     levels = np.rint(255 * np.clip((np.array(rows) + 100) / 80, 0, 1)).astype(int)
     return _save(path, map_colours("roseus")[levels[::-1]])
 
@@ -389,8 +387,6 @@ def measure(law: str, recording: Path, folder: Path) -> dict[str, float]:
     found["right"] = estoi(y, *audio)
     for rank, reading in enumerate(readings[:2], start=1):
         found[f"reading_{rank}"] = estoi(y, *inverted(path, reading.words))
-        if os.environ.get("LAWS_DEBUG"):
-            print(law, recording.stem, rank, round(reading.score, 3), " ".join(reading.words), round(found["right"], 3), round(found[f"reading_{rank}"], 3), flush=True)
     path.unlink()
     return found
 

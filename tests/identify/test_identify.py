@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from recipes.laws import LAWS
 from tests.image.test_cases import SPEC, grey, level, save
 from tests.refusals import refused
 from vocoder import encode, load
@@ -18,7 +19,8 @@ from vocoder.cli.main import run
 from vocoder.identify.identify import by_harmonics, equals, identify
 from vocoder.identify.laws import analyses
 from vocoder.identify.look import figure_box, look_at_pixels
-from vocoder.identify.pitch import bin_is_missing, comb
+from vocoder.identify.own import best_hop
+from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise
 from vocoder.identify.trial import Trial
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.maps import map_colours
@@ -138,6 +140,42 @@ def test_arrays(name, write, speech, tmp_path):
     ]
     turned = {isinstance(one.codec, Foreign) and one.codec.transposed for one in alike}
     assert turned == {name == "parallel_wavegan"}
+
+
+@pytest.mark.parametrize(
+    "law", ["auffusion", "autovc", "melgan_vc", "audacity", "constant_q 12", "constant_q 24"]
+)
+def test_programs_are_named(law, speech, tmp_path):
+    draw, settings = LAWS[law]
+    assert first(draw(speech, tmp_path / "a")).words == tuple(settings.split())
+
+
+def test_ffmpeg_is_named_with_its_rate_and_hop(speech, tmp_path):
+    """The rate is in the legend's width, the hop in how columns overlap."""
+    draw, settings = LAWS["showspectrumpic"]
+    words = first(draw(speech, tmp_path / "a")).words
+    wanted = settings.format(ffmpeg=len(speech) // 4096).replace("-133,-64", "4229,2112")
+    assert words == tuple(wanted.split())
+
+
+@pytest.mark.parametrize("hop", [5.0, 19.0, 300.0])
+def test_the_best_hop_is_found(hop):
+    assert best_hop(lambda one: abs(np.log(one / hop))) == pytest.approx(hop, rel=0.01)
+
+
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_which_way_up_a_constant_q_is(upside_down, speech, tmp_path):
+    rows = np.log(np.abs(librosa.cqt(speech, sr=22050)) + 1e-4)
+    assert harmonics_rise(rows[::-1] if upside_down else rows, 12) * (1 - 2 * upside_down) > 0.3
+    pixels = read_image(LAWS["constant_q 12"][0](speech, tmp_path / "a")).pixels
+    path = save(tmp_path / "b.png", np.ascontiguousarray(pixels[::-1] if upside_down else pixels))
+    assert first(path).codec.row_0 == ("low" if upside_down else None)
+
+
+def test_a_quiet_array_that_is_brighter_above_stands_as_arrays_do(speech, tmp_path):
+    hiss = np.abs(librosa.stft(np.diff(speech, prepend=0), n_fft=1024, hop_length=256))
+    np.save(tmp_path / "a.npy", np.log(np.maximum(hiss, 1e-5)).astype(np.float32))
+    assert first(tmp_path / "a.npy").codec.row_0 is None
 
 
 def test_harmonics_say_where_0_hz_is():

@@ -33,7 +33,7 @@ from vocoder.identify.laws import (
 )
 from vocoder.identify.look import View, look_at_numbers, look_at_pixels
 from vocoder.identify.own import Attempt, of_array, of_image, signed
-from vocoder.identify.pitch import bin_is_missing, comb
+from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise
 from vocoder.identify.trial import Trial
 from vocoder.image.array import find_arrays, read_numbers
 from vocoder.image.codec.base import Codec
@@ -48,6 +48,7 @@ SHOWN = 5
 # sox draws 513 rows and 100 columns a second, where they fit.
 SOX_ROWS, SOX_COLUMNS_HZ = 513, 100.0
 LOWEST_HZ = (20.0, 27.5, 30.0, 32.7, 40.0, 50.0, 55.0, 60.0, 65.4, 80.0, 100.0)
+LIKELY_LOWEST, FURTHER = 3, 1.4  # a trial tells those apart that are so many times as high
 PITCH_COLUMNS, VOTING_COLUMNS = 200, 600
 OURS = {"cmap", "reference", "db_min", "db_max"}  # what gray8 and colormap can say
 STEP_DB = 10.0
@@ -56,6 +57,7 @@ LIKELY_RANGES = 3  # of `image_ranges`, with which the less likely way up is tri
 # How much less likely speech is than its mirror image, for every hundredth by which what would be
 # its upper half is the brighter one.
 TILT_COUNTS = 4.0
+VOTES_COUNT = 0.15  # as much tilt as all votes for a way up
 UPRIGHT = 0.03  # by how much most images' standing upright counts as tilt
 # Against skewness: of the range, per share of pixels that are in it; of colour maps.
 EXTREME, EXTREMES_COUNT, USUAL_MAP = 0.01, 5.0, 0.3
@@ -148,7 +150,12 @@ def _of_image(view: View) -> list[Reading]:
     bright = 1 - view.fractions if dark else view.fractions
     reasons = [*view.reasons, f"{'dark' if dark else 'bright'} is loud"]
     # Constant-Q has as many rows below 260 Hz, where little is, as between there and 2 kHz.
-    slope = UPRIGHT + (0.0 if len(bright) in CONSTANT_Q else tilt(bright))
+    per_octave = CONSTANT_Q.get(len(bright))
+    slope = UPRIGHT + (
+        VOTES_COUNT * harmonics_rise(Trial(bright).piece(VOTING_COLUMNS), per_octave)
+        if per_octave
+        else tilt(bright)
+    )
     # Linear bins are as consistent upside down, but speech is brighter in the lower half.
     ways: list[tuple[bool, Attempt]] = []
     best: Attempt | None = None
@@ -222,9 +229,9 @@ def by_harmonics(trial: Trial, known: list[Analysis]) -> list[Analysis]:
     ]
 
 
-def lowest_hz(trial: Trial) -> float:
-    """Where rows of logarithmic frequencies up to half the rate begin, for harmonics to be equally
-    far apart."""
+def lowest_hz(trial: Trial) -> list[float]:
+    """Where rows of logarithmic frequencies up to half the rate may begin, for harmonics to be
+    equally far apart; the likeliest first."""
     spec = load("spec", "linear512", **LINEAR)
     width_db = 80.0
 
@@ -233,7 +240,11 @@ def lowest_hz(trial: Trial) -> float:
         db = law.pixels_to_decibels(trial.piece(PITCH_COLUMNS), spec)
         return comb(np.clip((db - db.max()) / width_db + 1, 0, 1))[0]
 
-    return max(LOWEST_HZ, key=harmonic)
+    likely: list[float] = []
+    for hz in sorted(LOWEST_HZ, key=harmonic, reverse=True):
+        if all(max(hz / one, one / hz) > FURTHER for one in likely):
+            likely.append(hz)
+    return likely[:LIKELY_LOWEST]
 
 
 def _search(
@@ -262,7 +273,7 @@ def _search(
             break
         which = best
     width = best_range(which)
-    if known[which].spec.kind == "linear":
+    if known[which].spec.kind == "linear" and known[which].placement.get("rows") != "constant_q":
         for other in other_hops(known[which]):
             known.append(other)
             attempt(len(known) - 1, width)

@@ -171,17 +171,25 @@ def other_hops(analysis: Analysis) -> list[Analysis]:
     ]
 
 
-def resized(hz_min: float, *, figure: bool) -> list[Analysis]:
+def resized(lowest_hz: list[float], *, figure: bool) -> list[Analysis]:
     """Rows that were interpolated: mel bands, or linear or logarithmic frequencies. specshow
     draws in figures, and our own images are in none."""
     stretched: Settings = {"rows": "stretched"}
-    specshow, ours = (1.0, UNUSUAL) if figure else (UNUSUAL, UNNAMED)
+    specshow, ours, log = (1.0, UNUSUAL, RARE) if figure else (UNUSUAL, RARE, 1.0)
     return [
         Analysis(option="librosa_mel", placement={"rows": "specshow"}, prior=specshow),
         Analysis(option="librosa_mel", placement=stretched, prior=UNNAMED),
         Analysis(option="mel256", placement=stretched, prior=ours),
         Analysis(option="linear512", changes=LINEAR, placement={"rows": "linear"}),
-        Analysis(option="linear512", changes=LINEAR, placement={"rows": "log", "hz_min": hz_min}),
+        *(
+            Analysis(
+                option="linear512",
+                changes=LINEAR,
+                placement={"rows": "log", "hz_min": hz},
+                prior=log if hz == lowest_hz[0] else UNNAMED * log,
+            )
+            for hz in lowest_hz
+        ),
     ]
 
 

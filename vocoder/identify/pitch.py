@@ -7,6 +7,7 @@ import numpy as np
 # Of the distance of harmonics that is looked for, in bins; below 3 a window smears them together.
 MIN_BINS, MAX_BINS, STEP = 3.0, 20.0, 1.004
 HARMONICS, ALL_HARMONICS = np.arange(2, 9), np.arange(1, 10)
+OCTAVE_HARMONICS = np.arange(1, 7)
 FRAMES = 200
 VOICED_SHARE = 0.15  # of the frames: the most harmonic ones
 
@@ -53,6 +54,31 @@ def bin_is_missing(rows: np.ndarray) -> float:
     with_0_hz, without = with_0_hz.max(axis=0), without.max(axis=0)
     order = _most(np.maximum(with_0_hz, without))
     return float(np.sign(without[order] - with_0_hz[order]).mean())
+
+
+def harmonics_rise(rows: np.ndarray, per_octave: float) -> float:
+    """Whether frequencies rise from row to row of equally many an octave: harmonics draw nearer to
+    each other upwards. Every harmonic frame has a vote.
+
+    Returns
+    -------
+    float
+        -1 (they fall) to 1 (they rise).
+    """
+    frames = rows.astype(np.float64)
+    peaks = per_octave * np.log2(OCTAVE_HARMONICS)
+    between = per_octave * np.log2(OCTAVE_HARMONICS + 0.5)
+    first = np.arange(len(frames) - int(between[-1]))
+    rising, falling = (
+        np.max(
+            sum(_at(one, first + peak) for peak in peaks)
+            - sum(_at(one, first + place) for place in between),
+            axis=0,
+        )
+        for one in (frames, frames[::-1])
+    )
+    order = _most(np.maximum(rising, falling))
+    return float(np.sign(rising[order] - falling[order]).mean())
 
 
 def _harmonicity(
