@@ -266,7 +266,7 @@ def _audacity(y: np.ndarray, path: Path) -> Path:
 
 def _constant_q(bins_per_octave: int) -> Draw:
     def draw(y: np.ndarray, path: Path) -> Path:
-        options = {"n_bins": 7 * bins_per_octave, "bins_per_octave": bins_per_octave}
+        options: Any = {"n_bins": 7 * bins_per_octave, "bins_per_octave": bins_per_octave}
         shown = np.abs(librosa.cqt(y, sr=RATE, **options))
         return _save(path, _grey(librosa.amplitude_to_db(shown, ref=np.max) / 80 + 1))
 
