@@ -225,7 +225,13 @@ def _melgan_vc(y: np.ndarray, path: Path) -> Path:
 
 def _auffusion(y: np.ndarray, path: Path) -> Path:
     padded = np.pad(librosa.resample(y, orig_sr=RATE, target_sr=16000), 944, mode="reflect")
-    options = {"n_fft": 2048, "hop_length": 160, "win_length": 1024, "n_mels": 256, "power": 1.0}
+    options: Any = {
+        "n_fft": 2048,
+        "hop_length": 160,
+        "win_length": 1024,
+        "n_mels": 256,
+        "power": 1.0,
+    }
     mel = librosa.feature.melspectrogram(y=padded, sr=16000, center=False, fmax=8000, **options)
     share = (np.log(np.maximum(mel, 1e-5)) - np.log(1e-5)) / (np.log(200) - np.log(1e-5))
     pixels = (255 * np.clip(share, 0, 1)).astype(np.uint8)[::-1]

@@ -38,6 +38,21 @@ def page(shape):
     return np.asarray(image)
 
 
+def places(shape):
+    """Across and upwards, 0 to 1."""
+    return np.linspace(0, 1, shape[1]), np.linspace(1, 0, shape[0])[:, None]
+
+
+def slope(shape):
+    across, upwards = places(shape)
+    return grey(0.2 + 0.4 * across + 0.4 * (1 - upwards))[::-1]
+
+
+def steady(shape):
+    across, upwards = places(shape)
+    return grey(0.2 + 0.8 * (1 - upwards) + 0 * across)[::-1]
+
+
 @pytest.mark.parametrize(
     ("draw", "words", "refused", "told"),
     [
@@ -59,10 +74,12 @@ def page(shape):
         ),
         (lambda x: photograph(x.shape), ["codec=gray8"], True, "photograph"),
         (lambda x: page(x.shape), ["codec=gray8"], False, "photograph"),
+        (lambda x: slope(x.shape), ["codec=gray8"], False, "photograph"),
+        (lambda x: steady(x.shape), ["codec=gray8"], False, "codec.transposed=true"),
     ],
     ids=[
         *("good", "upside_down", "turned_over", "negative", "other_map"),
-        *("noise", "photograph", "page"),
+        *("noise", "photograph", "page", "slope", "steady"),
     ],
 )
 def test_images_that_become_another_sound(draw, words, refused, told, truth, tmp_path, capsys):

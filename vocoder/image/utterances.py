@@ -41,6 +41,7 @@ MISSING = "missing; silent"
 # generator had learnt to the end.
 NEGATIVE_SKEW, UPSIDE_DOWN_TILT = 0.3, -0.05
 FEW_SILENT = 0.01
+UNCHANGING = 0.01  # of the standard deviation, from frame to frame; speech has 0.035 or more
 NO_SPECTROGRAM = "it does not look like a spectrogram; a photograph, a chart or text becomes noise"
 SHOWN_DB = 100.0
 MIN_FRAMES = 24
@@ -151,6 +152,11 @@ def _looks(decibels: np.ndarray, found: Found, name: str, doubts: list[str]) -> 
     notes: list[str] = []
     if negative and not upside_down and (levels <= 0).mean() < FEW_SILENT:
         notes.append(f"if it sounds like noise, loud may be quiet: try {setting}")
+    if np.abs(np.diff(levels)).mean() < UNCHANGING * levels.std():
+        notes.append(
+            "it shows the same at all times, which becomes a steady noise; if time runs down, give "
+            "codec=foreign with codec.transposed=true"
+        )
     if upside_down:
         notes.append(
             "the upper half of the bands is louder than the lower; if it stands on its head, give "
