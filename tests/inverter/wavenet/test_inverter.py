@@ -61,6 +61,13 @@ def test_weights_for_another_spec_are_refused(trained, speech):
         trained()(other)
 
 
+def test_what_would_take_all_memory_is_refused(trained):
+    """It does all of a spectrogram at once."""
+    silence = torch.full((1, MEL.bins, 1), -200.0).expand(1, MEL.bins, 110_000)
+    with refused("inverter.wavenet.length"):
+        trained()(Spectrogram(silence, MEL))
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [

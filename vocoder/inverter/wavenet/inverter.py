@@ -1,8 +1,7 @@
 """Sampling from a trained WaveNet: a spectrogram in, its waveform out, step by step.
 
-The compiled loop does the same arithmetic as `vocoder.inverter.wavenet.network`, which says what it
-means; every layer keeps its past in a ring, nothing is done twice. Its arrays are float32 and
-C-contiguous, matrices ``(inputs, outputs)``, so that the inner loops run over neighbouring outputs.
+The compiled loop does the arithmetic of `vocoder.inverter.wavenet.network`; every layer keeps its
+past in a ring. Matrices are ``(inputs, outputs)`` and C-contiguous.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from vocoder.model.weights import load_network, require_kind
 from vocoder.spectrogram import Spectrogram
 
 INTERVALS = 2**23  # of uniform noise: as fine as float32 is below 1
+MAX_S = 1200.0  # of audio, which takes some 11 GB
 MIN_TEMPERATURE = 1e-3  # at which the most likely value is taken, all but exactly
 
 compiled = numba.njit(
@@ -47,10 +47,9 @@ compiled = numba.njit(
 
 @dataclass(frozen=True, kw_only=True)
 class WaveNetInverter(Inverter):
-    """Samples from a `vocoder.inverter.wavenet.network.WaveNet`; on one core of the CPU.
+    """Samples from a `WaveNet`, on one core of the CPU; ``conf/inverter/wavenet.yaml`` has more.
 
-    ``conf/inverter/wavenet.yaml`` describes the settings. Unlike other inverters it does all of a
-    spectrogram at once, in some 9 MB of memory for a second of audio.
+    All at once, in some 9 MB of memory for a second of audio.
     """
 
     weights: str
@@ -69,16 +68,19 @@ class WaveNetInverter(Inverter):
     @stepwise_threads
     def stream(self, spectrogram: Spectrogram) -> Iterator[Tensor]:
         """Yield the waveform; see `Inverter.stream`."""
+        length, rate = spectrogram.length, spectrogram.spec.sample_rate
+        if length > MAX_S * rate:
+            found = f"{length / rate:.0f} s of audio, but inverter=wavenet takes {MAX_S:g} at most"
+            raise BadInput(f"{found}; take another inverter", "inverter.wavenet.length")
         network = load_network(self.weights, WaveNet, spectrogram.spec, torch.device("cpu"))
         waveform = sample(network, spectrogram.decibels, self.seed, self.temperature, self.n_iter)
-        yield waveform[:, : spectrogram.length]
+        yield waveform[:, :length]
 
 
 def sample(model: WaveNet, decibels: Tensor, seed: int, temperature: float, n_iter: int) -> Tensor:
-    """The waveform of ``(batch, bins, frames)``, float32, on the CPU.
+    """The waveform of ``(batch, bins, frames)`` from the centre of the first frame on, on the CPU.
 
-    ``(batch, frames * hop_length)``, from the centre of the first frame on. Every item of a batch
-    draws its own noise; ``conf/inverter/wavenet.yaml`` describes the settings.
+    ``(batch, frames * hop_length)``, float32; every item of a batch draws its own noise.
     """
     model, decibels = copy.deepcopy(model).cpu(), decibels.detach().cpu()
     waveform = model.bank.join(sample_subbands(model, decibels, seed, temperature))
@@ -97,9 +99,8 @@ def sample_subbands(model: WaveNet, decibels: Tensor, seed: int, temperature: fl
     for item in range(len(decibels)):
         condition, level, estimate, seen = (_array(each[item]) for each in guide)
         uniform = draw(np.random.default_rng([seed, item]), level.shape)
-        out = run(weights, condition, level, estimate, seen, uniform, warm)
-        sampled.append(torch.from_numpy(out))
-    return torch.stack(sampled).mT.contiguous()
+        sampled.append(run(weights, condition, level, estimate, seen, uniform, warm))
+    return torch.from_numpy(np.stack(sampled)).mT.contiguous()
 
 
 def draw(noise: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

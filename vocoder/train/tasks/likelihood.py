@@ -29,8 +29,7 @@ class Likelihood(Task):
         # Examples are cut out of words. Windows at their ends lack what was before and after, and
         # the initial estimate's phases are bad in what overlaps with these.
         edge_frames = -(-self.spec.n_fft // self.spec.hop_length)
-        frames = batch.degraded.shape[2]
-        if frames <= 2 * edge_frames:
+        if (frames := batch.degraded.shape[2]) <= 2 * edge_frames:
             raise BadInput(
                 f"train.plan.frames is {frames}; expected more than {2 * edge_frames}, of which "
                 "nothing is learnt",
