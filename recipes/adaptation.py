@@ -17,8 +17,6 @@ extras ``evaluate``, ``train`` and ``pesq``.
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import random
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,6 +30,7 @@ from tqdm import tqdm
 
 from recipes.generated import RANGE_DB
 from recipes.inverters import MEASURES
+from recipes.results import recipe
 from vocoder import load
 from vocoder.audio import read_audio, write_audio
 from vocoder.cli.main import run as vocoder
@@ -39,18 +38,21 @@ from vocoder.errors import BadInput
 from vocoder.evaluate.inference import Interval, mean_interval
 from vocoder.evaluate.metrics import METRICS
 from vocoder.evaluate.reference import References
-from vocoder.files import atomic_path
+from vocoder.files import atomic_path, read_record
+from vocoder.image.manifest import MANIFEST_NAME, Tile, read_manifest, write_manifest
 from vocoder.image.source import Found, ImageSource, Utterance
 from vocoder.image.utterances import load_utterance
 from vocoder.train.loop import LAST_NAME
+from vocoder.train.record import RECORD_NAME
 
 # What was generated is twice as loud as the recordings of recipes/fillets.
 GAIN_DB = 6.02
 MINUTES = (1.0, 5.0)
 BASE, CONTROL = "base", "control"
-Rows = list[dict[str, str]]
+Tiles = list[Tile]
 
 
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/corpus.py wrote")
@@ -67,24 +69,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=1500, help="of every fine-tuning")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    try:
-        given.output.mkdir(parents=True, exist_ok=True)
-        runs = train_all(given)
-        weights = dict(runs)  # the best of every run, and the last of those of the speaker
-        weights |= {f"{k}_last": x / LAST_NAME for k, x in runs.items() if k not in (BASE, CONTROL)}
-        invert_all(given, weights)
-        # By name: sounds of other runs, of more minutes say, may lie there too.
-        systems = ",".join(str(given.output / "sounds" / name) for name in weights)
-        where = [f"reference={given.output / 'reference'}", f"systems=[{systems}]"]
-        result = [f"output={given.output / 'evaluation'}", "overwrite=true"]
-        result.append(f"measures=[{','.join(MEASURES)}]")
-        code = vocoder(["evaluate", *where, f"baseline={BASE}", *result])
-        result_path = given.output / "evaluation/evaluation.json"
-        minutes = {number: _name(number) for number in sorted(given.minutes)}
-        draw(given.output / "curve.png", result_path, runs, minutes)
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    given.output.mkdir(parents=True, exist_ok=True)
+    runs = train_all(given)
+    weights = dict(runs)  # the best of every run, and the last of those of the speaker
+    weights |= {f"{k}_last": x / LAST_NAME for k, x in runs.items() if k not in (BASE, CONTROL)}
+    invert_all(given, weights)
+    # By name: sounds of other runs, of more minutes say, may lie there too.
+    systems = ",".join(str(given.output / "sounds" / name) for name in weights)
+    where = [f"reference={given.output / 'reference'}", f"systems=[{systems}]"]
+    result = [f"output={given.output / 'evaluation'}", "overwrite=true"]
+    result.append(f"measures=[{','.join(MEASURES)}]")
+    code = vocoder(["evaluate", *where, f"baseline={BASE}", *result])
+    result_path = given.output / "evaluation/evaluation.json"
+    minutes = {number: _name(number) for number in sorted(given.minutes)}
+    draw(given.output / "curve.png", result_path, runs, minutes)
     return code
 
 
@@ -92,11 +90,14 @@ def train_all(given: argparse.Namespace) -> dict[str, Path]:
     """Train the base and what goes on from it; folders of the runs by name."""
     if given.unseen is not None and given.unseen < 1:
         raise BadInput(f"--unseen is {given.unseen}; expected at least 1", key="unseen.range")
-    others, cuts, rest = shortened(read_rows(given.generated), given.speaker, given.minutes)
-    unseen = sorted({row["utterance"] for row in rest})[: given.unseen]
-    write_rows(given.output / "others.csv", others)
-    write_rows(given.output / "rest.csv", [row for row in rest if row["utterance"] in unseen])
-    names = sorted({row["utterance"].partition("__")[0] for row in others})
+    others, cuts, rest = shortened(
+        read_manifest(given.generated / MANIFEST_NAME), given.speaker, given.minutes
+    )
+    unseen = sorted({tile.utterance for tile in rest})[: given.unseen]
+    rest = [tile for tile in rest if tile.utterance in unseen]
+    write_manifest(given.output / "others.csv", others, overwrite=True)
+    write_manifest(given.output / "rest.csv", rest, overwrite=True)
+    names = sorted({tile.utterance.partition("__")[0] for tile in others})
     base = given.output / BASE
     recordings = {"root": given.corpus, "speakers": f"[{','.join(names)}]"}
     source = pairs(given, given.output / "others.csv")
@@ -107,10 +108,10 @@ def train_all(given: argparse.Namespace) -> dict[str, Path]:
     train(base, [*words, *plan, f"train.plan.steps={given.base_steps}"])
     runs = {BASE: base, CONTROL: given.output / CONTROL}
     manifests = {CONTROL: given.output / "others.csv"}
-    for minutes, rows in cuts.items():
+    for minutes, tiles in cuts.items():
         name = _name(minutes)
         runs[name], manifests[name] = given.output / name, given.output / f"{name}.csv"
-        write_rows(manifests[name], rows)
+        write_manifest(manifests[name], tiles, overwrite=True)
     for name, manifest in manifests.items():
         words = [f"data.{key}={value}" for key, value in pairs(given, manifest).items()]
         plan = [f"train.plan.steps={given.steps}", "train.plan.validate_every=250"]
@@ -122,45 +123,28 @@ def _name(minutes: float) -> str:
     return f"{minutes:g}min"
 
 
-def read_rows(folder: Path) -> Rows:
-    """Rows of a folder's ``manifest.csv``."""
-    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write_rows(path: Path, rows: Rows) -> None:
-    """Write a manifest of some rows."""
-    with (
-        atomic_path(path, overwrite=True) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def shortened(
-    rows: Rows, speaker: str, minutes: Sequence[float]
-) -> tuple[Rows, dict[float, Rows], Rows]:
-    """Rows of other speakers, so many minutes of this one, and the rest of this one.
+    tiles: Tiles, speaker: str, minutes: Sequence[float]
+) -> tuple[Tiles, dict[float, Tiles], Tiles]:
+    """Tiles of other speakers, so many minutes of this one, and the rest of this one.
 
     Each cut lies within the next.
     """
     spec = load("spec", "mel256")
-    own = [row for row in rows if row["utterance"].startswith(f"{speaker}__")]
-    others = [row for row in rows if row not in own]
-    lines = sorted({row["utterance"] for row in own})
+    own = [tile for tile in tiles if tile.utterance.startswith(f"{speaker}__")]
+    others = [tile for tile in tiles if tile not in own]
+    lines = sorted({tile.utterance for tile in own})
     random.Random(0).shuffle(lines)
-    seconds_of = {row["utterance"]: int(row["samples"]) / spec.sample_rate for row in own}
-    cuts: dict[float, Rows] = {}
+    samples = {tile.utterance: tile.samples or spec.n_samples(tile.total_frames) for tile in own}
+    cuts: dict[float, Tiles] = {}
     taken: set[str] = set()
     seconds = 0.0
     for wanted in sorted(minutes):
         while seconds < wanted * 60 and len(taken) < len(lines):
-            seconds += seconds_of[lines[len(taken)]]
+            seconds += samples[lines[len(taken)]] / spec.sample_rate
             taken = set(lines[: len(taken) + 1])
-        cuts[wanted] = [row for row in own if row["utterance"] in taken]
-    rest = [row for row in own if row["utterance"] not in taken]
+        cuts[wanted] = [tile for tile in own if tile.utterance in taken]
+    rest = [tile for tile in own if tile.utterance not in taken]
     if not rest or not others:
         raise BadInput(
             f"{len(lines)} generated lines are {speaker}'s and {len(others)} tiles are others'; "
@@ -189,7 +173,7 @@ def range_db(given: argparse.Namespace) -> dict[str, float]:
 
 def train(folder: Path, words: Sequence[str]) -> None:
     """Run ``vocoder train``, or go on with it."""
-    begun = (folder / "run.json").exists()
+    begun = (folder / RECORD_NAME).exists()
     words = [*words, "train.plan.workers=0", f"output={folder}", f"resume={str(begun).lower()}"]
     if vocoder(["train", *words]) != 0:
         raise BadInput(f"the training in {folder} failed, as said above", key="training.failed")
@@ -239,7 +223,7 @@ def draw(
 ) -> None:
     """Draw ESTOI over the steps of training, and what every measure gains by minutes of speech."""
     found: dict[str, dict[str, dict[str, float]]] = {}  # measure, system, line
-    for file in json.loads(evaluation.read_text(encoding="utf-8"))["files"]:
+    for file in read_record(evaluation, "evaluation.damaged")["files"]:
         for measure, value in file["values"].items():
             of_systems = found.setdefault(measure, {})
             of_systems.setdefault(file["system"], {})[file["utterance"]] = value

@@ -1,4 +1,4 @@
-"""Which colours carry a spectrogram best: every codec through every channel.
+"""Which colours carry a spectrogram best: every codec through every degradation.
 
     python -m recipes.colours outputs/fillets outputs/colours --lines 12
 
@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recipes.quality import Results, add_common_options, chosen_lines, measure_systems
-from recipes.systems import CHANNELS
+from recipes.quality import add_common_options, measure_systems
+from recipes.results import Results, chosen_lines, recipe, show
+from recipes.systems import DEGRADATIONS
 from vocoder.audio import read_audio
 from vocoder.config import load
-from vocoder.errors import BadInput
-from vocoder.files import write_text
+from vocoder.evaluate.summary import markdown
 from vocoder.image.dataset.contact_sheet import write_contact_sheet
 from vocoder.image.file import write_image
 from vocoder.spectrogram import analyse
@@ -41,6 +41,7 @@ CODECS = (
 TILE_FRAMES = 256
 
 
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     add_common_options(parser)
@@ -48,42 +49,36 @@ def main(arguments: list[str] | None = None) -> int:
         "--inversion", default="none+griffin_lim", help="[REPAIR+]INVERTER, name:field=value,..."
     )
     given = parser.parse_args(arguments)
-    try:
-        roads = {
-            (codec, channel): f"{SPEC}/{codec}/{channel}/{given.inversion}"
-            for codec in CODECS
-            for channel in CHANNELS
-            if CHANNELS[channel].takes(load("codec", codec))
-        }
-        results = measure_systems(list(roads.values()), given, pesq=False)
-        write_tiles(given.output, given.corpus / f"{chosen_lines(given.corpus, 'test', 1)[0]}.flac")
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    text = tables(roads, results)
-    write_text(given.output / "table.md", text + "\n", overwrite=True)
-    print(text)
+    roads = {
+        (codec, degradation): f"{SPEC}/{codec}/{degradation}/{given.inversion}"
+        for codec in CODECS
+        for degradation in DEGRADATIONS
+        if DEGRADATIONS[degradation].takes(load("codec", codec))
+    }
+    results = measure_systems(list(roads.values()), given, pesq=False)
+    write_tiles(given.output, given.corpus / f"{chosen_lines(given.corpus, 'test', 1)[0]}.flac")
+    show(given.output, tables(roads, results))
     return 0
 
 
 def tables(roads: dict[tuple[str, str], str], results: Results) -> str:
-    """One Markdown table a measure, codecs down, channels across."""
+    """One Markdown table a measure, codecs down, degradations across."""
     parts = []
     for measure, title, digits in (
         ("picture_rms_db", "RMS error of the decoded image, dB", 3),
         ("estoi", "ESTOI after inversion", 3),
     ):
-        rows = [["codec", "step dB", *CHANNELS], ["---"] * (2 + len(CHANNELS))]
+        rows = [["codec", "step dB", *DEGRADATIONS]]
         for codec in CODECS:
             step_db = load("codec", codec).resolution_db()
             cells = [
-                mean_of(results[roads[codec, channel]], measure, digits)
-                if (codec, channel) in roads
+                mean_of(results[roads[codec, degradation]], measure, digits)
+                if (codec, degradation) in roads
                 else "refused"
-                for channel in CHANNELS
+                for degradation in DEGRADATIONS
             ]
             rows.append([f"`{codec}`", f"{step_db:.2g}", *cells])
-        parts.append(f"{title}:\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows))
+        parts.append(f"{title}:\n\n{markdown(rows)}")
     n_lines = len(next(iter(results.values())))
     return "\n\n".join([*parts, f"{n_lines} lines, mean over lines."])
 

@@ -22,14 +22,13 @@ from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from recipes.quality import Results
+from recipes.results import Results, recipe, show
 from recipes.systems import inversion
 from vocoder import encode, load
 from vocoder.audio import read_audio
-from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval, paired_p
 from vocoder.evaluate.metrics import measure
-from vocoder.files import write_text
+from vocoder.evaluate.summary import markdown
 from vocoder.image.source import ImageSource
 from vocoder.image.utterances import load_utterance
 
@@ -70,6 +69,7 @@ COLUMNS = {
 }
 
 
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("output", type=Path)
@@ -85,14 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--manifest", type=Path, help="of both, where it isn't beside results/")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    try:
-        results = dict(measured(given))
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    text = table(results)
-    write_text(given.output / "table.md", text + "\n", overwrite=True)
-    print(text)
+    results = dict(measured(given))
+    show(given.output, table(results))
     write_meaning(given.output / "windows.png", sorted(given.reference.glob("*.flac"))[0])
     return 0
 
@@ -152,21 +146,21 @@ def write_meaning(path: Path, line: Path) -> None:
 def table(results: Results) -> str:
     """Means over lines with 95 % bootstrap intervals, and windows against grey, as Markdown."""
     titles = ["generated, decoded and inverted as", *(title for title, _ in COLUMNS.values())]
-    rows = [titles, ["---"] * len(titles)]
+    rows = [titles]
     for name, lines in results.items():
         cells = [
             mean_interval([row[key] for row in lines.values() if key in row]).text(digits)
             for key, (_, digits) in COLUMNS.items()
         ]
         rows.append([name, *cells])
-    pairs = [["windows minus grey", *titles[1:]], ["---"] * len(titles)]
+    pairs = [["windows minus grey", *titles[1:]]]
     for name, lines in results.items():
         grey = results.get(name.replace("windows, ", "grey, "))
         if grey is not None and grey is not lines:
             pairs.append([name, *(difference(lines, grey, key) for key in COLUMNS)])
     n_lines = len(next(iter(results.values())))
-    tables = ["\n".join(f"| {' | '.join(row)} |" for row in table) for table in (rows, pairs)]
-    return "\n\n".join([*tables, f"{n_lines} lines; p of a permutation test, line by line."])
+    note = f"{n_lines} lines; p of a permutation test, line by line."
+    return "\n\n".join([markdown(rows), markdown(pairs), note])
 
 
 def difference(ours: Lines, theirs: Lines, key: str) -> str:

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.results import recipe
 from vocoder import load
 from vocoder.corpus.corpus import Corpus
-from vocoder.errors import BadInput
 from vocoder.train.generators.studio import Studio
 from vocoder.train.generators.tasks import TASKS, WAVEFORMS
 from vocoder.train.generators.trainer import Kind
 
 
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("corpus", type=Path, help="folder with corpus.csv")
@@ -39,23 +40,19 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"--codec windows needs a waveform to begin with: {', '.join(WAVEFORMS)}")
         kind = replace(kind, channels=3)
     spec = load("spec", "mel256")
-    try:
-        corpus = Corpus(given.corpus, "train", sample_rate=spec.sample_rate)
-        order = np.random.default_rng((given.seed, 1)).permutation(len(corpus)).tolist()
-        Studio(
-            corpus,
-            given.output,
-            kind,
-            spec=spec,
-            codec=load("codec", given.codec, db_min=-92.0, db_max=-12.0),
-            learns=range(len(corpus)),
-            generates=order[: given.utterances],
-            seed=given.seed,
-            steps=given.steps,
-        ).work()
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    corpus = Corpus(given.corpus, "train", sample_rate=spec.sample_rate)
+    order = np.random.default_rng((given.seed, 1)).permutation(len(corpus)).tolist()
+    Studio(
+        corpus,
+        given.output,
+        kind,
+        spec=spec,
+        codec=load("codec", given.codec, db_min=-92.0, db_max=-12.0),
+        learns=range(len(corpus)),
+        generates=order[: given.utterances],
+        seed=given.seed,
+        steps=given.steps,
+    ).work()
     return 0
 
 

@@ -28,14 +28,13 @@ import soundfile
 import torch
 
 from recipes.generated import DATA, RANGE_DB
-from recipes.quality import Results, chosen_lines, in_processes, read_results, write_json
+from recipes.results import Results, chosen_lines, measured, recipe, show
 from recipes.systems import in_full, inversion, render
 from vocoder import load
 from vocoder.audio import read_audio
-from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.evaluate.metrics import METRICS, choose_metrics, measure
-from vocoder.files import write_text
+from vocoder.evaluate.summary import markdown
 from vocoder.image.source import Found, ImageSource
 from vocoder.image.utterances import load_utterance
 
@@ -65,7 +64,7 @@ MEASURES = ("estoi", "pesq", "visqol", "dnsmos", "f0", "voicing", "mel")
 class Task:
     """One line, one condition, one inversion."""
 
-    condition: str
+    condition: str  # one of `ROADS`, or a name for generated images
     inversion: str
     line: str
     folder: Path  # of the recordings, or of the generated images
@@ -75,6 +74,7 @@ class Task:
         return f"{self.condition} | {self.inversion}"
 
 
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/fetch.py wrote")
@@ -88,44 +88,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args(arguments)
     given.inversions = [in_full(word) for word in given.inversions]
-    try:
-        choose_metrics(MEASURES)
-        results = measure_all(given)
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    text = "\n\n".join(
-        [
-            overview(results, given.conditions, given.inversions),
-            *tables(results, given.conditions, given.inversions),
-        ]
-    )
-    write_text(given.output / "table.md", text + "\n", overwrite=True)
-    print(text)
+    choose_metrics(MEASURES)
+    results = measure_all(given)
+    asked = results, given.conditions, given.inversions
+    show(given.output, "\n\n".join([overview(*asked), *tables(*asked)]))
     return 0
 
 
 def measure_all(given: argparse.Namespace) -> Results:
     """Measure what ``results.json`` lacks, and return what is asked for."""
-    path = given.output / "results.json"
-    asked: Results = {}
-    results = read_results(path)
     lines = chosen_lines(given.corpus, "test", given.lines)
+    tasks = []
     for condition in given.conditions:
+        folder, names = given.corpus, lines
         if condition == GENERATED:
             folder = given.generated
             names = [one.name for one in generated(folder).utterances]
-        else:
-            folder, names = given.corpus, lines
-        for word in fitting(condition, given.inversions):
-            tasks = [Task(condition, word, name, folder) for name in names]
-            done = results.setdefault(tasks[0].system, {})
-            to_do = [task for task in tasks if task.line not in done]
-            for task, found in in_processes(measure_task, to_do, given.processes):
-                done[task.line] = found
-            write_json(path, results)
-            asked[tasks[0].system] = {task.line: done[task.line] for task in tasks}
-    return asked
+        words = fitting(condition, given.inversions)
+        tasks += [Task(condition, word, name, folder) for word in words for name in names]
+    return measured(given.output / "results.json", tasks, measure_task, given.processes)
 
 
 def fitting(condition: str, inversions: Sequence[str]) -> list[str]:
@@ -152,7 +133,7 @@ def generated(folder: Path) -> Found:
 def measure_task(task: Task) -> dict[str, float]:
     """Invert one line and compare it with its recording."""
     torch.set_num_threads(1)
-    if task.condition == GENERATED:
+    if task.condition not in ROADS:
         found = generated(task.folder)
         utterance = next(one for one in found.utterances if one.name == task.line)
         spectrogram = load_utterance(utterance, found).spectrogram
@@ -173,7 +154,6 @@ def overview(results: Results, conditions: Sequence[str], inversions: Sequence[s
     """One Markdown table: the means of `OVERVIEW` for every inversion and condition."""
     columns = [METRICS[name] for name in OVERVIEW]
     rows = [[" / ".join(column.heading for column in columns), *conditions]]
-    rows.append(["---"] * len(rows[0]))
     for word in inversions:
         cells = [f"`{word}`"]
         for condition in conditions:
@@ -185,7 +165,7 @@ def overview(results: Results, conditions: Sequence[str], inversions: Sequence[s
             ]
             cells.append(" / ".join(means) if lines else "")
         rows.append(cells)
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
 
 
 def tables(results: Results, conditions: Sequence[str], inversions: Sequence[str]) -> Iterator[str]:
@@ -198,7 +178,7 @@ def tables(results: Results, conditions: Sequence[str], inversions: Sequence[str
             if any(name in line for lines in rows.values() for line in lines.values())
         ]
         titles = [condition, *(column.heading for column in measured)]
-        body = [titles, ["---"] * len(titles)]
+        body = [titles]
         for word, lines in rows.items():
             cells = [f"`{word}`"]
             for column in measured:
@@ -206,8 +186,7 @@ def tables(results: Results, conditions: Sequence[str], inversions: Sequence[str
                 cells.append(mean_interval(values).text(column.digits) if values else "")
             body.append(cells)
         n_lines = len(next(iter(rows.values())))
-        text = "\n".join(f"| {' | '.join(row)} |" for row in body)
-        yield f"{text}\n\n{n_lines} lines; mean and 95 % bootstrap interval of the mean."
+        yield f"{markdown(body)}\n\n{n_lines} lines; mean and 95 % bootstrap interval of the mean."
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from recipes.inverters import GENERATED, Task, measure_task
-from recipes.quality import Results, in_processes, read_results, write_json
+from recipes.inverters import Task, measure_task
+from recipes.results import Results, measured, recipe, show, spread
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import holm, paired_p
 from vocoder.evaluate.metrics import METRICS, choose_metrics
-from vocoder.files import write_text
+from vocoder.evaluate.summary import markdown
 
 MIN_S, MAX_S = 1.5, 6.0
 WITHOUT, REPAIR, INVERTER = "none+admm", "auto", "griffin_lim"
@@ -32,6 +32,7 @@ COLUMNS = ("estoi", "visqol", "dnsmos_difference", "voicing_error")
 ALPHA = 0.05
 
 
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("generators", type=Path, help="folder of folders of recipes.generators")
@@ -41,37 +42,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--repair", default=REPAIR, help="such as auto:weights=runs/fold")
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args(arguments)
-    path = given.output / "results.json"
-    try:
-        choose_metrics(("estoi", "visqol", "dnsmos", "voicing"))
-        results = read_results(path)
-        names = given.kinds or [
-            found.parent.name for found in sorted(given.generators.glob("*/spec.yaml"))
-        ]
-        kinds = {name: measured(given.generators / name, given, results, path) for name in names}
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    text = table(kinds)
-    write_text(given.output / "table.md", text + "\n", overwrite=True)
-    print(text)
+    choose_metrics(("estoi", "visqol", "dnsmos", "voicing"))
+    names = given.kinds or [
+        found.parent.name for found in sorted(given.generators.glob("*/spec.yaml"))
+    ]
+    show(given.output, table({name: both(given.generators / name, given) for name in names}))
     return 0
 
 
-def measured(
-    folder: Path, given: argparse.Namespace, results: Results, path: Path
-) -> tuple[Results, list[str]]:
-    """Both systems on a generator's utterances, and these; what is new goes to ``path``."""
-    names = chosen(folder, given.lines)
-    kind: Results = {}
-    for word in (WITHOUT, f"{given.repair}+{INVERTER}"):
-        done = results.setdefault(f"{folder.name} | {word}", {})
-        tasks = [Task(GENERATED, word, name, folder) for name in names if name not in done]
-        for task, found in in_processes(measure_task, tasks, given.processes):
-            done[task.line] = found
-        write_json(path, results)
-        kind[word] = {name: done[name] for name in names}
-    return kind, names
+def both(folder: Path, given: argparse.Namespace) -> tuple[Results, list[str]]:
+    """Both systems on a generator's utterances, and these."""
+    names, words = chosen(folder, given.lines), (WITHOUT, f"{given.repair}+{INVERTER}")
+    tasks = [Task(folder.name, word, name, folder) for word in words for name in names]
+    found = measured(given.output / "results.json", tasks, measure_task, given.processes)
+    return {word: found[f"{folder.name} | {word}"] for word in words}, names
 
 
 def chosen(folder: Path, count: int) -> list[str]:
@@ -85,7 +69,7 @@ def chosen(folder: Path, count: int) -> list[str]:
         raise BadInput(
             f"{folder} has {len(usual)} utterances of {MIN_S} to {MAX_S:g} s", key="kinds.count"
         )
-    return [usual[k] for k in np.linspace(0, len(usual), count, endpoint=False).astype(int)]
+    return spread(usual, count)
 
 
 def table(kinds: Mapping[str, tuple[Results, list[str]]]) -> str:
@@ -111,13 +95,12 @@ def table(kinds: Mapping[str, tuple[Results, list[str]]]) -> str:
         text = f"{repaired:.{metric.digits}f}"
         shown.append(f"{without:.{metric.digits}f} / {f'**{text}**' if p < ALPHA else text}")
     rows = [["generator", *(METRICS[column].heading for column in COLUMNS)]]
-    rows.append(["---"] * len(rows[0]))
     for place, kind in enumerate(kinds):
         rows.append([kind, *shown[place * len(COLUMNS) : (place + 1) * len(COLUMNS)]])
     words, lines = next(iter(kinds.values()))
-    text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return (
-        f"{text}\n\n{len(lines)} utterances of each; {' / '.join(f'`{word}`' for word in words)}. "
+        f"{markdown(rows)}\n\n{len(lines)} utterances of each; "
+        f"{' / '.join(f'`{word}`' for word in words)}. "
         f"Bold: p < {ALPHA} (permutation in pairs, Holm over the table)."
     )
 

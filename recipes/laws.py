@@ -26,7 +26,8 @@ import yaml
 from PIL import Image
 from pystoi import stoi
 
-from recipes.quality import Results, add_common_options, chosen_lines, read_results, write_json
+from recipes.quality import add_common_options
+from recipes.results import Results, chosen_lines, read_results, write_results
 from vocoder.config import load
 from vocoder.errors import BadInput
 from vocoder.files import write_text
@@ -364,7 +365,7 @@ def main(arguments: list[str] | None = None) -> int:
                 done = results.setdefault(law, {})
                 if line not in done:
                     done[line] = measure(law, given.corpus / f"{line}.flac", given.output)
-                    write_json(path, results)
+                    write_results(path, results)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -21,12 +21,13 @@ from tqdm import tqdm
 
 from recipes.generated import DATA
 from recipes.inverters import generated
+from recipes.results import recipe
 from recipes.systems import in_full, inversion
 from vocoder.audio import read_audio
-from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
 from vocoder.evaluate.metrics.loudness import level_difference_db
 from vocoder.evaluate.metrics.pitch import CENTS_PER_OCTAVE, pitch_track
+from vocoder.evaluate.summary import markdown
 from vocoder.image.utterances import load_utterance
 
 INVERSIONS = ("none+admm:n_iter=100", "auto+griffin_lim")
@@ -44,17 +45,14 @@ TITLES = (
 Cents = dict[str, np.ndarray]
 
 
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("generated", type=Path, nargs="?", default=DATA / "pix2pix")
     parser.add_argument("--inversions", nargs="+", default=INVERSIONS)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    try:
-        lines = list(measured(given.generated, [in_full(word) for word in given.inversions]))
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    lines = list(measured(given.generated, [in_full(word) for word in given.inversions]))
     print(table(lines))
     return 0
 
@@ -86,7 +84,7 @@ def cents_off(true: np.ndarray, sound: np.ndarray, sample_rate: int) -> np.ndarr
 
 def table(lines: Sequence[Cents]) -> str:
     """Markdown: means and 95 % bootstrap intervals over lines."""
-    rows = [list(TITLES), ["---"] * len(TITLES)]
+    rows = [list(TITLES)]
     for name in lines[0]:
         own = [line[name][~np.isnan(line[name])] for line in lines]
         same = [line[name][~np.isnan(list(line.values())).any(0)] for line in lines]
@@ -100,7 +98,7 @@ def table(lines: Sequence[Cents]) -> str:
             f"{np.mean(pooled > SEMITONE_CENTS):.1%}",
         ]
         rows.append([f"`{name}`", *cells])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
 
 
 def rms(cents: np.ndarray) -> float:

@@ -11,26 +11,17 @@ so that roads can be added. ``--split train`` takes lines that may be tuned on.
 from __future__ import annotations
 
 import argparse
-import csv
-import json
-import multiprocessing
-import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
 
-import numpy as np
 import soundfile
-from tqdm import tqdm
 
-from vocoder.errors import BadInput
+from recipes.results import Results, chosen_lines, measured, recipe, show
 from vocoder.evaluate.inference import mean_interval
-from vocoder.files import write_text
-
-Results = dict[str, dict[str, dict[str, float]]]  # system to line to measure to value
+from vocoder.evaluate.summary import markdown
 
 MEASURES = ("estoi", "lsd", "mel", "level")
 COLUMNS = {
@@ -51,37 +42,20 @@ class Task:
     pesq: bool
 
 
-class Named(Protocol):
-    """What a progress bar shows of a task."""
-
-    @property
-    def system(self) -> str: ...
-    @property
-    def line(self) -> str: ...
-
-
-AnyTask = TypeVar("AnyTask", bound=Named)
-
-
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     add_common_options(parser)
     parser.add_argument(
-        "systems", nargs="+", help="seed_tiff, seed_jpeg, spec/codec/channel/inversion"
+        "systems", nargs="+", help="seed_tiff, seed_jpeg, spec/codec/degradation/inversion"
     )
     parser.add_argument("--pesq", action="store_true", help="measure PESQ too")
     parser.add_argument("--baseline", help="a system that the others are compared with, in pairs")
     given = parser.parse_args(arguments)
     if given.baseline not in (None, *given.systems):
         parser.error(f"--baseline {given.baseline} is not one of the systems")
-    try:
-        results = measure_systems(given.systems, given, pesq=given.pesq)
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    text = table(results, given.baseline)
-    write_text(given.output / "table.md", text + "\n", overwrite=True)
-    print(text)
+    results = measure_systems(given.systems, given, pesq=given.pesq)
+    show(given.output, table(results, given.baseline))
     return 0
 
 
@@ -96,57 +70,13 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 def measure_systems(systems: Sequence[str], given: argparse.Namespace, *, pesq: bool) -> Results:
     """Measure what ``results.json`` lacks, and return the wanted systems and lines of it."""
     lines = chosen_lines(given.corpus, given.split, given.lines)
-    path = given.output / "results.json"
-    results = read_results(path)
-    for system in systems:
-        done = results.setdefault(system, {})
-        tasks = [
-            Task(system, line, given.corpus / f"{line}.flac", pesq)
-            for line in lines
-            if not is_measured(done.get(line), pesq=pesq)
-        ]
-        for task, found in in_processes(measure_line, tasks, given.processes):
-            done[task.line] = found
-        write_json(path, results)
-    return {system: {line: results[system][line] for line in lines} for system in systems}
-
-
-def chosen_lines(corpus: Path, split: str, count: int | None) -> list[str]:
-    """Names of lines of a split, all or ``count`` evenly spread ones."""
-    path = corpus / "lines.csv"
-    if not path.is_file():
-        raise BadInput(
-            f"{path} is missing; fetch the corpus with recipes/fillets/fetch.py first",
-            key="corpus.missing",
-        )
-    with path.open(encoding="utf-8", newline="") as file:
-        lines = [row["line"] for row in csv.DictReader(file) if row["split"] == split]
-    if count is None or count >= len(lines):
-        return lines
-    return [lines[k] for k in np.linspace(0, len(lines), count, endpoint=False).astype(int)]
-
-
-def is_measured(found: dict[str, float] | None, *, pesq: bool) -> bool:
-    return found is not None and (not pesq or "pesq_wb" in found)
-
-
-def in_processes(
-    work: Callable[[AnyTask], dict[str, float]], tasks: Sequence[AnyTask], processes: int
-) -> Iterator[tuple[AnyTask, dict[str, float]]]:
-    """Do tasks in separate processes of one thread each, with a progress bar.
-
-    Threads of several processes that share two cores wait for one another in busy loops.
-    """
-    if not tasks:
-        return
-    os.environ["OMP_NUM_THREADS"] = "1"
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes) as pool:
-        results = pool.imap(work, tasks)
-        progress = tqdm(zip(tasks, results, strict=True), total=len(tasks), unit="line")
-        for task, found in progress:
-            progress.set_description(f"{task.system} {task.line}", refresh=False)
-            yield task, found
+    tasks = [
+        Task(system, line, given.corpus / f"{line}.flac", pesq)
+        for system in systems
+        for line in lines
+    ]
+    column = "pesq_wb" if pesq else None
+    return measured(given.output / "results.json", tasks, measure_line, given.processes, column)
 
 
 def measure_line(task: Task) -> dict[str, float]:
@@ -167,17 +97,6 @@ def measure_line(task: Task) -> dict[str, float]:
     if rendered.picture_rms_db is not None:
         found["picture_rms_db"] = rendered.picture_rms_db
     return found
-
-
-def read_results(path: Path) -> Results:
-    if not path.is_file():
-        return {}
-    results: Results = json.loads(path.read_text(encoding="utf-8"))
-    return results
-
-
-def write_json(path: Path, results: Results) -> None:
-    write_text(path, json.dumps(results, indent=1), overwrite=True)
 
 
 def table(results: Results, baseline: str | None) -> str:
@@ -205,13 +124,8 @@ def table(results: Results, baseline: str | None) -> str:
             )
         body.append(cells)
     n_lines = len(next(iter(results.values())))
-    return "\n".join(
-        [
-            *(f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *body)),
-            "",
-            f"{n_lines} lines; mean and 95 % bootstrap interval of the mean.",
-        ]
-    )
+    note = f"{n_lines} lines; mean and 95 % bootstrap interval of the mean."
+    return f"{markdown([titles, *body])}\n\n{note}"
 
 
 def rows_of(results: Results) -> list[dict[str, float]]:

@@ -15,14 +15,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vocoder.errors import BadInput
-from vocoder.files import write_text
+from recipes.results import recipe
+from vocoder.files import read_record, write_text
 from vocoder.model.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from vocoder.model.weights import FOLDER, find_weights
 from vocoder.train.loop import LAST_NAME
 from vocoder.train.record import RECORD_NAME
 
 
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("run", type=Path, help="folder of a training")
@@ -32,13 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--last", action="store_true", help="the last weights, not the best")
     parser.add_argument("--figures", type=Path, help="Markdown with the held-out figures")
     given = parser.parse_args(arguments)
-    try:
-        path = ship(given.run, given.name, given.licence, given.note, last=given.last)
-        figures = given.figures.read_text(encoding="utf-8") if given.figures else ""
-        write_card(path, figures)
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    path = ship(given.run, given.name, given.licence, given.note, last=given.last)
+    figures = given.figures.read_text(encoding="utf-8") if given.figures else ""
+    write_card(path, figures)
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
     return 0
 
@@ -46,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 def ship(run: Path, name: str, licence: str, note: str, *, last: bool) -> Path:
     """Write a training's best or last weights as shipped ones."""
     checkpoint = read_checkpoint(run / LAST_NAME if last else find_weights(str(run)))
-    record = json.loads((run / RECORD_NAME).read_text(encoding="utf-8"))
+    record = read_record(run / RECORD_NAME, "run.damaged")
     card: dict[str, Any] = {
         **checkpoint.card,
         "licence": licence,

@@ -1,11 +1,11 @@
 """Roads from a line through an image back to sound, each named by one word, to be measured.
 
-A road is ``spec/codec/channel/inversion``, for example ``mel256/gray8/jpg75/griffin_lim``: the
+A road is ``spec/codec/degradation/inversion``, for example ``mel256/gray8/jpg75/griffin_lim``: the
 options of ``spec`` and ``codec`` in ``conf/``, fields overridden after a colon
-(``mel256/gray8:db_min=-90.0/lossless/admm:n_iter=100,rho=0.2``), one of `CHANNELS` or `SIMULATED`,
-and an inversion as `inversion` reads it: an inverter, with a repair and a plus before it unless
-the repair is ``auto`` (``none+admm:n_iter=100``, ``generated:postfilter=0+wavenet``). Two more,
-``seed_tiff`` and ``seed_jpeg``, are what people paste from librosa's documentation.
+(``mel256/gray8:db_min=-90.0/lossless/admm:n_iter=100,rho=0.2``), one of `DEGRADATIONS` or of
+`SIMULATED`, and an inversion as `inversion` reads it: an inverter, with a repair and a plus before
+it unless the repair is ``auto`` (``none+admm:n_iter=100``, ``generated:postfilter=0+wavenet``). Two
+more, ``seed_tiff`` and ``seed_jpeg``, are what people paste from librosa's documentation.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DEFAULT_REPAIR = "auto"  # as on the command line
 
 
 @dataclass(frozen=True)
-class Channel:
+class Degradation:
     """What happens to an image between encode and decode.
 
     Parameters
@@ -118,12 +118,12 @@ class Channel:
         return np.asarray(np.rint(blurred + noise + grid).clip(0, 255), np.uint8)
 
 
-CHANNELS = {
-    "lossless": Channel(),
-    "jpg75": Channel(".jpg", quality=75),
-    "jpg95": Channel(".jpg", quality=95, subsampling="4:4:4"),
-    "noise2": Channel(noise=2.0),
-    "noise6": Channel(noise=6.0),
+DEGRADATIONS = {
+    "lossless": Degradation(),
+    "jpg75": Degradation(".jpg", quality=75),
+    "jpg95": Degradation(".jpg", quality=95, subsampling="4:4:4"),
+    "noise2": Degradation(noise=2.0),
+    "noise6": Degradation(noise=6.0),
 }
 # As a pix2pix damages images, by what one did in grey to 60 tiles of training lines: the transfer
 # from the true image to the generated one is a Gaussian of 1.3 pixels, to 1 % of its energy, but
@@ -131,7 +131,7 @@ CHANNELS = {
 # of it in a grid; they err by 24, neighbours alike by 0.7. What such a network does among colours,
 # grey images cannot tell: it may draw one guess, or the blend of several.
 SIMULATED = {
-    f"generator{n}": Channel(
+    f"generator{n}": Degradation(
         detail_pixels=1.3, alternatives=n, blur_pixels=0.5, noise=2.7, grid=1.4
     )
     for n in (1, 2, 3)
@@ -174,7 +174,7 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
     """
     if name in SEED_ROADS:
         return SEED_ROADS[name](samples, folder)
-    spec, codec, channel, (repair, inverter) = parts(name)
+    spec, codec, degradation, (repair, inverter) = parts(name)
     if spec.sample_rate != sample_rate:
         raise BadInput(
             f"{name} is for {spec.sample_rate} Hz, the line has {sample_rate} Hz",
@@ -182,8 +182,8 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
         )
     true = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
     info = ImageInfo(spec, codec, len(samples))
-    pixels = channel.generate(true, codec, spec)
-    path = channel.send(pixels, codec, info, folder)
+    pixels = degradation.generate(true, codec, spec)
+    path = degradation.send(pixels, codec, info, folder)
     spectrogram = read_spectrogram(path, spec, codec)
     sound = inverter(repair(spectrogram))[0].numpy()
     shown_db, true_db = (
@@ -198,25 +198,25 @@ def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Re
 
 
 @lru_cache(maxsize=64)
-def parts(name: str) -> tuple[SpectrogramSpec, Codec, Channel, tuple[Repair, Inverter]]:
-    """The objects that the name of a road means: spec, codec, channel, repair and inverter."""
+def parts(name: str) -> tuple[SpectrogramSpec, Codec, Degradation, tuple[Repair, Inverter]]:
+    """The objects that the name of a road means: spec, codec, degradation, repair and inverter."""
     words = name.split("/", 3)  # weights may be a path
     if len(words) != 4:
         raise BadInput(
-            f"system {name!r} is not of the form spec/codec/channel/inversion, nor one of "
+            f"system {name!r} is not of the form spec/codec/degradation/inversion, nor one of "
             f"{', '.join(SEED_ROADS)}",
             key="system.format",
         )
-    channels = CHANNELS | SIMULATED
-    if words[2] not in channels:
+    known = DEGRADATIONS | SIMULATED
+    if words[2] not in known:
         raise BadInput(
-            f"channel {words[2]!r} is unknown; expected one of {', '.join(channels)}",
+            f"unknown degradation {words[2]!r}; expected one of {', '.join(known)}",
             key="degradation.unknown",
         )
     return (
         load("spec", words[0]),
         load("codec", words[1]),
-        channels[words[2]],
+        known[words[2]],
         inversion(words[3]),
     )
 

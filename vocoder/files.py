@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import re
@@ -78,6 +79,17 @@ def write_text(path: Path, text: str, *, overwrite: bool) -> None:
     """Write text in UTF-8, whole or not at all; what of a file's name is not UTF-8 is escaped."""
     with atomic_path(path, overwrite=overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def read_record(path: Path, key: str, advice: str = "remove it") -> dict[str, Any]:
+    """The JSON object that an earlier run left, such as a report; anything else is refused."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"cannot read {path} ({error}); {advice}", key=key) from error
+    if not isinstance(record, dict):
+        raise BadInput(f"{path} holds {type(record).__name__}, not named values; {advice}", key=key)
+    return record
 
 
 def parse_yaml(text: str) -> Any:

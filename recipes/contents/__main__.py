@@ -21,12 +21,11 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from recipes.contents.planes import CONTENTS, SPEC, Content
-from recipes.quality import Results, chosen_lines, read_results, write_json
+from recipes.results import Results, chosen_lines, read_results, recipe, show, write_results
 from vocoder.corpus.corpus import Corpus
-from vocoder.errors import BadInput
 from vocoder.evaluate.inference import paired_p
 from vocoder.evaluate.metrics import METRICS, choose_metrics, measure
-from vocoder.files import write_text
+from vocoder.evaluate.summary import markdown
 from vocoder.train.generators.tasks import WAVEFORMS, Rng
 from vocoder.train.generators.trainer import Kind, Trainer
 
@@ -38,6 +37,7 @@ MEASURES = ("estoi", "pesq", "f0", "voicing")
 BASELINE = "grey: level"
 
 
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("corpus", type=Path, help="folder with corpus.csv, to learn from")
@@ -53,25 +53,20 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"unknown contents {', '.join(unknown)}; expected {', '.join(CONTENTS)}")
     torch.set_num_threads(1)
-    try:
-        choose_metrics(MEASURES)
-        corpus = Corpus(given.corpus, "train", sample_rate=SPEC.sample_rate)
-        lines = chosen_lines(given.lines, "test", given.count)
-        text = ""
-        for task in given.tasks:
-            results: Results = {}
-            for content in given.contents:
-                folder = given.output / task / content
-                generator = ContentGenerator(CONTENTS[content], task, given.seed, folder)
-                generator.train(corpus, given.steps)
-                for name, found in generator.measured(given.lines, lines).items():
-                    results[f"{content}: {name}"] = found
-            text += f"{task}, {given.steps} steps, {len(lines)} lines\n\n{table(results)}\n\n"
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    write_text(given.output / "table.md", text, overwrite=True)
-    print(text)
+    choose_metrics(MEASURES)
+    corpus = Corpus(given.corpus, "train", sample_rate=SPEC.sample_rate)
+    lines = chosen_lines(given.lines, "test", given.count)
+    text = ""
+    for task in given.tasks:
+        results: Results = {}
+        for content in given.contents:
+            folder = given.output / task / content
+            generator = ContentGenerator(CONTENTS[content], task, given.seed, folder)
+            generator.train(corpus, given.steps)
+            for name, found in generator.measured(given.lines, lines).items():
+                results[f"{content}: {name}"] = found
+        text += f"{task}, {given.steps} steps, {len(lines)} lines\n\n{table(results)}\n\n"
+    show(given.output, text.rstrip())
     return 0
 
 
@@ -126,7 +121,7 @@ class ContentGenerator:
                 made = functional.pad(waveform, (0, true.size - len(waveform))).numpy()
                 found = measure(true, made, sample_rate, MEASURES, problems={})
                 results.setdefault(name, {})[line] = found
-            write_json(path, results)
+            write_results(path, results)
         return {name: {line: found[line] for line in lines} for name, found in results.items()}
 
     def spoiled(self, samples: np.ndarray, rng: Rng) -> np.ndarray:
@@ -161,7 +156,7 @@ def table(results: Results) -> str:
     columns = [column for column in METRICS.values() if column.name in MEASURES]
     titles = ["content: inverted from", *(column.heading for column in columns)]
     grey = results.get(BASELINE, {})
-    body = [titles, ["---"] * len(titles)]
+    body = [titles]
     for name, lines in results.items():
         cells = [name]
         for column in columns:
@@ -176,7 +171,7 @@ def table(results: Results) -> str:
                 cell += f" (p {paired_p(differences):.2g})"
             cells.append(cell)
         body.append(cells)
-    return "\n".join(f"| {' | '.join(row)} |" for row in body)
+    return markdown(body)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ import torch
 from tqdm import tqdm
 
 from recipes.fillets.fetch import SAMPLE_RATE, held_out_lines
+from recipes.results import recipe
 from vocoder.audio import read_audio
 from vocoder.corpus.activity import find_speech
 from vocoder.corpus.cleaning import Limits
@@ -46,6 +47,7 @@ NO_SPEECH = "no speech"
 Kept = list[tuple[Utterance, float]]  # with the SNR
 
 
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("recordings", type=Path, help="folder that recipes/fillets/fetch.py wrote")
@@ -53,11 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the draw of validation lines")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    try:
-        report = build(given.recordings, given.output, given.seed)
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    report = build(given.recordings, given.output, given.seed)
     print(report.tables())
     print(
         f"{given.output}: {len(report.utterances)} utterances; licence: GPL-2, see copyright there"

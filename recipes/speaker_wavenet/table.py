@@ -23,13 +23,13 @@ from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 from tqdm import tqdm
 
+from recipes.results import recipe, show
 from vocoder import load
 from vocoder.audio import write_audio
 from vocoder.cli.main import run as vocoder
 from vocoder.corpus.corpus import Corpus
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
-from vocoder.files import write_text
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.wavenet.inverter import sample
 from vocoder.inverter.wavenet.network import WaveNet, iterate
@@ -47,6 +47,7 @@ CLICK_RATIO, AROUND_S, NEAREST_S = 12.0, 0.01, 0.0005
 BLOCK_S, FLOOR_DBFS = 0.1, -60.0
 
 
+@recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/corpus.py wrote")
@@ -57,28 +58,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--measures", default=MEASURES, help="of vocoder evaluate")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    try:
-        spec = load("spec", "mel256")
-        temperature = load("inverter", "wavenet").temperature
-        networks = {Path(each).stem: read_network(each) for each in given.weights}
-        waveforms = held_out(given.corpus, spec, given.utterances, given.speaker)
-        rows = [
-            "| system | nats a sample | x real time | not finite | clicks | loudest block, dB |"
-        ]
-        rows.append("| --- " * 6 + "|")
-        estimate = next(iter(networks.values())).estimate
-        rows += render_all(ESTIMATE, estimate, waveforms, spec, given.output)
-        for name, network in networks.items():
-            nats = likelihood(network, waveforms, spec)
-            draw = partial(sample, network, seed=0, temperature=temperature, n_iter=0)
-            rows += render_all(name, draw, waveforms, spec, given.output, nats)
-        count = sum(clicks(one, spec.sample_rate) for one in waveforms)
-        rows.append(f"| the recordings | | | 0 | {count} | 0.0 |")
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    write_text(given.output / "table.md", "\n".join(rows) + "\n", overwrite=True)
-    print("\n".join(rows))
+    spec = load("spec", "mel256")
+    temperature = load("inverter", "wavenet").temperature
+    networks = {Path(each).stem: read_network(each) for each in given.weights}
+    waveforms = held_out(given.corpus, spec, given.utterances, given.speaker)
+    rows = [["system", "nats a sample", "x real time", "not finite", "clicks", "loudest block, dB"]]
+    estimate = next(iter(networks.values())).estimate
+    rows += render_all(ESTIMATE, estimate, waveforms, spec, given.output)
+    for name, network in networks.items():
+        nats = likelihood(network, waveforms, spec)
+        draw = partial(sample, network, seed=0, temperature=temperature, n_iter=0)
+        rows += render_all(name, draw, waveforms, spec, given.output, nats)
+    count = sum(clicks(one, spec.sample_rate) for one in waveforms)
+    rows.append(["the recordings", "", "", "0", f"{count}", "0.0"])
+    show(given.output, markdown(rows))
     names = [f"{name}{after}" for after in ("_iterated", "") for name in (ESTIMATE, *networks)]
     folders = ",".join(str(given.output / name) for name in names)
     words = [f"reference={given.output / 'reference'}", f"systems=[{folders}]"]

@@ -89,8 +89,8 @@ def test_arrays_are_repaired_where_that_is_asked_for(generated, tmp_path):
         (tmp_path / "arrays", "b", ["repair=none"]),
         (generated, "c", ["repair=none"]),
     ):
-        words = [f"input={source}", f"output={tmp_path / name}", *repair, *more]
-        assert main.run(["invert", *words]) == 0
+        places = [f"input={source}", f"output={tmp_path / name}"]
+        assert main.run(["invert", *places, *repair, *more]) == 0
     for name in LINES:
         a, b, c = (soundfile.read(tmp_path / x / f"{name}.wav")[0] for x in "abc")
         np.testing.assert_allclose(a, b, atol=5e-4)

@@ -74,24 +74,24 @@ def test_two_meanings_must_agree(sound, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "key"),
     [
-        ("{", "damaged; remove it and give spec="),
-        ("[]", "damaged"),
-        ("{}", "damaged"),
-        ('{"spec": {}, "samples": 3}', "the spec lacks center, "),
-        ("SPEC, SAMPLES=0", "samples is 0; expected a whole number above 0"),
-        ("SPEC, SAMPLES=1.5", "samples is 1.5; expected a whole number above 0"),
-        ("SPEC, SAMPLES=99999", "99999 samples give 391 frames, but the spectrogram has 216"),
+        ("{", "array.damaged"),
+        ("[]", "array.damaged"),
+        ("{}", "array.damaged"),
+        ('{"spec": {}, "samples": 3}', "spec.missing"),
+        ("SPEC, SAMPLES=0", "array.damaged"),
+        ("SPEC, SAMPLES=1.5", "array.damaged"),
+        ("SPEC, SAMPLES=99999", "spectrogram.length"),
     ],
 )
-def test_damaged_meanings_are_refused(text, message, sound, tmp_path):
+def test_damaged_meanings_are_refused(text, key, sound, tmp_path):
     write_array(tmp_path / "a.npy", analyse(sound, MEL), overwrite=False)
     if text.startswith("SPEC"):
         samples = json.loads(text.partition("=")[2])
         text = json.dumps({"spec": MEL.to_dict(), "samples": samples})
     (tmp_path / "a.spec.json").write_text(text)
-    with pytest.raises(BadInput, match=message):
+    with refused(key):
         read_array(tmp_path / "a.npy", None)
 
 

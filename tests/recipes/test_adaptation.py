@@ -10,10 +10,11 @@ import pytest
 from recipes import adaptation
 from recipes.generated import RANGE_DB
 from tests.corpora import write_clip
+from tests.refusals import refused
 from vocoder.audio import read_audio, write_audio
 from vocoder.cli.main import run
 from vocoder.corpus.manifest import write_corpus
-from vocoder.errors import BadInput
+from vocoder.image.manifest import read_manifest
 
 RATE = 22_050
 SPEAKERS = {"anna": "nl_v__jes-v-kamen", "ben": "nl_m__m-obdivovat"}
@@ -51,16 +52,16 @@ def arguments(home, output):
 
 
 def test_cuts_lie_within_each_other_and_the_rest_is_unseen(home):
-    rows = adaptation.read_rows(home / "generated")
-    others, cuts, rest = adaptation.shortened(rows, "ben", [0.05, 0.001])
-    assert {row["utterance"][:6] for row in others} == {"anna__"}
-    lines = [{row["utterance"] for row in part} for part in (cuts[0.001], cuts[0.05], rest)]
+    tiles = read_manifest(home / "generated/manifest.csv")
+    others, cuts, rest = adaptation.shortened(tiles, "ben", [0.05, 0.001])
+    assert {tile.utterance[:6] for tile in others} == {"anna__"}
+    lines = [{tile.utterance for tile in part} for part in (cuts[0.001], cuts[0.05], rest)]
     assert lines[0] < lines[1] and not lines[1] & lines[2]
     assert list(map(len, lines)) == [1, 2, 1]
-    with pytest.raises(BadInput, match=r"3 generated lines are ben's .* expected 9 min"):
-        adaptation.shortened(rows, "ben", [9])
-    with pytest.raises(BadInput, match="0 generated lines are carl's"):
-        adaptation.shortened(rows, "carl", [0.001])
+    with refused("generated.few"):
+        adaptation.shortened(tiles, "ben", [9])
+    with refused("generated.few"):
+        adaptation.shortened(tiles, "carl", [0.001])
 
 
 def test_a_speaker_is_learnt_and_compared(home, tmp_path, capsys, monkeypatch):

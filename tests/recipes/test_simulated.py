@@ -19,8 +19,8 @@ def decibels(speech):
 
 
 def degraded(name, codec, decibels):
-    channel = SIMULATED[name]
-    return channel._noisy(channel.generate(decibels, codec, SPEC)).astype(float)
+    degradation = SIMULATED[name]
+    return degradation._noisy(degradation.generate(decibels, codec, SPEC)).astype(float)
 
 
 def test_one_guess_keeps_what_is_coarse_and_has_the_power_of_the_truth(decibels):

@@ -17,7 +17,7 @@ from vocoder.cli.codes import BAD, DONE
 from vocoder.cli.page import Entry, write_page
 from vocoder.cpu import usable_cores
 from vocoder.errors import BadInput, differences, some_of
-from vocoder.files import refuse_existing, remove_leftovers, write_text
+from vocoder.files import read_record, refuse_existing, remove_leftovers, write_text
 
 if TYPE_CHECKING:
     from vocoder.image.source import Found, Utterance
@@ -191,13 +191,8 @@ def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:
     path = root / REPORT_NAME
     remove_leftovers(root)
     if resume and path.exists():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-            found = {key: before[key] for key in settings if key in before}
-        except (ValueError, TypeError, RecursionError) as error:
-            raise BadInput(
-                f"{path} is not a report of an earlier run ({error})", key="report.damaged"
-            ) from error
+        before = read_record(path, "report.damaged", "begin anew in another output")
+        found = {key: before[key] for key in settings if key in before}
         now = json.loads(json.dumps({key: settings[key] for key in found}))
         for key, old, new in differences(found, now):
             raise BadInput(
@@ -307,9 +302,8 @@ def rows_before(root: Path, before: list[str]) -> list[dict[str, Any]]:
     from pydantic import TypeAdapter, ValidationError  # of use here alone
 
     try:
-        report = json.loads((root / REPORT_NAME).read_text(encoding="utf-8"))
-        rows = report["utterances"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # none of ours
+        rows = read_record(root / REPORT_NAME, "report.damaged").get("utterances")
+    except BadInput:  # none of ours
         return []
     shape, kept = TypeAdapter(Result), []
     for row in rows if isinstance(rows, list) else []:

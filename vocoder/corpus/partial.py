@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vocoder.errors import BadInput, differences, some_of
-from vocoder.files import write_text
+from vocoder.files import read_record, write_text
 
 PARTIAL_NAME = ".partial"
 _SETTINGS = "settings"
@@ -62,11 +62,11 @@ class Partial:
     def _noted(self, name: str, key: str) -> Any:
         """``None`` if nothing was noted, of another input, or not all of it."""
         try:
-            noted = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
-            content = noted["content"]
-            return content if noted["key"] == [key, _digest(content)] else None
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            noted = read_record(self._folder / f"{name}.json", "partial.damaged")
+        except BadInput:
             return None
+        content = noted.get("content")
+        return content if noted.get("key") == [key, _digest(content)] else None
 
     def _note(self, name: str, key: str, content: Any) -> None:
         noted = json.dumps({"key": [key, _digest(content)], "content": content})

@@ -14,7 +14,7 @@ from vocoder.audio import read_audio, read_info
 from vocoder.corpus.levels import levels
 from vocoder.corpus.manifest import SILENCE_DBFS, Utterance
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path, write_text
+from vocoder.files import atomic_path, read_record, write_text
 
 FORMAT = 3
 FULL_SCALE = 32768.0  # of 16 bits, which are kept whatever the file has
@@ -71,7 +71,7 @@ def _index(data: Path) -> Path:
 def _read_index(data: Path, utterances: Sequence[Utterance]) -> tuple[list[int], list[str]] | None:
     """What an earlier call left; ``None`` if it is not there, half there or not ours."""
     try:
-        content = json.loads(_index(data).read_text(encoding="utf-8"))
+        content = read_record(_index(data), "data.cache.damaged")
         size, offsets, reasons = (content[name] for name in ("bytes", "offsets", "reasons"))
         whole = size == data.stat().st_size and all(
             type(reason) is str
@@ -79,7 +79,7 @@ def _read_index(data: Path, utterances: Sequence[Utterance]) -> tuple[list[int],
             and (reason or 0 <= offset <= size // SAMPLE.itemsize - one.samples)
             for one, offset, reason in zip(utterances, offsets, reasons, strict=True)
         )
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError):
         return None
     return (offsets, reasons) if whole else None
 

@@ -124,7 +124,7 @@ def table(summary: Summary) -> str:
         cells = [_mean(means.get(one.column), one.digits) for one in summary.metrics]
         n_files = max((interval.n for interval in means.values()), default=0)
         rows.append([f"`{system}`", str(n_files), *cells])
-    lines = [*_markdown(rows), "", "Mean over utterances (95 % bootstrap interval of it)."]
+    lines = [markdown(rows), "", "Mean over utterances (95 % bootstrap interval of it)."]
     if any(summary.comparisons.values()):
         distances = [
             f"absolute {one.heading} {ARROWS[LOWER]}" if one.better == ZERO else title
@@ -134,15 +134,16 @@ def table(summary: Summary) -> str:
         for system, compared in summary.comparisons.items():
             cells = [_difference(compared.get(one.column), one.digits) for one in summary.metrics]
             rows.append([f"`{system}`", *cells])
-        lines += ["", *_markdown(rows), "", f"Baseline `{summary.baseline}`. Mean difference over "]
+        lines += ["", markdown(rows), "", f"Baseline `{summary.baseline}`. Mean difference over "]
         lines[-1] += f"utterances that both have (95 % bootstrap interval), and p: {TEST}. "
         lines[-1] += f"Bold where p is below {ALPHA:.2g}."
     return "\n".join(lines)
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, whose first row is its head."""
     head, *body = ([cell.replace("|", "\\|") for cell in row] for row in rows)
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body))
 
 
 def _mean(interval: Interval | None, digits: int) -> str:

@@ -14,7 +14,7 @@ from numpy.lib.npyio import NpzFile
 
 from vocoder.decibels import to_decibels
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path, refuse_existing, write_text
+from vocoder.files import atomic_path, read_record, refuse_existing, write_text
 from vocoder.image.codec.base import strips
 from vocoder.image.codec.foreign import Foreign
 from vocoder.spec import SpectrogramSpec
@@ -180,13 +180,13 @@ def _meaning(path: Path, spec: SpectrogramSpec | None) -> tuple[SpectrogramSpec,
                 key="spec.missing",
             )
         return spec, None
-    try:
-        info = json.loads(about.read_text(encoding="utf-8"))
-        found, n_samples = SpectrogramSpec.from_dict(info["spec"], str(about)), info["samples"]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+    info = read_record(about, "array.damaged", "remove it and give spec=")
+    if missing := {"spec", "samples"} - info.keys():
         raise BadInput(
-            f"{about}: damaged; remove it and give spec= ({error!r})", key="array.damaged"
-        ) from error
+            f"{about} lacks {', '.join(sorted(missing))}; remove it and give spec=",
+            key="array.damaged",
+        )
+    found, n_samples = SpectrogramSpec.from_dict(info["spec"], str(about)), info["samples"]
     if spec is not None:
         spec.require_same(found, "spec=", str(about))
     if n_samples is not None and (type(n_samples) is not int or n_samples < 1):
