@@ -27,7 +27,7 @@ from recipes.systems import inversion
 from vocoder import encode, load
 from vocoder.audio import read_audio
 from vocoder.evaluate.inference import mean_interval, paired_p
-from vocoder.evaluate.metrics import measure
+from vocoder.evaluate.metrics import METRICS, measure
 from vocoder.evaluate.summary import markdown
 from vocoder.image.source import ImageSource
 from vocoder.image.utterances import load_utterance
@@ -60,13 +60,7 @@ REPAIRED = {
     "windows, repaired alike, admm": ("windows", "windows", "network:weights={}+admm"),
 }  # fmt: skip
 MEASURES = ("estoi", "pesq", "mel", "f0", "voicing")
-COLUMNS = {
-    "estoi": ("ESTOI", 3),
-    "pesq_wb": ("PESQ-WB", 2),
-    "mel_distance_db": ("mel dB", 2),
-    "f0_rmse_cents": ("F0 RMSE cents", 0),
-    "voicing_error": ("voicing error", 3),
-}
+COLUMNS = ("estoi", "pesq_wb", "mel_distance_db", "f0_rmse_cents", "voicing_error")
 
 
 @recipe
@@ -145,12 +139,14 @@ def write_meaning(path: Path, line: Path) -> None:
 
 def table(results: Results) -> str:
     """Means over lines with 95 % bootstrap intervals, and windows against grey, as Markdown."""
-    titles = ["generated, decoded and inverted as", *(title for title, _ in COLUMNS.values())]
+    titles = ["generated, decoded and inverted as", *(METRICS[key].heading for key in COLUMNS)]
     rows = [titles]
     for name, lines in results.items():
         cells = [
-            mean_interval([row[key] for row in lines.values() if key in row]).text(digits)
-            for key, (_, digits) in COLUMNS.items()
+            mean_interval([row[key] for row in lines.values() if key in row]).text(
+                METRICS[key].digits
+            )
+            for key in COLUMNS
         ]
         rows.append([name, *cells])
     pairs = [["windows minus grey", *titles[1:]]]
@@ -170,7 +166,7 @@ def difference(ours: Lines, theirs: Lines, key: str) -> str:
         for line in ours
         if key in ours[line] and key in theirs[line]
     ]
-    digits = COLUMNS[key][1]
+    digits = METRICS[key].digits
     return f"{np.mean(both):+.{digits}f} (p {paired_p(both):.2g})" if both else "-"
 
 

@@ -123,11 +123,9 @@ def fitting(condition: str, inversions: Sequence[str]) -> list[str]:
 def generated(folder: Path) -> Found:
     """The generated lines of a folder; one without a ``spec.yaml`` has the default images."""
     manifest = folder / "manifest.csv"
-    if (folder / "spec.yaml").is_file():
-        return ImageSource(input=folder / "results", manifest=manifest).find()
-    codec = load("codec", "gray8", **RANGE_DB)
-    spec = load("spec", "mel256")
-    return ImageSource(input=folder / "results", manifest=manifest, spec=spec, codec=codec).find()
+    usual = {"spec": load("spec", "mel256"), "codec": load("codec", "gray8", **RANGE_DB)}
+    settings = {} if (folder / "spec.yaml").is_file() else usual
+    return ImageSource(input=folder / "results", manifest=manifest, **settings).find()
 
 
 def measure_task(task: Task) -> dict[str, float]:

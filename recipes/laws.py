@@ -86,20 +86,8 @@ def _own(spec: str, codec: str, **settings: Any) -> Draw:
 
 
 def _riffusion(y: np.ndarray, path: Path, *, stereo: bool) -> Path:
-    mel = _mel(
-        y * 32768,
-        44100,
-        n_fft=17640,
-        hop_length=441,
-        win_length=4410,
-        n_mels=512,
-        fmin=0,
-        fmax=10000,
-        power=1.0,
-        htk=True,
-        norm=None,
-        pad_mode="reflect",
-    )
+    window = {"n_fft": 17640, "win_length": 4410}
+    mel = _80(y * 32768, 44100, hop=441, n_mels=512, fmax=10000, htk=True, norm=None, **window)
     pixels = (255 - (mel / mel.max()) ** 0.25 * 255).astype(np.uint8)[::-1]
     channels = np.repeat(pixels[..., None], 3, axis=2)
     if stereo:

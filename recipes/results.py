@@ -51,15 +51,19 @@ def recipe(main: Callable[Given, int]) -> Callable[Given, int]:
 
 def chosen_lines(corpus: Path, split: str, count: int | None) -> list[str]:
     """Names of lines of a split, all or ``count`` evenly spread ones."""
-    path = corpus / "lines.csv"
+    lines = [row["line"] for row in read_lines(corpus) if row["split"] == split]
+    return lines if count is None or count >= len(lines) else spread(lines, count)
+
+
+def read_lines(recordings: Path) -> list[dict[str, str]]:
+    """Rows of the table of the lines that were fetched."""
+    path = recordings / "lines.csv"
     if not path.is_file():
         raise BadInput(
-            f"{path} is missing; fetch the corpus with recipes/fillets/fetch.py first",
-            key="corpus.missing",
+            f"{path} is missing; run recipes/fillets/fetch.py first", key="lines.missing"
         )
     with path.open(encoding="utf-8", newline="") as file:
-        lines = [row["line"] for row in csv.DictReader(file) if row["split"] == split]
-    return lines if count is None or count >= len(lines) else spread(lines, count)
+        return list(csv.DictReader(file))
 
 
 def spread(names: Sequence[str], count: int) -> list[str]:

@@ -140,38 +140,16 @@ SIMULATED = {
 
 @dataclass(frozen=True)
 class Rendered:
-    """Sound from an image.
-
-    Parameters
-    ----------
-    samples : ndarray
-        ``(samples,)``, float32.
-    picture_bytes : int
-        Size of the file.
-    picture_rms_db : float or None
-        Root-mean-square error of the decoded image, both sides clipped to the codec's range;
-        ``None`` where there is no fixed range.
-    """
+    """A waveform from an image."""
 
     samples: np.ndarray
     picture_bytes: int
+    # Error of the decoded image, both sides clipped to the codec's range, if that is fixed.
     picture_rms_db: float | None = None
 
 
 def render(name: str, samples: np.ndarray, sample_rate: int, folder: Path) -> Rendered:
-    """Send a line along the road of that name.
-
-    Parameters
-    ----------
-    name : str
-        As the module says.
-    samples : ndarray
-        ``(samples,)``, float32.
-    sample_rate : int
-        In Hz; must be the spec's.
-    folder : Path
-        For the image, replaced by the next.
-    """
+    """Send a line, ``(samples,)``, along a road; the next one replaces its image in ``folder``."""
     if name in SEED_ROADS:
         return SEED_ROADS[name](samples, folder)
     spec, codec, degradation, (repair, inverter) = parts(name)

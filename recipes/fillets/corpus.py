@@ -10,7 +10,6 @@ half-way, the same command goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-import csv
 import functools
 import hashlib
 import shutil
@@ -25,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from recipes.fillets.fetch import SAMPLE_RATE, held_out_lines
-from recipes.results import recipe
+from recipes.results import read_lines, recipe
 from vocoder.audio import read_audio
 from vocoder.corpus.activity import find_speech
 from vocoder.corpus.cleaning import Limits
@@ -65,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build(recordings: Path, output: Path, seed: int) -> Report:
     """Make the fetched lines into a corpus."""
-    lines = read_lines(recordings)
+    lines = fetched(recordings)
     settings = {"seed": seed, **asdict(CUT), **asdict(LIMITS)}
     partial = Partial(output, settings)
     kept: Kept = []
@@ -102,18 +101,12 @@ def build(recordings: Path, output: Path, seed: int) -> Report:
     return report
 
 
-def read_lines(recordings: Path) -> list[dict[str, str]]:
+def fetched(recordings: Path) -> list[dict[str, str]]:
     """Rows of ``lines.csv``, in order; its held-out lines must be those of ``test.txt``."""
-    path = recordings / "lines.csv"
-    if not path.is_file():
-        raise BadInput(
-            f"{path} is missing; run recipes/fillets/fetch.py first", key="lines.missing"
-        )
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = sorted(csv.DictReader(file), key=lambda row: row["line"])
+    rows = sorted(read_lines(recordings), key=lambda row: row["line"])
     if {row["line"] for row in rows if row["split"] == "test"} != held_out_lines():
         raise BadInput(
-            f"the test lines of {path} are not those of test.txt; fetch them anew",
+            f"the test lines of {recordings} are not those of test.txt; fetch them anew",
             key="lines.split",
         )
     return rows

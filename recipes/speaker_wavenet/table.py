@@ -30,6 +30,7 @@ from vocoder.cli.main import run as vocoder
 from vocoder.corpus.corpus import Corpus
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import mean_interval
+from vocoder.evaluate.summary import markdown
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.wavenet.inverter import sample
 from vocoder.inverter.wavenet.network import WaveNet, iterate
@@ -92,15 +93,15 @@ def held_out(
     corpus: Path, spec: SpectrogramSpec, count: int, speaker: str | None
 ) -> list[np.ndarray]:
     """Recordings of the test split, evenly spread, in whole hops."""
-    clips = Corpus(
+    test = Corpus(
         corpus,
         "test",
         speakers=None if speaker is None else [speaker],
         sample_rate=spec.sample_rate,
         min_samples=spec.n_fft,
     )
-    chosen = np.unique(np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int))
-    waveforms = [clips.read(int(i)) for i in chosen]
+    chosen = np.unique(np.linspace(0, len(test) - 1, min(count, len(test))).round().astype(int))
+    waveforms = [test.read(int(i)) for i in chosen]
     return [one[: len(one) // spec.hop_length * spec.hop_length] for one in waveforms]
 
 
@@ -124,7 +125,7 @@ def render_all(
     spec: SpectrogramSpec,
     output: Path,
     nats: str = "",
-) -> Iterator[str]:
+) -> Iterator[list[str]]:
     """Write waveforms of a system, before and after an iteration; yield the rows of the table."""
     found: dict[str, list[tuple[float, int, int, float]]] = {name: [], f"{name}_iterated": []}
     for number, recording in enumerate(tqdm(waveforms, desc=name, unit="utterance")):
@@ -145,7 +146,8 @@ def render_all(
     for system, measured in found.items():
         seconds, bad, jumps, levels = zip(*measured, strict=True)
         speed = sum(map(len, waveforms)) / spec.sample_rate / sum(seconds)
-        yield f"| {system} | {nats} | {speed:.2f} | {sum(bad)} | {sum(jumps)} | {max(levels):.1f} |"
+        figures = f"{speed:.2f}", f"{sum(bad)}", f"{sum(jumps)}", f"{max(levels):.1f}"
+        yield [system, nats, *figures]
 
 
 def write(folder: Path, number: int, waveform: np.ndarray, spec: SpectrogramSpec) -> None:

@@ -144,7 +144,7 @@ def test_lines_of_a_split_are_spread_evenly(corpus: Path) -> None:
     assert results.chosen_lines(corpus, "test", None) == ["cs_m/a", "nl_v/c"]
     assert results.chosen_lines(corpus, "test", 1) == ["cs_m/a"]
     assert results.chosen_lines(corpus, "train", 5) == ["cs_m/b"]
-    with refused("corpus.missing"):
+    with refused("lines.missing"):
         results.chosen_lines(corpus / "cs_m", "test", None)
 
 
