@@ -11,6 +11,7 @@ import torch
 import yaml
 from scipy.signal import get_window
 
+from tests.refusals import refused
 from tests.specs import OWN
 from vocoder.config import load
 from vocoder.errors import BadInput
@@ -138,11 +139,11 @@ def test_from_dict_fills_nothing_in(name):
 
 
 def test_from_dict_says_where_a_spec_came_from():
-    with pytest.raises(BadInput, match=r"tile.png: the spec has unknown fields db_min, hop"):
+    with refused("spec.unknown"):
         SpectrogramSpec.from_dict({**MEL.to_dict(), "hop": 256, "db_min": -100}, "tile.png")
-    with pytest.raises(BadInput, match=r"tile.png: the spec is list, expected named fields"):
+    with refused("spec.type"):
         SpectrogramSpec.from_dict([1024, 256], "tile.png")  # type: ignore[arg-type]
-    with pytest.raises(BadInput, match=r"tile.png: spec.n_fft is -2; expected"):
+    with refused("spec.n_fft.range"):
         SpectrogramSpec.from_dict({**MEL.to_dict(), "n_fft": -2}, "tile.png")
 
 

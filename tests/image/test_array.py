@@ -62,7 +62,7 @@ def test_arrays_of_other_programs_need_a_spec(sound, tmp_path):
     assert found.length == (decibels.shape[2] - 1) * MEL.hop_length
     np.save(tmp_path / "b.npy", linear[0].double().numpy())
     assert torch.equal(read_array(tmp_path / "b.npy", MEL).decibels, decibels)
-    with pytest.raises(BadInput, match=r"a\.npy does not say how it was made; give spec=, such"):
+    with refused("spec.missing"):
         read_array(tmp_path / "a.npy", None)
 
 
@@ -123,7 +123,7 @@ def test_arrays_that_are_no_spectrograms_are_refused(array, message, tmp_path):
 
 def test_decibels_are_no_logarithms(tmp_path):
     np.save(tmp_path / "a.npy", values(100.0, shape=(80, 9)))  # e to the 100 is too much
-    with pytest.raises(BadInput, match="too large to be magnitudes"):
+    with refused("array.range"):
         read_array(tmp_path / "a.npy", LOG)
 
 
@@ -137,29 +137,29 @@ class Trap:
 def test_files_that_are_no_plain_arrays_are_refused_and_never_unpickled(tmp_path):
     path = tmp_path / "a.npy"
     path.write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(BadInput, match=r"a\.npy: not a NumPy array of numbers"):
+    with refused("array.damaged"):
         read_array(path, MEL)
     with path.open("wb") as file:
         np.save(file, np.array([Trap()], dtype=object), allow_pickle=True)
-    with pytest.raises(BadInput, match="not a NumPy array of numbers"):
+    with refused("array.damaged"):
         read_array(path, MEL)
     for content in (b"", b"\x93NUMPY\x01\x00", b"no array"):
         path.write_bytes(content)
-        with pytest.raises(BadInput, match="not a NumPy array of numbers"):
+        with refused("array.damaged"):
             read_array(path, MEL)
     np.save(path, values())
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(BadInput, match="not a NumPy array of numbers"):
+    with refused("array.damaged"):
         read_array(path, MEL)
     with path.open("wb") as file:
         np.savez(file, values(), values())
-    with pytest.raises(BadInput, match="several arrays"):
+    with refused("array.archive"):
         read_array(path, MEL)
     # A header that promises more than any memory holds.
     with path.open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (256, 10**12)}
         np.lib.format.write_array_header_1_0(file, header)
-    with pytest.raises(BadInput, match="not a NumPy array of numbers"):
+    with refused("array.damaged"):
         read_array(path, MEL)
 
 
@@ -176,7 +176,7 @@ def test_what_exists_is_kept_unless_told_otherwise(sound, tmp_path):
     write_array(tmp_path / "a.npy", given, overwrite=False)
     stamps = [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())]
     quieter = Spectrogram(given.decibels - 6, MEL)
-    with pytest.raises(BadInput, match=r"a\.npy exists"):
+    with refused("output.exists"):
         write_array(tmp_path / "a.npy", quieter, overwrite=False)
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())] == stamps
     write_array(tmp_path / "a.npy", quieter, overwrite=True)

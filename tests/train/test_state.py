@@ -35,9 +35,9 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
         with pytest.raises(BadInput, match=r"step_00000003.pt.* step_00000002.pt is intact"):
             train(repairing(), tmp_path, plan(), resume=True)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-        with pytest.raises(BadInput, match=r"best\.safetensors"):
+        with refused("output.unwritable"):
             train(repairing(), tmp_path / "other", plan())
-        with pytest.raises(BadInput, match=r"discriminators\.pt"):
+        with refused("output.unwritable"):
             save_tensors({"mpd": {"w": torch.zeros(4000)}}, tmp_path / DISCRIMINATORS_NAME)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -182,7 +182,7 @@ def test_curves_that_cannot_be_written_are_told_and_hide_nothing(full, tmp_path,
     (tmp_path / "file").write_text("a file")
     with monkeypatch.context() as patch:
         patch.setattr(state.State, "save", lambda *_: save_tensors({}, tmp_path / "file/b"))
-        with pytest.raises(BadInput, match=r"file/b"):
+        with refused("output.unwritable"):
             train(repairing(), tmp_path / "state", plan(steps=1))
 
     def fails(*_, **__):
@@ -226,7 +226,7 @@ def test_a_run_that_failed_at_its_very_end_is_finished_when_resumed(tmp_path, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "write_model", fails)
-        with pytest.raises(BadInput, match="the disk is full"):
+        with refused("output.write"):
             train(vocoding(), tmp_path, plan(steps=4))
     assert train(vocoding(), tmp_path, plan(steps=4), resume=True).steps == 4
     end = last(tmp_path)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.image.doctor.looking import run
+from tests.refusals import refused
 from vocoder.errors import BadInput
 
 
@@ -17,7 +18,7 @@ class TestCommand:
         assert "1 to change" in printed
         (finding,) = json.loads(report.read_text())["findings"]
         assert finding["code"] == "channels"
-        with pytest.raises(BadInput, match="exists"):
+        with refused("output.exists"):
             run(str(generated), output=str(report))
         assert run(str(generated), label="real_B", output=str(report), overwrite=True) == 0
         assert "nothing to change" in capsys.readouterr().out
@@ -32,5 +33,5 @@ class TestCommand:
         assert [path.name for path in tmp_path.iterdir()] == ["below"]
 
     def test_nothing_there(self, tmp_path):
-        with pytest.raises(BadInput, match="does not exist"):
+        with refused("input.missing"):
             run(str(tmp_path / "nothing"))
