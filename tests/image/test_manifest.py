@@ -158,20 +158,20 @@ def test_settings_that_cannot_be_are_refused(tmp_path):
     write_sidecar(path, Sidecar(SPEC, Gray8(db_min=-100.0, db_max=0.0), 256, 64), overwrite=False)
     good = yaml.safe_load(path.read_text())
 
-    def refused(phrase, **changes):
+    def refuse(phrase, **changes):
         path.write_text(yaml.safe_dump(good | changes))
         with pytest.raises(BadInput, match=phrase) as caught:
             read_sidecar(path)
         assert str(path) in str(caught.value)
 
-    refused("lacks hop_length", spec={k: v for k, v in good["spec"].items() if k != "hop_length"})
-    refused("sample_rate is '22k'", spec=good["spec"] | {"sample_rate": "22k"})
-    refused("codec", codec={"name": "grey"})
-    refused("tile.overlap_frames is 256", tile={"frames": 256, "overlap_frames": 256})
-    refused("tile.frames is '256'", tile={"frames": "256", "overlap_frames": 0})
-    refused("tile must hold exactly", tile={"frames": 256})
-    refused("tile must hold exactly", tile=[256, 64])
-    refused("the file must hold exactly spec, codec, tile", speaker="anna")
+    refuse("lacks hop_length", spec={k: v for k, v in good["spec"].items() if k != "hop_length"})
+    refuse("sample_rate is '22k'", spec=good["spec"] | {"sample_rate": "22k"})
+    refuse("codec", codec={"name": "grey"})
+    refuse("tile.overlap_frames is 256", tile={"frames": 256, "overlap_frames": 256})
+    refuse("tile.frames is '256'", tile={"frames": "256", "overlap_frames": 0})
+    refuse("tile must hold exactly", tile={"frames": 256})
+    refuse("tile must hold exactly", tile=[256, 64])
+    refuse("the file must hold exactly spec, codec, tile", speaker="anna")
     for text, phrase in (
         ("", "exactly"),
         ("a: [", "not YAML"),
