@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from recipes.laws import LAWS
+from recipes.drawn import LAWS
 from tests.image.test_cases import SPEC, grey, level, save
 from tests.refusals import refused
 from vocoder import encode, load
