@@ -18,10 +18,10 @@ from vocoder.image.codec.seed import SeedJpeg, SeedTiff
 from vocoder.image.file import (
     ImageInfo,
     decode_image,
-    jpeg_tables,
     read_image,
     write_image,
 )
+from vocoder.image.opening import jpeg_tables
 
 RANGE: dict[str, Any] = {"db_min": -100.0, "db_max": 0.0}
 CODECS = [

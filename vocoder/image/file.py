@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 from vocoder.image.codec.base import (
-    BMP,
     JPEG,
     MODE_WORDS,
     PNG,
@@ -31,9 +28,9 @@ from vocoder.image.codec.base import (
 from vocoder.image.codec.colours import require_analyses, require_colours
 from vocoder.image.codec.registry import codec_from_dict
 from vocoder.image.codec.riffusion import settings_from_exif
+from vocoder.image.opening import FORMATS, is_lossy_webp, open_image, plain
 from vocoder.spec import SpectrogramSpec
 
-FORMATS = {PNG: "PNG", JPEG: "JPEG", WEBP: "WEBP", TIFF: "TIFF", BMP: "BMP"}
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 # What Pillow raises for damaged files, depending on where the damage is.
 DAMAGE = (
@@ -49,9 +46,6 @@ DAMAGE = (
 )
 KEY = "vocoder"  # of the PNG text chunk, and of the one entry in an image description
 IMAGE_DESCRIPTION = 270  # the tag's number, the same in TIFF 6.0 and EXIF
-MAX_PIXELS = 500_000_000  # more than 20 000 x 20 000
-LIMIT_VARIABLE = "VOCODER_MAX_PIXELS"
-_pixel_limit = threading.Lock()  # Pillow's limit is the process's
 WEBP_MAX = 16383  # pixels a side: the format has 14 bits for it
 
 
@@ -155,15 +149,14 @@ def read_image(path: Path) -> ImageFile:
     if not path.stat().st_size:
         raise BadInput(f"{path}: the file is empty (0 bytes)", key="image.empty")
     try:
-        with _open(path) as opened:
-            _check_size(opened, path)
-            image = _plain(opened, path)
+        with open_image(path) as opened:
+            image = plain(opened, path)
             pixels = np.asarray(image)
             text = _metadata_text(opened)
             info = None if text is None else ImageInfo.from_json(text, str(path))
             if info is None and (settings := settings_from_exif(opened.getexif(), str(path))):
                 info = ImageInfo(*settings)
-            lossy = opened.format in ("JPEG", "MPO") or _is_lossy_webp(path)
+            lossy = opened.format in ("JPEG", "MPO") or is_lossy_webp(path)
     except UnidentifiedImageError as error:
         raise BadInput(
             f"{path}: not a PNG, JPEG, TIFF, WebP or BMP image, or damaged", key="image.format"
@@ -310,110 +303,3 @@ def _metadata_text(opened: Image.Image) -> str | None:
     if isinstance(description, str) and description.startswith(prefix):
         return description[len(prefix) :].rstrip("\0 ")[:-1]
     return None
-
-
-def _open(path: Path) -> Image.Image:
-    """Open an image; nothing is unpacked yet."""
-    with _pixel_limit:
-        usual = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = None  # `_check_size` says it better
-        try:
-            return Image.open(path, formats=list(FORMATS.values()))
-        finally:
-            Image.MAX_IMAGE_PIXELS = usual
-
-
-def max_pixels() -> int:
-    """How many pixels an image may have, so that a small file cannot fill the memory."""
-    text = os.environ.get(LIMIT_VARIABLE, "")
-    if not text:
-        return MAX_PIXELS
-    if not text.isdigit() or int(text) < 1:
-        raise BadInput(
-            f"{LIMIT_VARIABLE} is {text!r}; expected a whole number of pixels",
-            key="image.limit",
-        )
-    return int(text)
-
-
-def _too_large(path: Path, what: str) -> BadInput:
-    return BadInput(
-        f"{path}: {what} has more than {max_pixels()} pixels, which take two bytes each while "
-        f"they are read, seven in colour; if it is a spectrogram, set {LIMIT_VARIABLE} in the "
-        "environment to as many as it has, or cut it into shorter pieces",
-        key="image.large",
-    )
-
-
-def _check_size(opened: Image.Image, path: Path) -> None:
-    """Refuse what Pillow only warns of: warnings turn into errors per process, not per call."""
-    if opened.width * opened.height > max_pixels():
-        raise _too_large(path, f"this image, {opened.width} x {opened.height},")
-
-
-def _plain(opened: Image.Image, path: Path) -> Image.Image:
-    """One of `MODE_WORDS`: palettes become colour, opaque alpha channels are left out."""
-    if getattr(opened, "n_frames", 1) > 1:
-        raise BadInput(
-            f"{path}: holds several images (an animation or pages); expected one",
-            key="image.frames",
-        )
-    # Pillow halves 16-bit channels without a word; only the tiles' raw mode betrays them.
-    if any(";16" in str(tile[3]) for tile in getattr(opened, "tile", [])) and opened.mode in (
-        "RGB",
-        "RGBA",
-        "LA",
-    ):
-        raise BadInput(
-            f"{path}: colour with 16 bits a channel; expected {MODE_WORDS['RGB']}",
-            key="image.depth",
-        )
-    image = opened
-    if image.mode in ("P", "PA"):
-        transparent = image.mode == "PA" or "transparency" in image.info
-        image = image.convert("RGBA" if transparent else "RGB")
-    if image.mode in ("RGBA", "LA"):
-        if image.getchannel("A").getextrema()[0] != 255:
-            raise BadInput(
-                f"{path}: parts of it are transparent, so that its colours depend on what is "
-                "behind; save it without transparency",
-                key="image.transparent",
-            )
-        image = image.convert("RGB" if image.mode == "RGBA" else "L")
-    if image.mode not in MODE_WORDS:
-        words = {"1": "black and white (1-bit)", "CMYK": "CMYK colour"}
-        raise BadInput(
-            f"{path}: {words.get(opened.mode, 'an unusual kind of image')} (mode {opened.mode}); "
-            f"expected {', '.join(MODE_WORDS.values())}",
-            key="image.mode",
-        )
-    return image
-
-
-def _is_lossy_webp(path: Path) -> bool:
-    """Whether a WebP file holds a ``VP8 `` chunk (lossy) rather than ``VP8L``."""
-    with path.open("rb") as file:
-        header = file.read(12)
-        if header[:4] != b"RIFF" or header[8:] != b"WEBP":
-            return False
-        while len(chunk := file.read(8)) == 8:
-            if chunk[:4] in (b"VP8 ", b"VP8L"):
-                return chunk[:4] == b"VP8 "
-            size = int.from_bytes(chunk[4:], "little")
-            file.seek(size + size % 2, 1)  # chunks begin at even places
-    return False
-
-
-def jpeg_tables(path: Path) -> np.ndarray:
-    """The quantisation table of a JPEG's luma, for decoding at its constraints.
-
-    ``(8, 8)``, int64: the step of each DCT coefficient, vertical frequency first.
-    """
-    try:
-        with Image.open(path, formats=["JPEG"]) as opened:
-            tables: dict[int, list[int]] = getattr(opened, "quantization", {})
-            return np.array(tables[0], dtype=np.int64).reshape(8, 8)
-    except (OSError, KeyError, ValueError) as error:
-        raise BadInput(
-            f"{path}: not a JPEG image with a quantisation table", key="image.format"
-        ) from error

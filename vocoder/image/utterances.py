@@ -25,8 +25,9 @@ from vocoder.image.doctor.looks import (
     tilt,
     unlikeness,
 )
-from vocoder.image.file import ImageFile, decode_image, jpeg_tables, read_image
+from vocoder.image.file import ImageFile, decode_image, read_image
 from vocoder.image.manifest import Tile
+from vocoder.image.opening import jpeg_tables
 from vocoder.image.pix2pix import dequantised
 from vocoder.image.settings import require_same_codec
 from vocoder.image.source import Found, Utterance

@@ -13,7 +13,8 @@ from vocoder.decibels import SILENCE_DB, amplify
 from vocoder.evaluate.metrics import estoi, mel_distance_db
 from vocoder.image.codec.base import SILENT_LEVEL
 from vocoder.image.codec.jpeg import REACH, JpegCells, JpegConstraint
-from vocoder.image.file import ImageInfo, jpeg_tables, write_image
+from vocoder.image.file import ImageInfo, write_image
+from vocoder.image.opening import jpeg_tables
 from vocoder.spectrogram import Spectrogram, analyse
 
 RATE = 22_050
