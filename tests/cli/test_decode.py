@@ -82,6 +82,7 @@ def test_arrays_are_repaired_where_that_is_asked_for(generated, tmp_path):
     assert decode(generated, tmp_path / "arrays", "repair=network", *words) == 0
     report = json.loads((tmp_path / "arrays/report.json").read_text())
     assert report["repair"]["strength"] == 0.5
+    assert [row["repaired"]["strength"] for row in report["utterances"]] == [0.5] * len(LINES)
     fast = ("inverter.n_iter=2", "inverter.n_iter_estimated=2", "inverter.init=zero")
     more = (*fast, "subtype=FLOAT", "workers=1")
     for source, name, repair in (

@@ -44,13 +44,22 @@ def run(
         (utterance,) = group
         loaded = load_utterance(utterance, found)
         path = root / f"{utterance.name}{ARRAY_SUFFIX}"
-        write_array(path, repair(loaded.spectrogram), overwrite=overwrite)
+        repaired = repair(loaded.spectrogram)
+        write_array(path, repaired, overwrite=overwrite)
         seconds = loaded.spectrogram.length / loaded.spectrogram.spec.sample_rate
         notes = [*loaded.doubts, *loaded.notes]
         if more := len(loaded.spectrogram.others):
             notes.append(f"of the spec's own analysis; the image has {more} more analyses")
-        note = "; ".join(notes)
-        return [Result(utterance.name, path.name, seconds, loaded.problems, note)]
+        return [
+            Result(
+                utterance.name,
+                path.name,
+                seconds,
+                loaded.problems,
+                "; ".join(notes),
+                repaired=repaired.repaired,
+            )
+        ]
 
     about: dict[str, Any] = {"repair": repair.to_dict()}
     begin(root, {"command": "decode", **about}, resume=resume)
