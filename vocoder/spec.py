@@ -223,6 +223,11 @@ class SpectrogramSpec:
         values = self.to_dict() | plain | dict.fromkeys(MEL_FIELDS)
         return SpectrogramSpec.from_dict(values, "the linear spec")
 
+    def same_transform(self, other: SpectrogramSpec) -> bool:
+        """Whether two specs are of one STFT, whatever they make of its magnitudes."""
+        names = ("sample_rate", "n_fft", "hop_length", "win_length", "window")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
     @property
     def n_freqs(self) -> int:
         """Bins of the STFT, from 0 Hz to Nyquist."""

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from vocoder.config import load
+from vocoder.inverter.differences import DEPTH_NEPER, GAUSSIAN_RATIO, log_above_floor
 from vocoder.inverter.phase import (
-    DEPTH_NEPER,
-    GAUSSIAN_RATIO,
     INITS,
+    agree,
     initial_phase,
-    integrate_phase_gradient,
+    integrate,
+    integrated_phase,
 )
 from vocoder.spectrogram import istft_to_padded, stft, stft_of_padded
 
@@ -55,7 +56,7 @@ def random_phase(magnitude):
 def integrated(magnitude, spec, known=None):
     """Phases ``(n_freqs, frames)`` for magnitudes of that shape."""
     by_frame = magnitude.mT.contiguous()
-    return integrate_phase_gradient(by_frame, spec, random_phase(magnitude), known).mT
+    return integrated_phase(by_frame, spec, random_phase(magnitude), known).mT
 
 
 def convergence(magnitude, phase, spec):
@@ -207,3 +208,48 @@ def test_too_quiet_bins_keep_random_phases(speech):
 def test_nothing_to_integrate_leaves_the_given_phases(shape):
     silence = torch.zeros(shape)
     assert torch.equal(integrated(silence, SPEC), random_phase(silence).mT)
+
+
+def true_differences(transform):
+    """Phase differences to the next frame and to the next bin, complex ``(2, frames, n_freqs)``."""
+    by_frame = transform.mT
+    pairs = torch.stack([by_frame.roll(-1, 0), by_frame.roll(-1, 1)]) * by_frame.conj()
+    return pairs / pairs.abs().clamp(min=1e-20)
+
+
+def off(transform, phase):
+    """Mean phase error, weighted by magnitude, but for one angle that all share."""
+    errors = transform.mT * torch.polar(torch.ones_like(phase), -phase)
+    return 1 - float(errors.sum().abs() / errors.abs().sum())
+
+
+def test_true_differences_give_the_true_phases(spec, speech):
+    transform = stft(torch.from_numpy(speech[:RATE_HZ])[None], spec)[0].to(torch.complex128)
+    magnitude = transform.abs().mT.contiguous()
+    angles = true_differences(transform).angle()
+    fallback = random_phase(magnitude.mT).double()
+    phase = integrate(log_above_floor(magnitude), angles[0], angles[1], fallback, None)
+
+    assert convergence(magnitude.mT.float(), phase.mT, spec) < 0.02
+
+
+def test_neighbours_mend_what_one_path_gets_wrong(spec, speech):
+    """Differences that are off at random: the mean of four is nearer, and the truth stays."""
+    transform = stft(torch.from_numpy(speech[:RATE_HZ])[None], spec)[0]
+    magnitude, true = transform.abs().mT.contiguous(), transform.mT.angle()
+    certain = true_differences(transform)
+    assert off(transform, agree(true, certain, magnitude, None)) < 1e-4
+    drawn = torch.Generator().manual_seed(0)
+    wrong = certain.angle() + 0.4 * torch.randn(certain.shape, generator=drawn)
+    fallback = random_phase(magnitude.mT)
+    phase = integrate(log_above_floor(magnitude), wrong[0], wrong[1], fallback, None)
+    noisy = torch.polar(torch.ones_like(wrong), wrong)
+    before = convergence(magnitude.mT, phase.mT, spec)
+    agreed = agree(phase, noisy, magnitude, None)
+    assert convergence(magnitude.mT, agreed.mT, spec) < 0.8 * before
+    known = true[:5]
+    assert torch.allclose(
+        torch.polar(torch.ones_like(known), agree(phase, noisy, magnitude, known)[:5]),
+        torch.polar(torch.ones_like(known), known),
+        atol=1e-5,
+    )

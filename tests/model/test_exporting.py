@@ -21,6 +21,7 @@ from vocoder import read_spectrogram
 from vocoder.config import load
 from vocoder.decibels import to_decibels
 from vocoder.inverter.mels import MelNet
+from vocoder.inverter.phase_network import PhaseNet
 from vocoder.inverter.wavenet.inverter import sample_subbands
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.interchange.export import METADATA, export, metadata
@@ -73,11 +74,11 @@ def test_onnxruntime_agrees(name, tmp_path):
     assert int(noted["vocoder.first_sample"]) == model.first_sample
 
 
-@pytest.mark.parametrize("name", ["generated", "jpeg", "mels", "pitch"])
+@pytest.mark.parametrize("name", ["generated", "jpeg", "mels", "phases", "pitch"])
 def test_the_shipped_networks_of_images_run_without_torch(name, tmp_path):
     path = tmp_path / "repair.onnx"
     model = read_checkpoint(find_weights(name)).build()
-    assert isinstance(model, RepairNet | MelNet | PitchNet)
+    assert isinstance(model, RepairNet | MelNet | PhaseNet | PitchNet)
     export(model, path, overwrite=False)
     session = onnxruntime.InferenceSession(path)
     for batch, strides in [(1, 1), (2, 3)]:

@@ -13,6 +13,7 @@ from vocoder.files import refuse_existing
 def run(*, weights: str, output: str, overwrite: bool) -> int:
     """Export weights; the keys are those of ``conf/export.yaml``, which describes them."""
     from vocoder.inverter.mels import MelNet
+    from vocoder.inverter.phase_network import PhaseNet
     from vocoder.inverter.wavenet.network import WaveNet
     from vocoder.model.checkpoint import read_checkpoint
     from vocoder.model.generator import Generator
@@ -23,7 +24,8 @@ def run(*, weights: str, output: str, overwrite: bool) -> int:
 
     refuse_existing(Path(output), overwrite=overwrite)
     model = read_checkpoint(find_weights(weights)).build()
-    if not isinstance(model, Generator | RepairNet | PitchNet | MelNet | WaveNet):
+    kinds = Generator | RepairNet | PitchNet | MelNet | PhaseNet | WaveNet
+    if not isinstance(model, kinds):
         raise BadInput(
             f"{weights} holds a {type(model).__name__}; expected a network that was trained",
             key="weights.type",

@@ -27,8 +27,8 @@ class Admm(PhaseRetrieval):
     rho : float
         Weight of the augmented term, above 0; 0.1 as in the paper, larger is more cautious. Joint
         inversion takes it once for every analysis: three ask for things that no waveform shows.
-    n_iter, n_iter_estimated, init, refine_from, refine_every, mels, block_frames, seed,
-    device
+    n_iter, n_iter_estimated, init, refine_from, refine_every, mels, phases, block_frames,
+    seed, device
         See `PhaseRetrieval`.
     """
 

@@ -27,8 +27,8 @@ class GriffinLim(PhaseRetrieval):
     ----------
     momentum : float
         0 for the plain algorithm, to below 1; 0.99 as in the paper.
-    n_iter, n_iter_estimated, init, refine_from, refine_every, mels, block_frames, seed,
-    device
+    n_iter, n_iter_estimated, init, refine_from, refine_every, mels, phases, block_frames,
+    seed, device
         See `PhaseRetrieval`.
     """
 

@@ -1,4 +1,7 @@
-"""Phases to begin with: random, zero, or integrated from the magnitudes' own gradient."""
+"""Phases to begin with: random, zero, or integrated from their differences from bin to bin.
+
+The differences come from the magnitudes' own gradient, or from a network that corrects it.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vocoder.inverter.differences import DEPTH_NEPER, gradient_differences, log_above_floor
+from vocoder.inverter.phase_network import PhaseNet
 from vocoder.spec import SpectrogramSpec
 
 INITS = ("phase_gradient", "random", "zero")
 
-# Time-frequency ratio of the Gaussian nearest to a window, over win_length squared, by window:
-# Prusa, Balazs, Sondergaard, "A Noniterative Method for Reconstruction of Phase from STFT
-# Magnitude", IEEE/ACM TASLP 25(5), 2017, table I.
-GAUSSIAN_RATIO = {"hann": 0.25645, "hamming": 0.29794, "blackman": 0.17954}
-# Bins this far below the loudest (78 dB) get random phases: nothing can be heard there.
-DEPTH_NEPER = 9.0
 # Loudness classes of the queue; as good as exact order (measured) and needs no heap.
 CLASS_NEPER = 0.25
+SWEEPS = 10  # of `agree`; more change little (measured)
+TINY = 1e-20
 
 
 def initial_phase(
@@ -29,6 +30,7 @@ def initial_phase(
     init: str,
     generator: torch.Generator,
     known: Tensor | None,
+    network: PhaseNet | None = None,
 ) -> Tensor:
     """A first complex STFT with the given magnitudes.
 
@@ -43,6 +45,8 @@ def initial_phase(
     known : Tensor or None
         Complex ``(batch, n_freqs, k)``: the first ``k`` frames, where they are already known;
         the phases of the rest continue theirs.
+    network : PhaseNet or None
+        Corrects the gradient's phase differences, where ``init`` is ``phase_gradient``.
 
     Returns
     -------
@@ -58,8 +62,8 @@ def initial_phase(
             before = None if known is None else known.mT.angle().cpu()
             phase = torch.stack(
                 [
-                    integrate_phase_gradient(m, spec, p, None if before is None else before[i])
-                    for i, (m, p) in enumerate(zip(by_frame.cpu(), phase, strict=True))
+                    integrated_phase(m, spec, p, None if before is None else before[i], network)
+                    for i, (m, p) in enumerate(zip(by_frame, phase, strict=True))
                 ]
             )
     start = torch.polar(by_frame, phase.to(by_frame.device)).mT
@@ -68,20 +72,47 @@ def initial_phase(
     return start
 
 
-def integrate_phase_gradient(
-    magnitude: Tensor, spec: SpectrogramSpec, fallback: Tensor, known: Tensor | None
+def integrated_phase(
+    magnitude: Tensor,
+    spec: SpectrogramSpec,
+    fallback: Tensor,
+    known: Tensor | None,
+    network: PhaseNet | None = None,
 ) -> Tensor:
-    """Phase gradient heap integration (Prusa et al. 2017), with loudness classes for the heap.
+    """Phases of one member of a batch from its magnitudes, both ``(frames, n_freqs)``.
 
-    For a Gaussian window the phase's derivatives follow from those of the log-magnitude (eqs. 19,
-    20 there). They are integrated from the loudest bin outwards, louder bins first.
+    ``fallback``, ``known`` and the result are as for `integrate`.
+    """
+    peak = float(magnitude.max())
+    if peak <= 0 or min(magnitude.shape) < 2:
+        return fallback
+    log_magnitude = log_above_floor(magnitude)
+    if network is None:
+        found = gradient_differences(log_magnitude.cpu(), spec)
+        return integrate(log_magnitude.cpu(), *found, fallback, known)
+    certain = network.differences(magnitude.mT[None]).mT.cpu()
+    angles = certain.angle()
+    phase = integrate(log_magnitude.cpu(), angles[0], angles[1], fallback, known)
+    return agree(phase, certain, magnitude.cpu(), known)
+
+
+def integrate(
+    log_magnitude: Tensor,
+    to_next_frame: Tensor,
+    to_next_bin: Tensor,
+    fallback: Tensor,
+    known: Tensor | None,
+) -> Tensor:
+    """Phases from their differences, from the loudest bin outwards, louder bins first.
+
+    Phase gradient heap integration (Prusa et al. 2017), with loudness classes for the heap.
 
     Parameters
     ----------
-    magnitude : Tensor
-        ``(frames, n_freqs)``, on the CPU.
-    spec : SpectrogramSpec
-        Its window is taken for the Gaussian nearest to it (Hann's where it isn't in the table).
+    log_magnitude : Tensor
+        Natural logarithms, ``(frames, n_freqs)``, on the CPU.
+    to_next_frame, to_next_bin : Tensor
+        Radians, as `gradient_differences` gives them.
     fallback : Tensor
         ``(frames, n_freqs)`` phases for bins too quiet to integrate.
     known : Tensor or None
@@ -91,43 +122,6 @@ def integrate_phase_gradient(
     -------
     Tensor
         Radians in ``[0, 2 pi)``, ``(frames, n_freqs)``, float32.
-    """
-    peak = float(magnitude.max())
-    if peak <= 0 or min(magnitude.shape) < 2:
-        return fallback
-    log_magnitude = magnitude.clamp(min=peak * math.exp(-2 * DEPTH_NEPER)).log()
-    per_frame, per_bin = torch.gradient(log_magnitude)
-    ratio = GAUSSIAN_RATIO.get(spec.window, GAUSSIAN_RATIO["hann"]) * spec.win_length**2
-    scale = spec.hop_length * spec.n_fft / ratio
-    bins = torch.arange(spec.n_freqs)
-    along_time = scale * per_bin + (2 * math.pi * spec.hop_length / spec.n_fft) * bins
-    # The frame's first sample is the FFT's origin, half a frame before the window's centre.
-    along_frequency = -per_frame / scale - math.pi
-    return integrate(log_magnitude, along_time, along_frequency, fallback, known)
-
-
-def integrate(
-    log_magnitude: Tensor,
-    along_time: Tensor,
-    along_frequency: Tensor,
-    fallback: Tensor,
-    known: Tensor | None,
-) -> Tensor:
-    """Phases from their derivatives, from the loudest bin outwards.
-
-    Parameters
-    ----------
-    log_magnitude : Tensor
-        Natural logarithms, ``(frames, n_freqs)``, on the CPU.
-    along_time, along_frequency : Tensor
-        Radians a frame and radians a bin, of the same shape.
-    fallback, known
-        As for `integrate_phase_gradient`.
-
-    Returns
-    -------
-    Tensor
-        As of `integrate_phase_gradient`.
     """
     loudness = (log_magnitude - log_magnitude.max() + DEPTH_NEPER) / CLASS_NEPER
     loudness = loudness.clamp_(min=0).to(torch.int16)
@@ -139,22 +133,59 @@ def integrate(
         n_known = len(known)
         phase[:n_known] = known
     _integrate(
-        loudness.numpy(),
+        loudness.contiguous().numpy(),
         loudest_first[:n_seeds].numpy(),
-        along_time.numpy(),
-        along_frequency.numpy(),
+        to_next_frame.contiguous().numpy(),
+        to_next_bin.contiguous().numpy(),
         phase.numpy(),
         n_known,
     )
     return torch.remainder(phase, 2 * math.pi).float()
 
 
+def agree(phase: Tensor, certain: Tensor, magnitude: Tensor, known: Tensor | None) -> Tensor:
+    """Move phases to what their neighbours say together.
+
+    Integration reaches every bin by one path, whose errors add up. Here each bin takes the mean of
+    what its four neighbours expect of it, louder and more certain ones counting more: sweeps of
+    the power method for angular synchronisation (Singer, "Angular synchronization by eigenvectors
+    and semidefinite programming", Applied and Computational Harmonic Analysis 30(1), 2011).
+
+    Parameters
+    ----------
+    phase : Tensor
+        Radians, ``(frames, n_freqs)``.
+    certain : Tensor
+        Complex ``(2, frames, n_freqs)``: differences to the next frame and to the next bin, as long
+        as they are certain, 0 to 1.
+    magnitude : Tensor
+        ``(frames, n_freqs)``.
+    known : Tensor or None
+        As for `integrate`.
+    """
+    to_frame, to_bin = certain[0, :-1], certain[1, :, :-1]
+    here = torch.polar(torch.ones_like(phase), phase)
+    fixed = None if known is None else torch.polar(torch.ones_like(known), known)
+    for _ in range(SWEEPS):
+        spoken = magnitude * here
+        expected = torch.zeros_like(here)
+        expected[1:] += spoken[:-1] * to_frame
+        expected[:-1] += spoken[1:] * to_frame.conj()
+        expected[:, 1:] += spoken[:, :-1] * to_bin
+        expected[:, :-1] += spoken[:, 1:] * to_bin.conj()
+        size = expected.abs()
+        here = torch.where(size > TINY, expected / size.clamp(min=TINY), here)
+        if fixed is not None:
+            here[: len(fixed)] = fixed
+    return torch.remainder(here.angle(), 2 * math.pi)
+
+
 @numba.njit(cache=True, nogil=True)
 def _integrate(
     loudness: np.ndarray,
     seeds: np.ndarray,
-    along_time: np.ndarray,
-    along_frequency: np.ndarray,
+    to_next_frame: np.ndarray,
+    to_next_bin: np.ndarray,
     phase: np.ndarray,
     n_known: int,
 ) -> None:
@@ -162,7 +193,7 @@ def _integrate(
     n_freqs = loudness.shape[1]
     size = loudness.size
     level, angle = loudness.ravel(), phase.ravel()
-    time, frequency = along_time.ravel(), along_frequency.ravel()
+    time, frequency = to_next_frame.ravel(), to_next_bin.ravel()
     first = np.full(level.max() + 1, -1, np.int64)  # a stack of bins for every class
     below = np.empty(size, np.int64)
     done = np.zeros(size, np.bool_)
@@ -195,27 +226,27 @@ def _integrate(
                     there = here + n_freqs
                     if there >= size:
                         continue
-                    advance = time[here] + time[there]
+                    advance = time[here]
                 elif direction == 1:
                     there = here - n_freqs
                     if there < 0:
                         continue
-                    advance = -(time[here] + time[there])
+                    advance = -time[there]
                 elif direction == 2:
                     if column + 1 == n_freqs:
                         continue
                     there = here + 1
-                    advance = frequency[here] + frequency[there]
+                    advance = frequency[here]
                 else:
                     if column == 0:
                         continue
                     there = here - 1
-                    advance = -(frequency[here] + frequency[there])
+                    advance = -frequency[there]
                 rank = level[there]
                 if done[there] or rank == 0:
                     continue
                 done[there] = True
-                angle[there] = angle[here] + 0.5 * advance  # trapezoidal rule
+                angle[there] = angle[here] + advance
                 below[there] = first[rank]
                 first[rank] = there
                 top = max(top, rank)

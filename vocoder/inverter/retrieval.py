@@ -20,6 +20,7 @@ from vocoder.inverter.joint import JointStft
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.mels import MelNet, between_bands
 from vocoder.inverter.phase import INITS, initial_phase
+from vocoder.inverter.phase_network import PhaseNet, phase_network
 from vocoder.model.weights import require_kind
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Constraint, Spectrogram
@@ -49,6 +50,9 @@ class PhaseRetrieval(Inverter):
     mels : str or None
         Weights that find what lies between mel bands (`vocoder.inverter.mels.between_bands`);
         ``None`` for least squares alone.
+    phases : str or None
+        Weights that correct the first phases (`vocoder.inverter.phase_network.PhaseNet`); ``None``
+        for the magnitudes' gradient alone.
     block_frames : int
         Frames inverted at once; longer spectrograms are cut into blocks, each of which continues
         the finished frames of the one before. Bounds the memory.
@@ -65,6 +69,7 @@ class PhaseRetrieval(Inverter):
     refine_from: int
     refine_every: int
     mels: str | None
+    phases: str | None
     block_frames: int
     seed: int
     device: str
@@ -77,6 +82,8 @@ class PhaseRetrieval(Inverter):
         self._require(self.block_frames >= least, "block_frames", f"at least {least}")
         if self.mels is not None:
             require_kind(self.mels, MelNet)
+        if self.phases is not None:
+            require_kind(self.phases, PhaseNet)
 
     def _require(self, ok: bool, name: str, expected: str) -> None:
         if not ok:
@@ -177,11 +184,13 @@ class PhaseRetrieval(Inverter):
         """The complex STFT of blocks side by side, and their lengths unless all are equal."""
         batch, counts = _side_by_side(blocks)
         target, stft, spec = Target(batch), JointStft.of(batch), batch.spec
+        device = batch.decibels.device
+        phases = None if self.phases is None else phase_network(self.phases, spec, device)
         starts = []
         for row, (block, generator) in enumerate(zip(blocks, generators, strict=True)):
             before = None if known is None else known[row : row + 1, : spec.n_freqs]
             magnitude = target.start[row : row + 1, : spec.n_freqs, : block.n_frames]
-            start = initial_phase(magnitude, spec, self.init, generator, before)
+            start = initial_phase(magnitude, spec, self.init, generator, before, phases)
             starts.append(_filled(start, batch.n_frames))
         transform = starts[0] if len(starts) == 1 else torch.cat([one.mT for one in starts]).mT
         pin = Pin(known, counts)

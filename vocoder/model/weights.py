@@ -63,6 +63,13 @@ def fits(source: str, spec: SpectrogramSpec) -> bool:
     return not is_shipped(source) or _shipped(source).spec == spec
 
 
+def spec_of(source: str) -> SpectrogramSpec:
+    """The spec that weights were trained for."""
+    if is_shipped(source):
+        return _shipped(source).spec
+    return read_checkpoint(find_weights(source), tensors=False).spec
+
+
 def require_kind(source: str, kind: type[nn.Module]) -> None:
     """Refuse weights that are missing or of another kind of network, before any work is done."""
     path = find_weights(source)

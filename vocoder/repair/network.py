@@ -89,11 +89,11 @@ class RepairNet(nn.Module):
         self.bin_bias = nn.Parameter(torch.zeros(1, channels, spec.bins // 2, 1))
         self.enter = nn.Conv2d(pixels, channels, 3, padding=1)
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
-        self.fine = nn.ModuleList(_Residual(width) for width in widths)
+        self.fine = nn.ModuleList(Residual(width) for width in widths)
         coarse_bins = spec.bins // self.stride_frames
         self.full_band = _FullBand(widths[-1] * coarse_bins, context, context_blocks)
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(widths))
-        self.merge = nn.ModuleList(_Residual(width) for width in widths[:-1])
+        self.merge = nn.ModuleList(Residual(width) for width in widths[:-1])
         self.leave = nn.Conv2d(channels, pixels, 3, padding=1)
         _zero(self.leave)
 
@@ -141,7 +141,7 @@ class RepairNet(nn.Module):
         return torch.stack(repairs).mean(0)
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two 3x3 convolutions beside the identity; the second begins at zero."""
 
     def __init__(self, channels: int) -> None:

@@ -251,6 +251,7 @@ class WaveNet(nn.Module):
             refine_from=0,
             refine_every=0,
             mels=None,
+            phases=None,
             block_frames=min_block_frames(self.spec),
             seed=0,
             device="cpu",

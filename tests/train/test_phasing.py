@@ -1,0 +1,86 @@
+"""Learning how phases go on."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.refusals import refused
+from vocoder.config import load
+from vocoder.inverter.differences import gradient_differences, log_above_floor
+from vocoder.inverter.magnitude import Target
+from vocoder.inverter.phase_network import PhaseNet
+from vocoder.repair.network import RepairNet
+from vocoder.spectrogram import Spectrogram, stft
+from vocoder.train.examples import Batch, cut_piece
+from vocoder.train.tasks.base import MODEL
+from vocoder.train.tasks.phasing import Phasing
+
+SPEC = load("spec", "mel256")
+FRAMES = 40
+
+
+class Right(PhaseNet):
+    """Says what it is given."""
+
+    answer: Tensor
+
+    def forward(self, decibels: Tensor) -> Tensor:
+        return self.answer
+
+
+def task(model):
+    made = Phasing()
+    made.setup(model, SPEC)
+    return made
+
+
+@pytest.fixture(scope="module")
+def batch(speech):
+    true, waveform = cut_piece(lambda a, n: speech[a : a + n], speech.size, 40, FRAMES, (SPEC,))
+    return Batch(*(torch.from_numpy(np.array(one))[None] for one in (true, true, waveform)))
+
+
+def true_corrections(batch, speech):
+    """From the STFT of the whole recording, though the task sees a piece."""
+    transform = stft(torch.from_numpy(speech)[None], SPEC)[:, :, 40 : 41 + FRAMES]
+    magnitude = Target(Spectrogram(batch.degraded, SPEC)).start
+    gradient = gradient_differences(log_above_floor(magnitude[0].mT), SPEC)
+    to_frame = (transform[:, :, 1:] * transform[:, :, :-1].conj()).angle()
+    now = transform[:, :, :-1]
+    to_bin = (now.roll(-1, 1) * now.conj()).angle()
+    pairs = zip((to_frame, to_bin), gradient, strict=True)
+    angles = [one - expected.mT for one, expected in pairs]
+    return torch.cat([f(one)[None] for one in angles for f in (torch.cos, torch.sin)], 1)
+
+
+def test_true_differences_are_right(batch, speech):
+    model = Right(SPEC, channels=2)
+    model.answer = true_corrections(batch, speech)
+    assert float(task(model).losses(MODEL, batch, 0)["total"]) < 0.01
+    model.answer = -model.answer
+    assert float(task(model).losses(MODEL, batch, 0)["total"]) == pytest.approx(4, abs=0.05)
+    model.answer = torch.zeros_like(model.answer)
+    assert float(task(model).losses(MODEL, batch, 0)["total"]) == pytest.approx(1, abs=0.01)
+
+
+def test_it_learns(batch):
+    torch.manual_seed(0)
+    model = PhaseNet(SPEC, channels=8)
+    learning, optimiser = task(model), torch.optim.Adam(model.parameters(), 3e-3)
+    totals = []
+    for step in range(30):
+        total = learning.losses(MODEL, batch, step)["total"]
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        totals.append(float(total.detach()))
+    assert totals[-1] < 0.95 * totals[0]
+    with torch.inference_mode():
+        rendered = learning.render(model, batch.degraded)
+    assert rendered.shape == (1, SPEC.n_samples(FRAMES))
+
+
+def test_it_trains_no_other_network():
+    with refused("train.task.conflict"):
+        task(RepairNet(SPEC, channels=4, context=8, context_blocks=1))
