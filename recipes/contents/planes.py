@@ -20,6 +20,7 @@ from vocoder import load
 from vocoder.decibels import to_decibels, to_linear
 from vocoder.image.codec.base import Codec
 from vocoder.inverter.admm import Admm
+from vocoder.inverter.differences import halfway
 from vocoder.inverter.joint import JointStft
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.phase import integrate
@@ -197,8 +198,8 @@ class PhaseDerivatives(Content):
         magnitude = target.start[0].T
         fallback = 2 * math.pi * torch.rand(magnitude.shape, generator=torch.Generator())
         logarithm = magnitude.clamp(min=magnitude.max() * 1e-8).log()
-        derivatives = (along_time.T.contiguous(), along_frequency.T.contiguous())
-        phase = integrate(logarithm, *derivatives, fallback, None)
+        differences = halfway(along_time.T, 0), halfway(along_frequency.T, 1)
+        phase = integrate(logarithm, *differences, fallback, None)
         transform = torch.polar(magnitude, phase).T[None]
         waveforms = {"level": invert(spectrogram)}
         for n_iter in (0, INVERTER.n_iter):

@@ -47,9 +47,9 @@ def gradient_differences(log_magnitude: Tensor, spec: SpectrogramSpec) -> tuple[
     along_time = scale * per_bin + (2 * math.pi * spec.hop_length / spec.n_fft) * bins
     # The frame's first sample is the FFT's origin, half a frame before the window's centre.
     along_frequency = -per_frame / scale - math.pi
-    return _halfway(along_time, 0), _halfway(along_frequency, 1)
+    return halfway(along_time, 0), halfway(along_frequency, 1)
 
 
-def _halfway(derivative: Tensor, axis: int) -> Tensor:
+def halfway(derivative: Tensor, axis: int) -> Tensor:
     """Differences by the trapezoidal rule."""
     return 0.5 * (derivative + derivative.roll(-1, axis))
