@@ -185,7 +185,7 @@ def test_a_command_of_its_own_is_one_module_and_one_file(tmp_path, monkeypatch):
             "inverter.weights=",
         ),
         ("invert inverter.jpeg_contrast=0.3", "inverter.jpeg_contrast.renamed", "repair.jpeg.post"),
-        ("invert inverter=_phase", "inverter.unknown", "griffin_lim"),
+        ("invert inverter=_phase", "inverter.unknown", "phasenet"),
         ("invert inverter=hybrid", "inverter.renamed", "repair=auto"),
         ("invert -m inverter=istft,admm", "inverter.renamed", "repair=auto"),
         ("train model=wavenet_mulaw", "model.renamed", "model=wavenet"),
