@@ -51,7 +51,7 @@ INVERSIONS = (
     f"none+{PLAIN}",
     *(
         f"{repair}+{inverter}"
-        for inverter in ("griffin_lim", "admm", "admm:n_iter=100", "fast", "wavenet")
+        for inverter in ("griffin_lim", "admm", "admm:n_iter=100", "fast", "phasenet", "wavenet")
         for repair in ("none", "auto")
     ),
 )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
@@ -96,15 +97,20 @@ def test_a_tone_stays_that_tone():
     assert abs(int(spectrum.argmax()) * SPEC.sample_rate / made.numel() - 440) < 2
 
 
-def test_without_an_iteration_it_is_more_intelligible(samples):
-    """Half of what the gradient's phases cost, or less."""
-    spectrogram, true = analyse(samples, SPEC), samples[0].numpy()
+@pytest.mark.parametrize(
+    ("name", "share"), [("mel256", 0.5), ("linear512", 0.5), ("tacotron2", 0.9), ("hifigan", 0.9)]
+)
+def test_without_an_iteration_every_spectrogram_of_its_transform_is_more_intelligible(
+    samples, name, share
+):
+    """It costs a share of what the gradient's phases cost; 80 mels lose more by themselves."""
+    spectrogram, true = analyse(samples, load("spec", name)), samples[0].numpy()
 
     def lost(phases):
         inverter = load("inverter", "griffin_lim", n_iter=0, phases=phases)
         return 1 - estoi(true, inverter(spectrogram)[0].numpy(), SPEC.sample_rate)
 
-    assert lost("phases") < 0.5 * lost(None)
+    assert lost("phases") < share * lost(None)
 
 
 def test_other_transforms_keep_the_gradient(samples):
@@ -118,11 +124,6 @@ def test_other_transforms_keep_the_gradient(samples):
     assert torch.equal(plain, named)
 
 
-@pytest.mark.parametrize("name", ["tacotron2", "hifigan", "linear512", "mel256"])
-def test_every_spectrogram_of_its_transform_has_it(name):
-    assert phase_network("phases", load("spec", name), CPU) is not None
-
-
 def test_silence_stays_silent():
     silence = Spectrogram(torch.full((1, SPEC.bins, 20), -200.0), SPEC)
     assert float(load("inverter", "phasenet")(silence).abs().max()) == 0
@@ -133,7 +134,9 @@ def test_ones_own_weights_have_to_fit(tmp_path):
     other = replace(SPEC, hop_length=128)
     model = untrained(other)
     Checkpoint(settings_of(model), other, model.state_dict(), {}).write(path, overwrite=False)
-    assert phase_network(str(path), other, CPU) is not None
+    found = cast(PhaseNet, phase_network(str(path), other, CPU)).state_dict()
+    assert found.keys() == model.state_dict().keys()
+    assert all(torch.equal(found[name], one) for name, one in model.state_dict().items())
     with refused("spec.conflict"):
         phase_network(str(path), SPEC, CPU)
 

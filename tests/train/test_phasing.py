@@ -1,18 +1,17 @@
 """Learning how phases go on."""
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from tests.refusals import refused
+from tests.train.tiny import learnt_from, piece_of
 from vocoder.config import load
 from vocoder.inverter.differences import gradient_differences, log_above_floor
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.phase_network import PhaseNet
 from vocoder.repair.network import RepairNet
 from vocoder.spectrogram import Spectrogram, stft
-from vocoder.train.examples import Batch, cut_piece
 from vocoder.train.tasks.base import MODEL
 from vocoder.train.tasks.phasing import Phasing
 
@@ -37,8 +36,7 @@ def task(model):
 
 @pytest.fixture(scope="module")
 def batch(speech):
-    true, waveform = cut_piece(lambda a, n: speech[a : a + n], speech.size, 40, FRAMES, (SPEC,))
-    return Batch(*(torch.from_numpy(np.array(one))[None] for one in (true, true, waveform)))
+    return piece_of(speech, SPEC, 40, FRAMES)
 
 
 def true_corrections(batch, speech):
@@ -67,14 +65,8 @@ def test_true_differences_are_right(batch, speech):
 def test_it_learns(batch):
     torch.manual_seed(0)
     model = PhaseNet(SPEC, channels=8)
-    learning, optimiser = task(model), torch.optim.Adam(model.parameters(), 3e-3)
-    totals = []
-    for step in range(30):
-        total = learning.losses(MODEL, batch, step)["total"]
-        optimiser.zero_grad()
-        total.backward()
-        optimiser.step()
-        totals.append(float(total.detach()))
+    learning = task(model)
+    totals = learnt_from(learning, batch, 30)
     assert totals[-1] < 0.95 * totals[0]
     with torch.inference_mode():
         rendered = learning.render(model, batch.degraded)

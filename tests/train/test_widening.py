@@ -2,17 +2,15 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from tests.refusals import refused
-from tests.train.tiny import griffin_lim
+from tests.train.tiny import griffin_lim, learnt_from, piece_of
 from vocoder.config import load
 from vocoder.inverter.mels import MelNet
 from vocoder.spectrogram import analyse
-from vocoder.train.examples import Batch, cut_piece
 from vocoder.train.tasks.base import MODEL
 from vocoder.train.tasks.repairing import Widening
 
@@ -40,8 +38,7 @@ def task(model):
 
 @pytest.fixture(scope="module")
 def batch(speech):
-    true, waveform = cut_piece(lambda a, n: speech[a : a + n], speech.size, 40, FRAMES, (SPEC,))
-    return Batch(*(torch.from_numpy(np.array(one))[None] for one in (true, true, waveform)))
+    return piece_of(speech, SPEC, 40, FRAMES)
 
 
 def test_the_bins_of_the_recording_are_right(batch, speech):
@@ -59,14 +56,8 @@ def test_the_bins_of_the_recording_are_right(batch, speech):
 def test_it_learns(batch):
     torch.manual_seed(0)
     model = MelNet(SPEC, channels=4, context=8, context_blocks=1)
-    learning, optimiser = task(model), torch.optim.Adam(model.parameters(), 3e-3)
-    totals = []
-    for step in range(30):
-        total = learning.losses(MODEL, batch, step)["total"]
-        optimiser.zero_grad()
-        total.backward()
-        optimiser.step()
-        totals.append(float(total.detach()))
+    learning = task(model)
+    totals = learnt_from(learning, batch, 30)
     assert totals[-1] < 0.9 * totals[0]
     with torch.inference_mode():
         rendered = learning.render(model, batch.degraded)

@@ -19,12 +19,12 @@ from vocoder.repair.network import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 from vocoder.train.degradation import Degradation, Noise
-from vocoder.train.examples import Mixture, Simulated
+from vocoder.train.examples import Batch, Mixture, Simulated, cut_piece
 from vocoder.train.loop import Outcome, fit
 from vocoder.train.plan import Plan
 from vocoder.train.spectrogram_losses import LOSSES
 from vocoder.train.state import checkpoints, newest_checkpoint, read_checkpoint
-from vocoder.train.tasks.base import Task
+from vocoder.train.tasks.base import MODEL, Task
 from vocoder.train.tasks.repairing import Repairing
 from vocoder.train.tasks.vocoding import Vocoding
 from vocoder.train.validation import Scores, Validation
@@ -45,6 +45,27 @@ def noisy(sound: torch.Tensor, level: float, seed: int = 0) -> torch.Tensor:
     """With white noise of so much of its own deviation."""
     noise = torch.randn(sound.shape, generator=torch.Generator().manual_seed(seed))
     return sound + level * sound.std() * noise
+
+
+def piece_of(speech: np.ndarray, spec: SpectrogramSpec, begin: int, frames: int) -> Batch:
+    """Frames of a recording as the only example of a batch, not degraded."""
+    true, waveform = cut_piece(
+        lambda start, size: speech[start : start + size], speech.size, begin, frames, (spec,)
+    )
+    return Batch(*(torch.from_numpy(np.array(one))[None] for one in (true, true, waveform)))
+
+
+def learnt_from(task: Task, batch: Batch, steps: int) -> list[float]:
+    """Train a task's model on one batch; the total loss before every step."""
+    optimiser = torch.optim.Adam(task.model.parameters(), 3e-3)
+    totals = []
+    for step in range(steps):
+        total = task.losses(MODEL, batch, step)["total"]
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        totals.append(float(total.detach()))
+    return totals
 
 
 class Clips:

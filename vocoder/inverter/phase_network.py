@@ -20,8 +20,9 @@ from vocoder.spec import SpectrogramSpec
 
 DEPTH_DB = 87.0  # below the loudest bin, where phases are random anyway
 CENTRE_DB, SCALE_DB = -40.0, 26.0
-BLOCKS = (1, 2, 3)  # at each resolution on the way down
-MERGING_BLOCKS = (2, 1)  # and on the way up
+BEYOND = -DEPTH_DB / SCALE_DB  # the edge: darker than any bin
+BLOCKS = (1, 2, 3)  # at each resolution on the way down, the finest first
+MERGING_BLOCKS = (2, 1)  # and on the way up, likewise
 
 
 class PhaseNet(nn.Module):
@@ -65,8 +66,11 @@ class PhaseNet(nn.Module):
             )
         self.spec = replace(spec.without_bands(), nyquist=True)
         self.settings = {"channels": channels}
-        per_level = [2 * 6, 4 * 8, 8 * 6]  # convolutions reach a cell further each
-        self.context_frames: int = sum(per_level) + self.stride_frames
+        blocks = [sum(one) for one in zip(BLOCKS, (*MERGING_BLOCKS, 0), strict=True)]
+        # Each of a block's two convolutions reaches a cell further, those at the ends one of two
+        # frames, and strides as far as a cell of the coarsest.
+        inner = sum(2 * count * 2 ** (1 + level) for level, count in enumerate(blocks))
+        self.context_frames: int = inner + 2 * 2 + self.stride_frames
         widths = [channels * factor for factor in (1, 2, 3)]
         self.enter = nn.Conv2d(8, widths[0], 3, padding=1)
         self.blocks = nn.ModuleList(_blocks(*one) for one in zip(widths, BLOCKS, strict=True))
@@ -95,7 +99,7 @@ class PhaseNet(nn.Module):
         n_freqs, frames = decibels.shape[1:]
         depth = (decibels - decibels.amax((1, 2), keepdim=True)).clamp(min=-DEPTH_DB)
         missing = (0, -frames % self.stride_frames, 0, -n_freqs % self.stride_frames)
-        x = functional.pad((depth - CENTRE_DB) / SCALE_DB, missing, value=-DEPTH_DB / SCALE_DB)
+        x = functional.pad((depth - CENTRE_DB) / SCALE_DB, missing, value=BEYOND)
         # The bins are not alike: mel bands are wider than bins in the upper half.
         heights = torch.linspace(-1, 1, x.shape[1], device=x.device)[:, None].expand_as(x)
         planes = functional.pixel_unshuffle(torch.stack([x, heights], 1), 2)
