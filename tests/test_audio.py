@@ -1,11 +1,8 @@
 """Reading and writing sound files."""
 
 import os
-import signal
-import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -320,27 +317,3 @@ def test_what_cannot_be_written_is_refused(tmp_path, speech):
     (tmp_path / "file").write_text("in the way")
     with refused("output.unwritable"):
         write_audio(tmp_path / "file" / "a.wav", speech, RATE, overwrite=False)
-
-
-def test_a_killed_process_leaves_nothing_under_the_final_name(tmp_path):
-    path = tmp_path / "out.wav"
-    program = (
-        "import sys, numpy\n"
-        "from pathlib import Path\n"
-        "from vocoder.audio import AudioWriter\n"
-        f"with AudioWriter(Path(sys.argv[1]), {RATE}, overwrite=False) as writer:\n"
-        "    writer.write(numpy.zeros(100_000, numpy.float32))\n"
-        "    print('half', flush=True)\n"
-        "    sys.stdin.read()\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    with process:
-        assert process.stdout and process.stdout.readline() == b"half\n"
-        os.kill(process.pid, signal.SIGKILL)
-    assert not path.exists()
-    left: list[Path] = list(tmp_path.iterdir())
-    assert all(file.name.startswith(".") for file in left)

@@ -1,6 +1,5 @@
 """``vocoder bench``: the figures follow from the times, and compare like with like."""
 
-import inspect
 import json
 from collections import Counter
 from dataclasses import replace
@@ -17,7 +16,7 @@ from vocoder.bench.race import Contestant, race
 from vocoder.bench.result import Row, Settings
 from vocoder.bench.road import road
 from vocoder.bench.waveform import synthetic_speech, waveform
-from vocoder.bench.worker import CASES, Job, measure
+from vocoder.bench.worker import Job, measure
 from vocoder.cli.bench import run
 from vocoder.errors import BadInput
 
@@ -45,11 +44,6 @@ def bench(output, **changes):
 
 def rows_of(case):
     return {row["name"]: row for row in case["rows"]}
-
-
-def test_the_keys_of_the_file_are_those_of_the_command():
-    assert set(conf_keys()) == set(inspect.signature(run).parameters)
-    assert conf_keys()["cases"] == list(CASES)
 
 
 def test_report_and_table_follow_from_the_times(tmp_path, capsys):

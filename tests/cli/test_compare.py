@@ -14,12 +14,10 @@ import yaml
 import vocoder.compare.server as server_module
 import vocoder.compare.sessions as sessions_module
 from vocoder.cli import main
-from vocoder.cli.compare import run
 from vocoder.compare.page import ASSETS, FOLDER, TRANSLATION
 from vocoder.compare.plan import QUESTIONS
 from vocoder.compare.server import open_browser
 
-CONF = Path(__file__).parents[2] / "conf/compare.yaml"
 RATE = 22_050
 
 
@@ -37,11 +35,6 @@ def sweep(speech, tmp_path):
 
 def compare(*words):
     return main.run(["compare", *map(str, words), "browser=false"])
-
-
-def test_the_keys_of_the_file_are_those_of_the_command():
-    keys = yaml.safe_load(CONF.read_text(encoding="utf-8"))
-    assert set(keys) == set(inspect.signature(run).parameters)
 
 
 def test_from_a_sweep_to_a_page_to_a_report(sweep, tmp_path, capsys):

@@ -1,6 +1,5 @@
 """``vocoder encode``: from recordings to a data set and back."""
 
-import inspect
 import os
 import shutil
 import subprocess
@@ -18,7 +17,6 @@ from tests.cli.encoding import (
     RATE,
     analysed,
     assert_close,
-    conf_keys,
     encode,
     report_of,
     save,
@@ -27,17 +25,11 @@ from tests.cli.encoding import (
 )
 from tests.refusals import refused
 from vocoder.cli import main
-from vocoder.cli.encode import run
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.scalar import Gray8
 from vocoder.image.file import read_image
 from vocoder.image.manifest import read_manifest, read_sidecar
-
-
-def test_keys_of_the_configuration_are_the_arguments():
-    arguments = set(inspect.signature(run).parameters)
-    assert set(conf_keys()) | {"spec", "codec"} == arguments
 
 
 @pytest.mark.parametrize("channels", [1, 3])

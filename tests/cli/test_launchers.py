@@ -174,11 +174,6 @@ def test_the_extra_is_named(launcher, extra, monkeypatch, capsys):
     assert f"pip install 'vocoder[{extra}]'" in said
 
 
-def test_the_nearest_launcher_is_named(capsys):
-    assert main.run(["invert", "-m", "hydra/launcher=jobli", "input=a,b", "output=c"]) == 2
-    assert "unknown hydra/launcher=jobli; did you mean joblib?" in capsys.readouterr().err
-
-
 def test_jobs_whose_values_are_paths_share_no_folder(generated, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in ("a/b", "a_b", "a%2Fb"):
@@ -188,17 +183,3 @@ def test_jobs_whose_values_are_paths_share_no_folder(generated, tmp_path, monkey
     folders = sorted(path.name for path in Path("[x]").iterdir())
     assert folders == ["input=a%252Fb", "input=a%2Fb", "input=a_b"]
     assert all(len(list(path.glob("*.wav"))) == 3 for path in Path("[x]").iterdir())
-
-
-@pytest.mark.parametrize(
-    "word, message",
-    [
-        ("output=", "output= is empty; give a folder, in which every job has one of its own"),
-        ("output=a,b", "output=a,b: jobs have folders of their own in output; give one"),
-        ("hydra/launcher=ray,joblib", "ray,joblib: all jobs have one launcher; give one"),
-        ("hydra.launcher=ray", "a launcher is chosen with a slash: hydra/launcher=ray"),
-    ],
-)
-def test_what_a_sweep_cannot_be(word, message, capsys):
-    assert main.run(["invert", "-m", "input=a,b", word]) == 2
-    assert message in capsys.readouterr().err
