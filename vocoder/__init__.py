@@ -45,7 +45,6 @@ def encode(
         The numbers of the spectrogram, or the name of an option.
     codec : Codec or str
         How decibels become pixels, likewise.
-    overwrite : bool
     """
     import numpy as np
     import torch
@@ -70,7 +69,6 @@ def read_spectrogram(path: str | Path, spec: Any = None, codec: Any = None) -> S
 
     Parameters
     ----------
-    path : str or Path
     spec : SpectrogramSpec or str, optional
         How it was made, or the name of an option such as ``mel256``, where the file doesn't say.
     codec : Codec or str, optional
@@ -99,7 +97,6 @@ def invert(
 
     Parameters
     ----------
-    spectrogram : Spectrogram
     repair : Repair or str
         An object, or a name, perhaps with settings: ``auto``, ``none``, ``generated:strength=0.5``.
     inverter : Inverter or str

@@ -49,7 +49,6 @@ def read_audio(
 
     Parameters
     ----------
-    path : Path
     sample_rate : int
         Wanted rate in Hz; other rates are converted by soxr's high-quality resampler.
     channel : "mix" or int
@@ -193,7 +192,6 @@ class AudioWriter:
 
     Parameters
     ----------
-    path : Path
     sample_rate : int
         In Hz.
     subtype : {"PCM_16", "PCM_24", "FLOAT"}
@@ -207,7 +205,6 @@ class AudioWriter:
         Without it, what is beyond full scale is cut off.
     noise : bool
         Whether it is probably noise, which is brought down to `NOISE_PEAK_DB` in any format.
-    channels : int
 
     Attributes
     ----------

@@ -27,7 +27,6 @@ def to_decibels(linear: Tensor, spec: SpectrogramSpec) -> Tensor:
     ----------
     linear : Tensor
         ``(batch, bins, frames)`` or any other shape, not negative.
-    spec : SpectrogramSpec
 
     Returns
     -------

@@ -186,8 +186,6 @@ class SpectrogramSpec:
             In Hz.
         n_fft, hop_length : int
             In samples; the window is as long as ``n_fft``.
-        pad_mode : {"reflect", "constant"}
-        power : {1.0, 2.0}
         """
         return cls(
             kind="linear",

@@ -35,7 +35,6 @@ class Constraint(ABC):
         ----------
         decibels : Tensor
             Frames of the whole utterance, from ``first_frame`` on.
-        first_frame : int
         """
 
     def project_all(self, decibels: Tensor, size: int) -> None:
@@ -71,7 +70,6 @@ class Spectrogram:
     decibels : Tensor
         ``(batch, bins, frames)``, float32, relative to a full-scale sine;
         `vocoder.decibels.SILENCE_DB` and below is silence.
-    spec : SpectrogramSpec
     n_samples : int or None
         Length of the waveform; ``None`` where it is unknown (then as many samples as frames give).
     constraint : Constraint or None
@@ -218,7 +216,6 @@ def analyse(samples: Tensor, spec: SpectrogramSpec) -> Spectrogram:
     ----------
     samples : Tensor
         ``(batch, samples)``, float32, -1 to 1.
-    spec : SpectrogramSpec
 
     Returns
     -------

@@ -17,7 +17,6 @@ class Contestant:
 
     Parameters
     ----------
-    name : str
     work : callable
         Timed; takes the number of the repetition, which may serve as a seed.
     measure : callable or None

@@ -35,7 +35,6 @@ class Row:
 
     Parameters
     ----------
-    name : str
     times_s : list of float
         Every repetition.
     audio_s : float or None

@@ -35,7 +35,6 @@ def synthetic_speech(seconds: float, sample_rate: int, seed: int) -> np.ndarray:
 
     Parameters
     ----------
-    seconds : float
     sample_rate : int
         In Hz.
     seed : int

@@ -50,7 +50,6 @@ def join(
 
     Parameters
     ----------
-    path : Path
     channels : sequence of Path
         A file each, of one rate and length.
     gains_db : sequence of float

@@ -53,7 +53,6 @@ def command_help(command: str, settings: Sequence[str] = ()) -> str:
 
     Parameters
     ----------
-    command : str
     settings : sequence of str
         What else was given: the options chosen there are those whose settings are listed.
     """

@@ -34,7 +34,6 @@ class Result:
 
     Parameters
     ----------
-    utterance : str
     file : str
         Name of what was written; empty if nothing was.
     seconds : float
@@ -75,12 +74,10 @@ def select(
 
     Parameters
     ----------
-    utterances : list of Utterance
     root : Path
         Folder for the results.
     suffix, *extras : str
         Of the files that an utterance gives; all are there when it is done.
-    resume, overwrite : bool
     """
     if root.exists() and not root.is_dir():
         raise BadInput(f"output={root} is a file; give a folder", key="output.type")

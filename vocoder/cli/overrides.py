@@ -71,7 +71,6 @@ def parse(settings: Sequence[str], texts: Sequence[str] = (), *, sweeps: bool) -
 
     Parameters
     ----------
-    settings : sequence of str
     texts : sequence of str
         More keys whose values are text whatever they look like.
     sweeps : bool

@@ -47,8 +47,6 @@ def write_page(root: Path, title: str, entries: Sequence[Entry], text: str = "")
     ----------
     root : Path
         Links are relative to it.
-    title : str
-    entries : sequence of Entry
     text : str
         Shown as it stands above them: a table, say.
     """

@@ -35,7 +35,6 @@ class Job:
 
     Parameters
     ----------
-    command : str
     call : callable
         Runs a command with its configuration.
     """
@@ -73,7 +72,6 @@ def run(
 
     Parameters
     ----------
-    command : str
     lines : sequence of str
         The settings, all of which exist.
     parsed : sequence of Override

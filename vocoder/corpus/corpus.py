@@ -30,7 +30,6 @@ class Corpus:
 
     Parameters
     ----------
-    split : {"train", "val", "test"}
     speakers : sequence of str, optional
         Only these; all if not given.
     sample_rate : int, optional

@@ -105,7 +105,6 @@ def draw_spectrograms(
 
     Parameters
     ----------
-    path : Path
     ranked : sequence of Measured
         As `rank` orders them.
     metric : Metric
@@ -115,7 +114,6 @@ def draw_spectrograms(
         with, the file alone is drawn.
     sample_rate : int or None
         To convert to; ``None`` takes the file's own.
-    overwrite : bool
     """
     places = sorted({0, (len(ranked) - 1) // 2, len(ranked) - 1})
     chosen = [ranked[place] for place in places]

@@ -55,7 +55,6 @@ def mean_interval(
         At least one.
     clusters : sequence of str, optional
         To which cluster each value belongs; without it each is one by itself.
-    seed : int
 
     Examples
     --------

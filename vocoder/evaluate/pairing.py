@@ -19,10 +19,8 @@ class Job:
 
     Parameters
     ----------
-    utterance : str
     files : dict of str to Path
         By system.
-    reference : Path or None
     image : (Utterance, Found) or None
         What they were made of.
     """
@@ -39,7 +37,6 @@ class Plan:
 
     Parameters
     ----------
-    jobs : list of Job
     problems : dict of str to str
         Files of systems without a partner: name to reason.
     notes : list of str

@@ -50,7 +50,6 @@ class Summary:
         Those that any file has.
     means : dict
         System to column to `Interval`.
-    baseline : str
     comparisons : dict
         System to column to `Comparison`; without the baseline.
     """

@@ -32,8 +32,6 @@ class Measured:
 
     Parameters
     ----------
-    utterance, system : str
-    path : str
     seconds : float
         Its length.
     values : dict of str to float
@@ -68,8 +66,6 @@ def measure_all(
 
     Parameters
     ----------
-    jobs : sequence of Job
-    metrics : sequence of Metric
     sample_rate : int or None
         In Hz, to convert everything to; ``None`` where file and reference must have the same.
     workers : int

@@ -79,7 +79,6 @@ def read_array(
     ----------
     path : Path
         Holds one array, ``(bins, frames)`` or ``(1, bins, frames)``: ``.npy``, ``.npz``, ``.pt``.
-    spec : SpectrogramSpec or None
     codec : Foreign or None
         What its numbers mean, where not what the spec says (magnitudes, powers or ``compression``).
     """

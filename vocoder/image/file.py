@@ -55,8 +55,6 @@ class ImageInfo:
 
     Parameters
     ----------
-    spec : SpectrogramSpec
-    codec : Codec
     samples : int or None
         Length of the audio, where the image holds all of it.
     gain_db : float
@@ -125,7 +123,6 @@ class ImageFile:
         ``(rows, columns)`` uint8, uint16 or float32, or ``(rows, columns, 3)`` uint8.
     mode : {"L", "I;16", "F", "RGB"}
         Pillow's name for that.
-    path : Path
     info : ImageInfo or None
         What the file says about itself, if anything.
     lossy : bool
@@ -221,17 +218,14 @@ def write_image(
 
     Parameters
     ----------
-    path : Path
     pixels : ndarray
         What ``codec.encode`` returned.
-    codec : Codec
     info : ImageInfo or None
         Metadata to put in.
     quality : int or None
         1 to 100, for JPEG and WebP. ``None``: 75 for JPEG, as Pillow does, and lossless WebP.
     subsampling : {"4:4:4", "4:2:2", "4:2:0"}
         How JPEG stores the colour of colour images; the default is Pillow's.
-    overwrite : bool
     """
     suffix = path.suffix.lower()
     if suffix not in codec.suffixes:

@@ -260,8 +260,6 @@ class Sidecar:
 
     Parameters
     ----------
-    spec : SpectrogramSpec
-    codec : Codec
     tile_frames, overlap_frames : int
         Width of a tile, and how many frames two neighbours share.
     """

@@ -16,7 +16,6 @@ class Program:
 
     Parameters
     ----------
-    name : str
     output, input, target : str
         Labels of what was generated, of what was given, and of the true answer.
     extras : tuple of str

@@ -120,10 +120,6 @@ def find_generated(
         One of `UNMARKED`, whose images are bare; the others are known by their labels.
     known : collection of str
         Stems of a data set: a reading under which one of these is there comes first.
-
-    Returns
-    -------
-    Generated
     """
     if program is not None:
         if program not in UNMARKED:

@@ -31,8 +31,6 @@ class Settings:
         Folder of the manifest; ``None`` without one.
     tiles : dict of str to Tile
         The manifest's rows by their stems.
-    spec : SpectrogramSpec or None
-    codec : Codec or None
     tile_frames : int or None
         Width of a tile.
     """

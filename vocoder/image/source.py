@@ -24,7 +24,6 @@ class Utterance:
 
     Parameters
     ----------
-    name : str
     tiles : list of (Tile, Path)
         Images that are there; empty for an array.
     array : Path or None

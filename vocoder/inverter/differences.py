@@ -32,7 +32,6 @@ def gradient_differences(log_magnitude: Tensor, spec: SpectrogramSpec) -> tuple[
     ----------
     log_magnitude : Tensor
         Natural logarithms, ``(frames, n_freqs)``.
-    spec : SpectrogramSpec
 
     Returns
     -------

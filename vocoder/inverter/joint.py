@@ -79,7 +79,6 @@ class JointStft:
 
         Parameters
         ----------
-        transform : Tensor
         counts : tuple of int, optional
             How many of its frames each member of the batch has, the longest all of them; what
             stands behind them is left out, and its signal is silent from its own end on.

@@ -88,7 +88,6 @@ def mel_to_linear(wanted: Tensor, spec: SpectrogramSpec, n_iter: int = SOLVER_ST
     ----------
     wanted : Tensor
         Magnitudes or powers, as the spec says, ``(batch, bins, frames)``.
-    spec : SpectrogramSpec
     n_iter : int
         Steps after the clipped pseudo-inverse.
 

@@ -26,8 +26,6 @@ class BigVgan(HifiGan):
 
     Parameters
     ----------
-    spec : SpectrogramSpec
-    activation : {"snake", "snakebeta"}
     log_scale : bool
         Whether `Snake` holds logarithms.
     last_bias : bool

@@ -30,8 +30,6 @@ class Checkpoint:
     ----------
     model : dict
         ``_target_`` and its plain arguments, without the spec.
-    spec : SpectrogramSpec
-    tensors : dict of str to Tensor
     card : dict
         What is known of the training: data, licence, steps, figures.
     """

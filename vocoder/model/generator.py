@@ -84,7 +84,6 @@ def generate(generator: Generator, decibels: Tensor, chunk_frames: int) -> Itera
 
     Parameters
     ----------
-    generator : Generator
     decibels : Tensor
         ``(batch, bins, frames)``.
     chunk_frames : int

@@ -19,7 +19,6 @@ class ParallelHifiGan(HifiGan):
 
     Parameters
     ----------
-    spec : SpectrogramSpec
     floor : float
         The smallest magnitude.
     **sizes

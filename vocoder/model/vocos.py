@@ -25,10 +25,8 @@ class Vocos(Generator):
 
     Parameters
     ----------
-    spec : SpectrogramSpec
     width, inner_width : int
         Channels between and inside the blocks.
-    n_blocks : int
     n_fft : int
         Of the inverse STFT.
     centred : bool

@@ -92,7 +92,6 @@ def load_network(
         Of network.
     spec : SpectrogramSpec
         That it has to be trained for; fields that differ are named.
-    device : torch.device
     """
     path = find_weights(source)
     changed_ns = path.stat().st_mtime_ns if path.is_file() else 0

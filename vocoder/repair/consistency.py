@@ -25,7 +25,6 @@ def inconsistency_db(spectrogram: Spectrogram, inverter: Callable[[Spectrogram],
 
     Parameters
     ----------
-    spectrogram : Spectrogram
     inverter : callable
         Spectrogram to waveforms ``(batch, samples)``. Four iterations from integrated phases are
         enough to tell: true images in 8 bits are met within 0.39 to 0.49 dB then, those that went

@@ -25,7 +25,6 @@ def envelope_db(decibels: Tensor, track: np.ndarray, spec: SpectrogramSpec) -> T
         ``(bins, frames)``.
     track : ndarray
         ``(frames,)``, from `vocoder.repair.pitch.pitch_track`.
-    spec : SpectrogramSpec
 
     Returns
     -------

@@ -29,7 +29,6 @@ class RepairNet(nn.Module):
 
     Parameters
     ----------
-    spec : SpectrogramSpec
     channels : int
         At the finest resolution; it grows with every coarser one.
     context : int

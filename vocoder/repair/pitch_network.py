@@ -27,7 +27,6 @@ class PitchNet(nn.Module):
 
     Parameters
     ----------
-    spec : SpectrogramSpec
     channels, blocks : int
         Of the residual convolutions, the dilation doubling from one to eight and again from one.
     dropout : float

@@ -32,7 +32,6 @@ def postfilter(decibels: Tensor, strength: float, spec: SpectrogramSpec) -> Tens
         ``(batch, bins, frames)``.
     strength : float
         What is added of the difference from the neighbours' mean; 0 changes nothing.
-    spec : SpectrogramSpec
 
     Returns
     -------

@@ -96,7 +96,6 @@ class Voice:
             ``(bins, frames)`` in dB: the image that tells the envelope, and what of it is kept.
         log_probabilities : Tensor
             ``(pitches + 1, frames)``, of a `PitchNet`.
-        spec : SpectrogramSpec
         first_frame : int
             Of the image within a longer one.
 
@@ -150,7 +149,6 @@ class VoiceRepair(NetworkRepair):
         Weights of the `PitchNet`, as ``weights``. Those that come with the package are used where
         they fit the spec; elsewhere, and where the network repairs several analyses, nothing is
         drawn.
-    voice : Voice
     weights, strength, n_shifts, postfilter, chunk_frames, device
         Of the network; see `NetworkRepair`.
     """

@@ -93,7 +93,6 @@ class Curves:
 
     Parameters
     ----------
-    folder : Path
     step : int
         The first to be written; what the folder has of this and later steps is hidden.
     """

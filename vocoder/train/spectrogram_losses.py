@@ -34,7 +34,6 @@ def spectrogram_losses(
     ----------
     repaired_db, true_db : Tensor
         ``(batch, bins, frames)`` in dB relative to a full-scale sine.
-    spec : SpectrogramSpec
     tau : float
         Of the pinball loss (Koenker and Bassett, "Regression quantiles", 1978), 0 to 1: which
         quantile of all that a doubtful pixel may be ``decibels`` is least at; below 0.5 it is
@@ -101,7 +100,6 @@ def band_correlation_loss(repaired_db: Tensor, true_db: Tensor, spec: Spectrogra
     ----------
     repaired_db, true_db : Tensor
         ``(batch, bins, frames)``; at least one segment long.
-    spec : SpectrogramSpec
 
     Returns
     -------
@@ -175,7 +173,6 @@ def pitch_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> T
     ----------
     repaired_db, true_db : Tensor
         ``(batch, bins, frames)``.
-    spec : SpectrogramSpec
 
     Returns
     -------

@@ -88,7 +88,6 @@ def make_app(bench: Workbench, output: Path, invert: Invert) -> Starlette:
 
     Parameters
     ----------
-    bench : Workbench
     output : Path
         Folder for what is rendered, and for files that are dropped on the page.
     invert : callable

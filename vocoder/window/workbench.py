@@ -42,7 +42,6 @@ class Item:
     ----------
     input : Path
         What the command line calls it: the file itself, or the folder that it is a part of.
-    utterance : Utterance
     found : Found or None
         What it is a part of: a data set, or a program's output; ``None`` for a file alone.
     """

@@ -25,7 +25,6 @@ class Commands:
 
     Parameters
     ----------
-    program : str
     train, test : str or None
         Command lines; ``None`` where the data set has no tiles for it.
     """
@@ -60,7 +59,6 @@ def commands(
 
     Parameters
     ----------
-    style : {"single", "aligned", "unaligned", "pix2pixhd"}
     root : Path
         The data set.
     rows, columns : int

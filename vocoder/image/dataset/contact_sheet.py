@@ -26,12 +26,10 @@ def write_contact_sheet(
 
     Parameters
     ----------
-    path : Path
     rows : sequence of (str, sequence of Path)
         A caption and one or two images (A and B) for each tile of the data set, not empty.
     codec : Codec
         What the images were encoded with.
-    overwrite : bool
     """
     from matplotlib import get_data_path
 

@@ -29,7 +29,6 @@ def delay_s(given: np.ndarray, target: np.ndarray, spec: SpectrogramSpec) -> flo
     ----------
     given, target : ndarray
         ``(samples,)``, float32, of equal length, at the spec's rate.
-    spec : SpectrogramSpec
     """
     from scipy import fft
 

@@ -139,7 +139,6 @@ class DataSet:
 
     Parameters
     ----------
-    root : Path
     sidecar : Sidecar
         Spectrogram settings, codec and tiling.
     style : {"single", "aligned", "unaligned", "pix2pixhd"}
@@ -157,7 +156,6 @@ class DataSet:
         Of the image files.
     quality : int or None
         Of JPEG and WebP, see `vocoder.image.file.write_image`.
-    overwrite : bool
     keep : bool
         Leave images that are there as they are: an earlier run wrote them.
     """

@@ -58,7 +58,6 @@ class Plan:
 
     Parameters
     ----------
-    jobs : list of Job
     failed : dict
         Why a recording cannot be used, by its relative path.
     ignored : list of str
@@ -93,7 +92,6 @@ def make_plan(
 
     Parameters
     ----------
-    style : {"single", "aligned", "unaligned", "pix2pixhd"}
     folder, folder_a : Path
         Recordings; the wanted (B) and the given ones (A), if the style has both.
     channel : str or int
@@ -107,7 +105,6 @@ def make_plan(
         Leave out recordings without a partner instead of refusing them.
     trim : bool
         Accept pairs of different lengths.
-    spec : SpectrogramSpec
     """
     if style not in STYLES:
         raise BadInput(

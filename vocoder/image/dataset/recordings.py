@@ -30,7 +30,6 @@ class Recording:
 
     Parameters
     ----------
-    path : Path
     relative : str
         Path below the folder that was searched, with ``/``.
     channel : "mix" or int
@@ -190,7 +189,6 @@ def assign_splits(
 
     Parameters
     ----------
-    recordings : sequence of Recording
     val, test : float or sequence of str
         A share from 0 to 1, drawn at random; or names as in `listed`.
     seed : int

@@ -89,7 +89,6 @@ def examine_options(
 
     Parameters
     ----------
-    path : Path
     n_tiles : dict, optional
         How many tiles the data set has for each phase (``train``, ``val``, ``test``).
     tile_size : tuple of int, optional

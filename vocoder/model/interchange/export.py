@@ -51,7 +51,6 @@ def export(network: Portable, output: Path, *, overwrite: bool) -> None:
     output : Path
         ``.onnx`` for ONNX, whose metadata hold the spec; ``.pt2`` for `torch.export.load`, with an
         extra file ``vocoder.json``. recipes/hifigan.md says what goes in and what comes out.
-    overwrite : bool
     """
     if output.suffix not in (ONNX, PROGRAM):
         raise BadInput(
