@@ -89,12 +89,6 @@ def test_the_table_and_where_to_look_are_printed(generated, tmp_path, capsys):
     assert "estoi" in text and f"Results and report.json in {tmp_path / 'o'}" in text
 
 
-@pytest.mark.parametrize("below", [".", "results", "results/tel/test_latest", str(IMAGES)])
-def test_any_level_of_the_programs_folders_will_do(below, generated, tmp_path):
-    assert invert(generated / below, tmp_path) == 0
-    assert sounds(tmp_path) == [f"{name}.wav" for name in LINES]
-
-
 def test_a_label_is_another_picture(whole, generated, tmp_path):
     assert invert(generated, tmp_path, "inverter.n_iter=8", "inverter.init=phase_gradient") == 0
     name = LINES[2]

@@ -50,8 +50,3 @@ def test_only_what_a_run_left_is_replaced(invert, tmp_path, capsys):
     assert [path.name for path in mine.parent.iterdir()] == [mine.name]
     assert invert("resume=true") == 0  # without its picture it seems done, and is kept
     assert mine.read_bytes() == b"mine"
-
-
-def test_an_empty_output_is_refused(generated, capsys):
-    assert run(["invert", f"input={generated}", "output="]) == 2
-    assert "output= is empty" in capsys.readouterr().err

@@ -34,7 +34,7 @@ def loudness_lufs(samples: np.ndarray, sample_rate: int) -> float:
     return value
 
 
-@metric("loudness", title="loudness", unit="LU", better=ZERO, digits=1, packages=["pyloudnorm"])
+@metric("loudness", title="loudness", unit="LU", better=ZERO, digits=1, packages=("pyloudnorm",))
 def loudness_difference_lu(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> float:
     """Loudness (ITU-R BS.1770) above that of the reference."""
     return loudness_lufs(degraded, sample_rate) - loudness_lufs(reference, sample_rate)

@@ -51,16 +51,16 @@ class Metric:
     """
 
     name: str
+    function: Callable[..., float | None]
     title: str
-    unit: str
     better: str
     digits: int
-    function: Callable[..., float | None]
-    needs: str
-    match_level: bool
-    packages: tuple[str, ...]
-    extra: str
-    default: bool
+    unit: str = ""
+    needs: str = REFERENCE
+    match_level: bool = False
+    packages: tuple[str, ...] = ()
+    extra: str = "evaluate"
+    default: bool = True
 
     @property
     def column(self) -> str:
@@ -92,20 +92,8 @@ class Metric:
 METRICS: dict[str, Metric] = {}
 
 
-def metric(
-    name: str,
-    *,
-    title: str,
-    better: str,
-    digits: int,
-    unit: str = "",
-    needs: str = REFERENCE,
-    match_level: bool = False,
-    packages: Sequence[str] = (),
-    extra: str = "evaluate",
-    default: bool = True,
-) -> Callable[[Function], Function]:
-    """Register a function as a `Metric`, which describes the parameters.
+def metric(name: str, **fields: Any) -> Callable[[Function], Function]:
+    """Register a function as a `Metric` of these fields.
 
     Examples
     --------
@@ -118,19 +106,7 @@ def metric(
     """
 
     def register(function: Function) -> Function:
-        found = Metric(
-            name=name,
-            title=title,
-            unit=unit,
-            better=better,
-            digits=digits,
-            function=function,
-            needs=needs,
-            match_level=match_level,
-            packages=tuple(packages),
-            extra=extra,
-            default=default,
-        )
+        found = Metric(name, function, **fields)
         METRICS[found.column] = found
         return function
 

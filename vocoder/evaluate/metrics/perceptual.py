@@ -62,7 +62,7 @@ def _as_pystoi_resamples(content: bytes, sample_rate: int) -> np.ndarray:
     return samples if sample_rate == FS else np.asarray(resample_oct(samples, FS, sample_rate))
 
 
-@metric("visqol", title="ViSQOL", better=HIGHER, digits=2, packages=["visqol", "ai_edge_litert"])
+@metric("visqol", title="ViSQOL", better=HIGHER, digits=2, packages=("visqol", "ai_edge_litert"))
 def visqol(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> float:
     """ViSQOL in speech mode (Chinen et al. 2020), an opinion score of 1 to 5.
 
@@ -84,7 +84,7 @@ def visqol(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> flo
     return float(found.moslqo)
 
 
-@metric("pesq", title="PESQ-WB", better=HIGHER, digits=2, packages=["pesq"], extra="pesq")
+@metric("pesq", title="PESQ-WB", better=HIGHER, digits=2, packages=("pesq",), extra="pesq")
 def pesq_wb(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> float:
     """Wide-band PESQ (ITU-T P.862.2), an opinion score of 1.0 to 4.64.
 

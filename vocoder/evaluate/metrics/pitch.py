@@ -26,7 +26,7 @@ CENTS_PER_OCTAVE = 1200
     better=LOWER,
     digits=0,
     match_level=True,
-    packages=["swift_f0"],
+    packages=("swift_f0",),
 )
 def f0_rmse_cents(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> float | None:
     """Error of the fundamental frequency where both are voiced, every 16 ms by swift-f0.
@@ -48,7 +48,7 @@ def f0_rmse_cents(reference: np.ndarray, degraded: np.ndarray, sample_rate: int)
     better=LOWER,
     digits=3,
     match_level=True,
-    packages=["swift_f0"],
+    packages=("swift_f0",),
 )
 def voicing_error(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> float:
     """Share of frames that are voiced in one of the two only, 0 to 1."""
