@@ -16,7 +16,7 @@ import soundfile
 import soxr
 
 from vocoder.audio_file import BLOCK_FRAMES, open_audio, read_blocks, require_utf8
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.files import atomic_path
 
 MIX, PEAK = "mix", "peak"
@@ -162,11 +162,9 @@ def _channel_index(path: Path, channel: str | int, n_channels: int) -> int | Non
 
 def require_subtype(subtype: str) -> None:
     """Refuse a subtype that is not written."""
-    if subtype not in SUBTYPE_BITS:
-        raise BadInput(
-            f"subtype is {subtype!r}; expected one of {', '.join(SUBTYPE_BITS)}",
-            key="subtype.unknown",
-        )
+    expect(
+        subtype in SUBTYPE_BITS, "subtype", subtype, f"one of {', '.join(SUBTYPE_BITS)}", "unknown"
+    )
 
 
 def require_level(gain: float | str, peak_db: float | None) -> None:

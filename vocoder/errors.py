@@ -29,6 +29,17 @@ class BadInput(ValueError):
         self.key = key
 
 
+def expect(ok: object, name: str, value: object, expected: str, fault: str = "range") -> None:
+    """Refuse the value of a setting unless it is ``ok``; the key is ``name.fault``.
+
+    >>> expect(0 <= 2 <= 1, "repair.strength", 2, "0 to 1")
+    Traceback (most recent call last):
+    vocoder.errors.BadInput: repair.strength is 2; expected 0 to 1
+    """
+    if not ok:
+        raise BadInput(f"{name} is {value!r}; expected {expected}", key=f"{name}.{fault}")
+
+
 def some_of(faults: Sequence[str], separator: str = "; ") -> str:
     """Many faults on one line: the first few, and how many more there are."""
     more = len(faults) - NAMED

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 
 KINDS = ("mel", "linear")
 PAD_MODES = ("reflect", "constant", "reflect_same")
@@ -168,11 +168,7 @@ class SpectrogramSpec:
         self._require(self.nyquist, "nyquist", "true for kind=mel")
 
     def _require(self, ok: bool, name: str, expected: str) -> None:
-        if not ok:
-            raise BadInput(
-                f"spec.{name} is {getattr(self, name)!r}; expected {expected}",
-                key=f"spec.{name}.range",
-            )
+        expect(ok, f"spec.{name}", getattr(self, name), expected)
 
     @classmethod
     def stft(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vocoder.cli.codes import DONE
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.files import refuse_existing, write_text
 
 REPORT_NAME, TABLE_NAME = "bench.json", "bench.md"
@@ -50,8 +50,7 @@ def run(
         ("tiles", tiles, 1, 100_000),
         ("minutes", minutes, 0.01, 24 * 60),
     ):
-        if not low <= value <= high:
-            raise BadInput(f"{key} is {value}; expected {low} to {high}", key=f"{key}.range")
+        expect(low <= value <= high, key, value, f"{low} to {high}")
     root = Path(output)
     for name in (REPORT_NAME, TABLE_NAME):
         refuse_existing(root / name, overwrite=overwrite)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vocoder.cli.codes import BAD, DONE
 from vocoder.cli.jobs import REPORT_NAME, SHOWN, begin, require_report
 from vocoder.cli.page import Entry, write_page
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.files import refuse_existing, write_text
 
 if TYPE_CHECKING:
@@ -68,11 +68,7 @@ def run(
     )
 
     for name, value in (("unpaired", unpaired), ("lengths", lengths)):
-        if value not in _CHOICES[name]:
-            raise BadInput(
-                f"{name} is {value!r}; expected {' or '.join(_CHOICES[name])}",
-                key=f"{name}.unknown",
-            )
+        expect(value in _CHOICES[name], name, value, " or ".join(_CHOICES[name]), "unknown")
     root = Path(output)
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         if resume:

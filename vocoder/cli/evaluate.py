@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vocoder.cli.codes import BAD, DONE
 from vocoder.cli.page import Entry, write_page
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.files import refuse_existing, write_text
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def run(
     from vocoder.evaluate.summary import notes, summarise, table, to_csv, to_json
     from vocoder.image.dataset.recordings import unique_names
 
-    if workers is not None and workers < 1:
-        raise BadInput(f"workers is {workers}; expected 1 or more", "workers.range")
+    expect(workers is None or workers >= 1, "workers", workers, "1 or more")
     if sample_rate is not None and not MIN_RATE <= sample_rate <= MAX_RATE:
         raise BadInput(
             f"sample_rate is {sample_rate}; expected {MIN_RATE} to {MAX_RATE} Hz",

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocoder.errors import BadInput, some_of
+from vocoder.errors import BadInput, expect, some_of
 from vocoder.files import refuse_existing
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ def run(
     require_level(gain, peak_db)
     if batch is None:
         batch = 1 if torch_device(device).type == "cpu" else _DEVICE_BATCH
-    if batch < 1:
-        raise BadInput(f"batch is {batch}; expected 1 or more", key="batch.range")
+    expect(batch >= 1, "batch", batch, "1 or more")
     root = Path(output)
     references, legend = None, ""
     if reference is not None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vocoder.cli.codes import BAD, DONE
 from vocoder.cli.page import Entry, write_page
 from vocoder.cpu import usable_cores
-from vocoder.errors import BadInput, differences, some_of
+from vocoder.errors import BadInput, differences, expect, some_of
 from vocoder.files import read_record, refuse_existing, remove_leftovers, write_text
 
 if TYPE_CHECKING:
@@ -149,8 +149,7 @@ def work_through(
 
     from vocoder.memory import enough_memory
 
-    if workers is not None and workers < 1:
-        raise BadInput(f"workers is {workers}; expected 1 or more", key="workers.range")
+    expect(workers is None or workers >= 1, "workers", workers, "1 or more")
     threads = min(workers or len(usable_cores()), max(1, len(groups)))
     torch.set_num_threads(1)
     results: list[Result] = []

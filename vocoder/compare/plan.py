@@ -35,7 +35,7 @@ from vocoder.compare.study import (
     Trial,
     read_study,
 )
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.files import atomic_path
 
 AUDIO_NAME = "audio"
@@ -69,18 +69,14 @@ class Settings:
     check: bool = True
 
     def __post_init__(self) -> None:
-        if self.test not in TESTS:
-            raise BadInput(
-                f"test is {self.test!r}; expected one of {', '.join(TESTS)}", key="test.unknown"
-            )
+        expect(self.test in TESTS, "test", self.test, f"one of {', '.join(TESTS)}", "unknown")
         for name, value, low, high in (
             ("items", self.items, 1, 10_000),
             ("repeats", self.repeats, 1, 100),
             ("seed", self.seed, 0, MAX_SEED),
             ("longest_s", self.longest_s, 0.5, 600.0),
         ):
-            if value is not None and not low <= value <= high:
-                raise BadInput(f"{name} is {value}; expected {low} to {high}", key=f"{name}.range")
+            expect(value is None or low <= value <= high, name, value, f"{low} to {high}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from vocoder.compare.page import ASSETS, FOLDER, INDEX_NAME, STUDY_SCRIPT, study_script
 from vocoder.compare.sessions import Sessions
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 
 HOST, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 _LOG = logging.getLogger(__name__)
@@ -205,8 +205,7 @@ def open_browser(url: str) -> bool:
 @contextmanager
 def bound(port: int, host: str = HOST) -> Iterator[socket.socket]:
     """A socket that listens on a port of this machine."""
-    if not 0 <= port < 1 << 16:
-        raise BadInput(f"port is {port}; expected 0 to 65535", key="port.range")
+    expect(0 <= port < 1 << 16, "port", port, "0 to 65535")
     try:
         listening = socket.create_server((host, port))
     except OSError as error:

@@ -12,7 +12,7 @@ import numpy as np
 from vocoder.config import nearest
 from vocoder.corpus.manifest import CORPUS_NAME, SPLITS, data_digest, read_corpus
 from vocoder.corpus.store import FULL_SCALE, SAMPLE, open_store
-from vocoder.errors import BadInput, some_of
+from vocoder.errors import BadInput, expect, some_of
 
 CACHE_NAME = ".decoded"
 # One damaged file among many is passed over. More than this share means that something is wrong
@@ -58,10 +58,7 @@ class Corpus:
         min_samples: int = 1,
         cache: Path | None = None,
     ) -> None:
-        if split not in SPLITS:
-            raise BadInput(
-                f"split is {split!r}; expected one of {', '.join(SPLITS)}", key="split.unknown"
-            )
+        expect(split in SPLITS, "split", split, f"one of {', '.join(SPLITS)}", "unknown")
         everything = read_corpus(folder)
         self.sample_rate = everything[0].sample_rate
         if sample_rate not in (None, self.sample_rate):

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 
 # A stretch holds at most so much speech; with little speech, this share of all, so that there are
 # enough stretches to choose from.
@@ -56,10 +56,7 @@ def assign(
         least one group.
     """
     for name, share in shares.items():
-        if not 0 <= share < 1:
-            raise BadInput(
-                f"{name} is {share}; expected a share of 0 to less than 1", key=f"{name}.range"
-            )
+        expect(0 <= share < 1, name, share, "a share of 0 to less than 1")
     if sum(shares.values()) >= 1:
         raise BadInput(
             f"{' and '.join(shares)} make {sum(shares.values()):g}; expected less than 1",

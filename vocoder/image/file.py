@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.files import atomic_path
 from vocoder.image.codec.base import (
     JPEG,
@@ -246,13 +246,10 @@ def write_image(
             f"quality is {quality}, but {suffix} is lossless; leave it out (null)",
             key="quality.conflict",
         )
-    if quality is not None and not 1 <= quality <= 100:
-        raise BadInput(f"quality is {quality}; expected 1 to 100", key="quality.range")
-    if subsampling not in SUBSAMPLINGS:
-        raise BadInput(
-            f"subsampling is {subsampling!r}; expected one of {SUBSAMPLINGS}",
-            key="subsampling.unknown",
-        )
+    expect(quality is None or 1 <= quality <= 100, "quality", quality, "1 to 100")
+    expect(
+        subsampling in SUBSAMPLINGS, "subsampling", subsampling, f"one of {SUBSAMPLINGS}", "unknown"
+    )
     if suffix in WEBP and max(pixels.shape[:2]) > WEBP_MAX:
         raise BadInput(
             f"{path}: {pixels.shape[1]} x {pixels.shape[0]} pixels do not fit into WebP, whose "

@@ -8,7 +8,7 @@ from itertools import count
 
 from torch import Tensor
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.inverter.joint import JointStft
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.projection import impose_magnitude, magnitudes
@@ -36,10 +36,7 @@ class Admm(PhaseRetrieval):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rho <= 0:
-            raise BadInput(
-                f"inverter.rho is {self.rho}; expected above 0", key="inverter.rho.range"
-            )
+        expect(self.rho > 0, "inverter.rho", self.rho, "above 0")
 
     def iterations(
         self, transform: Tensor, target: Target, stft: JointStft, pin: Pin

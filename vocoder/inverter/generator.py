@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from vocoder.cpu import stepwise_threads
 from vocoder.device import torch_device
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.inverter.base import Inverter
 from vocoder.model.generator import Generator, generate
 from vocoder.model.weights import load_network, require_kind
@@ -38,11 +38,7 @@ class GeneratorInverter(Inverter):
     device: str
 
     def __post_init__(self) -> None:
-        if self.block_frames < 1:
-            raise BadInput(
-                f"inverter.block_frames is {self.block_frames}; expected at least 1",
-                key="inverter.block_frames.range",
-            )
+        expect(self.block_frames >= 1, "inverter.block_frames", self.block_frames, "at least 1")
         require_kind(self.weights, Generator)
 
     @stepwise_threads

@@ -8,7 +8,7 @@ from itertools import count
 
 from torch import Tensor
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.inverter.joint import JointStft
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.projection import impose_magnitude, magnitudes
@@ -36,11 +36,7 @@ class GriffinLim(PhaseRetrieval):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.momentum < 1:
-            raise BadInput(
-                f"inverter.momentum is {self.momentum}; expected 0 to below 1",
-                key="inverter.momentum.range",
-            )
+        expect(0 <= self.momentum < 1, "inverter.momentum", self.momentum, "0 to below 1")
 
     def iterations(
         self, transform: Tensor, target: Target, stft: JointStft, pin: Pin

@@ -14,7 +14,7 @@ from torch.nn import functional
 from vocoder.cpu import stepwise_threads
 from vocoder.decibels import SILENCE_DB
 from vocoder.device import torch_device
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.joint import JointStft
 from vocoder.inverter.magnitude import Target
@@ -86,11 +86,7 @@ class PhaseRetrieval(Inverter):
             require_kind(self.phases, PhaseNet)
 
     def _require(self, ok: bool, name: str, expected: str) -> None:
-        if not ok:
-            raise BadInput(
-                f"inverter.{name} is {getattr(self, name)!r}; expected {expected}",
-                key=f"inverter.{name}.range",
-            )
+        expect(ok, f"inverter.{name}", getattr(self, name), expected)
 
     @abstractmethod
     def iterations(

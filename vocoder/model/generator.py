@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.spec import SpectrogramSpec
 
 
@@ -72,10 +72,7 @@ def fold_weight_norm(network: nn.Module) -> None:
 def require_sizes(sizes: Mapping[str, int]) -> None:
     """Refuse sizes of a model's layers below 1."""
     for name, size in sizes.items():
-        if size < 1:
-            raise BadInput(
-                f"model.{name} is {size}; expected at least 1", key=f"model.{name}.range"
-            )
+        expect(size >= 1, f"model.{name}", size, "at least 1")
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.model.features import features
 from vocoder.model.generator import Generator, fold_weight_norm
 from vocoder.spec import SpectrogramSpec
@@ -239,7 +239,7 @@ def _factorisations(number: int, parts: int, largest: int) -> Iterator[list[int]
 def _rates(wanted: int | list[int], hop_length: int) -> list[int]:
     """The rates given, or those for a number of stages; the product checked."""
     fits = wanted > 0 if isinstance(wanted, int) else _are_positive(wanted)
-    _require(fits, "upsample_rates", wanted, "a number of stages, or the rate of each")
+    expect(fits, "model.upsample_rates", wanted, "a number of stages, or the rate of each")
     stages = wanted if isinstance(wanted, int) else len(wanted)
     found = split_hop(hop_length, stages)
     if isinstance(wanted, int):
@@ -275,20 +275,22 @@ def _check(
         and all(k >= r > (k - r) % 2 for k, r in zip(upsample_kernels, rates, strict=True))
     )
     expected = f"one for each of the rates {rates}, not below it"
-    _require(fits, "upsample_kernels", upsample_kernels, expected)
+    expect(fits, "model.upsample_kernels", upsample_kernels, expected)
     halved = 2 ** len(rates)
     expected = f"a multiple of {halved}, to be halved {len(rates)} times, up to {MAX_CHANNELS}"
     fits = 0 < channels <= MAX_CHANNELS and channels % halved == 0
-    _require(fits, "channels", channels, expected)
-    _require(block in (1, 2), "block", block, "1 or 2")
+    expect(fits, "model.channels", channels, expected)
+    expect(block in (1, 2), "model.block", block, "1 or 2")
     fits = _are_positive(kernels) and all(kernel % 2 for kernel in kernels)
-    _require(fits, "kernels", kernels, "odd whole numbers")
+    expect(fits, "model.kernels", kernels, "odd whole numbers")
     fits = (
         isinstance(dilations, list)
         and len(dilations) == len(kernels)
         and all(_are_positive(steps) for steps in dilations)
     )
-    _require(fits, "dilations", dilations, f"a list of dilations for each of the kernels {kernels}")
+    expect(
+        fits, "model.dilations", dilations, f"a list of dilations for each of the kernels {kernels}"
+    )
 
 
 def _are_positive(numbers: object) -> bool:
@@ -297,11 +299,6 @@ def _are_positive(numbers: object) -> bool:
         and bool(numbers)
         and all(type(number) is int and number > 0 for number in numbers)
     )
-
-
-def _require(ok: bool, name: str, value: object, expected: str) -> None:
-    if not ok:
-        raise BadInput(f"model.{name} is {value}; expected {expected}", key=f"model.{name}.range")
 
 
 def _same_conv(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vocoder.decibels import SILENCE_DB
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.model.hifigan import HifiGan
 from vocoder.spec import SpectrogramSpec
 
@@ -30,8 +30,7 @@ class ParallelHifiGan(HifiGan):
 
     def __init__(self, spec: SpectrogramSpec, *, floor: float, **sizes: Any) -> None:
         super().__init__(spec, **sizes)
-        if floor <= 0:
-            raise BadInput(f"model.floor is {floor}; expected above 0", key="model.floor.range")
+        expect(floor > 0, "model.floor", floor, "above 0")
         self.settings |= {"floor": floor}
         self.register_buffer("mean", torch.zeros(spec.bins))  # of each band's logarithms
         self.register_buffer("scale", torch.ones(spec.bins))

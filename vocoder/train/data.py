@@ -13,7 +13,7 @@ import numpy as np
 
 from vocoder.config import load
 from vocoder.corpus.corpus import Corpus
-from vocoder.errors import BadInput, some_of
+from vocoder.errors import BadInput, expect, some_of
 from vocoder.image.codec.base import Codec
 from vocoder.image.source import ImageSource
 from vocoder.spec import SpectrogramSpec
@@ -122,11 +122,9 @@ class Generated(Data):
 
     def __post_init__(self) -> None:
         for name in ("simulated_share", "validation_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise BadInput(
-                    f"data.{name} is {getattr(self, name)}; expected 0 to below 1",
-                    key=f"data.{name}.range",
-                )
+            expect(
+                0 <= getattr(self, name) < 1, f"data.{name}", getattr(self, name), "0 to below 1"
+            )
         if self.codec is None and (self.db_min, self.db_max) != (None, None):
             raise BadInput(
                 "data.db_min and data.db_max are of a codec; say which, as in data.codec=gray8",

@@ -19,7 +19,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, zoom
 
 from vocoder.decibels import SILENCE_DB
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.image.codec.base import Codec
 from vocoder.model.features import FLOOR_DB
 from vocoder.spec import SpectrogramSpec
@@ -41,11 +41,7 @@ class Degradation(ABC):
         """Refuse fields that are out of their ranges."""
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
-            if not low <= value <= high:
-                raise BadInput(
-                    f"degradation.{name} is {value!r}; expected {low:g} to {high:g}",
-                    key=f"degradation.{name}.range",
-                )
+            expect(low <= value <= high, f"degradation.{name}", value, f"{low:g} to {high:g}")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 
 PRECISIONS = ("float32", "bfloat16")
 # AdamW moves a weight by about the learning rate in a step, and weights are below one.
@@ -66,11 +66,7 @@ class Plan:
         self._require(self.precision in PRECISIONS, "precision", f"one of {PRECISIONS}")
 
     def _require(self, ok: bool, name: str, expected: str) -> None:
-        if not ok:
-            raise BadInput(
-                f"train.plan.{name} is {getattr(self, name)!r}; expected {expected}",
-                key=f"train.plan.{name}.range",
-            )
+        expect(ok, f"train.plan.{name}", getattr(self, name), expected)
 
     def rate_factor(self, step: int) -> float:
         """What learning rates are multiplied by in a step: a rise, then a half cosine.

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from vocoder.config import build
 from vocoder.cpu import torch_threads, usable_cores
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.model.checkpoint import load_weights, read_checkpoint, settings_of
 from vocoder.model.weights import BEST_NAME, find_weights
 from vocoder.repair.network import RepairNet
@@ -89,8 +89,7 @@ class Training:
         Outcome or None
             ``None`` in all processes but the main one.
         """
-        if not 0 <= seed < 2**63:
-            raise BadInput(f"seed is {seed}; expected 0 to 2^63 - 1", key="seed.range")
+        expect(0 <= seed < 2**63, "seed", seed, "0 to 2^63 - 1")
         if self.plan.workers > (cores := len(usable_cores())):
             raise BadInput(
                 f"train.plan.workers is {self.plan.workers}; expected at most the {cores} cores of "

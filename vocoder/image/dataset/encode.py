@@ -13,7 +13,7 @@ import torch
 from vocoder.audio import read_audio
 from vocoder.cpu import usable_cores
 from vocoder.decibels import SILENCE_DB
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.image.codec.base import Codec
 from vocoder.image.dataset.bands import require_full_bands
 from vocoder.image.dataset.delay import delay_s
@@ -180,8 +180,7 @@ class DataSet:
                     f"{name} is {getattr(self, name)!r}; expected one of {choices}",
                     key=f"{name}.unknown",
                 )
-        if not -100 <= self.peak_db <= 0:
-            raise BadInput(f"peak_db is {self.peak_db}; expected -100 to 0 dB", key="peak_db.range")
+        expect(-100 <= self.peak_db <= 0, "peak_db", self.peak_db, "-100 to 0 dB")
         spec, codec = self.sidecar.spec, self.sidecar.codec
         if self.style != "single" and not codec.suits_networks:
             raise BadInput(

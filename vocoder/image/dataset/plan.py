@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vocoder.audio import read_info
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.image.dataset.recordings import (
     Recording,
     assign_splits,
@@ -106,10 +106,7 @@ def make_plan(
     trim : bool
         Accept pairs of different lengths.
     """
-    if style not in STYLES:
-        raise BadInput(
-            f"style is {style!r}; expected one of {', '.join(STYLES)}", key="style.unknown"
-        )
+    expect(style in STYLES, "style", style, f"one of {', '.join(STYLES)}", "unknown")
     if (folder_a is None) != (style == "single"):
         needs = "no input_a" if style == "single" else "input_a, the folder of given recordings (A)"
         raise BadInput(f"style={style} needs {needs}", key="input_a.conflict")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.decibels import SILENCE_DB
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.mels import MelNet
 from vocoder.model.features import FLOOR_DB
@@ -35,11 +35,7 @@ class Repairing(Task):
 
     def __post_init__(self) -> None:
         require_weights(self.weights, LOSSES, LOSSES)
-        if not 0 < self.tau < 1:
-            raise BadInput(
-                f"train.task.tau is {self.tau}; expected between 0 and 1",
-                key="train.task.tau.range",
-            )
+        expect(0 < self.tau < 1, "train.task.tau", self.tau, "between 0 and 1")
 
     def losses(self, name: str, batch: Batch, step: int) -> dict[str, Tensor]:
         used = [name for name, weight in self.weights.items() if weight > 0]
