@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from vocoder.errors import BadInput, some_of
-from vocoder.files import atomic_path
+from vocoder.tables import read_table, write_table
 
 CORPUS_NAME = "corpus.csv"
 SPLITS = ("train", "val", "test")
@@ -22,7 +21,6 @@ SUFFIXES = (".flac", ".wav")
 SILENCE_DBFS = -80.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_INT = 2**62  # what arrays can count
-_TYPES = {"int": int, "float": float, "str": str}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +72,13 @@ def read_corpus(path: Path) -> list[Utterance]:
     training. From the file, or the folder that holds it; in order of path and start.
     """
     table = path / CORPUS_NAME if path.is_dir() or path.suffix != ".csv" else path
-    rows = list(_rows(table))
-    if not rows:
-        raise BadInput(f"{table} has no rows; expected one row an utterance", key="corpus.empty")
-    utterances = [_utterance(row, place) for place, row in rows]
-    _check(utterances, [place for place, _ in rows], table.parent)
+    if not table.is_file():
+        raise BadInput(
+            f"{table} does not exist; give a folder that vocoder corpus wrote",
+            key="corpus.missing",
+        )
+    utterances, places = read_table(table, Utterance, "corpus")
+    _check(utterances, places, table.parent)
     return sorted(utterances, key=_order)
 
 
@@ -96,11 +96,7 @@ def write_corpus(path: Path, utterances: Sequence[Utterance], *, overwrite: bool
     ordered = sorted(utterances, key=_order)
     places = [f"{table}, utterance {one.path} from sample {one.start_sample}" for one in ordered]
     _check(ordered, places, table.parent)
-    with (
-        atomic_path(table, overwrite=overwrite) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *map(astuple, ordered)])
+    write_table(table, COLUMNS, map(astuple, ordered), overwrite=overwrite)
 
 
 def data_digest(utterances: Sequence[Utterance]) -> str:
@@ -126,61 +122,6 @@ def _is_inside(path: str) -> bool:
     is_plain = path.isprintable() and str(pure) == path and "\\" not in path
     leads_out = pure.is_absolute() or PureWindowsPath(path).drive or ".." in pure.parts
     return is_plain and not leads_out and pure.suffix.lower() in SUFFIXES
-
-
-def _rows(table: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each row with its place for messages."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, strict=True)
-            columns = rows.fieldnames or ()
-            if missing := [name for name in COLUMNS if name not in columns]:
-                raise BadInput(
-                    f"{table} lacks the columns {', '.join(missing)}; its first line must name "
-                    f"{','.join(COLUMNS)} (it has {','.join(columns) or 'nothing'})",
-                    key="corpus.columns",
-                )
-            for row in rows:
-                place = f"{table}, line {rows.line_num}"
-                if None in row or None in row.values():
-                    raise BadInput(
-                        f"{place}: the number of fields differs from the first line's",
-                        key="corpus.format",
-                    )
-                yield place, row
-    except FileNotFoundError as error:
-        raise BadInput(
-            f"{table} does not exist; give a folder that vocoder corpus wrote",
-            key="corpus.missing",
-        ) from error
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {table}: {error.strerror or error}", key="corpus.unreadable"
-        ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(
-            f"{table} is not comma-separated text in UTF-8 ({error}); save it as such",
-            key="corpus.format",
-        ) from error
-
-
-def _utterance(row: dict[str, str], place: str) -> Utterance:
-    values = {}
-    for field in fields(Utterance):
-        # Annotations are text in this module, so the type of a column is found by its name.
-        convert = _TYPES[str(field.type)]
-        try:
-            values[field.name] = convert(row[field.name])
-        except ValueError as error:
-            expected = "a whole number" if convert is int else "a number"
-            raise BadInput(
-                f"{place}: {field.name} is {row[field.name][:40]!r}; expected {expected}",
-                key=f"{field.name}.type",
-            ) from error
-    try:
-        return Utterance(**values)
-    except BadInput as error:
-        raise BadInput(f"{place}: {error}", key=error.key) from error
 
 
 def _check(utterances: Sequence[Utterance], places: Sequence[str], folder: Path) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import yaml
 
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path, parse_yaml, write_text
+from vocoder.files import parse_yaml, write_text
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.registry import codec_from_dict
 from vocoder.spec import SpectrogramSpec
+from vocoder.tables import read_table, write_table
 
 MANIFEST_NAME = "manifest.csv"
 SIDECAR_NAME = "spec.yaml"
@@ -125,30 +125,11 @@ def require_plain_name(name: str, what: str) -> None:
 
 def read_manifest(path: Path) -> list[Tile]:
     """Read ``manifest.csv``: UTF-8, comma-separated, one row a tile, other columns ignored."""
-    tiles: list[Tile] = []
-    places: list[str] = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, skipinitialspace=True, strict=True)
-            _check_columns(rows.fieldnames or (), path)
-            for row in rows:
-                places.append(f"{path}, line {rows.line_num}")
-                tiles.append(_tile(row, places[-1]))
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {path}: {error.strerror or error}", key="manifest.file"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            f"{path} is not UTF-8 text; save it as CSV in UTF-8", key="manifest.format"
-        ) from error
-    except csv.Error as error:
-        raise BadInput(
-            f"{path}, line {rows.line_num}: not comma-separated text ({error})",
-            key="manifest.format",
-        ) from error
-    if not tiles:
-        raise BadInput(f"{path} has no rows; expected one row a tile", key="manifest.empty")
+    found, places = read_table(path, Tile, "manifest")
+    tiles = [
+        replace(one, stem=one_spelling(one.stem), utterance=one_spelling(one.utterance))
+        for one in found
+    ]
     _check_agreement(tiles, places)
     return tiles
 
@@ -164,66 +145,8 @@ def write_manifest(path: Path, tiles: Sequence[Tile], *, overwrite: bool) -> Non
     """Write ``manifest.csv``; refuses what `read_manifest` would refuse."""
     _check_agreement(tiles, [f"{path}, tile {tile.stem}" for tile in tiles])
     columns = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
-    with (
-        atomic_path(path, overwrite=overwrite) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        # None becomes an empty field; floats are written so that they read back exactly.
-        writer.writerows([getattr(tile, name) for name in columns] for tile in tiles)
-
-
-def _check_columns(columns: Sequence[str], path: Path) -> None:
-    if missing := [name for name in REQUIRED_COLUMNS if name not in columns]:
-        raise BadInput(
-            f"{path} lacks the columns {', '.join(missing)}; its first line must name at least "
-            f"{','.join(REQUIRED_COLUMNS)} (it has {','.join(columns) or 'nothing'})",
-            key="manifest.columns",
-        )
-    if doubled := sorted({name for name in columns if columns.count(name) > 1}):
-        raise BadInput(
-            f"{path} has the columns {', '.join(doubled)} more than once", key="manifest.columns"
-        )
-
-
-def _tile(row: dict[str | Any, str | Any], place: str) -> Tile:
-    if None in row or None in row.values():
-        raise BadInput(
-            f"{place}: the number of fields differs from the first line's", key="manifest.columns"
-        )
-    try:
-        return Tile(
-            stem=one_spelling(row["stem"]),
-            utterance=one_spelling(row["utterance"]),
-            start_frame=_whole(row, "start_frame"),
-            frames=_whole(row, "frames"),
-            total_frames=_whole(row, "total_frames"),
-            gain_db=_decimal(row, "gain_db") if row.get("gain_db") else 0.0,
-            source=row.get("source", ""),
-            split=row.get("split", ""),
-            samples=_whole(row, "samples") if row.get("samples") else None,
-        )
-    except BadInput as error:
-        raise BadInput(f"{place}: {error}", key=error.key) from error
-
-
-def _whole(row: dict[str, str], name: str) -> int:
-    try:
-        return int(row[name])
-    except ValueError as error:
-        raise BadInput(
-            f"{name} is {row[name][:40]!r}; expected a whole number", key="manifest.type"
-        ) from error
-
-
-def _decimal(row: dict[str, str], name: str) -> float:
-    try:
-        return float(row[name])
-    except ValueError as error:
-        raise BadInput(
-            f"{name} is {row[name][:40]!r}; expected a number", key="manifest.type"
-        ) from error
+    rows = ([getattr(tile, name) for name in columns] for tile in tiles)
+    write_table(path, columns, rows, overwrite=overwrite)
 
 
 def _check_agreement(tiles: Sequence[Tile], places: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -14,7 +13,8 @@ from vocoder.compare.report.results import Results, read_results
 from vocoder.compare.report.wording import headline, notes
 from vocoder.compare.statistics.ratings import QUARTILES
 from vocoder.compare.webmushra import FILES, table
-from vocoder.files import atomic_path, refuse_existing, write_text
+from vocoder.files import refuse_existing, write_text
+from vocoder.tables import write_table
 
 PAGE_NAME, TABLE_NAME, NUMBERS_NAME = "report.html", "report.csv", "report.json"
 ANSWERS_NAME = "answers.csv"
@@ -69,13 +69,7 @@ def write_report(
     text = json.dumps(numbers(found), indent=1, ensure_ascii=False)
     write_text(output / NUMBERS_NAME, text + "\n", overwrite=overwrite)
     for name, (header, values) in tables.items():
-        with (
-            atomic_path(output / name, overwrite=overwrite) as temporary,
-            temporary.open("w", encoding="utf-8", newline="") as file,
-        ):
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(values)
+        write_table(output / name, header, values, overwrite=overwrite)
     tell(headline(found.decisive))
     tell(f"report: {output / PAGE_NAME}")
 
