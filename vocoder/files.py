@@ -44,6 +44,15 @@ def atomic_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def reading(path: Path, key: str) -> Iterator[None]:
+    """Refuse a file that cannot be read, in the system's words."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror or error}", key=key) from error
+
+
 def remove_leftovers(folder: Path) -> int:
     """Delete what processes that were killed have left of `atomic_path` in a folder and below it.
 

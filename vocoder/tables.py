@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path
+from vocoder.files import atomic_path, reading
 
 Row = TypeVar("Row")
 _TYPES: dict[str, tuple[Any, str]] = {
@@ -28,16 +28,12 @@ def read_table(path: Path, kind: type[Row], subject: str) -> tuple[list[Row], li
     rows: list[Row] = []
     places: list[str] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with reading(path, f"{subject}.file"), path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.DictReader(file, skipinitialspace=True, strict=True)
             _check_columns(lines.fieldnames or (), kind, path, subject)
             for line in lines:
                 places.append(f"{path}, line {lines.line_num}")
                 rows.append(_row(line, kind, places[-1], subject))
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {path}: {error.strerror or error}", key=f"{subject}.file"
-        ) from error
     except UnicodeDecodeError as error:
         raise BadInput(
             f"{path} is not UTF-8 text; save it as CSV in UTF-8", key=f"{subject}.format"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.codes import BAD, DONE
-from vocoder.cli.jobs import REPORT_NAME, SHOWN, begin, require_report
+from vocoder.cli.jobs import REPORT_NAME, begin, print_some, require_report
 from vocoder.cli.page import Entry, write_page
 from vocoder.errors import BadInput, expect
 from vocoder.files import refuse_existing, write_text
@@ -239,16 +239,6 @@ def _print(report: dict[str, Any], found: Sequence[Commands], root: Path, codec:
         ("Not audio by their suffix, ignored", "ignored"),
         ("Left over from an earlier run, and not part of this data set: remove them", "left_over"),
     ):
-        _print_list(title, report[key])
-    _print_list("Failed", [f"{name}: {reason}" for name, reason in report["failed"].items()])
+        print_some(title, report[key])
+    print_some("Failed", report["failed"])
     print(f"\nData set, contact sheet and report ({REPORT_NAME}) in {root}")
-
-
-def _print_list(title: str, lines: Sequence[str]) -> None:
-    if not lines:
-        return
-    print(f"\n{title} ({len(lines)}):")
-    for line in lines[:SHOWN]:
-        print(f"  {line}")
-    if len(lines) > SHOWN:
-        print(f"  and {len(lines) - SHOWN} more, see {REPORT_NAME}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocoder.cli.codes import BAD, DONE
+from vocoder.cli.jobs import print_some
 from vocoder.cli.page import Entry, write_page
 from vocoder.errors import BadInput, expect
 from vocoder.files import refuse_existing, write_text
@@ -28,7 +29,6 @@ PACKAGES = (
     *("vocoder", "pystoi", "visqol-python", "ai-edge-litert", "speechmos", "swift-f0"),
     *("pyloudnorm", "pesq", "librosa", "torch"),
 )
-_SHOWN = 10  # problems on the terminal; the report has all
 
 
 def run(
@@ -126,7 +126,7 @@ def run(
     print(text)
     for note in remarks:
         print(f"\nNote: {note}")
-    _print_problems(problems)
+    print_some("Problems", problems, JSON_NAME)
     _draw(root, drawings, files, summary, planned.jobs, sample_rate, overwrite=overwrite)
     images = [root / DISTRIBUTIONS_NAME, *(path for path in drawings.values() if path.exists())]
     entries = [Entry("Figures and spectrograms", images=images), *_to_hear(planned.jobs)]
@@ -228,13 +228,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _print_problems(problems: dict[str, str]) -> None:
-    if not problems:
-        return
-    print(f"\nProblems ({len(problems)}):")
-    for name, reason in list(problems.items())[:_SHOWN]:
-        print(f"  {name}: {reason}")
-    if len(problems) > _SHOWN:
-        print(f"  and {len(problems) - _SHOWN} more, see {JSON_NAME}")

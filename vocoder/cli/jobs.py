@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 REPORT_NAME = "report.json"
 AUDIO_SUFFIX, DRAWING_SUFFIX = ".wav", ".png"
-SHOWN = 10  # names a list on the terminal; the report has all
+_SHOWN = 10  # names a list on the terminal; the report has all
 _SHOWN_BY_BROWSERS, _SHOWN_TILES = (".png", ".jpg", ".jpeg", ".webp", ".bmp"), 8
 
 
@@ -256,14 +256,21 @@ def report(
     for result in results:
         if result.note:
             print(f"{result.file}: {result.note}")
-    if problems:
-        print(f"\nProblems ({len(problems)}):")
-        for name, reason in list(problems.items())[:SHOWN]:
-            print(f"  {name}: {reason}")
-        if len(problems) > SHOWN:
-            print(f"  and {len(problems) - SHOWN} more, see {REPORT_NAME}")
+    print_some("Problems", problems)
     print(f"\nResults and {REPORT_NAME} in {root}")
     return BAD if problems else DONE
+
+
+def print_some(
+    title: str, lines: Sequence[str] | Mapping[str, str], all_in: str = REPORT_NAME
+) -> None:
+    """Print the first of many lines, or of names with reasons, and where all of them are."""
+    shown = [f"{k}: {v}" for k, v in lines.items()] if isinstance(lines, Mapping) else list(lines)
+    if not shown:
+        return
+    print(f"\n{title} ({len(shown)}):", *shown[:_SHOWN], sep="\n  ")
+    if len(shown) > _SHOWN:
+        print(f"  and {len(shown) - _SHOWN} more, see {all_in}")
 
 
 def write_results_page(

@@ -15,7 +15,7 @@ from vocoder.compare.page import ASSETS, FOLDER, INDEX_NAME, STUDY_SCRIPT, study
 from vocoder.compare.store import AnswerStore
 from vocoder.compare.study import PAGE, PAGE_ORDERS, STUDY_NAME, Study
 from vocoder.errors import BadInput
-from vocoder.files import atomic_path, refuse_existing, write_text
+from vocoder.files import atomic_path, reading, refuse_existing, write_text
 
 AUDIO_NAME = "audio"
 _AUDIO = re.compile(r"[0-9a-f]{20}\.js")
@@ -113,12 +113,8 @@ def _page_id(study: Study) -> str:
 
 
 def _read(study: Study, path: Path) -> tuple[Saved, Path]:
-    try:
+    with reading(path, "collect.missing"):
         text = path.read_bytes()
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {path}: {error.strerror or error}", key="collect.missing"
-        ) from error
     source = f"{path} is not a file that an exported page let listeners save"
     saved: Saved = checked(Saved, text, source, "collect.invalid")
     if saved.study != _page_id(study):

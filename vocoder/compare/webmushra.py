@@ -29,7 +29,7 @@ from vocoder.compare.answers import (
 from vocoder.compare.sources import Sources, paired
 from vocoder.compare.study import ABX, MUSHRA
 from vocoder.errors import BadInput
-from vocoder.files import parse_yaml
+from vocoder.files import parse_yaml, reading
 
 # The files that ``write.php`` writes, and their columns after those of the session.
 FILES = {"mushra": "mushra.csv", "abx": "paired_comparison.csv", "ab": "paired_comparison.csv"}
@@ -157,16 +157,14 @@ def _choice(answer: AbxAnswer | PreferenceAnswer, systems: Sequence[str]) -> tup
 
 
 def _load(path: Path) -> dict[str, Any]:
+    with reading(path, "webmushra.missing"):
+        content = path.read_bytes()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = content.decode()
         try:
             values = parse_yaml(text)
         except yaml.scanner.ScannerError:  # its parser takes such text, and its own tests have it
             values = parse_yaml(_LOOSE.sub(lambda found: found[1] + json.dumps(found[2]), text))
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {path}: {error.strerror or error}", key="webmushra.missing"
-        ) from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:  # bad UTF-8, or a bad date
         words = " ".join(str(error).split())
         raise BadInput(f"{path} is not valid YAML: {words}", key="webmushra.format") from error

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from vocoder.corpus.spans import Span
 from vocoder.errors import BadInput
+from vocoder.files import reading
 
 MAX_BYTES = 20_000_000  # a hundred times the captions of a long film
 _TIME = r"(?:(\d{1,4}):)?([0-5]?\d):([0-5]?\d(?:[.,]\d{1,6})?)"
@@ -73,13 +74,8 @@ def read_captions(path: Path) -> list[Cue]:
 
 def read_text(path: Path) -> str:
     """Read text in UTF-8 or, with a byte order mark, UTF-16."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {path}: {error.strerror or error}", key="captions.unreadable"
-        ) from error
+    with reading(path, "captions.unreadable"), path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise BadInput(
             f"{path} has more than {MAX_BYTES} bytes; captions of an hour have a hundredth of it",

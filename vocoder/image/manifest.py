@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from vocoder.errors import BadInput
-from vocoder.files import parse_yaml, write_text
+from vocoder.files import parse_yaml, reading, write_text
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.registry import codec_from_dict
 from vocoder.spec import SpectrogramSpec
@@ -213,12 +213,10 @@ def require_tiling(tile_frames: int, overlap_frames: int) -> None:
 
 def read_sidecar(path: Path) -> Sidecar:
     """Read ``spec.yaml``."""
+    with reading(path, "sidecar.file"):
+        text = path.read_bytes()
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {path}: {error.strerror or error}", key="sidecar.file"
-        ) from error
+        content = parse_yaml(text.decode("utf-8-sig"))
     except (ValueError, RecursionError, yaml.YAMLError) as error:  # or a date that is none
         raise BadInput(
             f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}", key="sidecar.format"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vocoder.errors import BadInput
+from vocoder.files import reading
 from vocoder.image.codec.base import IMAGE_SUFFIXES
 from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME
 from vocoder.image.file import read_image
@@ -140,9 +141,9 @@ def find_generated(
         )
     if program is not None:
         return replace(_bare(folder), program=program, floor_scale=UNMARKED[program])
-    for reading in _readings(folder, label) if known else ():
-        if any(tile.stem in known for tile in reading.tiles):
-            return reading
+    for found in _readings(folder, label) if known else ():
+        if any(tile.stem in known for tile in found.tiles):
+            return found
     return _likeliest(folder, label)
 
 
@@ -341,7 +342,7 @@ def images_in(folder: Path) -> list[Path]:
     """Image files in a folder, sorted; a file stands for itself."""
     if not folder.exists():
         return []
-    try:
+    with reading(folder, "input.damaged"):
         return sorted(
             path
             for path in (folder.iterdir() if folder.is_dir() else [folder])
@@ -350,8 +351,6 @@ def images_in(folder: Path) -> list[Path]:
             and path.name != CONTACT_SHEET_NAME
             and path.is_file()
         )
-    except OSError as error:
-        raise BadInput(f"cannot read {folder}: {error.strerror}", key="input.damaged") from error
 
 
 def _best(by_stem: dict[str, list[Path]]) -> tuple[list[GeneratedTile], list[Path]]:

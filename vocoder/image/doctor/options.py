@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vocoder.errors import BadInput
+from vocoder.files import reading
 from vocoder.image.codec.base import Codec
 from vocoder.image.dataset.commands import SIDE_MULTIPLES
 
@@ -57,12 +58,8 @@ def find_options(path: Path) -> list[Path]:
 
 def read_options(path: Path) -> dict[str, str]:
     """Read an options file: ``key: value`` a line, ``[default: ...]`` behind changed values."""
-    try:
+    with reading(path, "options.file"):
         text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {path}: {error.strerror or error}", key="options.file"
-        ) from error
     options = {}
     for line in text.splitlines():
         if match := re.fullmatch(r"\s*(\w+):[ \t]*(.*?)\s*(\[default: .*\])?\s*", line):
