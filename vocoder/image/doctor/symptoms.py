@@ -257,15 +257,12 @@ class Symptoms:
         level = float(self.histogram @ np.arange(N_LEVELS)) / total / (N_LEVELS - 1)
         if level <= NEGATIVE_LEVEL or not self._is_top_heavy():
             return []
-        return [
-            Finding(
-                code="negative",
-                where=self._all(),
-                found=f"the images are bright ({level:.0%} on average) and brightest in the "
-                "highest bands; speech is dark, and darkest there, so they seem to be negatives",
-                fix="codec=foreign codec.dark_is_loud=true; for programs invert the colours",
-            )
-        ]
+        found = (
+            f"the images are bright ({level:.0%} on average) and brightest in the highest bands; "
+            "speech is dark, and darkest there, so they seem to be negatives"
+        )
+        fix = "codec=foreign codec.dark_is_loud=true; for programs invert the colours"
+        return [self._whole("negative", found, fix)]
 
     def _is_top_heavy(self) -> bool:
         """Whether the upper half of the bands is brighter than the lower."""
@@ -301,45 +298,32 @@ class Symptoms:
         findings = []
         clipped = self.histogram[-1] / total
         if clipped > CLIPPED_SHARE:
-            findings.append(
-                Finding(
-                    code="clipped",
-                    where=self._all(),
-                    found=f"{clipped:.2%} of the pixels stand at the top of the range",
-                    fix="a higher codec.db_max (0 never clips), and encode again"
-                    if self.given
-                    else "a higher codec.db_max for the data set (0 never clips)",
-                )
-            )
+            found = f"{clipped:.2%} of the pixels stand at the top of the range"
+            then = ", and encode again" if self.given else " for the data set"
+            fix = f"a higher codec.db_max (0 never clips){then}"
+            findings.append(self._whole("clipped", found, fix))
         from_top = np.cumsum(self.histogram[::-1]) / total
         loud = (N_LEVELS - 1 - int(np.argmax(from_top > LOUD_SHARE))) / (N_LEVELS - 1)
         if loud < LOUD_LEVEL:
-            findings.append(
-                Finding(
-                    code="unused",
-                    where=self._all(),
-                    found=f"all but {LOUD_SHARE:.1%} of the pixels stay below {loud:.0%} of the "
-                    "range, so most of the levels are wasted",
-                    fix="gain=peak for encode, or a lower codec.db_max",
-                )
+            found = (
+                f"all but {LOUD_SHARE:.1%} of the pixels stay below {loud:.0%} of the range, so "
+                "most of the levels are wasted"
             )
+            fix = "gain=peak for encode, or a lower codec.db_max"
+            findings.append(self._whole("unused", found, fix))
         return findings
 
     def _of_direction(self) -> list[Finding]:
         findings = []
-        if self.halves:
+        if self.halves and self._is_top_heavy():
             lower, upper = np.mean(self.halves, axis=0)
-            if self._is_top_heavy():
-                findings.append(
-                    Finding(
-                        code="upside_down",
-                        where=self._all(),
-                        found=f"the upper half of the bands is brighter ({upper:.0%}) than the "
-                        f"lower ({lower:.0%}); speech has its energy in low bands, so the images "
-                        "seem to stand on their heads",
-                        fix="codec=foreign codec.row_0=low; for programs turn the images over",
-                    )
-                )
+            found = (
+                f"the upper half of the bands is brighter ({upper:.0%}) than the lower "
+                f"({lower:.0%}); speech has its energy in low bands, so the images seem to stand "
+                "on their heads"
+            )
+            fix = "codec=foreign codec.row_0=low; for programs turn the images over"
+            findings.append(self._whole("upside_down", found, fix))
         mirrored = sorted({name for name, backwards in self.votes if backwards})
         if len(mirrored) > MIRRORED_SHARE * len({name for name, _ in self.votes}):
             findings += self._some(
@@ -357,6 +341,9 @@ class Symptoms:
 
     def _some(self, code: str, names: Sequence[str], found: str, fix: str) -> list[Finding]:
         return some(code, names, self.total, found, fix)
+
+    def _whole(self, code: str, found: str, fix: str) -> Finding:
+        return Finding(code=code, where=self._all(), found=found, fix=fix)
 
     def _all(self) -> str:
         return f"all {self.total} images together"
