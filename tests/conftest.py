@@ -1,6 +1,8 @@
 """Real speech and real pix2pix output for the tests, in small pieces."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,6 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from tests.compare.browser import CHROMIUM, LACKING, open_page
 
@@ -30,6 +33,23 @@ def speech() -> np.ndarray:
     """2.5 s of a real line at 22 050 Hz: float32, ``(samples,)``, peak 0.5."""
     samples, _ = soundfile.read(DATA / "pix2pix/reference/nl_m__m-obdivovat.flac", dtype="float32")
     return np.asarray(samples[8_000:63_125])
+
+
+@pytest.fixture
+def training(generated: Path, tmp_path: Path) -> Path:
+    """`generated` as if it were training material, to change."""
+    folder = Path(shutil.copytree(generated, tmp_path / "training"))
+    manifest = folder / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",test\n", ",train\n"))
+    return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

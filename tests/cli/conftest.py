@@ -28,6 +28,19 @@ def pairs(tmp_path, folder):
 
 
 @pytest.fixture
+def tiles(generated, tmp_path):
+    """The two tiles of a line, as the program wrote them, beside their manifest and settings."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    rows = (generated / "manifest.csv").read_text().splitlines(keepends=True)
+    kept = [row for row in rows if row.startswith(("stem", "nl_v__jes"))]
+    (folder / "manifest.csv").write_text("".join(kept))
+    for path in (generated / "spec.yaml", *generated.rglob("nl_v__jes*_fake_B.png")):
+        shutil.copy(path, folder)
+    return folder
+
+
+@pytest.fixture
 def copy(generated, tmp_path):
     """The generated folder, to spoil."""
     return Path(shutil.copytree(generated, tmp_path / "copy"))

@@ -85,35 +85,21 @@ def test_what_a_picture_says_must_agree_with_what_is_given(tmp_path, capsys):
     assert "'rgb_sum'" in line and "'gray8'" in line
 
 
-@pytest.fixture
-def dataset(generated, tmp_path):
-    """One line's tiles beside their manifest and settings."""
-    folder = tmp_path / "set"
-    folder.mkdir()
-    rows = (generated / "manifest.csv").read_text().splitlines(keepends=True)
-    kept = [row for row in rows if row.startswith(("stem", LINE))]
-    (folder / "manifest.csv").write_text("".join(kept))
-    shutil.copy(generated / "spec.yaml", folder)
-    for path in generated.glob(f"results/tel/test_latest/images/{LINE}*_fake_B.png"):
-        shutil.copy(path, folder)
-    return folder
-
-
 def test_settings_of_a_data_set_must_agree_with_its_pictures_and_with_what_is_given(
-    dataset, tmp_path, capsys
+    tiles, tmp_path, capsys
 ):
-    tile = dataset / f"{LINE}__00_fake_B.png"
+    tile = tiles / f"{LINE}__00_fake_B.png"
     own(tile)  # says -100 to 0 dB, spec.yaml -92.04 to -12.04
-    assert invert(dataset, tmp_path / "out") == 2
+    assert invert(tiles, tmp_path / "out") == 2
     problems = json.loads((tmp_path / "out/report.json").read_text())["problems"]
     assert "'db_min': -92.04" in problems[tile.name] and "'db_min': -100" in problems[tile.name]
-    line = refused(capsys, dataset, tmp_path / "o", "spec=tacotron2")
+    line = refused(capsys, tiles, tmp_path / "o", "spec=tacotron2")
     assert "n_mels: 80 != 256" in line and "spec.yaml" in line
-    line = refused(capsys, dataset, tmp_path / "o", "codec=gray8")
+    line = refused(capsys, tiles, tmp_path / "o", "codec=gray8")
     assert "'db_min': -92.04" in line and "spec.yaml" in line
-    text = (dataset / "spec.yaml").read_text()
-    (dataset / "spec.yaml").write_text(text.replace("  n_fft: 1024\n", ""))
-    line = refused(capsys, dataset, tmp_path / "o")
+    text = (tiles / "spec.yaml").read_text()
+    (tiles / "spec.yaml").write_text(text.replace("  n_fft: 1024\n", ""))
+    line = refused(capsys, tiles, tmp_path / "o")
     assert "spec.yaml" in line and "lacks n_fft" in line
 
 
@@ -130,10 +116,10 @@ MANIFESTS = {
 
 
 @pytest.mark.parametrize("kind", MANIFESTS)
-def test_manifests_that_cannot_be(kind, dataset, tmp_path, capsys):
+def test_manifests_that_cannot_be(kind, tiles, tmp_path, capsys):
     text, message = MANIFESTS[kind]
-    (dataset / "manifest.csv").write_text(text)
-    line = refused(capsys, dataset, tmp_path / "out", f"manifest={dataset / 'manifest.csv'}")
+    (tiles / "manifest.csv").write_text(text)
+    line = refused(capsys, tiles, tmp_path / "out", f"manifest={tiles / 'manifest.csv'}")
     assert message in line
     assert not (tmp_path / "out").exists()
 
@@ -176,29 +162,29 @@ def test_every_repair_goes_with_every_inverter(speech, tmp_path):
     assert len(list((tmp_path / "out").glob("*/one.wav"))) == 4 and len(sounds) == 2
 
 
-def test_outputs_that_cannot_be_written(dataset, tmp_path, capsys):
+def test_outputs_that_cannot_be_written(tiles, tmp_path, capsys):
     (tmp_path / "file").write_text("mine")
-    line = refused(capsys, dataset, tmp_path / "file")
+    line = refused(capsys, tiles, tmp_path / "file")
     assert "is a file; give a folder" in line
-    line = refused(capsys, dataset, tmp_path / "file/below")
+    line = refused(capsys, tiles, tmp_path / "file/below")
     assert "cannot write" in line and "Not a directory" in line
     assert (tmp_path / "file").read_text() == "mine"
     (tmp_path / "out").mkdir()
     (tmp_path / "out/report.json").write_text("somebody else's")
-    line = refused(capsys, dataset, tmp_path / "out")
+    line = refused(capsys, tiles, tmp_path / "out")
     assert "report.json exists; choose another output" in line
     (tmp_path / "drawn").mkdir()
     (tmp_path / f"drawn/{LINE}.png").write_text("a photograph")
-    line = refused(capsys, dataset, tmp_path / "drawn", "pictures=true")
+    line = refused(capsys, tiles, tmp_path / "drawn", "pictures=true")
     assert f"{LINE}.png exists" in line
 
 
-def test_inputs_and_devices_that_are_not_there(dataset, tmp_path, capsys):
+def test_inputs_and_devices_that_are_not_there(tiles, tmp_path, capsys):
     output = tmp_path / "out"
     assert "gone does not exist" in refused(capsys, tmp_path / "gone", output)
     assert "gone.npy does not exist" in refused(capsys, tmp_path / "gone.npy", output)
     (tmp_path / "empty").mkdir()
     assert "holds no images" in refused(capsys, tmp_path / "empty", output)
-    assert "no.csv: No such file" in refused(capsys, dataset, output, "manifest=no.csv")
-    assert "no images labelled real_C, only" in refused(capsys, dataset, output, "label=real_C")
-    assert "device=abacus cannot be used" in refused(capsys, dataset, output, "device=abacus")
+    assert "no.csv: No such file" in refused(capsys, tiles, output, "manifest=no.csv")
+    assert "no images labelled real_C, only" in refused(capsys, tiles, output, "label=real_C")
+    assert "device=abacus cannot be used" in refused(capsys, tiles, output, "device=abacus")

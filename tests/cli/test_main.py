@@ -32,20 +32,6 @@ def _as_it_was(monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "")
 
 
-@pytest.fixture
-def tiles(generated, tmp_path):
-    """The two tiles of a line, as the program wrote them, and their data set."""
-    for name in ("manifest.csv", "spec.yaml"):
-        (tmp_path / "set").mkdir(exist_ok=True)
-        shutil.copy(generated / name, tmp_path / "set")
-    rows = (generated / "manifest.csv").read_text().splitlines(keepends=True)
-    kept = [row for row in rows if row.startswith(("stem", "nl_v__jes"))]
-    (tmp_path / "set/manifest.csv").write_text("".join(kept))
-    for path in generated.glob("results/tel/test_latest/images/nl_v__jes*_fake_B.png"):
-        shutil.copy(path, tmp_path / "set")
-    return tmp_path / "set"
-
-
 def program(*words):
     """The program in a process of its own, with the modules it had imported at the end."""
     code = (

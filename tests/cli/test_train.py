@@ -53,12 +53,8 @@ GAIN = "data.reference_gain_db=0.0"
 
 
 @pytest.fixture(autouse=True)
-def _one_thread(monkeypatch):
+def _one_thread(one_thread, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["vocoder"])
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +70,6 @@ def corpus(tmp_path_factory):
         split = "val" if name == "three" else "train"
         clips.append(write_clip(folder, f"{name}.flac", samples[first:last], RATE, split))
     write_corpus(folder, clips, overwrite=False)
-    return folder
-
-
-@pytest.fixture
-def training(generated, tmp_path):
-    """The generated data set as if it were training material."""
-    folder = Path(shutil.copytree(generated, tmp_path / "generated"))
-    manifest = folder / "manifest.csv"
-    manifest.write_text(manifest.read_text().replace(",test\n", ",train\n"))
     return folder
 
 

@@ -38,15 +38,6 @@ CODECS = [
 PLACES = [(codec, suffix) for codec in CODECS for suffix in codec.suffixes]
 
 
-def spec_of(name):
-    return load("spec", name)
-
-
-@pytest.fixture(scope="module")
-def mel256():
-    return spec_of("mel256")
-
-
 def smooth(codec, spec, frames=48):
     """A image without fine detail, which even JPEG keeps nearly."""
     rows, columns = np.mgrid[0 : spec.bins, 0:frames]
@@ -56,7 +47,7 @@ def smooth(codec, spec, frames=48):
 
 @pytest.mark.parametrize(("codec", "suffix"), PLACES, ids=lambda x: getattr(x, "name", x))
 def test_pixels_and_metadata_come_back(codec, suffix, mel256, tmp_path):
-    spec = spec_of("seed") if codec.name.startswith("seed") else mel256
+    spec = load("spec", "seed") if codec.name.startswith("seed") else mel256
     info = ImageInfo(spec, codec, samples=12_000, gain_db=-6.02)
     pixels = smooth(codec, spec)
     path = tmp_path / f"picture{suffix}"

@@ -19,17 +19,10 @@ from vocoder.repair.network import RepairNet
 from vocoder.repair.postfilter import postfilter
 from vocoder.spectrogram import Constraint, Spectrogram, analyse
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 REPAIRS = options("repair")
 TRIAL = griffin_lim(n_iter=4, init="phase_gradient", refine_every=0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

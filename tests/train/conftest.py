@@ -1,7 +1,5 @@
 """One thread is fastest for networks as small as these, and curves are kept in memory."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -40,11 +38,8 @@ def curves(monkeypatch: pytest.MonkeyPatch) -> Curves:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread(one_thread: None) -> None:
+    """For every test of the package."""
 
 
 @pytest.fixture(scope="package")

@@ -30,15 +30,6 @@ GAIN_DB = 0.0  # from the references' level to that of the recordings that were 
 IMAGES = "results/tel/test_latest/images"
 
 
-@pytest.fixture
-def given(generated, tmp_path):
-    """The data set as if it were training material."""
-    folder = Path(shutil.copytree(generated, tmp_path / "given"))
-    manifest = folder / "manifest.csv"
-    manifest.write_text(manifest.read_text().replace(",test\n", ",train\n"))
-    return folder
-
-
 def pairs(folder, **changes):
     gain_db = changes.pop("reference_gain_db", GAIN_DB)
     spec = changes.pop("spec", SPEC)
@@ -55,11 +46,11 @@ def data(folder, **changes):
     return Generated(**{**values, **changes})
 
 
-def test_pairs_are_read_at_the_recordings_level_and_place(given):
-    found, problems = pairs(given)
+def test_pairs_are_read_at_the_recordings_level_and_place(training):
+    found, problems = pairs(training)
     assert [pair.name for pair in found] == list(LINES) and problems == {}
     for pair in found:
-        sound, _ = soundfile.read(given / f"reference/{pair.name}.flac", dtype="float32")
+        sound, _ = soundfile.read(training / f"reference/{pair.name}.flac", dtype="float32")
         sound *= np.float32(10 ** (GAIN_DB / 20))
         assert np.allclose(pair.waveform, sound, rtol=1e-6, atol=0)
         true = decibels(torch.from_numpy(sound)[None])[0].numpy()
@@ -69,8 +60,8 @@ def test_pairs_are_read_at_the_recordings_level_and_place(given):
         assert np.corrcoef(pair.decibels.ravel(), true.ravel())[0, 1] > 0.8
 
 
-def test_lines_held_out_for_testing_are_never_read(generated, given, monkeypatch):
-    manifest = given / "manifest.csv"
+def test_lines_held_out_for_testing_are_never_read(generated, training, monkeypatch):
+    manifest = training / "manifest.csv"
     rows = manifest.read_text().splitlines()
     held = [row.replace(",train", ",test") if row.startswith(LINES[1]) else row for row in rows]
     manifest.write_text("\n".join(held) + "\n")
@@ -81,7 +72,7 @@ def test_lines_held_out_for_testing_are_never_read(generated, given, monkeypatch
         return load_utterance(utterance, found)
 
     monkeypatch.setattr(module, "load_utterance", noted)
-    found, problems = pairs(given)
+    found, problems = pairs(training)
     assert [pair.name for pair in found] == read == [LINES[0], LINES[2]]
     assert problems == {LINES[1]: "held out for testing; not used"}
     read.clear()
@@ -90,37 +81,25 @@ def test_lines_held_out_for_testing_are_never_read(generated, given, monkeypatch
     assert read == []
 
 
-def test_one_tile_held_out_holds_out_the_line(given):
-    manifest = given / "manifest.csv"
-    text = manifest.read_text()
-    first = next(row for row in text.splitlines() if row.startswith(LINES[0]))
-    try:
-        manifest.write_text(text.replace(first, first.replace(",train", ",test")))
-        found, _ = pairs(given)
-    except BadInput:  # a manifest may well refuse a line of two splits
-        return
-    assert LINES[0] not in [pair.name for pair in found]
-
-
-def test_unusable_lines_are_named_with_the_reason(given):
-    (given / f"reference/{LINES[0]}.flac").unlink()
-    (given / IMAGES / f"{LINES[1]}__01_fake_B.png").unlink()
-    found, problems = pairs(given)
+def test_unusable_lines_are_named_with_the_reason(training):
+    (training / f"reference/{LINES[0]}.flac").unlink()
+    (training / IMAGES / f"{LINES[1]}__01_fake_B.png").unlink()
+    found, problems = pairs(training)
     assert [pair.name for pair in found] == [LINES[2]]
     assert problems[LINES[0]] == "no recording of this name"
     assert problems[LINES[1]] == f"{LINES[1]}__01: missing; silent"
-    shutil.copy(given / f"reference/{LINES[2]}.flac", given / f"reference/{LINES[0]}.flac")
-    _, problems = pairs(given)
+    shutil.copy(training / f"reference/{LINES[2]}.flac", training / f"reference/{LINES[0]}.flac")
+    _, problems = pairs(training)
     assert problems[LINES[0]] == "573 frames, but the recording has 447"
 
 
 @pytest.mark.parametrize("shift", [-7, -1, 1, 3, 12])
-def test_a_planted_shift_is_found(shift, given):
+def test_a_planted_shift_is_found(shift, training):
     """Sound and picture of one length, but not of one time."""
-    path = given / f"reference/{LINES[0]}.flac"
+    path = training / f"reference/{LINES[0]}.flac"
     sound, _ = soundfile.read(path, dtype="float32")
     soundfile.write(path, np.roll(sound, -shift * 256), RATE)
-    found, problems = pairs(given)
+    found, problems = pairs(training)
     assert len(found) == 2
     assert problems == {LINES[0]: f"it lies {shift:+d} frames from the recording"}
 
@@ -134,24 +113,24 @@ def test_shifts_of_bare_arrays():
     assert best_shift(true[:, :2], true[:, :2]) == 0
 
 
-def test_blank_pictures_and_recordings_are_named(given):
+def test_blank_pictures_and_recordings_are_named(training):
     for number in (0, 1, 2):
-        Image.new("RGB", (256, 256)).save(given / IMAGES / f"{LINES[0]}__0{number}_fake_B.png")
-    path = given / f"reference/{LINES[1]}.flac"
+        Image.new("RGB", (256, 256)).save(training / IMAGES / f"{LINES[0]}__0{number}_fake_B.png")
+    path = training / f"reference/{LINES[1]}.flac"
     soundfile.write(path, np.zeros(soundfile.info(path).frames), RATE)
-    _, problems = pairs(given)
+    _, problems = pairs(training)
     assert problems == {LINES[0]: "it is blank", LINES[1]: "the recording is blank"}
 
 
-def test_another_level_throughout_is_refused_and_can_be_told(given):
+def test_another_level_throughout_is_refused_and_can_be_told(training):
     for name in LINES:
-        path = given / f"reference/{name}.flac"
+        path = training / f"reference/{name}.flac"
         sound, _ = soundfile.read(path, dtype="float32")
         soundfile.write(path, sound / 4, RATE)
     with refused("data.reference_gain_db.conflict"):
-        pairs(given)
-    found, _ = pairs(given, reference_gain_db=GAIN_DB + 12.04)
-    before, _ = soundfile.read(given / f"reference/{LINES[0]}.flac", dtype="float32")
+        pairs(training)
+    found, _ = pairs(training, reference_gain_db=GAIN_DB + 12.04)
+    before, _ = soundfile.read(training / f"reference/{LINES[0]}.flac", dtype="float32")
     assert np.allclose(found[0].waveform, before * 4, rtol=1e-3)
 
 
@@ -213,24 +192,24 @@ def test_mels_of_hifigans_own_analysis_are_found_half_a_hop_later(speech, tmp_pa
     assert heard.any() and np.abs(example.degraded - example.true)[heard].mean() < 0.1
 
 
-def test_the_codec_is_the_data_sets_own_or_agrees_with_it(given):
+def test_the_codec_is_the_data_sets_own_or_agrees_with_it(training):
     with pytest.raises(BadInput, match=r"codec= is .*but .*spec.yaml says"):
-        pairs(given, codec=load("codec", "gray8"))
-    assert len(pairs(given, codec=load("codec", "gray8", db_min=-92.04, db_max=-12.04))[0]) == 3
-    (given / "spec.yaml").unlink()
+        pairs(training, codec=load("codec", "gray8"))
+    assert len(pairs(training, codec=load("codec", "gray8", db_min=-92.04, db_max=-12.04))[0]) == 3
+    (training / "spec.yaml").unlink()
     with pytest.raises(BadInput, match=r"spec=.*codec="):
-        pairs(given)
+        pairs(training)
     with refused("data.codec.missing"):
-        data(given, db_min=-92.04)
-    told = data(given, codec="gray8", db_min=-92.04, db_max=-12.04)
+        data(training, db_min=-92.04)
+    told = data(training, codec="gray8", db_min=-92.04, db_max=-12.04)
     assert len(told.open((SPEC,), NOISE, 0).train[0].total_frames) == 2
     with pytest.raises(BadInput, match=r"n_mels: 80 != 256|different spectrogram settings"):
-        shutil.copy(Path(__file__).parents[1] / "data/pix2pix/spec.yaml", given)
-        pairs(given, spec=load("spec", "tacotron2"))
+        shutil.copy(Path(__file__).parents[1] / "data/pix2pix/spec.yaml", training)
+        pairs(training, spec=load("spec", "tacotron2"))
 
 
-def test_examples_of_pairs_show_the_generated_image_beside_the_true_one(given):
-    found, _ = pairs(given)
+def test_examples_of_pairs_show_the_generated_image_beside_the_true_one(training):
+    found, _ = pairs(training)
     source = GeneratedPairs(found, (SPEC,))
     rng = np.random.default_rng(0)
     assert list(source.total_frames) == [573, 319, 447]
@@ -246,8 +225,8 @@ def test_examples_of_pairs_show_the_generated_image_beside_the_true_one(given):
     assert 2 < np.abs(damaged - true).mean() < 20
 
 
-def test_material_is_split_once_and_written_down(given):
-    sources = data(given).open((SPEC,), NOISE, 1)
+def test_material_is_split_once_and_written_down(training):
+    sources = data(training).open((SPEC,), NOISE, 1)
     real, simulated = sources.train
     assert sources.weights == [0.75, 0.25]
     assert list(real.total_frames) == list(simulated.total_frames) and len(real.total_frames) == 2
@@ -257,48 +236,48 @@ def test_material_is_split_once_and_written_down(given):
     assert (
         record["utterances"] == 2 and record["left_out"] == 0 and len(record["files_sha256"]) == 64
     )
-    again = data(given).open((SPEC,), NOISE, 1)
+    again = data(training).open((SPEC,), NOISE, 1)
     assert again.record == sources.record
     assert sources.notes == []
-    others = [data(given).open((SPEC,), NOISE, seed) for seed in (2, 5)]
+    others = [data(training).open((SPEC,), NOISE, seed) for seed in (2, 5)]
     assert any(other.record != sources.record for other in others)
 
 
-def test_many_pictures_that_are_no_use_are_counted_and_the_first_of_them_named(given):
-    picture = next(given.rglob("*_fake_B.png"))
+def test_many_pictures_that_are_no_use_are_counted_and_the_first_of_them_named(training):
+    picture = next(training.rglob("*_fake_B.png"))
     for number in range(9):
         shutil.copy(picture, picture.with_name(f"other{number}__00_fake_B.png"))
-    sources = data(given).open((SPEC,), NOISE, 1)
+    sources = data(training).open((SPEC,), NOISE, 1)
     (note,) = sources.notes
     assert note.startswith("9 left out: other0__00_fake_B.png: ") and note.endswith("; and 4 more")
     assert sources.record["generated"]["left_out"] == 9
 
 
-def test_several_kinds_of_data_are_mixed_as_asked(given):
-    parts = {"all": data(given), "some": data(given, simulated_share=0.5)}
+def test_several_kinds_of_data_are_mixed_as_asked(training):
+    parts = {"all": data(training), "some": data(training, simulated_share=0.5)}
     mixed = Mixed(parts=parts, shares={"all": 3, "some": 1}).open((SPEC,), NOISE, 1)
     assert mixed.weights == pytest.approx([3 * 0.75, 3 * 0.25, 0.5, 0.5])
     assert len(mixed.train) == 4 and len(mixed.validation) == 2
     assert mixed.record["all"]["generated"] == mixed.record["some"]["generated"]
 
 
-def test_what_one_part_validates_on_no_other_learns_from(given):
+def test_what_one_part_validates_on_no_other_learns_from(training):
     """Though the lines are named otherwise there: by their file instead of the utterance."""
     clips = [f"{name.replace('__', '/', 1)}.flac" for name in LINES]
     kept = ("stem", "utterance", "start_frame", "frames", "total_frames", "gain_db")
     rows = [",".join([*kept, "source", "split"])]
-    old = (given / "manifest.csv").read_text().splitlines()
+    old = (training / "manifest.csv").read_text().splitlines()
     columns = old[0].split(",")
     for line in old[1:]:
         row = dict(zip(columns, line.split(","), strict=True))
         source = clips[LINES.index(row["utterance"])]
         rows.append(",".join([*(row[name] for name in kept), source, "train"]))
-    other = Path(shutil.copytree(given, given.parent / "other"))
+    other = Path(shutil.copytree(training, training.parent / "other"))
     (other / "manifest.csv").write_text("\n".join(rows) + "\n")
-    parts = {"one": data(given), "other": data(other, validation_share=0.67)}
+    parts = {"one": data(training), "other": data(other, validation_share=0.67)}
     mixed = Mixed(parts=parts, shares={"one": 1, "other": 1}).open((SPEC,), NOISE, 1)
     left_out = Mixed(
-        parts={**parts, "missing": data(given / "nowhere")},
+        parts={**parts, "missing": data(training / "nowhere")},
         shares={"one": 1, "other": 1, "missing": 0},
     )
     assert left_out.open((SPEC,), NOISE, 1).record == mixed.record
@@ -311,18 +290,18 @@ def test_what_one_part_validates_on_no_other_learns_from(given):
         assert piece.true.shape == (256, 40) and (piece.true > FLOOR_DB).any()
 
 
-def test_material_is_refused_where_it_is_too_little(given):
+def test_material_is_refused_where_it_is_too_little(training):
     for name in LINES[1:]:
-        (given / f"reference/{name}.flac").unlink()
+        (training / f"reference/{name}.flac").unlink()
     with refused("data.input.short"):
-        data(given).open((SPEC,), NOISE, 0)
-    shutil.rmtree(given / "reference")
+        data(training).open((SPEC,), NOISE, 0)
+    shutil.rmtree(training / "reference")
     with pytest.raises(BadInput, match=r"reference=.* is not a folder"):
-        data(given).open((SPEC,), NOISE, 0)
+        data(training).open((SPEC,), NOISE, 0)
     with refused("data.simulated_share.range"):
-        data(given, simulated_share=1)
+        data(training, simulated_share=1)
     with refused("data.validation_share.range"):
-        data(given, validation_share=-0.1)
+        data(training, validation_share=-0.1)
     nobody = Recordings(root="nowhere", speakers=None, cache=None)
     for shares in ({"nobody": 0}, {"nobody": -1.0}, {}, {"nobody": 1, "me": 1}):
         with refused("data.shares.range"):

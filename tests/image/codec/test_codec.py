@@ -16,7 +16,6 @@ from vocoder.image.codec.palette import Colormap, Hue, PathCodec
 from vocoder.image.codec.registry import CODECS, codec_from_dict
 from vocoder.image.codec.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.image.codec.seed import SeedJpeg, SeedTiff
-from vocoder.spectrogram import analyse
 
 RANGE: dict[str, Any] = {"db_min": -100.0, "db_max": 0.0}
 OURS = [
@@ -33,16 +32,6 @@ ALL = [*OURS, SeedTiff(), SeedJpeg(median_db=-60.0)]
 
 def by_name(codec):
     return codec.name
-
-
-@pytest.fixture(scope="module")
-def mel256():
-    return load("spec", "mel256")
-
-
-@pytest.fixture(scope="module")
-def decibels(speech, mel256):
-    return analyse(torch.from_numpy(speech)[None], mel256).decibels[0].numpy()
 
 
 # Decibels are float32, whose spacing at 100 dB is 7.6e-6 dB.

@@ -4,28 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 
-from vocoder.config import load
 from vocoder.decibels import SILENCE_DB
 from vocoder.errors import BadInput
 from vocoder.image.codec.palette import Colormap, Hue
-from vocoder.spectrogram import analyse
 
 RANGE: dict[str, Any] = {"db_min": -100.0, "db_max": 0.0}
 HUE = Hue(**RANGE, decoder="nearest")
-
-
-@pytest.fixture(scope="module")
-def mel256():
-    return load("spec", "mel256")
-
-
-@pytest.fixture(scope="module")
-def decibels(speech, mel256):
-    return analyse(torch.from_numpy(speech)[None], mel256).decibels[0].numpy()
 
 
 def ladder(codec, spec):

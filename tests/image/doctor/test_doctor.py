@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from PIL import Image, ImageOps
 
 from tests.image.doctor.looking import examine
@@ -25,7 +24,6 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 
 OPTIONS = Path(__file__).parents[2] / "data/options"
-CONF = Path(__file__).parents[3] / "conf"
 GRAY8 = Gray8(db_min=-100.0, db_max=0.0)
 RUN = "results/tel/test_latest/images"
 FRAMES, OVERLAP = 100, 32
@@ -33,14 +31,6 @@ FRAMES, OVERLAP = 100, 32
 
 def codes(findings, severity=PROBLEM):
     return {finding.code for finding in findings if finding.severity == severity}
-
-
-@pytest.fixture(scope="session")
-def mel256() -> SpectrogramSpec:
-    with initialize_config_dir(str(CONF), version_base=None):
-        fields = dict(compose("spec/mel256")["spec"])
-    fields.pop("_target_")
-    return SpectrogramSpec(**fields)
 
 
 @pytest.fixture
