@@ -36,12 +36,17 @@ def speech() -> np.ndarray:
 
 
 @pytest.fixture
-def training(generated: Path, tmp_path: Path) -> Path:
-    """`generated` as if it were training material, to change."""
-    folder = Path(shutil.copytree(generated, tmp_path / "training"))
-    manifest = folder / "manifest.csv"
+def copy(generated: Path, tmp_path: Path) -> Path:
+    """The generated folder, to spoil."""
+    return Path(shutil.copytree(generated, tmp_path / "copy"))
+
+
+@pytest.fixture
+def training(copy: Path) -> Path:
+    """The generated folder as if it were training material."""
+    manifest = copy / "manifest.csv"
     manifest.write_text(manifest.read_text().replace(",test\n", ",train\n"))
-    return folder
+    return copy
 
 
 @pytest.fixture

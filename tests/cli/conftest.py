@@ -1,7 +1,6 @@
 """Recordings to encode, and pictures to spoil."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,9 +37,3 @@ def tiles(generated, tmp_path):
     for path in (generated / "spec.yaml", *generated.rglob("nl_v__jes*_fake_B.png")):
         shutil.copy(path, folder)
     return folder
-
-
-@pytest.fixture
-def copy(generated, tmp_path):
-    """The generated folder, to spoil."""
-    return Path(shutil.copytree(generated, tmp_path / "copy"))

@@ -70,17 +70,16 @@ def test_copies_of_whole_levels_are_not_moved(generated):
     assert -step_db / 2 < errors_db(generated, found).mean() < 0
 
 
-def test_what_a_network_generates_is_right_on_average(generated, tmp_path):
+def test_what_a_network_generates_is_right_on_average(generated, copy):
     """Generated levels lie anywhere between whole ones; writing cuts their fractions off."""
-    shutil.copytree(generated, tmp_path / "copy")
     codec = load("codec", "gray8", **RANGE)
     for name in LINES:
         levels = codec.levels(true_decibels(generated, name))[::-1]
-        for k, path in enumerate(sorted((tmp_path / "copy" / IMAGES).glob(f"{name}*_fake_B.png"))):
+        for k, path in enumerate(sorted((copy / IMAGES).glob(f"{name}*_fake_B.png"))):
             tile = levels[:, 192 * k :][:, :256]
             tile = np.pad(tile, ((0, 0), (0, 256 - tile.shape[1])))
             Image.fromarray(np.dstack([tile.astype(np.uint8)] * 3)).save(path)
-    found = ImageSource(input=tmp_path / "copy").find()
+    found = ImageSource(input=copy).find()
     assert abs(errors_db(generated, found).mean()) < 0.01
     as_written = errors_db(generated, replace(found, floor_scale=None))
     assert as_written.mean() == pytest.approx(-40 / 255, abs=0.01)
@@ -92,11 +91,10 @@ def test_overlaps_are_as_true_as_the_rest(generated):
     assert overlap.std() < alone.std() * 1.2 and abs(overlap.mean() - alone.mean()) < 0.05
 
 
-def test_overlaps_fade_from_one_tile_to_the_next(generated, tmp_path):
+def test_overlaps_fade_from_one_tile_to_the_next(copy):
     name = "nl_v__jes-v-kamen"
-    shutil.copytree(generated, tmp_path / "copy")
-    tile = tmp_path / "copy" / IMAGES / f"{name}__01_fake_B.png"
-    found = ImageSource(input=tmp_path / "copy").find()
+    tile = copy / IMAGES / f"{name}__01_fake_B.png"
+    found = ImageSource(input=copy).find()
     before = load_utterance(found.utterances[1], found).spectrogram.decibels[0].numpy()
     pixels = np.asarray(Image.open(tile)).astype(int)
     Image.fromarray((pixels + 20).clip(1, 254).astype(np.uint8)).save(tile)
@@ -126,15 +124,14 @@ def test_a_single_tile_of_a_data_set_is_what_it_shows(generated):
     assert torch.equal(shown[:, :, 64:], after_the_overlap)
 
 
-def test_other_splits_are_none_of_this_run(generated, tmp_path):
-    shutil.copytree(generated, tmp_path / "copy")
-    rows = (generated / "manifest.csv").read_text()
+def test_other_splits_are_none_of_this_run(copy):
+    rows = (copy / "manifest.csv").read_text()
     more = "t,elsewhere,0,256,256,0,,x,train\nu,lost,0,256,256,0,,x,test\n"
-    (tmp_path / "copy/manifest.csv").write_text(rows + more)
-    found = ImageSource(input=tmp_path / "copy").find()
+    (copy / "manifest.csv").write_text(rows + more)
+    found = ImageSource(input=copy).find()
     assert found.problems == {"lost": "none of its 1 tiles is there; not rendered"}
     # Who gives one image does not miss the others.
-    tile = tmp_path / "copy" / IMAGES / f"{LINES[0]}__00_fake_B.png"
+    tile = copy / IMAGES / f"{LINES[0]}__00_fake_B.png"
     assert ImageSource(input=tile).find().problems == {}
 
 
