@@ -17,7 +17,7 @@ from tests.refusals import refused
 from vocoder import encode, load
 from vocoder.cli.main import run
 from vocoder.identify.identify import by_harmonics, equals, identify
-from vocoder.identify.laws import analyses
+from vocoder.identify.laws import analyses, as_words
 from vocoder.identify.look import figure_box, look_at_pixels
 from vocoder.identify.own import best_hop
 from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise
@@ -226,3 +226,50 @@ def test_the_command(share, tmp_path, capsys):
     assert "codec.dark_is_loud=true" in capsys.readouterr().out
     (readings,) = yaml.safe_load(output.read_text()).values()
     assert readings[0]["spec"]["n_fft"] == 1024 and readings[0]["settings"].startswith("spec=")
+
+
+def test_a_figure_of_linear_frequencies_is_of_librosas_defaults(speech, tmp_path):
+    decibels = librosa.amplitude_to_db(np.abs(librosa.stft(speech)), ref=np.max)
+    figure = Figure(figsize=(10, 4))
+    axes = figure.subplots()
+    librosa.display.specshow(decibels, sr=22050, x_axis="time", y_axis="hz", ax=axes)
+    FigureCanvasAgg(figure).print_png(tmp_path / "a.png")
+    found = first(tmp_path / "a.png")
+    assert found.spec == load("spec", "seed") and found.codec.rows == "linear"
+    assert found.seconds == pytest.approx(len(speech) / 22050, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("write", "unit", "at_max"),
+    [(lambda x: x, "linear", None), (lambda x: grey(level_of(x)), "db", 255.0)],
+    ids=["magnitudes", "pixels"],
+)
+def test_arrays_above_0(write, unit, at_max, speech, tmp_path):
+    magnitude = np.abs(librosa.stft(speech, n_fft=1024, hop_length=256))
+    np.save(tmp_path / "a.npy", write(magnitude)[None])
+    found = first(tmp_path / "a.npy")
+    assert found.spec == SPEC
+    assert (found.codec.unit, found.codec.at_max) == (unit, at_max)
+
+
+def level_of(magnitude):
+    return np.clip(librosa.amplitude_to_db(magnitude, ref=np.max) / 80 + 1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "key"),
+    [
+        (np.ones((2, 80, 90)), "array.shape"),
+        (np.full((80, 90), -np.inf), "array.finite"),
+        (np.ones((513, 90), complex), "array.type"),
+    ],
+    ids=["batch", "log_0", "complex"],
+)
+def test_arrays_that_are_no_spectrogram(numbers, key, tmp_path):
+    np.save(tmp_path / "a.npy", numbers)
+    with refused(key):
+        identify(tmp_path / "a.npy")
+
+
+def test_colour_maps_keep_their_case():
+    assert as_words("codec", "foreign", {"cmap": "Blues"}) == ["codec=foreign", "codec.cmap=Blues"]

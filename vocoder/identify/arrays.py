@@ -11,6 +11,7 @@ from vocoder.identify.laws import RARE, UNNAMED, Analysis, Range, analyses, is_u
 from vocoder.identify.look import View
 
 NEAR = 2e-3
+BRIGHT = 200.0  # of 255 levels, that some pixel reaches
 FLOORS = (1e-5, 1e-7, 1e-4, 1e-6, 1e-8, 1e-9, 1e-10)
 MAX_BANDS = 2049
 
@@ -52,13 +53,17 @@ def array_ranges(view: View, power: float) -> list[Range]:
                 of(100.0, one | {"db_min": -80.0, "db_max": 20.0, "at_min": 0.0, "at_max": 1.0})
             ]
             found += _scaled(0.0, 1.0, span)
+        elif BRIGHT <= high <= 255:  # pixels
+            found += _scaled(0.0, 255.0, span)
         found.append(Range(exponent=1.0, codec={"unit": "linear", "reference": "one"}, prior=1.0))
     elif -1 - NEAR <= low < -0.5 and high <= 1 + NEAR:
         found += _scaled(-1.0, 1.0, span)
     elif -4 - NEAR <= low < -2 and 0 < high <= 4 + NEAR:
         found += _scaled(-4.0, 4.0, span)
     if span > 25:
-        found.append(of(1.0, one | {"db_min": _down(low)}))
+        # Decibels of whole numbers are above 0, as the upper end has to be then.
+        upper = {"db_max": float(math.ceil(high))} if low >= -NEAR else {}
+        found.append(of(1.0, one | {"db_min": _down(low)} | upper))
     if low < 0 < high and span < 12:  # mean and deviation taken off
         found += [replace(one, prior=RARE * one.prior) for one in _scaled(low, high, span)]
     return found

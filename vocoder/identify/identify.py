@@ -78,6 +78,8 @@ class Reading:
         How far the spectrogram of the inverted audio is from what the file shows: mean absolute
         difference over mean absolute deviation, times a factor above 1 for what is less usual.
         0 is best. 0 too where the file says itself what it is.
+    seconds : float or None
+        How long the audio is; ``None`` where the file says itself what it is.
     reasons : tuple of str
         What speaks for it, in words.
     """
@@ -87,6 +89,7 @@ class Reading:
     words: tuple[str, ...]
     score: float
     reasons: tuple[str, ...]
+    seconds: float | None = None
 
 
 def identify(path: str | Path) -> list[Reading]:
@@ -286,6 +289,12 @@ def _search(
 
 
 def _of_array(numbers: np.ndarray, first_row: str = "low") -> list[Reading]:
+    if numbers.ndim != 2 or not numbers.size or numbers.dtype.kind not in "fiu":
+        raise BadInput(
+            f"an array of {numbers.dtype} of shape {numbers.shape}; expected numbers of two "
+            "dimensions, one spectrogram a file",
+            key="array.shape",
+        )
     view = look_at_numbers(numbers)
     readings = []
     for transposed, known in array_analyses(*numbers.shape):
@@ -324,10 +333,14 @@ def _reading(
     option, changes = codec_words(codec, is_hue=view.is_hue, is_array=view.is_array)
     if analysis.option in PAIRS.get(option, ()) and "n_mels" not in analysis.changes:
         score *= TOGETHER
+    rows, columns = view.fractions.shape
+    frames = rows if codec.get("transposed") else columns * view.stretch
+    hop_length = codec.get("hop_length", analysis.spec.hop_length)
     return Reading(
         spec=analysis.spec,
         codec=load("codec", option, **changes),
         words=(*words, *as_words("codec", option, changes)),
         score=score,
         reasons=tuple(reasons),
+        seconds=frames * hop_length / analysis.spec.sample_rate,
     )

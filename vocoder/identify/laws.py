@@ -173,7 +173,7 @@ def other_hops(analysis: Analysis) -> list[Analysis]:
 
 def resized(lowest_hz: list[float], *, figure: bool) -> list[Analysis]:
     """Rows that were interpolated: mel bands, or linear or logarithmic frequencies. specshow
-    draws in figures, and our own images are in none."""
+    draws in figures, of librosa's 2048/512 as a rule, and our own images are in none."""
     stretched: Settings = {"rows": "stretched"}
     specshow, ours, log = (1.0, UNUSUAL, RARE) if figure else (UNUSUAL, RARE, 1.0)
     return [
@@ -181,6 +181,7 @@ def resized(lowest_hz: list[float], *, figure: bool) -> list[Analysis]:
         Analysis(option="librosa_mel", placement=stretched, prior=UNNAMED),
         Analysis(option="mel256", placement=stretched, prior=ours),
         Analysis(option="linear512", changes=LINEAR, placement={"rows": "linear"}),
+        *([Analysis(option="seed", placement={"rows": "linear"})] if figure else []),
         *(
             Analysis(
                 option="linear512",
@@ -246,7 +247,8 @@ def as_words(group: str, option: str, changes: Settings) -> list[str]:
     """As on the command line."""
     words = [f"{group}={option}"]
     for name, value in changes.items():
-        text = f"{value:.6g}" if isinstance(value, float) else str(value).lower()
-        text = "null" if value is None else text.replace(" ", "")
+        text = f"{value:.6g}" if isinstance(value, float) else str(value)
+        text = text.lower() if isinstance(value, bool) else text.replace(" ", "")
+        text = "null" if value is None else text
         words.append(f"{group}.{name}={text}")
     return words

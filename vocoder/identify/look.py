@@ -63,6 +63,8 @@ class View:
 
 def look_at_numbers(numbers: np.ndarray) -> View:
     """See an array."""
+    if not np.isfinite(numbers).all():
+        raise BadInput("it holds NaN or infinity, such as log(0)", key="array.finite")
     low, high = float(numbers.min()), float(numbers.max())
     if not low < high:
         raise BadInput("all its numbers are the same", key="array.range")

@@ -90,8 +90,6 @@ def read_array(
         )
     spec, n_samples = _meaning(path, spec)
     values = read_numbers(path)
-    if values.ndim == 3 and values.shape[0] == 1:
-        values = values[0]
     if codec is not None:
         return Spectrogram(_by_law(path, values, codec, spec), spec, n_samples)
     if values.ndim != 2 or values.shape[0] != spec.bins or not values.size:
@@ -131,7 +129,7 @@ def read_array(
 
 
 def read_numbers(path: Path) -> np.ndarray:
-    """What the file holds; nothing in it is run."""
+    """What the file holds, without axes of one before the last two; nothing in it is run."""
     try:
         if path.suffix == TENSOR_SUFFIX:
             values = torch.load(path, map_location="cpu", weights_only=True)
@@ -152,6 +150,13 @@ def read_numbers(path: Path) -> np.ndarray:
             f"{path}: holds several arrays or none; save each alone, with numpy.save say",
             key="array.archive",
         )
+    if np.iscomplexobj(values):
+        raise BadInput(
+            f"{path}: holds complex numbers; save their magnitudes, numpy.abs of them",
+            key="array.type",
+        )
+    while values.ndim > 2 and values.shape[0] == 1:
+        values = values[0]
     return values
 
 
