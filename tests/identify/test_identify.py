@@ -271,5 +271,16 @@ def test_arrays_that_are_no_spectrogram(numbers, key, tmp_path):
         identify(tmp_path / "a.npy")
 
 
+def test_whisper_has_128_bands_since_v3(speech, tmp_path):
+    spec = replace(load("spec", "whisper"), n_mels=128)
+    resampled = librosa.resample(speech, orig_sr=22050, target_sr=16000)
+    power = np.abs(librosa.stft(resampled, n_fft=400, hop_length=160)) ** 2
+    mel = librosa.feature.melspectrogram(S=power, sr=16000, n_mels=128, n_fft=400)
+    logs = np.log10(np.maximum(mel, 1e-10))
+    np.save(tmp_path / "a.npy", (np.maximum(logs, logs.max() - 8) + 4) / 4)
+    found = first(tmp_path / "a.npy")
+    assert found.spec == spec and found.codec == load("codec", "whisper")
+
+
 def test_colour_maps_keep_their_case():
     assert as_words("codec", "foreign", {"cmap": "Blues"}) == ["codec=foreign", "codec.cmap=Blues"]

@@ -35,9 +35,8 @@ def run(*, input: str, output: str | None = None, overwrite: bool = False) -> in
         if len(alike) > 1:
             print(f"  {len(alike)} readings explain it equally well; listen to each:")
         for rank, reading in enumerate(alike if len(alike) > 1 else readings[:2], start=1):
-            print(
-                f"  {rank}. ({reading.score:.3f} off, {reading.seconds:.1f} s) {' '.join(reading.words)}"
-            )
+            off = f"{reading.score:.3f} off, {reading.seconds:.1f} s"
+            print(f"  {rank}. ({off}) {' '.join(reading.words)}")
         print(f"  vocoder invert input={path} {' '.join(readings[0].words)} output=audio")
     if output is not None and found:
         write_text(Path(output), as_yaml(found), overwrite=overwrite)

@@ -48,6 +48,7 @@ PLACES = {
     *("crop", "cmap", "channel", "rows", "hz_min", "hop_length", "first_bin"),
     *("row_0", "transposed", "dark_is_loud", "min", "bins_per_octave"),
 }
+WHISPER_V3 = 128  # bands; before it there were 80
 MIN_N_FFT, MAX_BANDS = 512, 256  # of plain bins, and of mel bands that nobody knows by name
 CONSTANT_Q = {72: 12, 84: 12, 96: 12, 108: 12, 168: 24, 192: 24, 252: 36, 288: 36}  # an octave
 # Presets of a spec and a codec of one name of which neither is tried without the other.
@@ -148,6 +149,8 @@ def analyses(n_rows: int) -> list[Analysis]:
         found += [
             Analysis(option=name, changes=mel, prior=RARE) for name in ("mel256", "librosa_mel")
         ]
+    if n_rows == WHISPER_V3:
+        found.append(Analysis(option="whisper", changes={"n_mels": n_rows}, prior=RARE))
     if n_rows in CONSTANT_Q:
         rows: Settings = {"rows": "constant_q", "bins_per_octave": CONSTANT_Q[n_rows]}
         found.append(Analysis(option="seed", placement=rows))
@@ -180,7 +183,12 @@ def resized(lowest_hz: list[float], *, figure: bool) -> list[Analysis]:
         Analysis(option="librosa_mel", placement={"rows": "specshow"}, prior=specshow),
         Analysis(option="librosa_mel", placement=stretched, prior=UNNAMED),
         Analysis(option="mel256", placement=stretched, prior=ours),
-        Analysis(option="linear512", changes=LINEAR, placement={"rows": "linear"}),
+        Analysis(
+            option="linear512",
+            changes=LINEAR,
+            placement={"rows": "linear"},
+            prior=UNNAMED if figure else 1.0,
+        ),
         *([Analysis(option="seed", placement={"rows": "linear"})] if figure else []),
         *(
             Analysis(

@@ -152,11 +152,12 @@ def read_numbers(path: Path) -> np.ndarray:
         )
     if np.iscomplexobj(values):
         raise BadInput(
-            f"{path}: holds complex numbers; save their magnitudes, numpy.abs of them",
+            f"{path}: the array holds {values.dtype}; expected floating-point numbers, such as its "
+            "numpy.abs",
             key="array.type",
         )
     while values.ndim > 2 and values.shape[0] == 1:
-        values = values[0]
+        values = values.reshape(values.shape[1:])
     return values
 
 
