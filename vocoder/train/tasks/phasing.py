@@ -10,11 +10,14 @@ from torch import Tensor, nn
 
 from vocoder.decibels import to_decibels
 from vocoder.inverter.differences import gradient_differences, log_above_floor
+from vocoder.errors import BadInput
 from vocoder.inverter.magnitude import Target
+from vocoder.inverter.mels import MelNet, between_bands
 from vocoder.inverter.phase import initial_phase
 from vocoder.inverter.phase_network import PhaseNet
+from vocoder.model.weights import require_kind
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import Spectrogram, istft, stft
+from vocoder.spectrogram import Spectrogram, analyse, istft, stft
 from vocoder.train.examples import Batch
 from vocoder.train.tasks.base import Task, require_centred
 
@@ -27,9 +30,30 @@ class Phasing(Task):
 
     model_type: ClassVar[type[nn.Module]] = PhaseNet
 
+    # Of other images of the same STFT, as a part of the examples are seen, and of what finds the
+    # bins between them.
+    bands: SpectrogramSpec | None
+    mels: str | None
+    bands_share: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.bands_share <= 1:
+            raise BadInput(
+                f"train.task.bands_share is {self.bands_share}; expected 0 to 1",
+                key="train.task.bands_share.range",
+            )
+        if self.mels is not None:
+            require_kind(self.mels, MelNet)
+
     def setup(self, model: nn.Module, spec: SpectrogramSpec) -> None:
         super().setup(model, spec)
         require_centred(spec)
+        if self.bands is not None and not self.bands.same_transform(spec):
+            raise BadInput(
+                f"train.task.bands are {self.bands.describe()}, and the spec is {spec.describe()}; "
+                "expected bands of the same STFT",
+                key="train.task.bands.conflict",
+            )
         # Frames whose window reaches beyond the piece, and one whose neighbour's does.
         self._edge = -(-spec.n_fft // (2 * spec.hop_length)) + 1
 
@@ -41,7 +65,7 @@ class Phasing(Task):
         """
         kind = batch.waveform.device.type
         with torch.no_grad(), torch.autocast(kind, enabled=False):  # angles need every bit
-            magnitude = Target(Spectrogram(batch.degraded, self.spec)).start
+            magnitude = self._magnitudes(batch)
             transform = stft(batch.waveform, self.spec)[:, :, : magnitude.shape[2]]
             logs = [log_above_floor(one.mT) for one in magnitude]
             found = [torch.stack(gradient_differences(one, self.spec)).mT for one in logs]
@@ -59,6 +83,18 @@ class Phasing(Task):
         off = torch.view_as_real(wanted).movedim(-1, 2) - corrections
         total = (weight * off.square().sum(2)[..., inner]).sum((1, 2, 3)).mean()
         return {"total": total}
+
+    def _magnitudes(self, batch: Batch) -> Tensor:
+        """Magnitudes as inversion finds them, ``(batch, n_freqs, frames)``."""
+        seen = Target(Spectrogram(batch.degraded, self.spec)).start
+        if self.bands is None:
+            return seen
+        first = slice(round(self.bands_share * len(seen)))
+        shown = analyse(batch.waveform[first], self.bands).frames(0, seen.shape[2])
+        if self.mels is not None:
+            shown = between_bands(shown, self.mels, seen.device)
+        seen[first] = Target(shown).start
+        return seen
 
     def render(self, model: nn.Module, decibels: Tensor) -> Tensor:
         """The waveform with the network's phases as they are, without an iteration."""
