@@ -40,6 +40,7 @@ DEGRADATIONS = {
     "jpeg": Stored(codec=GRAY, jpeg_quality_min=40, jpeg_quality_max=95),
     "conf generated": load("degradation", "generated"),
     "conf stored": load("degradation", "stored"),
+    "conf repaired": load("degradation", "repaired"),
 }
 
 
@@ -268,3 +269,14 @@ def stored(codec=GRAY, low=50, high=60):
 def test_settings_out_of_range_are_named(make, key):
     with refused(f"degradation.{key}"):
         make()
+
+
+def test_a_repaired_jpeg_is_nearer_to_the_truth_and_a_png_is_as_stored(picture):
+    qualities = {"jpeg_quality_min": 60, "jpeg_quality_max": 60}
+    as_jpeg = Stored(codec=GRAY, **qualities)(picture, SPEC, rng())
+    repaired = load("degradation", "repaired", jpeg_share=1.0, **qualities)(picture, SPEC, rng())
+    heard = picture > picture.max() - 60
+    error_db = [np.abs(one - picture)[heard].mean() for one in (as_jpeg, repaired)]
+    assert error_db[1] < 0.9 * error_db[0]
+    png = load("degradation", "repaired", jpeg_share=0.0)(picture, SPEC, rng())
+    assert np.array_equal(png, DEGRADATIONS["png"](picture, SPEC, rng()))

@@ -12,10 +12,11 @@ from vocoder.inverter.magnitude import Target
 from vocoder.inverter.phase_network import PhaseNet
 from vocoder.repair.network import RepairNet
 from vocoder.spectrogram import Spectrogram, stft
+from vocoder.train.examples import Batch
 from vocoder.train.tasks.base import MODEL
 from vocoder.train.tasks.phasing import Phasing
 
-SPEC = load("spec", "mel256")
+SPEC, BANDS = load("spec", "mel256"), load("spec", "tacotron2")
 FRAMES = 40
 
 
@@ -28,8 +29,16 @@ class Right(PhaseNet):
         return self.answer
 
 
-def task(model):
-    made = Phasing()
+class Watching(PhaseNet):
+    """Keeps what it sees."""
+
+    def forward(self, decibels: Tensor) -> Tensor:
+        self.seen = decibels
+        return super().forward(decibels)
+
+
+def task(model, *, bands=None, mels=None, share=0.5):
+    made = Phasing(bands=bands, mels=mels, bands_share=share)
     made.setup(model, SPEC)
     return made
 
@@ -71,6 +80,29 @@ def test_it_learns(batch):
     with torch.inference_mode():
         rendered = learning.render(model, batch.degraded)
     assert rendered.shape == (1, SPEC.n_samples(FRAMES))
+
+
+@pytest.mark.parametrize("mels", [None, "mels"])
+def test_a_part_of_the_examples_is_seen_through_other_bands(batch, mels):
+    two = Batch(*(torch.cat([one, one]) for one in vars(batch).values()))
+    model = Watching(SPEC, channels=2)
+    task(model).losses(MODEL, two, 0)
+    alone = model.seen
+    task(model, bands=BANDS, mels=mels).losses(MODEL, two, 0)["total"].backward()
+    assert torch.equal(model.seen[1], alone[1])
+    above = round(1.05 * BANDS.fmax / SPEC.sample_rate * SPEC.n_fft)
+    assert float(model.seen[0, above:].max()) < float(alone[0, above:].max()) - 20
+    inner = slice(4, -4)  # a whole recording goes on at the edges
+    below = model.seen[0, 4:above, inner] - alone[0, 4:above, inner]
+    loud = alone[0, 4:above, inner] > alone.max() - 30
+    assert float(below[loud].abs().median()) < 3
+
+
+def test_other_bands_are_of_the_same_stft():
+    with refused("train.task.bands.conflict"):
+        task(PhaseNet(SPEC, channels=2), bands=load("spec", "vocos"))
+    with refused("train.task.bands_share.range"):
+        task(PhaseNet(SPEC, channels=2), share=1.5)
 
 
 def test_it_trains_no_other_network():

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.decibels import to_decibels
-from vocoder.inverter.differences import gradient_differences, log_above_floor
 from vocoder.errors import BadInput
+from vocoder.inverter.differences import gradient_differences, log_above_floor
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.mels import MelNet, between_bands
 from vocoder.inverter.phase import initial_phase
