@@ -47,4 +47,6 @@ class Channels:
             f"{left:.1f} levels{in_db}"
         )
         fix = "--input_nc 1 --output_nc 1 (train and test), or longer training"
+        if codec is None:  # nothing says that they should be grey
+            fix = f"codec=, as vocoder identify finds it; of a grey pix2pix: {fix}"
         return [Finding(code="channels", where=where, found=found, fix=fix)]
