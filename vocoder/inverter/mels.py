@@ -22,6 +22,9 @@ from vocoder.spectrogram import Constraint, Spectrogram, mel_filters
 # Bins that least squares leave empty are filled up to this share of their bands' level: the network
 # adds decibels to what is there.
 MIN_SHARE = 0.1
+# A bin may be louder than least squares say by this, which is more than a whole band holds: of what
+# is like no speech, such as noise from pixel to pixel, networks make hundreds of decibels.
+MOST_DB = 30.0
 CHUNK_FRAMES = 4096
 TINY = 1e-9
 # Of the loudest bin, which the median recording of the shipped network's training has (-20 to -11).
@@ -65,8 +68,8 @@ class MelNet(nn.Module):
 
     def forward(self, decibels: Tensor) -> Tensor:
         """Decibels ``(batch, n_mels, frames)`` to those of ``linear_spec``."""
-        widened: Tensor = self.net(widen(decibels, self.spec))
-        return widened
+        given = widen(decibels, self.spec).clamp(min=FLOOR_DB)
+        return torch.minimum(self.net(given), given + MOST_DB)
 
 
 def widen(decibels: Tensor, spec: SpectrogramSpec) -> Tensor:
