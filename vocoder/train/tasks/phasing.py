@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.decibels import to_decibels
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.inverter.differences import gradient_differences, log_above_floor
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.mels import MelNet, between_bands
@@ -30,18 +30,13 @@ class Phasing(Task):
 
     model_type: ClassVar[type[nn.Module]] = PhaseNet
 
-    # Of other images of the same STFT, as a part of the examples are seen, and of what finds the
-    # bins between them.
-    bands: SpectrogramSpec | None
-    mels: str | None
-    bands_share: float
+    bands: SpectrogramSpec | None  # of the same STFT, as which a part of the examples are seen
+    mels: str | None  # weights that find the bins between them; None for least squares
+    bands_share: float  # how large a part, 0 to 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.bands_share <= 1:
-            raise BadInput(
-                f"train.task.bands_share is {self.bands_share}; expected 0 to 1",
-                key="train.task.bands_share.range",
-            )
+        share = self.bands_share
+        expect(0 <= share <= 1, "train.task.bands_share", share, "0 to 1")
         if self.mels is not None:
             require_kind(self.mels, MelNet)
 
