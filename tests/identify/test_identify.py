@@ -16,11 +16,11 @@ from tests.image.test_cases import SPEC, grey, level, save
 from tests.refusals import refused
 from vocoder import encode, load
 from vocoder.cli.main import run
-from vocoder.identify.identify import by_harmonics, equals, identify
+from vocoder.identify.identify import by_harmonics, equals, identify, other_lengths
 from vocoder.identify.laws import analyses, as_words
 from vocoder.identify.look import figure_box, look_at_pixels
 from vocoder.identify.own import best_hop
-from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise
+from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise, mel_comb
 from vocoder.identify.trial import Trial
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.maps import map_colours
@@ -200,6 +200,44 @@ def test_harmonics_have_no_say_in_mel_bands():
         for one, after in zip(known, judged, strict=True)
     }
     assert factors == {("mel", 0): 1, ("linear", 1): 1, ("linear", 0): 2}
+
+
+def shown(speech, spec):
+    """What a spec makes of speech, 100 dB as 0 to 1."""
+    samples = librosa.resample(speech, orig_sr=22050, target_sr=spec.sample_rate)
+    db = analyse(torch.from_numpy(samples)[None], spec).decibels[0].numpy()
+    return np.clip((db - db.max()) / 100 + 1, 0, 1)
+
+
+RATES = {22050: {}, 16000: {"fmax": 8000.0}, 44100: {"fmax": 22050.0}}
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_harmonics_say_where_mel_bands_are(rate, speech):
+    specs = {one: load("spec", "librosa_mel", sample_rate=one, **RATES[one]) for one in RATES}
+    bands = shown(speech, specs[rate])
+    assert max(specs, key=lambda one: mel_comb(bands, specs[one])) == rate
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_images_of_other_rates(rate, speech, tmp_path):
+    spec = load("spec", "librosa_mel", sample_rate=rate, **RATES[rate])
+    found = first(save(tmp_path / "a.png", grey(shown(speech, spec))))
+    assert found.spec == spec
+    assert found.seconds == pytest.approx(len(speech) / 22050, rel=0.05)
+
+
+def test_how_long_mel_bands_last_may_be_uncertain(speech, tmp_path):
+    """Frames of 16 and of 12.5 ms are alike where windows are four times as long."""
+    spec = load("spec", "autovc", fmin=80.0)
+    levels = np.log10(np.maximum(10 ** (5 * shown(speech, spec) - 5), 1e-10))
+    np.save(tmp_path / "a.npy", levels.astype(np.float32))
+    readings = identify(tmp_path / "a.npy")
+    others = other_lengths(readings)
+    assert others and all(one in readings for one in others)
+    lengths = [one.seconds for one in (readings[0], *others)]
+    assert min(abs(one / (len(speech) / 22050) - 1) for one in lengths) < 0.02
+    assert len({round(one, 2) for one in lengths}) == len(lengths)
 
 
 def test_no_network_explains_what_is_tried(speech, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from vocoder.files import refuse_existing, write_text
 
 def run(*, input: str, output: str | None = None, overwrite: bool = False) -> int:
     """Print the likeliest readings of every file; exit code 0 unless a file has none."""
-    from vocoder.identify.identify import Reading, equals, identify
+    from vocoder.identify.identify import Reading, equals, identify, other_lengths
     from vocoder.identify.settings import as_yaml, files
 
     if output is not None:
@@ -34,9 +34,14 @@ def run(*, input: str, output: str | None = None, overwrite: bool = False) -> in
         alike = equals(readings)
         if len(alike) > 1:
             print(f"  {len(alike)} readings explain it equally well; listen to each:")
-        for rank, reading in enumerate(alike if len(alike) > 1 else readings[:2], start=1):
+        shown = alike if len(alike) > 1 else readings[:2]
+        shown += [one for one in other_lengths(readings) if one not in shown]
+        for rank, reading in enumerate(shown, start=1):
             off = f"{reading.score:.3f} off, {reading.seconds:.1f} s"
             print(f"  {rank}. ({off}) {' '.join(reading.words)}")
+        if others := other_lengths(readings):
+            lengths = ", ".join(f"{one.seconds:.1f}" for one in (readings[0], *others))
+            print(f"  how long it lasts is not certain: {lengths} s? Take the reading that fits")
         print(f"  vocoder invert input={path} {' '.join(readings[0].words)} output=audio")
     if output is not None and found:
         write_text(Path(output), as_yaml(found), overwrite=overwrite)

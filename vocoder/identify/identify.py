@@ -32,6 +32,7 @@ from vocoder.identify.laws import (
     resized,
 )
 from vocoder.identify.look import View, look_at_numbers, look_at_pixels
+from vocoder.identify.mels import by_mel_harmonics, other_mels
 from vocoder.identify.own import Attempt, of_array, of_image, signed
 from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise
 from vocoder.identify.trial import Trial
@@ -44,6 +45,8 @@ from vocoder.spec import SpectrogramSpec
 
 # Readings whose scores differ by less than this share explain the file equally well.
 EQUAL_SHARE = 0.05
+# Of mel bands, the right one of several hops and rates scores at most so much more than the best.
+LENGTH_SHARE, LENGTH_NEAR = 0.25, 0.02
 SHOWN = 5
 # sox draws 513 rows and 100 columns a second, where they fit.
 SOX_ROWS, SOX_COLUMNS_HZ = 513, 100.0
@@ -102,7 +105,8 @@ def identify(path: str | Path) -> list[Reading]:
     Returns
     -------
     list of Reading
-        The best first; those whose score is within `EQUAL_SHARE` of it are as good.
+        The best first; those whose score is within `EQUAL_SHARE` of it are as good. Those of
+        `other_lengths` are among them.
     """
     path = Path(path)
     if find_arrays(path):
@@ -125,11 +129,24 @@ def equals(readings: list[Reading]) -> list[Reading]:
     return [one for one in readings if one.score <= readings[0].score * (1 + EQUAL_SHARE)]
 
 
+def other_lengths(readings: list[Reading]) -> list[Reading]:
+    """The best of every other length that the audio may have, where no reading is much better."""
+    lengths = [readings[0].seconds or 0.0]
+    found = []
+    for one in readings[1:]:
+        near = any(abs((one.seconds or 0.0) - length) <= LENGTH_NEAR * length for length in lengths)
+        if not near and one.score <= readings[0].score * (1 + LENGTH_SHARE):
+            lengths.append(one.seconds or 0.0)
+            found.append(one)
+    return found
+
+
 def _ranked(readings: Iterable[Reading]) -> list[Reading]:
     best: dict[tuple[Any, ...], Reading] = {}
     for one in sorted(readings, key=lambda reading: reading.score):
         best.setdefault(one.words, one)
-    return list(best.values())[:SHOWN]
+    ranked = list(best.values())
+    return [*ranked[:SHOWN], *(one for one in other_lengths(ranked) if one not in ranked[:SHOWN])]
 
 
 def _require_likeness(fractions: np.ndarray) -> None:
@@ -215,7 +232,8 @@ def _image_analyses(trial: Trial, view: View) -> list[Analysis]:
         return [Analysis(option="sox", placement=place), *known]
     if not is_usual(n_rows) or view.stretch != 1:
         return [*resized(lowest_hz(trial), figure="crop" in view.codec), *known]
-    return by_harmonics(trial, known)
+    known += other_mels(n_rows, known, is_array=False)
+    return by_mel_harmonics(trial, by_harmonics(trial, known))
 
 
 def by_harmonics(trial: Trial, known: list[Analysis]) -> list[Analysis]:
@@ -307,8 +325,10 @@ def _of_array(numbers: np.ndarray, first_row: str = "low") -> list[Reading]:
             against *= 1.0 if low_first == usual else UNUSUAL
             trial = Trial(fractions if low_first else fractions[::-1])
             found = of_array(trial, view, transposed=transposed) if low_first == usual else []
+            more = other_mels(len(fractions), known, is_array=True)
+            fitting = by_mel_harmonics(trial, [*known, *more])
             for power in (1.0, 2.0):
-                mine = by_harmonics(trial, [one for one in known if one.spec.power == power])
+                mine = by_harmonics(trial, [one for one in fitting if one.spec.power == power])
                 if mine:
                     found += _search(trial, mine, array_ranges(view, power), refine=False)
             for analysis, width, score in found:

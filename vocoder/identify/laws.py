@@ -71,12 +71,15 @@ class Analysis:
         Settings of `Foreign` that bring the file's rows to its bands.
     prior : float
         1, or more where it is less usual.
+    misfit : float
+        1, or more where harmonics are elsewhere than in another; see `by_mel_harmonics`.
     """
 
     option: str
     changes: Settings = field(default_factory=dict)
     placement: Settings = field(default_factory=dict)
     prior: float = 1.0
+    misfit: float = 1.0
 
     @property
     def spec(self) -> SpectrogramSpec:
@@ -144,11 +147,6 @@ def analyses(n_rows: int) -> list[Analysis]:
         found.append(
             Analysis(option="linear512", changes=changes, placement=placement, prior=prior)
         )
-    if n_rows <= MAX_BANDS and not any(one.spec.kind == "mel" for one in found):
-        mel = {"n_mels": n_rows}
-        found += [
-            Analysis(option=name, changes=mel, prior=RARE) for name in ("mel256", "librosa_mel")
-        ]
     if n_rows == WHISPER_V3:
         found.append(Analysis(option="whisper", changes={"n_mels": n_rows}, prior=RARE))
     if n_rows in CONSTANT_Q:

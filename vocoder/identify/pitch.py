@@ -1,8 +1,12 @@
-"""Harmonics in linear bins: how far apart they are, and whether they begin at 0 Hz."""
+"""Harmonics: how far apart they are in linear bins, whether they begin at 0 Hz, and whether mel
+bands are where they are said to be."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from vocoder.spec import SpectrogramSpec
+from vocoder.spectrogram import bin_centres_hz
 
 # Of the distance of harmonics that is looked for, in bins; below 3 a window smears them together.
 MIN_BINS, MAX_BINS, STEP = 3.0, 20.0, 1.004
@@ -10,6 +14,8 @@ HARMONICS, ALL_HARMONICS = np.arange(2, 9), np.arange(1, 10)
 OCTAVE_HARMONICS = np.arange(1, 7)
 FRAMES = 200
 VOICED_SHARE = 0.15  # of the frames: the most harmonic ones
+PITCHES_HZ = 80 * 2 ** np.arange(0, 2.2, 1 / 36)
+RESOLVED = 2.2  # bands from harmonic to harmonic, where bands keep them apart
 
 
 def comb(bins: np.ndarray) -> tuple[float, float]:
@@ -79,6 +85,37 @@ def harmonics_rise(rows: np.ndarray, per_octave: float) -> float:
     )
     order = _most(np.maximum(rising, falling))
     return float(np.sign(rising[order] - falling[order]).mean())
+
+
+def mel_comb(bands: np.ndarray, spec: SpectrogramSpec) -> float:
+    """How harmonic speech is where mel bands are those of ``spec``.
+
+    Parameters
+    ----------
+    bands : ndarray
+        ``(n_mels, frames)`` of fractions.
+
+    Returns
+    -------
+    float
+        How much brighter harmonics are than what lies between them, over all that bands keep
+        apart, in the most harmonic frames.
+    """
+    frames = bands[:, :: max(1, bands.shape[1] // FRAMES)].astype(np.float64)
+    hz = np.maximum.accumulate(bin_centres_hz(spec))  # bands without a bin are at 0
+    places, widths = np.arange(len(hz)), np.diff(hz, append=hz[-1])
+    total, count = np.zeros((len(PITCHES_HZ), frames.shape[1])), np.ones((len(PITCHES_HZ), 1))
+    for number in ALL_HARMONICS:
+        peak = number * PITCHES_HZ
+        apart = np.interp(peak, hz, widths) < PITCHES_HZ / RESOLVED
+        apart &= (hz[0] < peak) & (peak < hz[-1])
+        at, below, above = (
+            _at(frames, np.interp(peak + away * PITCHES_HZ, hz, places)) for away in (0, -0.5, 0.5)
+        )
+        total += apart[:, None] * (at - (below + above) / 2)
+        count += apart[:, None]
+    best = (total / count).max(axis=0)
+    return float(best[_most(best)].mean())
 
 
 def _harmonicity(

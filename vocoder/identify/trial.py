@@ -82,7 +82,8 @@ class Trial:
         error = float(np.abs(as_fractions(shown) - truth).mean()) / spread
         sparse = math.sqrt(max(1.0, USUAL_OVERLAP * spec.hop_length / spec.win_length))
         doubt = (analysis.prior * width.prior) ** _weight(spec)
-        return float(error * sparse * doubt * unharmonic(samples, spec.sample_rate))
+        doubt *= analysis.misfit * unharmonic(samples, spec.sample_rate)
+        return float(error * sparse * doubt)
 
 
 def unharmonic(samples: torch.Tensor, sample_rate: int) -> float:
