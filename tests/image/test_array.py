@@ -196,14 +196,16 @@ def test_an_archive_of_one_array_is_that_array(tmp_path):
     np.savez_compressed(tmp_path / "archives/b.npz", mel=values)
     found = find_arrays(tmp_path / "archives")
     assert list(found) == ["b"] == list(find_arrays(tmp_path / "archives/b.npz"))
-    pair = (read_array(path, MEL).decibels for path in (tmp_path / "a.npy", found["b"]))
-    assert torch.equal(*pair)
+    one, other = (read_array(path, MEL).decibels for path in (tmp_path / "a.npy", found["b"]))
+    assert torch.equal(one, other)
     np.save(tmp_path / "archives/b.npy", values)
     with refused("input.twice"):
         find_arrays(tmp_path / "archives")
     np.savez(tmp_path / "c.npz", one=values, two=values)
     with refused("array.archive"):
         read_array(tmp_path / "c.npz", MEL)
+    np.savez(tmp_path / "c.npz", mel=values[None], rate=22050, audio=values[0], hz=values[:, :1])
+    assert torch.equal(read_array(tmp_path / "c.npz", MEL).decibels, one)
     (tmp_path / "c.npz").write_bytes(b"PK\x03\x04 cut off")
     with refused("array.damaged"):
         read_array(tmp_path / "c.npz", MEL)

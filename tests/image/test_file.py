@@ -220,7 +220,7 @@ def bad_files(folder):
         "deep.png": "16 bits a channel",
         "bomb.png": "30000 x 30000, has more than 500000000 pixels",
         "big.png": "24000 x 24000, has more than 500000000 pixels",
-        "text.png": "not a PNG, JPEG, TIFF, WebP or BMP image",
+        "text.png": "not a PNG, JPEG, TIFF, WebP, BMP, GIF or PPM image",
         "empty.png": r"empty \(0 bytes\)",
         "folder.png": "no such image",
         "missing.png": "no such image",
@@ -272,8 +272,10 @@ def test_palettes_and_opaque_alpha_are_the_same_image(mode, tmp_path):
     image = Image.fromarray(levels).convert(mode)
     image.convert("LA" if mode == "L" else "RGBA").save(tmp_path / "alpha.png")
     image.convert("L").convert("P").save(tmp_path / "palette.png")
-    image.save(tmp_path / "a.bmp")
-    for name in ("alpha.png", "palette.png", "a.bmp"):
+    others = ("a.bmp", "a.ppm", "a.gif")
+    for name in others:
+        image.save(tmp_path / name)
+    for name in ("alpha.png", "palette.png", *others):
         found = read_image(tmp_path / name)
         grey = found.pixels if found.pixels.ndim == 2 else found.pixels[..., 0]
         np.testing.assert_array_equal(grey, levels)

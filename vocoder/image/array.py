@@ -21,7 +21,7 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram
 
 ARRAY_SUFFIX = ".npy"
-ARCHIVE_SUFFIX = ".npz"  # only read, with one array
+ARCHIVE_SUFFIX = ".npz"  # only read, with one array of two dimensions
 TENSOR_SUFFIX = ".pt"  # only read
 INFO_SUFFIX = ".spec.json"
 # What NumPy raises of files that are no arrays.
@@ -138,7 +138,9 @@ def read_numbers(path: Path) -> np.ndarray:
             with path.open("rb") as file:
                 values = np.load(file, allow_pickle=False)
                 if isinstance(values, NpzFile):
-                    values = values[values.files[0]] if len(values.files) == 1 else None
+                    values = _only(path, values)
+    except BadInput:
+        raise
     except _DAMAGED as error:
         raise BadInput(
             f"{path}: not a NumPy array of numbers ({error})", key="array.damaged"
@@ -147,7 +149,7 @@ def read_numbers(path: Path) -> np.ndarray:
         raise BadInput(f"{path}: not a tensor of numbers ({error})", "array.damaged") from error
     if not isinstance(values, np.ndarray):
         raise BadInput(
-            f"{path}: holds several arrays or none; save each alone, with numpy.save say",
+            f"{path}: holds no array alone; save the spectrogram alone, with numpy.save say",
             key="array.archive",
         )
     if np.iscomplexobj(values):
@@ -159,6 +161,27 @@ def read_numbers(path: Path) -> np.ndarray:
     while values.ndim > 2 and values.shape[0] == 1:
         values = values.reshape(values.shape[1:])
     return values
+
+
+def _only(path: Path, archive: NpzFile) -> np.ndarray:
+    """The one array of an archive, or the one that can be a spectrogram."""
+    names = archive.files
+    if len(names) == 1:
+        return np.asarray(archive[names[0]])
+    found = {name: archive[name] for name in names}
+    able = [
+        name
+        for name, one in found.items()
+        if one.dtype.kind == "f" and one.ndim > 1 and min(one.shape[-2:]) > 1
+    ]
+    if len(able) == 1:
+        return np.asarray(found[able[0]])
+    shapes = ", ".join(f"{name} {one.shape}" for name, one in found.items()) or "nothing"
+    raise BadInput(
+        f"{path}: holds {shapes}; expected one array of two dimensions. Save the spectrogram "
+        "alone, with numpy.save say",
+        key="array.archive",
+    )
 
 
 def _by_law(path: Path, values: np.ndarray, codec: Foreign, spec: SpectrogramSpec) -> torch.Tensor:

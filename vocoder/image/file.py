@@ -137,7 +137,7 @@ class ImageFile:
 
 
 def read_image(path: Path) -> ImageFile:
-    """Read a PNG, JPEG, TIFF, WebP or BMP image.
+    """Read a PNG, JPEG, TIFF, WebP, BMP, GIF or PPM image.
 
     Palette images become colour, and an alpha channel that hides nothing is left out.
     """
@@ -156,7 +156,8 @@ def read_image(path: Path) -> ImageFile:
             lossy = opened.format in ("JPEG", "MPO") or is_lossy_webp(path)
     except UnidentifiedImageError as error:
         raise BadInput(
-            f"{path}: not a PNG, JPEG, TIFF, WebP or BMP image, or damaged", key="image.format"
+            f"{path}: not a PNG, JPEG, TIFF, WebP, BMP, GIF or PPM image, or damaged",
+            key="image.format",
         ) from error
     except BadInput:
         raise

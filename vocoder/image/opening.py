@@ -10,9 +10,17 @@ import numpy as np
 from PIL import Image
 
 from vocoder.errors import BadInput
-from vocoder.image.codec.base import BMP, JPEG, MODE_WORDS, PNG, TIFF, WEBP
+from vocoder.image.codec.base import BMP, GIF, JPEG, MODE_WORDS, PNG, PPM, TIFF, WEBP
 
-FORMATS = {PNG: "PNG", JPEG: "JPEG", WEBP: "WEBP", TIFF: "TIFF", BMP: "BMP"}
+FORMATS = {
+    PNG: "PNG",
+    JPEG: "JPEG",
+    WEBP: "WEBP",
+    TIFF: "TIFF",
+    BMP: "BMP",
+    GIF: "GIF",
+    PPM: "PPM",
+}
 MAX_PIXELS = 500_000_000  # more than 20 000 x 20 000
 LIMIT_VARIABLE = "VOCODER_MAX_PIXELS"
 _pixel_limit = threading.Lock()  # Pillow's limit is the process's

@@ -18,11 +18,11 @@ from vocoder.spec import SpectrogramSpec
 SILENT_LEVEL = 0.5
 
 PNG, JPEG, WEBP, TIFF = (".png",), (".jpg", ".jpeg"), (".webp",), (".tif", ".tiff")
-BMP = (".bmp",)  # only read
+BMP, GIF, PPM = (".bmp",), (".gif",), (".ppm", ".pgm", ".pnm")  # only read
 # What is decoded at a time: numbers take eight bytes and more where pixels take one.
 STRIP_PIXELS = 1 << 21
 # All that are read, the likeliest to be whole first: of images of one stem one is taken.
-IMAGE_SUFFIXES = PNG + TIFF + BMP + WEBP + JPEG
+IMAGE_SUFFIXES = PNG + TIFF + BMP + PPM + GIF + WEBP + JPEG
 MODE_WORDS = {
     "L": "8-bit grey (mode L)",
     "RGB": "8-bit colour (mode RGB)",
