@@ -1,13 +1,16 @@
 """Generators of many kinds: what they are asked, what they learn, what they leave behind."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from recipes.generators import main
 from tests.corpora import write_clip
+from tests.refusals import refused
 from vocoder import load
 from vocoder.audio import read_audio
 from vocoder.corpus.corpus import Corpus
@@ -105,6 +108,23 @@ def test_seeds_draw_kinds_of_every_sort():
     assert Kind.drawn(3, "buzz", paired=False).adversarial
 
 
+def test_real_ones_are_as_pix2pix_has_them():
+    kinds = [Kind.real(seed, None) for seed in range(40)]
+    assert {kind.task for kind in kinds} == set(TASKS)
+    assert {(kind.width, kind.l1_weight) for kind in kinds} == {
+        (width, weight) for width in (32, 48) for weight in (30.0, 100.0)
+    }
+    assert Kind.real(3, None) == kinds[3] and Kind.real(3, "buzz").width == kinds[3].width
+    halvings = []
+    network = replace(kinds[0], width=2).generator()
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda _, given, made: halvings.append(made.shape[2:]))
+    with torch.no_grad():
+        network(torch.zeros(1, 1, 256, 256))
+    assert halvings == [(2**k, 2**k) for k in reversed(range(8))]
+
+
 @pytest.mark.parametrize("paired, adversarial", [(True, False), (True, True), (False, True)])
 def test_it_learns(paired, adversarial):
     torch.manual_seed(0)
@@ -152,6 +172,73 @@ def test_what_it_leaves_is_read_as_pairs_and_an_interruption_changes_nothing(
         assert spectrogram.decibels.shape[2] == SPEC.n_frames(recording.size)
 
 
+def test_a_real_one_draws_tiles_of_256_frames_and_only_what_it_has_not_learnt(
+    corpus, tmp_path, monkeypatch
+):
+    learnt = set()
+    read = Studio.samples
+
+    def noted(self, utterance):
+        learnt.add(self.corpus.names[utterance].replace("/", "__"))
+        return read(self, utterance)
+
+    real = Kind.real
+    monkeypatch.setattr(Kind, "real", lambda *given: replace(real(*given), width=2))
+    arguments = ["--task", "noise", "--real", "--unseen", "--steps", "4"]
+    with monkeypatch.context() as watched:
+        watched.setattr(Studio, "samples", noted)
+        watched.setattr(Studio, "generate", lambda self, utterances: None)
+        assert main([str(corpus), str(tmp_path / "made"), *arguments]) == 0
+    generated = {path.stem.rsplit("_", 1)[0] for path in (tmp_path / "made/reference").iterdir()}
+    assert len(learnt) == len(generated) == 1 and not learnt & generated
+    assert main([str(corpus), str(tmp_path / "drawn"), *arguments]) == 0
+    (utterance,) = (found := ImageSource(input=str(tmp_path / "drawn/results")).find()).utterances
+    assert load_utterance(utterance, found).spectrogram.decibels.shape[1] == 256
+    images = sorted((tmp_path / "drawn/results").rglob("*.png"))
+    sizes = []
+    for image in images:
+        with Image.open(image) as opened:
+            sizes.append(opened.size)
+    assert set(sizes) == {(256, 256)}
+
+
+def test_workers_prepare_the_same_examples(corpus, tmp_path):
+    arguments = ["--task", "buzz", "--steps", "3", "--utterances", "1", "--seed", "6"]
+    for workers in (0, 2):
+        where = [str(corpus), str(tmp_path / str(workers)), "--workers", str(workers)]
+        assert main([*where, *arguments]) == 0
+    alone, helped = (
+        [image.read_bytes() for image in sorted((tmp_path / name).rglob("*.png"))]
+        for name in ("0", "2")
+    )
+    assert alone == helped != []
+
+
+def test_a_folder_from_before_there_were_sizes_goes_on_and_no_other(corpus, tmp_path):
+    folder = tmp_path / "made"
+    arguments = ["--task", "codec", "--steps", "1", "--utterances", "1", "--seed", "6"]
+    assert main([str(corpus), str(folder), *arguments]) == 0
+    written = json.loads((folder / "kind.json").read_text())
+    before = {name: value for name, value in written.items() if name not in ("levels", "frames")}
+    (folder / "kind.json").write_text(json.dumps(before))
+    assert main([str(corpus), str(folder), *arguments]) == 0
+    assert json.loads((folder / "kind.json").read_text()) == written
+    for text in (json.dumps({**written, "frames": 256}), "{"):
+        (folder / "kind.json").write_text(text)
+        with refused("generators.conflict"):
+            Studio(
+                Corpus(corpus, "train"),
+                folder,
+                Kind.drawn(6, "codec", paired=True),
+                spec=SPEC,
+                codec=load("codec", "gray8", db_min=-92.0, db_max=-12.0),
+                learns=[0, 1],
+                generates=[0],
+                seed=6,
+                steps=1,
+            ).work()
+
+
 def test_a_true_image_is_what_the_spec_gives(corpus, tmp_path, speech):
     studio = Studio(
         Corpus(corpus, "train"),
@@ -186,8 +273,8 @@ def test_images_of_three_windows_hold_the_recording_in_each(corpus, tmp_path, mo
     monkeypatch.setattr(Trainer, "save", lambda self, path, done: None)
     made = Trainer.__init__
 
-    def begin(self, kind):
-        made(self, kind)
+    def begin(self, kind, device=None):
+        made(self, kind, device)
         self.generators[0] = Same()
 
     monkeypatch.setattr(Trainer, "__init__", begin)

@@ -4,15 +4,17 @@ from."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from vocoder.audio import write_audio
@@ -27,7 +29,7 @@ from vocoder.spectrogram import analyse, to_bins
 from vocoder.train.generators.tasks import TASKS, WAVEFORMS
 from vocoder.train.generators.trainer import Kind, Trainer
 
-TILE_FRAMES, OVERLAP_FRAMES = 128, 32
+OVERLAP_FRAMES = 32  # of tiles
 PEAK_DBFS = -6.0  # of every utterance
 SAVE_EVERY = 250
 SETTINGS_NAME = "kind.json"
@@ -54,6 +56,10 @@ class Studio:
         Of weights, examples and what the task draws.
     steps : int
         Of training, one tile each.
+    device : torch.device, optional
+        Of the networks; the CPU if not given. Images are always made on the CPU.
+    workers : int
+        Processes that prepare examples; with 0 this one does. The examples are the same.
     """
 
     def __init__(
@@ -68,14 +74,20 @@ class Studio:
         generates: Sequence[int],
         seed: int,
         steps: int,
+        device: torch.device | None = None,
+        workers: int = 0,
     ) -> None:
         self.corpus, self.output, self.kind = corpus, output, kind
         self.spec, self.codec = spec, codec
         self.learns, self.generates = learns, generates
-        self.seed, self.steps = seed, steps
+        self.seed, self.steps, self.workers = seed, steps, workers
         self.analyses = [analysis for analysis, _ in codec.analyses(spec)]
         torch.manual_seed(seed)
-        self.trainer = Trainer(kind)
+        self.trainer = Trainer(kind, device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Networks have no place in processes that prepare examples.
+        return {name: value for name, value in self.__dict__.items() if name != "trainer"}
 
     def work(self) -> None:
         """Train, generate each stage's part of the utterances, and write what a data set needs."""
@@ -86,8 +98,8 @@ class Studio:
         first = self.trainer.restore(path)
         shown = tqdm(range(first, self.steps), initial=first, total=self.steps, unit="step")
         shown.set_description(f"generator {self.output.name}")
-        for step in shown:
-            distance, done = self.trainer.step(*self.example(step)), step + 1
+        for step, example in zip(shown, self._examples(first), strict=True):
+            distance, done = self.trainer.step(*example), step + 1
             shown.set_postfix_str(f"L1 {distance:.3f}", refresh=False)
             for stage, end in enumerate(ends):
                 if done == end:
@@ -108,13 +120,25 @@ class Studio:
             **asdict(self.kind),
         }
         text, path = json.dumps(settings, indent=2) + "\n", self.output / SETTINGS_NAME
-        if path.exists() and path.read_text(encoding="utf-8") != text:
+        if path.exists() and _settings(path.read_text(encoding="utf-8")) != json.loads(text):
             raise BadInput(
                 f"{self.output} holds a generator of other settings or recordings, as "
                 f"{SETTINGS_NAME} says; choose another folder, or remove it",
                 key="generators.conflict",
             )
         write_text(path, text, overwrite=True)
+
+    def _examples(self, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """What each step learns from, from the first one that is left on."""
+        loader = DataLoader(
+            _Examples(self),
+            batch_size=None,
+            sampler=range(first, self.steps),
+            num_workers=self.workers,
+            prefetch_factor=8 if self.workers else None,
+            generator=torch.Generator(),  # or else it draws from the common one
+        )
+        return iter(loader)
 
     def example(self, step: int) -> tuple[Tensor, Tensor]:
         """What a step learns from: a tile as the task leaves it, and a true one (unpaired, of
@@ -125,10 +149,11 @@ class Studio:
 
     def _crop(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         samples = self.samples(self.learns[int(rng.integers(len(self.learns)))])
-        length = TILE_FRAMES * self.spec.hop_length
+        frames = self.kind.frames
+        length = frames * self.spec.hop_length
         begin = int(rng.integers(0, max(samples.size - length, 0) + 1))
         given, true = self.images(samples[begin : begin + length], rng)
-        return given[..., :TILE_FRAMES], true[..., :TILE_FRAMES]
+        return given[..., :frames], true[..., :frames]
 
     def samples(self, utterance: int) -> np.ndarray:
         """A utterance with its peak at `PEAK_DBFS`."""
@@ -156,7 +181,7 @@ class Studio:
         pixels = self.codec.encode(decibels[0].numpy(), self.spec)
         channels = torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).movedim(2, 0)
         image = channels.float()[None] / 127.5 - 1
-        return functional.pad(image, (0, max(TILE_FRAMES - pixels.shape[1], 0)), value=-1.0)
+        return functional.pad(image, (0, max(self.kind.frames - pixels.shape[1], 0)), value=-1.0)
 
     @torch.no_grad()
     def generate(self, utterances: Sequence[int]) -> None:
@@ -171,17 +196,18 @@ class Studio:
                 path = folder / f"{tile.stem}_fake_B.png"
                 if path.exists():  # from before an interruption
                     continue
-                cut = given[..., tile.start_frame : tile.start_frame + TILE_FRAMES]
-                cut = functional.pad(cut, (0, TILE_FRAMES - cut.shape[3]), value=-1.0)
+                cut = given[..., tile.start_frame : tile.start_frame + self.kind.frames]
+                cut = functional.pad(cut, (0, self.kind.frames - cut.shape[3]), value=-1.0)
+                made = self.trainer.generators[0](cut.to(self.trainer.device))[0].cpu()
                 # Fractions are cut off, as junyanz's program does.
-                image = ((self.trainer.generators[0](cut)[0] + 1) / 2 * 255).byte()
+                image = ((made + 1) / 2 * 255).byte()
                 colours = image.expand(3, -1, -1).movedim(0, 2).contiguous().numpy()
                 with atomic_path(path, overwrite=False) as temporary:
                     Image.fromarray(colours).save(temporary)
 
     def tiles(self, utterance: int) -> list[Tile]:
         """A utterance's rows in the manifest."""
-        found, stride = self.corpus.utterances[utterance], TILE_FRAMES - OVERLAP_FRAMES
+        found, stride = self.corpus.utterances[utterance], self.kind.frames - OVERLAP_FRAMES
         # Files may hold several utterances.
         name = f"{found.path.rsplit('.', 1)[0].replace('/', '__')}_{found.start_sample}"
         total = self.spec.n_frames(found.samples)
@@ -190,7 +216,7 @@ class Studio:
                 stem=f"{name}__{number:02d}",
                 utterance=name,
                 start_frame=start,
-                frames=min(TILE_FRAMES, total - start),
+                frames=min(self.kind.frames, total - start),
                 total_frames=total,
                 gain_db=self.gain_db(utterance),
                 source=found.path,
@@ -209,6 +235,25 @@ class Studio:
             write_audio(path, self.corpus.read(utterance), self.spec.sample_rate, overwrite=True)
             rows += tiles
         write_manifest(self.output / "manifest.csv", rows, overwrite=True)
-        sizes = {"tile_frames": TILE_FRAMES, "overlap_frames": OVERLAP_FRAMES}
+        sizes = {"tile_frames": self.kind.frames, "overlap_frames": OVERLAP_FRAMES}
         sidecar = Sidecar(spec=self.spec, codec=self.codec, **sizes)
         write_sidecar(self.output / "spec.yaml", sidecar, overwrite=True)
+
+
+class _Examples(Dataset[tuple[Tensor, Tensor]]):
+    """A studio's examples by the number of their step, for processes that prepare them."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        return self._studio.example(step)
+
+
+def _settings(text: str) -> dict[str, Any] | None:
+    """What a ``kind.json`` says, whatever it was written before; ``None`` if it is damaged."""
+    try:
+        written = dict(json.loads(text))
+    except ValueError:
+        return None
+    return {f.name: f.default for f in fields(Kind) if f.default is not MISSING} | written

@@ -37,6 +37,10 @@ class Kind:
         When utterances are generated, as shares of the training; each takes its part of them.
     channels : int
         Of the images.
+    levels : int
+        Halvings of a U-Net.
+    frames : int
+        Of a tile.
     """
 
     task: str
@@ -48,6 +52,8 @@ class Kind:
     dropout: bool
     stages: tuple[float, ...]
     channels: int = 1
+    levels: int = 7
+    frames: int = 128
 
     @classmethod
     def drawn(cls, seed: int, task: str | None, *, paired: bool) -> Kind:
@@ -65,23 +71,42 @@ class Kind:
             stages=((0.5, 0.75, 1.0), (0.8, 1.0), (0.25, 0.6, 1.0))[rng.integers(3)],
         )
 
+    @classmethod
+    def real(cls, seed: int, task: str | None) -> Kind:
+        """pix2pix as its program has it, ``unet_256`` but for its width (64) and mostly L1 100."""
+        rng = np.random.default_rng(seed)
+        drawn = str(rng.choice(list(TASKS)))
+        return cls(
+            task=task or drawn,
+            network="unet",
+            width=int(rng.choice([32, 32, 48])),
+            adversarial=True,
+            paired=True,
+            l1_weight=float(rng.choice([100, 100, 30])),
+            dropout=True,
+            stages=(0.6, 1.0),
+            levels=8,
+            frames=256,
+        )
+
     def generator(self) -> nn.Module:
         """A new one."""
         if self.network == "unet":
-            return unet(self.width, levels=7, dropout=self.dropout, channels=self.channels)
+            return unet(self.width, self.levels, dropout=self.dropout, channels=self.channels)
         return resnet(self.width // 2, blocks=4, dropout=self.dropout, channels=self.channels)
 
 
 class Trainer(nn.Module):
     """The networks of a kind, one of each for pairs and one for each direction without."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, device: torch.device | None = None) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.device = kind, device or torch.device("cpu")
         n, seen = (1, 2 * kind.channels) if kind.paired else (2, kind.channels)
         self.generators = nn.ModuleList(kind.generator() for _ in range(n))
         self.discriminators = nn.ModuleList(discriminator(kind.width, seen) for _ in range(n))
         initialise(self)
+        self.to(self.device)
         self.optimisers = [
             torch.optim.Adam(networks.parameters(), 2e-4, (0.5, 0.999))
             for networks in (self.generators, self.discriminators)
@@ -90,7 +115,7 @@ class Trainer(nn.Module):
     def step(self, given: Tensor, true: Tensor) -> float:
         """Learn from images ``(batch, channels, bins, frames)``; returns their distance."""
         learn = self._from_pair if self.kind.paired else self._from_cycle
-        return learn(given, true)
+        return learn(given.to(self.device), true.to(self.device))
 
     def save(self, path: Path, done: int) -> None:
         """Write all that `restore` needs to go on after ``done`` steps."""
@@ -103,7 +128,7 @@ class Trainer(nn.Module):
         """Steps done when ``path`` was written; none without it."""
         if not path.exists():
             return 0
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         self.load_state_dict(state["networks"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
