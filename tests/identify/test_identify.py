@@ -23,6 +23,7 @@ from vocoder.identify.own import best_hop
 from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise, mel_comb
 from vocoder.identify.trial import Trial
 from vocoder.image.codec.foreign import Foreign
+from vocoder.image.codec.law import _specshow_axis
 from vocoder.image.codec.maps import map_colours
 from vocoder.image.doctor.looks import tilt
 from vocoder.image.file import read_image
@@ -275,6 +276,45 @@ def test_a_figure_of_linear_frequencies_is_of_librosas_defaults(speech, tmp_path
     found = first(tmp_path / "a.png")
     assert found.spec == load("spec", "seed") and found.codec.rows == "linear"
     assert found.seconds == pytest.approx(len(speech) / 22050, rel=0.05)
+
+
+def test_a_figure_of_specshows_log_axis(speech, tmp_path):
+    decibels = librosa.amplitude_to_db(np.abs(librosa.stft(speech)), ref=np.max)
+    figure = Figure(figsize=(10, 4))
+    axes = figure.subplots()
+    librosa.display.specshow(decibels, sr=22050, x_axis="time", y_axis="log", ax=axes)
+    FigureCanvasAgg(figure).print_png(tmp_path / "a.png")
+    found = first(tmp_path / "a.png")
+    assert found.spec == load("spec", "seed") and found.codec.rows == "specshow"
+    assert found.seconds == pytest.approx(len(speech) / 22050, rel=0.05)
+    y_data = np.linspace(0, 11025, 1025)
+    _, heights = (
+        axes.transAxes.inverted()
+        .transform(axes.transData.transform(np.stack([0 * y_data, y_data], axis=1)))
+        .T
+    )
+    np.testing.assert_allclose(_specshow_axis(found.spec), heights, atol=1e-6)
+
+
+def test_of_several_panels_the_spectrogram_is_taken(speech, tmp_path):
+    figure = Figure(figsize=(10, 6))
+    above, below = figure.subplots(2, 1, gridspec_kw={"height_ratios": [3, 2]})
+    above.plot(speech)
+    below.imshow(np.log(np.abs(librosa.stft(speech)) + 1e-3), origin="lower", aspect="auto")
+    FigureCanvasAgg(figure).print_png(tmp_path / "a.png")
+    box = below.get_window_extent()
+    edges = [box.x0, 600 - box.y1, box.x1, 600 - box.y0]
+    np.testing.assert_allclose(figure_box(read_image(tmp_path / "a.png").pixels), edges, atol=2)
+
+
+def test_specgram_is_linear_and_its_length_is_guessed(speech, tmp_path):
+    figure = Figure()
+    figure.subplots().specgram(speech, Fs=22050, NFFT=1024, noverlap=512)
+    FigureCanvasAgg(figure).print_png(tmp_path / "a.png")
+    found = first(tmp_path / "a.png")
+    assert found.codec.rows == "linear"
+    assert 1 / 2.5 < found.seconds / (len(speech) / 22050) < 2.5
+    assert any("codec.seconds" in reason for reason in found.reasons)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from vocoder.identify.laws import (
     other_hops,
     resized,
 )
-from vocoder.identify.look import View, look_at_numbers, look_at_pixels
+from vocoder.identify.look import View, guessed_seconds, look_at_numbers, look_at_pixels
 from vocoder.identify.mels import by_mel_harmonics, other_mels
 from vocoder.identify.own import Attempt, of_array, of_image, signed
 from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise
@@ -53,6 +53,7 @@ SOX_ROWS, SOX_COLUMNS_HZ = 513, 100.0
 LOWEST_HZ = (20.0, 27.5, 30.0, 32.7, 40.0, 50.0, 55.0, 60.0, 65.4, 80.0, 100.0)
 LIKELY_LOWEST, FURTHER = 3, 1.4  # a trial tells those apart that are so many times as high
 PITCH_COLUMNS, VOTING_COLUMNS = 200, 600
+GUESSED = "how long it lasts is only guessed: codec.seconds= says it in place of codec.hop_length="
 OURS = {"cmap", "reference", "db_min", "db_max"}  # what gray8 and colormap can say
 STEP_DB = 10.0
 USUAL_SHARE = 0.8  # of the 100 dB that `unlikeness` is about
@@ -169,6 +170,8 @@ def _of_image(view: View) -> list[Reading]:
     dark = _dark_is_loud(view)
     bright = 1 - view.fractions if dark else view.fractions
     reasons = [*view.reasons, f"{'dark' if dark else 'bright'} is loud"]
+    if is_smooth(view) and view.codec.get("cmap") != "sox":
+        reasons.append(GUESSED)
     # Constant-Q has as many rows below 260 Hz, where little is, as between there and 2 kHz.
     per_octave = CONSTANT_Q.get(len(bright))
     slope = UPRIGHT + (
@@ -231,9 +234,30 @@ def _image_analyses(trial: Trial, view: View) -> list[Analysis]:
         place = {"hop_length": load("spec", "sox").sample_rate / SOX_COLUMNS_HZ}
         return [Analysis(option="sox", placement=place), *known]
     if not is_usual(n_rows) or view.stretch != 1:
-        return [*resized(lowest_hz(trial), figure="crop" in view.codec), *known]
+        known = [*resized(lowest_hz(trial), figure="crop" in view.codec), *known]
+        if is_smooth(view):
+            seconds = guessed_seconds(view.fractions)
+            known = [lasting(one, seconds, view) for one in known if may_blur(one, seconds, view)]
+        return by_mel_harmonics(trial, known)
     known += other_mels(n_rows, known, is_array=False)
     return by_mel_harmonics(trial, by_harmonics(trial, known))
+
+
+def is_smooth(view: View) -> bool:
+    """Whether the columns of a figure are pixels, and its frames are not to be seen."""
+    return "crop" in view.codec and view.stretch == 1 and not is_usual(len(view.fractions))
+
+
+def lasting(analysis: Analysis, seconds: float, view: View) -> Analysis:
+    """The same with columns that last so long together."""
+    hop = seconds * analysis.spec.sample_rate / view.fractions.shape[1]
+    return replace(analysis, placement=analysis.placement | {"hop_length": round(hop, 1)})
+
+
+def may_blur(analysis: Analysis, seconds: float, view: View) -> bool:
+    """specshow's frames have sharp edges, that are seen where there is room for them."""
+    frames = seconds * analysis.spec.sample_rate / analysis.spec.hop_length
+    return analysis.placement.get("rows") != "specshow" or frames > view.fractions.shape[1]
 
 
 def by_harmonics(trial: Trial, known: list[Analysis]) -> list[Analysis]:

@@ -172,6 +172,26 @@ def other_hops(analysis: Analysis) -> list[Analysis]:
     ]
 
 
+def figures() -> list[Analysis]:
+    """What is drawn in figures with axes alone: by specshow at other rates and of plain bins, and
+    by matplotlib's specgram."""
+    specgram = LINEAR | {"n_fft": 256, "win_length": 256, "hop_length": 64}
+    return [
+        *(
+            Analysis(
+                option="librosa_mel",
+                changes={"sample_rate": rate, "fmax": rate / 2},
+                placement={"rows": "specshow"},
+                prior=UNNAMED,
+            )
+            for rate in (44100, 16000)
+        ),
+        Analysis(option="seed", placement={"rows": "linear"}),
+        Analysis(option="seed", placement={"rows": "specshow"}),
+        Analysis(option="linear512", changes=specgram, placement={"rows": "linear"}),
+    ]
+
+
 def resized(lowest_hz: list[float], *, figure: bool) -> list[Analysis]:
     """Rows that were interpolated: mel bands, or linear or logarithmic frequencies. specshow
     draws in figures, of librosa's 2048/512 as a rule, and our own images are in none."""
@@ -187,7 +207,7 @@ def resized(lowest_hz: list[float], *, figure: bool) -> list[Analysis]:
             placement={"rows": "linear"},
             prior=UNNAMED if figure else 1.0,
         ),
-        *([Analysis(option="seed", placement={"rows": "linear"})] if figure else []),
+        *(figures() if figure else []),
         *(
             Analysis(
                 option="linear512",

@@ -18,6 +18,7 @@ from vocoder.image.doctor.looks import looks_grey
 APART = 12  # levels between colours that are not the same
 SIDE_SHARE = 0.95  # of a figure's frame that must be there
 FIGURE_SHARE = 0.2  # of the image that a spectrogram in a figure covers at least
+FILLED = 0.9  # of a panel that shows a spectrogram, unless its silence is of the page's colour
 MAX_LINE = 4  # pixels that a frame is thick
 STRONG = 0.6  # of the highest peak
 BLENDED = 2  # pixels beside it that are part of it
@@ -25,6 +26,7 @@ SHARP_FRAMES = ("sox", "ffmpeg")  # are not blended with what they hold
 # Columns and rows that are drawn several times over: so few of them differ.
 REPEATED_SHARE, MAX_REPEATS, MIN_COLUMNS = 0.7, 20, 32
 FINER = 8  # than whole columns in all
+CHANGES_HZ = 2.1  # of what bands of speech hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +103,8 @@ def figure_box(pixels: np.ndarray) -> tuple[int, int, int, int] | None:
     """Where the spectrogram is in a figure with axes: left, top, right, bottom; else ``None``.
 
     What a figure shows differs from the page around it along all of its four sides: it is another
-    colour there, or has a frame.
+    colour there, or has a frame. Of several panels the largest is taken of which hardly anything
+    is of the page's colour, unlike a waveform.
     """
     colours = pixels if pixels.ndim == 3 else pixels[..., None]
     colours = colours.astype(np.int32)
@@ -111,10 +114,10 @@ def figure_box(pixels: np.ndarray) -> tuple[int, int, int, int] | None:
     if edges.mean() > 1 - SIDE_SHARE:
         return None
     labels, _ = ndimage.label(drawn)
-    best: tuple[int, ...] | None = None
+    best: tuple[float, int, int, int, int] | None = None
     for index, (down, across) in enumerate(ndimage.find_objects(labels), start=1):
         mine = labels[down, across] == index
-        if mine.size < FIGURE_SHARE * drawn.size or (best and mine.size <= best[0]):
+        if mine.size < FIGURE_SHARE * drawn.size:
             continue
         # Ticks stick out of the frame.
         rows = np.flatnonzero(mine.mean(axis=1) > mine.mean(axis=1).max() / 2)
@@ -122,9 +125,10 @@ def figure_box(pixels: np.ndarray) -> tuple[int, int, int, int] | None:
         top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
         inner = mine[top:bottom, left:right]
         sides = (inner[0], inner[-1], inner[:, 0], inner[:, -1])
-        if min(side.mean() for side in sides) >= SIDE_SHARE:
+        size = (inner.mean() > FILLED) + mine.size / drawn.size
+        if min(side.mean() for side in sides) >= SIDE_SHARE and (not best or size > best[0]):
             x, y = across.start, down.start
-            best = (mine.size, x + int(left), y + int(top), x + int(right), y + int(bottom))
+            best = (size, x + int(left), y + int(top), x + int(right), y + int(bottom))
     if best is None:
         return None
     _, left, top, right, bottom = best
@@ -185,6 +189,17 @@ def _fractions(
     reasons.append(f"the colours of {cmap} ({distance:.1f} steps of 255 off)")
     codec["cmap"] = cmap
     return map_path(cmap).nearest(pixels)[0] / np.float32(len(map_colours(cmap)) - 1), False
+
+
+def guessed_seconds(fractions: np.ndarray) -> float:
+    """How long speech lasts that changes as often as is usual; rarely twice or half as long."""
+    rows = fractions - fractions.mean(axis=1, keepdims=True)
+    columns = rows.shape[1]
+    spectra = np.abs(np.fft.rfft(rows * np.hanning(columns), FINER * columns, axis=1)) ** 2
+    power, changes = spectra.sum(axis=0), np.arange(spectra.shape[1]) / FINER  # in all of them
+    some = changes > 1.5
+    usual = np.exp((np.log(changes[some]) * power[some]).sum() / power[some].sum())
+    return float(usual / CHANGES_HZ)
 
 
 def _once(fractions: np.ndarray) -> tuple[np.ndarray, float]:

@@ -72,12 +72,12 @@ def other_mels(n_mels: int, known: list[Analysis], *, is_array: bool) -> list[An
 
 def by_mel_harmonics(trial: Trial, known: list[Analysis]) -> list[Analysis]:
     """Where the same rows may be mel bands of several ranges and scales, harmonics tell which: they
-    are equally far apart in Hz in the right one alone."""
+    are equally far apart in Hz in the right one alone. (So do those of specshow's other axis.)"""
     piece = trial.piece(COLUMNS)
     strength = {
         index: max(FAINT, _strength(piece, one))
         for index, one in enumerate(known)
-        if one.spec.kind == "mel"
+        if one.spec.kind == "mel" or one.placement.get("rows") == "specshow"
     }
     best = max(strength.values(), default=0.0)
     return [

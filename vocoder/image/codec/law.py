@@ -70,9 +70,10 @@ class Law:
         ``bins``: a row is a band of the spec. Otherwise rows are interpolated to the bands:
         ``stretched`` over all of them, whatever they are; ``linear`` or ``log`` in Hz, or in HTK's
         ``mel``, from ``hz_min`` in the lowest row to ``hz_max`` in the highest; ``specshow`` as
-        `librosa.display.specshow` draws mel bands; ``constant_q`` upwards from ``hz_min``,
-        ``bins_per_octave`` an octave, scaled as `librosa.cqt` does: a sine of amplitude 1 is half
-        the square root of its row's window length.
+        `librosa.display.specshow` draws mel bands on its mel axis and plain bins on its log axis;
+        ``constant_q`` upwards from ``hz_min``, ``bins_per_octave`` an octave, scaled as
+        `librosa.cqt` does: a sine of amplitude 1 is half the square root of its row's window
+        length.
     hz_min, hz_max : float or None
         ``None``: 0 (for ``constant_q`` C1, 32.7 Hz; not for ``log``) and half the sample rate.
     bins_per_octave : int
@@ -336,7 +337,7 @@ class Law:
             middles = (np.arange(spec.bins) + 0.5) * n_rows / spec.bins - 0.5
             return np.asarray(np.clip(middles, 0, n_rows - 1))
         if self.rows == "specshow":
-            return _specshow_axis(mel_points_hz(spec)) * n_rows - 0.5
+            return _specshow_axis(spec) * n_rows - 0.5
         hz = bin_centres_hz(spec)
         low, high = self.hz_min or 0.0, self.hz_max or spec.sample_rate / 2
         if self.rows == "constant_q":
@@ -355,11 +356,17 @@ class Law:
         return np.asarray(share * (n_rows - 1))
 
 
-def _specshow_axis(hz: np.ndarray) -> np.ndarray:
-    """Where frequencies stand, 0 to 1, on matplotlib's ``symlog`` axis with ``linthresh=1000,
-    base=2``: straight up to 1 kHz, as high as two octaves, then by octaves."""
-    heights = np.where(hz < 1000, hz / 500, 2 + np.log2(np.maximum(hz, 1000) / 1000))
-    return np.asarray(np.clip((heights - heights[0]) / (heights[-1] - heights[0]), 0, 1))
+def _specshow_axis(spec: SpectrogramSpec) -> np.ndarray:
+    """Where bands stand, 0 to 1, on matplotlib's ``symlog`` axis of base 2: straight up to 1 kHz,
+    as high as two octaves, then by octaves; of plain bins straight up to C2, as high as one. The
+    axis begins and ends half a band beyond them."""
+    mel = spec.kind == "mel"
+    bands = mel_points_hz(spec) if mel else bin_centres_hz(spec)
+    hz = np.array([1.5 * bands[0] - 0.5 * bands[1], *bands, 1.5 * bands[-1] - 0.5 * bands[-2]])
+    straight_hz, octaves = (1000.0, 2) if mel else (2 * C1_HZ, 1)
+    above = octaves + np.log2(np.maximum(hz, straight_hz) / straight_hz)
+    heights = np.where(hz < straight_hz, hz / straight_hz * octaves, above)
+    return np.asarray((heights[1:-1] - heights[0]) / (heights[-1] - heights[0]))
 
 
 def interpolate(db: np.ndarray, places: np.ndarray) -> np.ndarray:
