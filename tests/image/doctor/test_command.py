@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from PIL import Image, ImageOps
 
-from tests.image.doctor.looking import run
+from tests.image.doctor.looking import examine, run
 from tests.refusals import refused
 from vocoder.errors import BadInput
 
@@ -35,3 +36,13 @@ class TestCommand:
     def test_nothing_there(self, tmp_path):
         with refused("input.missing"):
             run(str(tmp_path / "nothing"))
+
+
+def test_figures_are_not_taken_for_tiles(generated, tmp_path):
+    """With axes and margins; what is said of tiles means nothing there."""
+    image = Image.open(next(generated.glob("**/*fake_B.png"))).convert("RGB")
+    ImageOps.expand(image, 40, "white").save(tmp_path / "a.png")
+    (finding,) = examine(tmp_path / "a.png")
+    assert finding.code == "drawn" and "vocoder identify" in finding.fix
+    ImageOps.expand(image, 40, "black").save(tmp_path / "a.png")
+    assert "drawn" not in {one.code for one in examine(tmp_path / "a.png")}

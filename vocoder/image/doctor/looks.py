@@ -11,6 +11,8 @@ from vocoder.image.codec.base import channel_spread, planes
 # Bright pixels whose channels are further apart than this share of the brightest one are a colour
 # code, not grey gone wrong (measured: generated grey 0.05, generated hue 0.9).
 COLOUR_SHARE, BRIGHT_LEVEL = 0.5, 64
+# A page: so much of an image's edges, and not as much of all of it, is of one bright colour.
+PAGE_LEVEL, PAGE_EDGES, PAGE_APART = 192, 0.95, 12
 MAX_LOOKED_AT = 12_000_000  # pixels
 
 
@@ -30,6 +32,18 @@ def looks_grey(pixels: np.ndarray) -> bool:
     brightest = np.maximum.reduce(planes(pixels))
     bright = brightest > BRIGHT_LEVEL  # dark pixels tell no colour
     return bool(bright.any() and spread[bright].mean() < COLOUR_SHARE * brightest[bright].mean())
+
+
+def looks_drawn(pixels: np.ndarray) -> bool:
+    """Whether an image is a figure on a bright page, with axes or only with margins."""
+    colours = (pixels if pixels.ndim == 3 else pixels[..., None]).astype(np.float32)
+    corner = colours[0, 0]
+
+    def share(some: np.ndarray) -> float:
+        return float((np.abs(some - corner) <= PAGE_APART).all(axis=-1).mean())
+
+    edges = np.concatenate([colours[0], colours[-1], colours[:, 0], colours[:, -1]])
+    return bool(corner.min() >= PAGE_LEVEL and share(edges) > PAGE_EDGES > share(colours))
 
 
 def skewness(levels: np.ndarray) -> float:

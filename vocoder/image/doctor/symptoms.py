@@ -13,7 +13,7 @@ from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec, planes
 from vocoder.image.codec.palette import PathCodec
 from vocoder.image.doctor.channels import Channels
-from vocoder.image.doctor.looks import correlation, looks_grey, middle_columns
+from vocoder.image.doctor.looks import correlation, looks_drawn, looks_grey, middle_columns
 from vocoder.image.doctor.offset import ConstantOffset
 from vocoder.image.doctor.options import Finding
 from vocoder.image.file import ImageFile, decode_image, read_image
@@ -73,6 +73,7 @@ class Symptoms:
         self.lossy: list[str] = []
         self.deep: list[str] = []
         self.unusable: list[str] = []
+        self.drawn: list[str] = []
         self.other_settings: list[str] = []
         self.other_codec: dict[bool, list[str]] = {True: [], False: []}  # by whether they are grey
         self.sizes: dict[str, tuple[int, int]] = {}
@@ -93,6 +94,9 @@ class Symptoms:
             image = read_image(path)
         except BadInput as error:
             self.unusable.append(str(error))
+            return
+        if self.codec is None and image.pixels.dtype == np.uint8 and looks_drawn(image.pixels):
+            self.drawn.append(_name(path))  # of which nothing below holds
             return
         self._add_file(image)
         image = replace(image, pixels=middle_columns(image.pixels))
@@ -207,6 +211,12 @@ class Symptoms:
                 self.unusable,
                 "they cannot be read as spectrograms",
                 "images of 8-bit grey or colour without transparency",
+            ),
+            *self._some(
+                "drawn",
+                self.drawn,
+                "they are figures on a page, with axes around a spectrogram or without one",
+                "codec=foreign with codec.crop=, as vocoder identify finds them",
             ),
             *self._some(
                 "lossy",
