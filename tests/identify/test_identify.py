@@ -305,8 +305,7 @@ def test_of_several_panels_the_spectrogram_is_taken(speech, tmp_path):
     FigureCanvasAgg(figure).print_png(tmp_path / "a.png")
     box = below.get_window_extent()
     edges = [box.x0, 600 - box.y1, box.x1, 600 - box.y0]
-    found = figure_box(read_image(tmp_path / "a.png").pixels)
-    assert found is not None
+    found = figure_box(read_image(tmp_path / "a.png").pixels) or ()
     np.testing.assert_allclose(found, edges, atol=2)
 
 
