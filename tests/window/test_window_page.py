@@ -111,6 +111,15 @@ def test_a_dropped_file_is_heard_and_all_is_rendered(images, serving, browse, tm
     assert written == {"upside_down.wav", "dropped.wav"}
 
 
+def test_what_is_rendered_too_early_is_identified(images, serving, browse):
+    page = browse(serving(images / "grey.png"))
+    page.get_by_role("button", name="Render all").click()
+    assert not page.evaluate(f"Boolean({HEARD})")
+    page.get_by_text("Rendered 1 of 1").wait_for(timeout=2 * PATIENCE_MS)
+    wait(page)
+    assert loud(page) > 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone_and_every_control_has_a_name(scheme, images, serving, browse):
     page = browse(serving(images), color_scheme=scheme)

@@ -232,7 +232,8 @@ def _image_analyses(trial: Trial, view: View) -> list[Analysis]:
     known = [] if view.stretch != 1 else analyses(n_rows)
     if view.codec.get("cmap") == "sox" and n_rows == SOX_ROWS:
         place = {"hop_length": load("spec", "sox").sample_rate / SOX_COLUMNS_HZ}
-        return [Analysis(option="sox", placement=place), *known]
+        others = [] if "crop" in view.codec else known  # sox's own axes are around it
+        return [Analysis(option="sox", placement=place), *others]
     if not is_usual(n_rows) or view.stretch != 1:
         known = [*resized(lowest_hz(trial), figure="crop" in view.codec), *known]
         if is_smooth(view):

@@ -42,6 +42,11 @@ function fillNames() {
   for (const id of ["name", "previous", "next", "render"]) $(id).disabled = !names.length;
 }
 
+// Settings of the image that is shown; none while it is being looked at.
+function chosen() {
+  return slots[active]?.result ? slots[active].values : null;
+}
+
 async function open(name) {
   current = name;
   $("name").value = name;
@@ -49,7 +54,7 @@ async function open(name) {
   say("Looking at it …");
   list($("notes"), []);
   start = 0;
-  const alike = $("alike").checked ? slots[active].values : null;
+  const alike = $("alike").checked ? chosen() : null;
   slots = [{ values: {}, result: null, buffer: null }, null];
   active = 0;
   let said = begun.get(name);
@@ -267,8 +272,8 @@ $("copy-command").addEventListener("click", async () => {
 });
 
 $("render").addEventListener("click", async () => {
-  const alike = $("alike").checked ? slots[active].values : null;
-  if (current) kept.set(current, slots[active].values);
+  const alike = $("alike").checked ? chosen() : null;
+  if (chosen()) kept.set(current, chosen());
   try {
     follow(await ask("api/render", { given: Object.fromEntries(kept), alike }));
   } catch (error) {
