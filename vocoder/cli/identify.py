@@ -35,11 +35,12 @@ def run(*, input: str, output: str | None = None, overwrite: bool = False) -> in
         if len(alike) > 1:
             print(f"  {len(alike)} readings explain it equally well; listen to each:")
         shown = alike if len(alike) > 1 else readings[:2]
-        shown += [one for one in other_lengths(readings) if one not in shown]
+        others = other_lengths(readings)
+        shown += [one for one in others if one not in shown]
         for rank, reading in enumerate(shown, start=1):
             off = f"{reading.score:.3f} off, {reading.seconds:.1f} s"
             print(f"  {rank}. ({off}) {' '.join(reading.words)}")
-        if others := other_lengths(readings):
+        if others:
             lengths = ", ".join(f"{one.seconds:.1f}" for one in (readings[0], *others))
             print(f"  how long it lasts is not certain: {lengths} s? Take the reading that fits")
         print(f"  vocoder invert input={path} {' '.join(readings[0].words)} output=audio")
