@@ -88,15 +88,18 @@ def _imsave(y: np.ndarray, path: Path) -> Path:
     return path
 
 
-def _specshow(y: np.ndarray, path: Path) -> Path:
+def _specshow(y: np.ndarray, path: Path, *, y_axis: str) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    log = librosa.power_to_db(_mel(y, n_fft=2048, hop_length=512), ref=np.max)
+    if y_axis == "mel":
+        log = librosa.power_to_db(_mel(y, n_fft=2048, hop_length=512), ref=np.max)
+    else:
+        log = librosa.amplitude_to_db(_magnitude(y, 2048, 512), ref=np.max)
     figure = Figure(figsize=(10, 4))
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    mesh = librosa.display.specshow(log, sr=RATE, x_axis="time", y_axis="mel", ax=axes)
+    mesh = librosa.display.specshow(log, sr=RATE, x_axis="time", y_axis=y_axis, ax=axes)
     figure.colorbar(mesh, ax=axes, format="%+2.0f dB")
     path = path.with_suffix(".png")
     figure.savefig(path)
@@ -165,10 +168,25 @@ def _parallel_wavegan(y: np.ndarray, path: Path) -> Path:
     return _array(path, np.log10(np.maximum(mel, 1e-10)).T)
 
 
-def _whisper(y: np.ndarray, path: Path) -> Path:
-    mel = _80(y, 16000, hop=160, n_fft=400, power=2.0)
+def _whisper(y: np.ndarray, path: Path, *, n_mels: int = 80) -> Path:
+    mel = _80(y, 16000, hop=160, n_fft=400, power=2.0, n_mels=n_mels)
     log = np.log10(np.maximum(mel, 1e-10))
     return _array(path, (np.maximum(log, log.max() - 8) + 4) / 4)
+
+
+def _diffsinger(y: np.ndarray, path: Path) -> Path:
+    """The mels of NSF-HiFiGAN, which DiffSinger's singers share."""
+    options: Any = {"hop": 512, "n_fft": 2048, "n_mels": 128, "fmin": 40, "fmax": 16000}
+    mel = _80(np.pad(y, 384, mode="reflect"), 44100, center=False, **options)
+    return _array(path, np.log(np.maximum(mel, 1e-5)))
+
+
+def _voice_cloning(y: np.ndarray, path: Path) -> Path:
+    """Real-Time-Voice-Cloning: -100 to 0 dB below 20 dB as -4 to 4."""
+    emphasised = np.append(y[0], y[1:] - 0.97 * y[:-1])
+    mel = _80(emphasised, 16000, hop=200, n_fft=800, fmin=55, fmax=7600)
+    db = 20 * np.log10(np.maximum(1e-5, mel)) - 20
+    return _array(path, np.clip(8 * (db + 100) / 100 - 4, -4, 4).T)
 
 
 def _specvqgan(y: np.ndarray, path: Path) -> Path:
@@ -231,6 +249,20 @@ def _audacity(y: np.ndarray, path: Path) -> Path:
     return _save(path, map_colours("roseus")[levels[::-1]])
 
 
+def _arss(y: np.ndarray, path: Path) -> Path:
+    """Envelopes of bands that overlap by half on a logarithmic axis, the loudest 1."""
+    y = librosa.resample(y, orig_sr=RATE, target_sr=44100)
+    spectrum_of = np.fft.rfft(y)
+    place = 12 * np.log2(np.maximum(np.fft.rfftfreq(len(y), 1 / 44100), 1) / 27.5)
+    rows = []
+    for band in range(115):  # up to 20 kHz
+        weight = 0.5 + 0.5 * np.cos(np.pi * np.clip(place - band, -1, 1))
+        analytic = np.zeros(len(y), complex)
+        analytic[: len(spectrum_of)] = 2 * spectrum_of * weight
+        rows.append(np.abs(np.fft.ifft(analytic))[::294])
+    return _save(path, _grey(np.array(rows) / np.max(rows)))
+
+
 def _constant_q(bins_per_octave: int) -> Draw:
     def draw(y: np.ndarray, path: Path) -> Path:
         options: Any = {"n_bins": 7 * bins_per_octave, "bins_per_octave": bins_per_octave}
@@ -279,8 +311,13 @@ LAWS: dict[str, tuple[Draw, str]] = {
     ),
     "audio_diffusion": (_audio_diffusion, "spec=audio_diffusion codec=audio_diffusion"),
     "librosa imsave": (_imsave, "spec=librosa_mel codec=librosa codec.cmap=magma"),
+    "specshow of bins": (
+        lambda y, path: _specshow(y, path, y_axis="log"),
+        "spec=seed codec=librosa codec.cmap=magma codec.rows=specshow "
+        "codec.crop=[126,49,744,355] codec.hop_length={hop}",
+    ),
     "librosa specshow": (
-        _specshow,
+        lambda y, path: _specshow(y, path, y_axis="mel"),
         "spec=librosa_mel codec=librosa codec.cmap=magma codec.rows=specshow "
         "codec.crop=[126,49,744,355] codec.hop_length={hop}",
     ),
@@ -291,7 +328,13 @@ LAWS: dict[str, tuple[Draw, str]] = {
     "vocos": (_vocos, "spec=vocos"),
     "parallel_wavegan": (_parallel_wavegan, "spec=parallel_wavegan codec=parallel_wavegan"),
     "whisper": (_whisper, "spec=whisper codec=whisper"),
+    "whisper large-v3": (
+        lambda y, path: _whisper(y, path, n_mels=128),
+        "spec=whisper spec.n_mels=128 codec=whisper",
+    ),
     "specvqgan": (_specvqgan, "spec=specvqgan codec=specvqgan"),
+    "diffsinger": (_diffsinger, "spec=diffsinger codec=log_mel"),
+    "voice_cloning": (_voice_cloning, "spec=voice_cloning codec=voice_cloning"),
     "autovc": (_autovc, "spec=autovc codec=autovc"),
     "melgan_vc": (_melgan_vc, "spec=melgan_vc codec=melgan_vc"),
     "auffusion": (_auffusion, "spec=auffusion codec=auffusion"),
@@ -303,6 +346,11 @@ LAWS: dict[str, tuple[Draw, str]] = {
     "audacity": (_audacity, "spec=audacity codec=audacity codec.hop_length=512"),
     "constant_q 12": (_constant_q(12), "spec=seed codec=librosa_cqt"),
     "constant_q 24": (_constant_q(24), "spec=seed codec=librosa_cqt codec.bins_per_octave=24"),
+    "arss": (_arss, "spec=arss codec=arss"),
+    "amplitudes": (
+        lambda y, path: _save(path, _grey(_magnitude(y) / _magnitude(y).max())),
+        f"{A} codec=foreign codec.unit=linear codec.reference=max",
+    ),
     "0 to 1": (
         lambda y, path: _array(path, np.clip(_share(y), 0, 1)),
         f"{A} codec=foreign codec.at_min=0 codec.at_max=1 {R}",

@@ -145,11 +145,31 @@ def test_arrays(name, write, speech, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "law", ["auffusion", "autovc", "melgan_vc", "audacity", "constant_q 12", "constant_q 24"]
+    "law",
+    [
+        *("auffusion", "autovc", "melgan_vc", "audacity", "constant_q 12", "constant_q 24"),
+        *("arss", "diffsinger", "voice_cloning"),
+    ],
 )
 def test_programs_are_named(law, speech, tmp_path):
     draw, settings = LAWS[law]
     assert first(draw(speech, tmp_path / "a")).words == tuple(settings.split())
+
+
+def test_rows_like_those_of_arss_are_not_in_decibels(share, tmp_path):
+    """What shows the same number of rows in decibels is not ARSS's."""
+    places = np.geomspace(50, 11025, 115) / 11025 * 512
+    found = first(save(tmp_path / "a.png", grey(share[np.rint(places).astype(int)])))
+    assert found.codec.rows == "log" and found.codec.unit == "db"
+
+
+def test_amplitudes_as_they_are(speech, tmp_path):
+    """Most of such an image is next to black; silence is no repetition of frames."""
+    quiet = np.concatenate([np.zeros(30_000, np.float32), speech])
+    draw, _ = LAWS["amplitudes"]
+    found = first(draw(quiet, tmp_path / "a"))
+    assert found.spec == SPEC and found.codec.keeps_columns
+    assert found.codec.unit == "linear" and found.codec.exponent == 1
 
 
 def test_ffmpeg_is_named_with_its_rate_and_hop(speech, tmp_path):

@@ -111,6 +111,10 @@ class TestPresets:
                 lambda m: np.clip((librosa.power_to_db(m / 432) - 20 + 100) / 100 * 2 - 1, -1, 1),
             ),
             (
+                "voice_cloning",
+                lambda m: np.clip(0.08 * (20 * np.log10(np.maximum(1e-5, m)) + 80) - 4, -4, 4).T,
+            ),
+            (
                 "whisper",
                 lambda m: (np.maximum(x := np.log10(np.maximum(m, 1e-10)), x.max() - 8) + 4) / 4,
             ),
@@ -171,6 +175,16 @@ class TestPresets:
         truth = analyse(torch.from_numpy(speech)[None], spec).decibels
         heard = found.decibels > -100
         np.testing.assert_allclose(found.decibels[heard], truth[heard], atol=0.01)
+
+    def test_mels_of_diffsinger(self, speech, tmp_path):
+        sound = librosa.resample(speech, orig_sr=22050, target_sr=44100)
+        options = {"sr": 44100, "power": 1.0, "fmin": 40, "fmax": 16000, "pad_mode": "reflect"}
+        mel = self.mel(sound, 2048, 512, 128, **options)
+        np.save(tmp_path / "a.npy", np.log(np.maximum(mel, 1e-5)).astype(np.float32))
+        spec = load("spec", "diffsinger")
+        found = read_spectrogram(tmp_path / "a.npy", spec, "log_mel").decibels[0].numpy()
+        truth = analyse(torch.from_numpy(sound)[None], spec).decibels[0].numpy()
+        assert_same(found, truth, 0.03, floor_db=truth.max() - 70, ceiling_db=20)
 
     @pytest.mark.parametrize(("bins_per_octave", "hz"), [(12, 440.0), (12, 1760.0), (24, 3520.0)])
     def test_constant_q(self, bins_per_octave, hz):
@@ -294,7 +308,7 @@ class TestPresets:
             analytic = np.concatenate([2 * spectrum_of * weight, np.zeros(n // 2 - 1)])
             rows.append(np.abs(np.fft.ifft(analytic))[::294])
         image = np.rint(255 * np.array(rows) / np.max(rows)).astype(np.uint8)[::-1]
-        spec = load("spec", "linear1024")
+        spec = load("spec", "arss")
         found = opened(save(tmp_path / "a.bmp", image), load("codec", "arss"), spec)
         middle = found[:, found.shape[1] // 2]
         assert middle.argmax() == pytest.approx(hz / 44_100 * 2048, rel=2 ** (1 / 24) - 1)

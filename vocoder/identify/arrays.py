@@ -39,7 +39,7 @@ def array_ranges(view: View, power: float) -> list[Range]:
     ln = {"unit": "ln"} | one
     for floor in FLOORS:
         if math.isclose(low, math.log(floor), abs_tol=NEAR):
-            return [of(per_decade / math.log(10), ln | {"min": math.log(floor)})]
+            return [of(per_decade / math.log(10), ln | {"min": round(math.log(floor), 6)})]
     if math.isclose(span, 2, abs_tol=NEAR) and power == 2 and high < 3:  # (log10 + 4) / 4
         whisper = {"unit": "log10", "min": -10.0, "mean": -4.0, "deviation": 4.0, "top_db": 80.0}
         return [of(40.0, one | whisper)]

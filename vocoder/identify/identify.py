@@ -31,9 +31,15 @@ from vocoder.identify.laws import (
     other_hops,
     resized,
 )
-from vocoder.identify.look import View, guessed_seconds, look_at_numbers, look_at_pixels
+from vocoder.identify.look import (
+    View,
+    as_seen,
+    guessed_seconds,
+    look_at_numbers,
+    look_at_pixels,
+)
 from vocoder.identify.mels import by_mel_harmonics, other_mels
-from vocoder.identify.own import Attempt, of_array, of_image, signed
+from vocoder.identify.own import Attempt, arss_bands, of_array, of_image, signed
 from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise
 from vocoder.identify.trial import Trial
 from vocoder.image.array import find_arrays, read_numbers
@@ -162,7 +168,7 @@ def _require_likeness(fractions: np.ndarray) -> None:
 
 
 def _of_image(view: View) -> list[Reading]:
-    _require_likeness(view.fractions)
+    _require_likeness(as_seen(view.fractions))
     if own := signed(Trial(view.fractions), view):
         analysis, width, score = own
         codec = dict(view.codec) | analysis.placement | width.codec
@@ -173,11 +179,11 @@ def _of_image(view: View) -> list[Reading]:
     if is_smooth(view) and view.codec.get("cmap") != "sox":
         reasons.append(GUESSED)
     # Constant-Q has as many rows below 260 Hz, where little is, as between there and 2 kHz.
-    per_octave = CONSTANT_Q.get(len(bright))
+    per_octave = CONSTANT_Q.get(len(bright)) or arss_bands(len(bright))
     slope = UPRIGHT + (
         VOTES_COUNT * harmonics_rise(Trial(bright).piece(VOTING_COLUMNS), per_octave)
         if per_octave
-        else tilt(bright)
+        else tilt(as_seen(bright))
     )
     # Linear bins are as consistent upside down, but speech is brighter in the lower half.
     ways: list[tuple[bool, Attempt]] = []
@@ -349,20 +355,23 @@ def _of_array(numbers: np.ndarray, first_row: str = "low") -> list[Reading]:
             against = 1.0 + TILT_COUNTS * abs(slope) if low_first != (slope >= 0) else 1.0
             against *= 1.0 if low_first == usual else UNUSUAL
             trial = Trial(fractions if low_first else fractions[::-1])
-            found = of_array(trial, view, transposed=transposed) if low_first == usual else []
+            found: list[Attempt] = []
             more = other_mels(len(fractions), known, is_array=True)
             fitting = by_mel_harmonics(trial, [*known, *more])
             for power in (1.0, 2.0):
                 mine = by_harmonics(trial, [one for one in fitting if one.spec.power == power])
                 if mine:
                     found += _search(trial, mine, array_ranges(view, power), refine=False)
+            found = [(analysis, width, score * against) for analysis, width, score in found]
+            if low_first == usual:  # which presets say
+                found += of_array(trial, view, transposed=transposed)
             for analysis, width, score in found:
                 codec = dict(width.codec) | analysis.placement
                 if transposed:
                     codec["transposed"] = True
                 if low_first != usual:
                     codec["row_0"] = "low" if low_first else "high"
-                readings.append(_reading(analysis, codec, score * against, view.reasons, view))
+                readings.append(_reading(analysis, codec, score, view.reasons, view))
     if not readings:
         raise BadInput(
             f"an array of {numbers.shape}; expected a usual number of bands one way or the other",

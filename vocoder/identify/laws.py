@@ -23,26 +23,31 @@ PAIRS = {
     "gray8": ("mel256", "linear512", "linear256"),
     "colormap": ("mel256", "linear512", "linear256"),
     "hue": ("mel256", "linear512", "linear256"),
-    "librosa": ("librosa_mel", "torchaudio_mel"),
+    "librosa": ("librosa_mel", "torchaudio_mel", "seed"),
     "librosa_cqt": ("seed",),
     "audio_diffusion": ("audio_diffusion", "torchaudio_mel"),
     "riffusion": ("riffusion",),
     "whisper": ("whisper",),
     "specvqgan": ("specvqgan",),
     "parallel_wavegan": ("parallel_wavegan",),
-    "log_mel": ("tacotron2", "hifigan", "vocos"),
+    "log_mel": ("tacotron2", "hifigan", "vocos", "diffsinger"),
     "sox": ("sox",),
     "auffusion": ("auffusion",),
     "autovc": ("autovc",),
     "melgan_vc": ("melgan_vc",),
+    "voice_cloning": ("voice_cloning",),
     "showspectrumpic": ("showspectrumpic",),
     "audacity": ("audacity",),
+    "arss": ("arss",),
 }
 PRESETS = (
     *("librosa", "audio_diffusion", "riffusion", "sox", "librosa_cqt"),
-    *("auffusion", "showspectrumpic", "audacity"),
+    *("auffusion", "showspectrumpic", "audacity", "arss"),
 )
-ARRAY_PRESETS = ("whisper", "specvqgan", "parallel_wavegan", "log_mel", "autovc", "melgan_vc")
+ARRAY_PRESETS = (
+    *("whisper", "specvqgan", "parallel_wavegan", "log_mel"),
+    *("autovc", "melgan_vc", "voice_cloning"),
+)
 # What of a preset's settings may differ: where things lie, not what they mean.
 PLACES = {
     *("crop", "cmap", "channel", "rows", "hz_min", "hop_length", "first_bin"),
@@ -52,10 +57,11 @@ WHISPER_V3 = 128  # bands; before it there were 80
 MIN_N_FFT, MAX_BANDS = 512, 256  # of plain bins, and of mel bands that nobody knows by name
 CONSTANT_Q = {72: 12, 84: 12, 96: 12, 108: 12, 168: 24, 192: 24, 252: 36, 288: 36}  # an octave
 # Presets of a spec and a codec of one name of which neither is tried without the other.
-OWN_IMAGES, OWN_ARRAYS = ("auffusion",), ("autovc", "melgan_vc")
+OWN_IMAGES, OWN_ARRAYS = ("auffusion",), ("autovc", "melgan_vc", "voice_cloning")
 # Colours that one program alone draws with.
 SIGNED = {"ffmpeg": "showspectrumpic", "roseus": "audacity"}
-UNTRIED = ("sox", *OWN_IMAGES, *OWN_ARRAYS, *SIGNED.values())  # sox is ``linear512`` in full
+# sox is ``linear512`` in full
+UNTRIED = ("sox", "arss", "diffsinger", *OWN_IMAGES, *OWN_ARRAYS, *SIGNED.values())
 OURS_DB = 100.0  # the range of gray8
 
 
@@ -111,13 +117,11 @@ class Range:
 
     def law(self, spec: SpectrogramSpec) -> Settings:
         """Settings of a `Law` of fractions that gives the same, up to a gain."""
+        reference = self.codec.get("reference", "full_scale")
         if self.width_db is None:
-            return {
-                "unit": "linear",
-                "exponent": self.exponent / spec.power,
-                "reference": "max",
-            }
-        return {"reference": "max", "db_min": -self.width_db, "db_max": 0.0}
+            exponent = self.exponent / spec.power
+            return {"unit": "linear", "exponent": exponent, "reference": reference}
+        return {"reference": reference, "db_min": -self.width_db, "db_max": 0.0}
 
 
 @lru_cache

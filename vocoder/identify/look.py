@@ -26,6 +26,8 @@ SHARP_FRAMES = ("sox", "ffmpeg")  # are not blended with what they hold
 # Columns and rows that are drawn several times over: so few of them differ.
 REPEATED_SHARE, MAX_REPEATS, MIN_COLUMNS = 0.7, 20, 32
 FINER = 8  # than whole columns in all
+# Amplitudes as they are lie next to black, and show little but in decibels.
+NEXT_TO_BLACK, SHOWN_DB = 0.02, 80.0
 CHANGES_HZ = 2.1  # of what bands of speech hold
 
 
@@ -191,6 +193,19 @@ def _fractions(
     return map_path(cmap).nearest(pixels)[0] / np.float32(len(map_colours(cmap)) - 1), False
 
 
+def are_amplitudes(fractions: np.ndarray) -> bool:
+    """Whether they are amplitudes as they are, of which most are next to nothing."""
+    return bool(np.median(fractions) <= NEXT_TO_BLACK)
+
+
+def as_seen(fractions: np.ndarray) -> np.ndarray:
+    """In decibels where they are amplitudes, for what is judged by the looks."""
+    if not are_amplitudes(fractions):
+        return fractions
+    db = 20 * np.log10(np.maximum(fractions, 10 ** (-SHOWN_DB / 20)))
+    return np.asarray(1 + db / SHOWN_DB)
+
+
 def guessed_seconds(fractions: np.ndarray) -> float:
     """How long speech lasts that changes as often as is usual; rarely twice or half as long."""
     rows = fractions - fractions.mean(axis=1, keepdims=True)
@@ -205,9 +220,11 @@ def guessed_seconds(fractions: np.ndarray) -> float:
 def _once(fractions: np.ndarray) -> tuple[np.ndarray, float]:
     """One of every group of equal columns, where most repeat their neighbour; and how many make a
     group."""
-    changes = np.abs(np.diff(fractions, axis=1)).mean(axis=0)
+    seen = as_seen(fractions)
+    changes = np.abs(np.diff(seen, axis=1)).mean(axis=0)
     total = fractions.shape[1]
-    if total < MIN_COLUMNS or (changes > changes.max() / 50).mean() > REPEATED_SHARE:
+    some = np.maximum(seen[:, 1:], seen[:, :-1]).any(axis=0)  # silence repeats itself, too
+    if total < MIN_COLUMNS or (changes > changes.max() / 50)[some].mean() > REPEATED_SHARE:
         return fractions, 1.0
     # How often columns change: quiet ones may not, and groups differ by one.
     steps = np.minimum(changes, np.median(changes[changes > 0]))

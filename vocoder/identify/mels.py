@@ -24,16 +24,14 @@ COSYVOICE_2: Settings = {"sample_rate": 24000, "n_fft": 1920, "win_length": 1920
 # How many bands, the option that is nearest, and what differs from it. Of arrays of magnitudes:
 ARRAYS: tuple[tuple[int, str, Settings], ...] = (
     (80, "autovc", {"fmin": 80.0}),  # SpeechT5
-    # Real-Time-Voice-Cloning and Wav2Lip
-    (80, "autovc", {"n_fft": 800, "win_length": 800, "hop_length": 200, "fmin": 55.0}),
+    (80, "voice_cloning", {}),
     (80, "tacotron2", COSYVOICE_2),
     (80, "tacotron2", {"fmax": 11025.0}),
     (64, "tacotron2", {"sample_rate": 16000, "hop_length": 160, "n_mels": 64}),  # AudioLDM
     (100, "vocos", {"mel_scale": "slaney", "mel_norm": "slaney"}),  # BigVGAN
     (100, "parallel_wavegan", {"n_mels": 100, "fmin": 0.0, "fmax": 12000.0}),
-    # DiffSinger; BigVGAN at 44.1 kHz
-    (128, "mel256_44k", {"n_mels": 128, "fmin": 40.0, "fmax": 16000.0, "mel_norm": "slaney"}),
-    (128, "mel256_44k", {"n_mels": 128, "mel_norm": "slaney"}),
+    (128, "diffsinger", {}),
+    (128, "mel256_44k", {"n_mels": 128, "mel_norm": "slaney"}),  # BigVGAN at 44.1 kHz
 )
 # Of powers, with any number of bands: librosa's at other rates, and with other windows.
 POWERS: tuple[tuple[str, Settings], ...] = (

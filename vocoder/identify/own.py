@@ -16,20 +16,23 @@ from vocoder.identify.laws import (
     Settings,
     differences,
 )
-from vocoder.identify.look import View
+from vocoder.identify.look import View, are_amplitudes
 from vocoder.identify.trial import Trial
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.law import Law
 
 Attempt = tuple[Analysis, Range, float]
-PLACED = ("rows", "hz_max", "hop_length")
+PLACED = ("rows", "hz_min", "hz_max", "hop_length")
 SEEN = ("cmap", "crop", "row_0", "transposed")  # what the file itself shows
-NEAR = 2e-3
+NEAR, SPANNED = 2e-3, 0.6  # of a preset's range that its arrays go through at least
 # ffmpeg's legend is 25 (log10(rate) + 1) pixels wide beside 64 of margin above: whole pixels.
 FFMPEG_RATES = (44_100, 22_050, 48_000, 16_000, 24_000, 32_000, 8_000, 96_000)
 # Samples from column to column of ffmpeg's, which are the recording's by 4096: 1 to 40 s.
 MIN_HOP, MAX_HOP = 4.0, 512.0
 GRID, FINE = math.sqrt(2), 1.005
+# ARSS asks how many bands an octave has, and goes from 27.5 Hz up to 20 kHz, or a little more.
+ARSS_BANDS, ARSS_OCTAVES = (12, 24, 36, 48), (9.5, 9.75)
+ARSS_PRIOR = 0.5  # hardly anything else shows amplitudes on so many rows
 
 
 def signed(trial: Trial, view: View) -> Attempt | None:
@@ -62,12 +65,19 @@ def signed(trial: Trial, view: View) -> Attempt | None:
 
 def of_image(trial: Trial) -> list[Attempt]:
     """Of the images' own presets those with so many rows, tried."""
-    found = [_preset(name) for name in OWN_IMAGES]
-    return [
-        (analysis, width, trial.score(analysis, width))
-        for analysis, width in found
-        if analysis.spec.bins == len(trial.fractions)
-    ]
+    n_rows = len(trial.fractions)
+    found = [_preset(name) for name in OWN_IMAGES if load("spec", name).bins == n_rows]
+    if are_amplitudes(trial.fractions) and (bands := arss_bands(n_rows)):
+        analysis, width = _preset("arss")
+        place = analysis.placement | {"bins_per_octave": bands}
+        found.append((replace(analysis, placement=place, prior=ARSS_PRIOR), width))
+    return [(analysis, width, trial.score(analysis, width)) for analysis, width in found]
+
+
+def arss_bands(n_rows: int) -> int | None:
+    """Bands an octave of so many rows, if they may be ARSS's."""
+    low, high = ARSS_OCTAVES
+    return next((one for one in ARSS_BANDS if low * one <= n_rows <= high * one), None)
 
 
 def of_array(trial: Trial, view: View, *, transposed: bool) -> list[Attempt]:
@@ -79,8 +89,9 @@ def of_array(trial: Trial, view: View, *, transposed: bool) -> list[Attempt]:
         low, high = law.at_min or 0.0, law.at_max or 0.0
         seen_low, seen_high = view.low or 0.0, view.high or 0.0
         inside = low - NEAR <= seen_low and seen_high <= high + NEAR
-        if inside and len(trial.fractions) == analysis.spec.bins and law.transposed == transposed:
-            share = (seen_high - seen_low) / (high - low)
+        share = (seen_high - seen_low) / (high - low)
+        usual = len(trial.fractions) == analysis.spec.bins and law.transposed == transposed
+        if inside and usual and share > SPANNED:
             width = replace(width, width_db=(width.width_db or 0.0) * share)
             found.append((analysis, width, trial.score(analysis, width)))
     return found
@@ -112,9 +123,8 @@ def _preset(name: str, changes: Settings | None = None) -> tuple[Analysis, Range
     settings = differences(law, Foreign())
     place = {key: settings.pop(key) for key in PLACED if key in settings}
     codec = {key: value for key, value in settings.items() if key not in SEEN}
-    return replace(analysis, placement=place), Range(width_db=_width_db(law, analysis), codec=codec)
-
-
-def _width_db(law: Law, analysis: Analysis) -> float:
+    if law.unit == "linear":
+        return replace(analysis, placement=place), Range(exponent=law.exponent, codec=codec)
     low, high = law.ends()
-    return law.unit_db(analysis.spec) * ((high or 0.0) - (low or 0.0))
+    width_db = law.unit_db(analysis.spec) * ((high or 0.0) - (low or 0.0))
+    return replace(analysis, placement=place), Range(width_db=width_db, codec=codec)
