@@ -7,7 +7,9 @@ from PIL import Image, ImageOps
 
 from tests.image.doctor.looking import examine, run
 from tests.refusals import refused
+from vocoder import load
 from vocoder.errors import BadInput
+from vocoder.image.codec.foreign import Foreign
 
 
 class TestCommand:
@@ -44,5 +46,7 @@ def test_figures_are_not_taken_for_tiles(generated, tmp_path):
     ImageOps.expand(image, 40, "white").save(tmp_path / "a.png")
     (finding,) = examine(tmp_path / "a.png")
     assert finding.code == "drawn" and "vocoder identify" in finding.fix
+    law = Foreign(crop=[40, 40, -40, -40], rows="stretched")
+    assert examine(tmp_path / "a.png", spec=load("spec", "mel256"), codec=law) == []
     ImageOps.expand(image, 40, "black").save(tmp_path / "a.png")
     assert "drawn" not in {one.code for one in examine(tmp_path / "a.png")}

@@ -11,6 +11,7 @@ import numpy as np
 
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec, planes
+from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.palette import PathCodec
 from vocoder.image.doctor.channels import Channels
 from vocoder.image.doctor.looks import correlation, looks_drawn, looks_grey, middle_columns
@@ -280,8 +281,8 @@ class Symptoms:
         return bool(upper > lower + UPSIDE_DOWN_LEVEL)
 
     def _of_sizes(self) -> list[Finding]:
-        if not self.sizes:
-            return []
+        if not self.sizes or (isinstance(self.codec, Foreign) and not self.codec.invertible):
+            return []  # which finds its place in images of any size
         columns, rows = Counter(self.sizes.values()).most_common(1)[0][0]
         rows = self.spec.bins if self.spec else rows
         widths = {self.tile_frames or columns}
