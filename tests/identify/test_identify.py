@@ -22,6 +22,7 @@ from vocoder.identify.look import figure_box, look_at_pixels
 from vocoder.identify.own import best_hop
 from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise, mel_comb
 from vocoder.identify.trial import Trial
+from vocoder.image.array import write_array
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.law import _specshow_axis
 from vocoder.image.codec.maps import map_colours
@@ -78,6 +79,13 @@ def test_our_own_images_without_their_metadata(speech, tmp_path):
     save(tmp_path / "a.png", read_image(tmp_path / "a.png").pixels)
     found = first(tmp_path / "a.png")
     assert found.spec == load("spec", "mel256") and found.codec == load("codec", "gray8")
+
+
+def test_an_array_with_its_meaning_beside_it(speech, tmp_path):
+    spec = load("spec", "mel256")
+    write_array(tmp_path / "a.npy", analyse(torch.from_numpy(speech)[None], spec), overwrite=False)
+    (found,) = identify(tmp_path / "a.npy")
+    assert found.words == () and found.spec == spec and found.codec is None
 
 
 def test_rows_of_logarithmic_frequencies(share, tmp_path):

@@ -42,7 +42,7 @@ from vocoder.identify.mels import by_mel_harmonics, other_mels
 from vocoder.identify.own import Attempt, arss_bands, of_array, of_image, signed
 from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise
 from vocoder.identify.trial import Trial
-from vocoder.image.array import find_arrays, read_numbers
+from vocoder.image.array import INFO_SUFFIX, find_arrays, meaning, read_numbers
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.law import Law
 from vocoder.image.doctor.looks import UNLIKE, middle_columns, skewness, tilt, unlikeness
@@ -75,7 +75,7 @@ EXTREME, EXTREMES_COUNT, USUAL_MAP = 0.01, 5.0, 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One way to read a file.
+    """One way to read a file; given spec and codec alone, what the file itself says.
 
     Parameters
     ----------
@@ -96,9 +96,9 @@ class Reading:
 
     spec: SpectrogramSpec
     codec: Codec | None
-    words: tuple[str, ...]
-    score: float
-    reasons: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    score: float = 0.0
+    reasons: tuple[str, ...] = ("the file says so itself: no settings are needed",)
     seconds: float | None = None
 
 
@@ -117,12 +117,12 @@ def identify(path: str | Path) -> list[Reading]:
     """
     path = Path(path)
     if find_arrays(path):
+        if path.with_suffix(INFO_SUFFIX).exists():
+            return [Reading(spec=meaning(path, None)[0], codec=None)]
         return _ranked(_of_array(read_numbers(path)))
     image = read_image(path)
     if image.info is not None:
-        info = image.info
-        reason = "the file says so itself: no settings are needed"
-        return [Reading(spec=info.spec, codec=info.codec, words=(), score=0.0, reasons=(reason,))]
+        return [Reading(spec=image.info.spec, codec=image.info.codec)]
     try:
         if image.mode == "F":
             return _ranked(_of_array(image.pixels, first_row="high"))

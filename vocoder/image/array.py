@@ -88,7 +88,7 @@ def read_array(
             f"{about} says what the numbers of {path.name} mean; leave codec= out",
             key="codec.conflict",
         )
-    spec, n_samples = _meaning(path, spec)
+    spec, n_samples = meaning(path, spec)
     values = read_numbers(path)
     if codec is not None:
         return Spectrogram(_by_law(path, values, codec, spec), spec, n_samples)
@@ -199,7 +199,8 @@ def _by_law(path: Path, values: np.ndarray, codec: Foreign, spec: SpectrogramSpe
         raise BadInput(f"{path}: {error}", error.key) from error
 
 
-def _meaning(path: Path, spec: SpectrogramSpec | None) -> tuple[SpectrogramSpec, int | None]:
+def meaning(path: Path, spec: SpectrogramSpec | None) -> tuple[SpectrogramSpec, int | None]:
+    """What an array's numbers mean, by the file beside it or by ``spec``, and its samples."""
     about = path.with_suffix(INFO_SUFFIX)
     if not about.exists():
         if spec is None:
