@@ -1,14 +1,17 @@
 """Foreign images of a real utterance, and the page over them."""
 
 from contextlib import ExitStack
+from threading import Event
 
 import librosa
 import numpy as np
 import pytest
 
+from tests.compare.browser import PATIENCE_MS
 from tests.image.test_cases import grey, level, save
 from tests.serving import served
 from vocoder.cli.open import _invert
+from vocoder.identify.identify import identify
 from vocoder.image.source import ImageSource
 from vocoder.window.server import make_app
 from vocoder.window.workbench import Workbench
@@ -24,6 +27,27 @@ def images(speech, tmp_path_factory):
     save(folder / "grey.png", pixels)
     save(folder / "upside_down.png", np.ascontiguousarray(pixels[::-1]))
     return folder
+
+
+class Looking:
+    """Files that were asked about, each identified when the gate is open."""
+
+    def __init__(self):
+        self.paths, self.gate = [], Event()
+
+    def identify(self, path):
+        self.paths.append(path.stem)
+        assert self.gate.wait(PATIENCE_MS / 1000)
+        return identify(path)
+
+
+@pytest.fixture
+def looking(monkeypatch):
+    """Nothing is identified until its gate is set."""
+    looking = Looking()
+    monkeypatch.setattr("vocoder.window.workbench.identify", looking.identify)
+    yield looking
+    looking.gate.set()
 
 
 @pytest.fixture

@@ -1,20 +1,10 @@
 """The page as people use it: in a real browser, by mouse and by keyboard."""
 
-import time
-
 import pytest
+import soundfile
 
 from tests.compare.browser import PATIENCE_MS, Keyboard, picture
-
-HEARD = "slots[active].result && !busy"
-
-
-def wait(page, condition=HEARD):
-    # Not by wait_for_function, which the page's own policy forbids.
-    end = time.monotonic() + PATIENCE_MS / 1000
-    while not page.evaluate(f"Boolean({condition})"):
-        assert time.monotonic() < end, condition
-        page.wait_for_timeout(50)
+from tests.window.driving import HEARD, wait
 
 
 def loud(page):
@@ -54,6 +44,53 @@ def test_a_slider_is_heard_and_a_goes_against_b(images, serving, browse):
     )
     assert "codec.db_min=-40" not in page.locator("#command").inner_text()
     assert page.evaluate("player.active") == 0
+
+
+def test_a_reading_is_chosen_by_what_it_says(images, serving, browse):
+    page = browse(serving(images / "grey.png"))
+    wait(page)
+    readings = page.evaluate("begun.get(current).readings")
+    best = page.get_by_role("radio").first
+    assert best.is_checked()
+    said = page.locator("#readings .option").first.inner_text()
+    assert 0 == said.index(readings[0]["text"]) < said.index(readings[0]["words"])
+    page.locator("#fewer summary").click()
+    page.get_by_role("radio").nth(1).check()
+    wait(page, f"{HEARD} && slots[0].result.words === begun.get(current).readings[1].words")
+    page.get_by_label("Darkest is").fill("-40")
+    wait(page, f"{HEARD} && slots[0].values['codec.db_min'] === -40")
+    assert page.locator("#readings :checked").count() == 0  # it is none of them now
+    best.focus()
+    Keyboard(page).press("Space")
+    wait(page, f"{HEARD} && slots[0].result.words === begun.get(current).readings[0].words")
+    Keyboard(page).press("b")  # a letter is no text there
+    assert page.evaluate("active") == 1
+
+
+def test_sliders_say_what_they_stand_at(images, serving, browse):
+    page = browse(serving(images / "grey.png"))
+    wait(page)
+
+    def said(name):
+        return page.get_by_label(name).get_attribute("aria-valuetext")
+
+    assert said("Darkest is") == "-80 dB" and said("Strength") == "100 %"
+    page.locator("[data-key=repair]").select_option("none")
+    wait(page, f"{HEARD} && slots[0].values.repair === 'none'")
+    shown = page.locator("label:has([data-key='repair.strength']) output").inner_text()
+    assert shown == said("Strength") and any(letter.isalpha() for letter in shown)
+
+
+def test_a_level_that_no_file_tells_can_be_brought_to_full_scale(images, serving, browse, tmp_path):
+    page = browse(serving(images / "grey.png"))
+    wait(page)
+    assert "codec.reference=max" in page.locator("#caveat").inner_text()
+    page.get_by_label("gain=peak").check()
+    assert page.locator("#command").inner_text().endswith(" gain=peak")
+    page.get_by_role("button", name="Render all").click()
+    page.get_by_text("Rendered 1 of 1").wait_for(timeout=2 * PATIENCE_MS)
+    samples, _ = soundfile.read(tmp_path / "opened/heard-1/grey.wav")
+    assert abs(samples).max() == pytest.approx(1, abs=1e-3)
 
 
 def test_settings_in_words_and_what_is_wrong_with_them(images, serving, browse):
@@ -127,6 +164,8 @@ def test_it_fits_a_phone_and_every_control_has_a_name(scheme, images, serving, b
     wait(page)
     picture(page, f"open-phone-{scheme}")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    # What stays in sight leaves room for what one sets.
+    assert page.evaluate("document.querySelector('.deck').offsetHeight") <= 320
     nameless = page.evaluate(
         """[...document.querySelectorAll("input, select, button, img")].filter((node) =>
           !(node.labels?.length || node.innerText || node.alt)).map((node) => node.outerHTML)"""

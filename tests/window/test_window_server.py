@@ -8,13 +8,21 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 from tests.refusals import refused
-from vocoder import encode
+from vocoder import encode, load
 from vocoder.cli import main
+from vocoder.identify.identify import Reading
+from vocoder.image.array import write_array
+from vocoder.image.codec.foreign import Foreign
+from vocoder.image.codec.law import ROWS
 from vocoder.image.source import ImageSource
-from vocoder.window.server import OWN_HEADER
+from vocoder.spectrogram import analyse
+from vocoder.window.readings import in_words
+from vocoder.window.server import INDEX, OWN_HEADER
+from vocoder.window.settings import parse
 from vocoder.window.workbench import TILE_S, Workbench
 
 
@@ -49,6 +57,68 @@ def test_a_guess_is_heard_and_its_command_line_gives_the_same(client, tmp_path):
     samples = samples_of(heard)
     assert len(samples) == len(written)
     assert np.corrcoef(samples, written)[0, 1] > 0.999  # but for the level
+
+
+def test_readings_say_in_words_what_they_are(images):
+    bench = Workbench(ImageSource(input=images))
+    for reading, one in zip(bench.begin("dark")["readings"], bench._readings["dark"], strict=True):
+        assert isinstance(one.codec, Foreign)
+        figures = (513, one.spec.sample_rate, f"{one.codec.db_min:g}", f"{one.seconds:.1f} s")
+        assert all(str(figure) in reading["text"] for figure in figures)
+        assert reading["unexplained"] == pytest.approx(100 * one.score, abs=0.05)
+        assert parse(reading["words"]) == reading["values"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "said"),
+    [
+        (Foreign(cmap="magma", row_0="low", reference="max"), {"magma", "low", "loudest", "dB"}),
+        (
+            Foreign(crop=[1, 2, 3, 4], dark_is_loud=True, rows="log", hz_min=50),
+            {"figure", "dark", "log"},
+        ),
+        (load("codec", "hue", db_min=-70), {"hue", "-70"}),
+        (None, {"magnitude"}),
+    ],
+)
+def test_what_is_said_of_codecs(codec, said):
+    spec = load("spec", "mel256")
+    reading = Reading(spec=spec, codec=codec, seconds=3.14)
+    text = in_words(reading, is_array=codec is None)
+    assert all(word in text for word in {*said, "256", "22050", "3.1 s"})
+
+
+def test_the_page_has_all_ways_to_place_rows():
+    assert [row for row in ROWS if f'<option value="{row}">' not in INDEX.read_text()] == []
+
+
+def test_levels_that_no_file_tells_are_said(client):
+    words = "spec=linear512 spec.nyquist=true codec=foreign codec.reference="
+    known, unknown = (
+        asked(client, "hear", name="grey", values=words + one)["caveat"]
+        for one in ("full_scale", "max")
+    )
+    assert unknown and not known
+
+
+def test_a_data_set_is_examined_once(generated, monkeypatch):
+    seen = []
+
+    def examine(source):
+        seen.append(source)
+        return []
+
+    monkeypatch.setattr("vocoder.window.workbench.examine", examine)
+    bench = Workbench(ImageSource(input=generated))
+    assert [bench.findings(name, {}) for name in bench.items] == [[], [], []]
+    assert len(seen) == 1
+
+
+def test_names_are_there_before_the_choices(client, monkeypatch):
+    """Which take seconds to load."""
+    monkeypatch.setattr("vocoder.window.server.choices", lambda group: [group])
+    assert set(client.get("/api/state").json()) == {"names", "left_out"}
+    assert client.get("/api/controls").json()["choices"]["spec"] == ["spec"]
 
 
 def test_a_change_is_heard_as_loud(client):
@@ -102,6 +172,30 @@ def test_a_dropped_file_is_kept_and_replaces_none(client, images, tmp_path):
         assert (tmp_path / "opened/dropped" / place).read_bytes() == data
     assert {"new", "new-2"} <= set(client.get("/api/state").json()["names"])
     assert client.post("/api/drop", params={"name": "a.exe"}, content=data).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["mel.npz", "MEL.NPY"])
+def test_a_dropped_array_is_heard(name, client, speech):
+    spec = load("spec", "hifigan")
+    mel = analyse(torch.from_numpy(speech)[None], spec).linear[0].numpy()
+    values = np.log(np.maximum(mel, 1e-5))
+    with io.BytesIO() as file:
+        np.savez(file, mel=values) if name.endswith("npz") else np.save(file, values)
+        answer = client.post("/api/drop", params={"name": name}, content=file.getvalue())
+    assert answer.status_code == 200, answer.text
+    (name,) = answer.json()["names"]
+    best = asked(client, "begin", name=name)["readings"][0]["values"]
+    heard = asked(client, "hear", name=name, values=best)
+    assert heard["total"] == pytest.approx(len(speech) / spec.sample_rate, rel=0.02)
+
+
+def test_an_array_that_says_itself_what_it_is(speech, tmp_path):
+    """As ``vocoder decode`` writes it."""
+    spectrogram = analyse(torch.from_numpy(speech)[None], load("spec", "mel256"))
+    write_array(tmp_path / "a.npy", spectrogram, overwrite=False)
+    bench = Workbench(ImageSource(input=tmp_path))
+    assert bench.begin("a")["says_itself"]
+    assert bench.hear("a", {}, 0)["total"] == pytest.approx(len(speech) / 22050, rel=0.02)
 
 
 @pytest.mark.parametrize("path", ["begin", "hear", "doctor", "render", "drop"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from vocoder.compare.page import STUDY_SCRIPT, study_script
 from vocoder.compare.server import application, json_body
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
+from vocoder.image.array import ARCHIVE_SUFFIX, ARRAY_SUFFIX, TENSOR_SUFFIX
 from vocoder.image.codec.base import IMAGE_SUFFIXES
 from vocoder.image.codec.maps import USUAL
-from vocoder.window.settings import changed, choices, parse
+from vocoder.window.settings import GROUPS, changed, choices, parse, shown
 from vocoder.window.workbench import Workbench, jobs
 
 FOLDER = Path(__file__).parent / "page"
@@ -29,6 +30,7 @@ INDEX = FOLDER / "index.html"
 _MEDIA = {".css": "text/css", ".js": "text/javascript"}
 ASSETS = {path.name: path for folder in (SHARED, FOLDER) for path in folder.glob("*.[cj]s*")}
 MAX_DROP = 1 << 30  # bytes
+DROPPED = (*IMAGE_SUFFIXES, ARRAY_SUFFIX, ARCHIVE_SUFFIX, TENSOR_SUFFIX)
 # What only this page sends: other pages in the same browser would have to ask for it first.
 OWN_HEADER = "X-Vocoder"
 Invert = Callable[[Sequence[str]], object]
@@ -49,19 +51,20 @@ class Rendering:
         self.running = False
         self.problems: list[str] = []
 
-    def start(self, given: dict[str, Any], alike: dict[str, Any] | None) -> None:
-        """Begin in a folder that is not there yet."""
+    def start(self, given: dict[str, Any], alike: dict[str, Any] | None, *, peak: bool) -> None:
+        """Begin in a folder that is not there yet; see `jobs`."""
         if self.running:
             raise BadInput("it is rendering already", key="render.running")
         number = 1
         while (root := self.output / f"heard-{number}").exists():
             number += 1
         self.root, self.running, self.problems = root, True, []
-        threading.Thread(target=self._run, args=(given, alike), daemon=True).start()
+        lines = jobs(self.bench, given, alike=alike, peak=peak, output=root)
+        threading.Thread(target=self._run, args=(lines,), daemon=True).start()
 
-    def _run(self, given: dict[str, Any], alike: dict[str, Any] | None) -> None:
+    def _run(self, lines: Iterable[list[str]]) -> None:
         try:
-            for line in jobs(self.bench, given, alike=alike, output=self.root):
+            for line in lines:
                 try:
                     self.invert(line)
                 except BadInput as error:
@@ -106,16 +109,11 @@ def make_app(bench: Workbench, output: Path, invert: Invert) -> Starlette:
         return FileResponse(ASSETS[name], media_type=_MEDIA[ASSETS[name].suffix])
 
     def state(request: Request) -> Response:
-        return JSONResponse(
-            {
-                "names": list(bench.items),
-                "left_out": bench.left_out,
-                "choices": {
-                    **{group: choices(group) for group in ("spec", "codec", "repair", "inverter")},
-                    "codec.cmap": list(USUAL[1:]),
-                },
-            }
-        )
+        return JSONResponse({"names": list(bench.items), "left_out": bench.left_out})
+
+    def controls(request: Request) -> Response:  # apart, since all options take seconds to load
+        named = {group: choices(group) for group in GROUPS} | {"codec.cmap": list(USUAL[1:])}
+        return JSONResponse({"choices": named, "shown": shown({}, is_array=False)})
 
     def original(request: Request) -> Response:
         name = request.query_params.get("name", "")
@@ -143,7 +141,7 @@ def make_app(bench: Workbench, output: Path, invert: Invert) -> Starlette:
         if request.method == "POST":
             said = await _said(request)
             given, alike = said.get("given", {}), said.get("alike")
-            rendering.start(given, alike)
+            rendering.start(given, alike, peak=bool(said.get("peak")))
         return JSONResponse(await run_in_threadpool(rendering.state))
 
     async def drop(request: Request) -> Response:
@@ -155,6 +153,7 @@ def make_app(bench: Workbench, output: Path, invert: Invert) -> Starlette:
         [
             Route("/", asset),
             Route("/api/state", state),
+            Route("/api/controls", controls),
             Route("/api/original", original),
             Route("/api/begin", begin, methods=["POST"]),
             Route("/api/doctor", doctor, methods=["POST"]),
@@ -194,13 +193,13 @@ def _settings(said: dict[str, Any]) -> dict[str, Any]:
 async def _kept(request: Request, folder: Path) -> Path:
     """Keep a file that was sent, under its own name or the next one that is free."""
     name = Path(request.query_params.get("name", "").replace("\\", "/")).name
-    suffix = Path(name).suffix.lower()
-    if suffix not in (*IMAGE_SUFFIXES, ".npy", ".pt") or name.startswith("."):
+    stem, suffix = Path(name).stem, Path(name).suffix.lower()
+    if suffix not in DROPPED or name.startswith("."):
         raise BadInput(f"{name!r} is neither an image nor an array", key="drop.type")
-    path, number = folder / name, 1
+    path, number = folder / f"{stem}{suffix}", 1
     while path.exists():
         number += 1
-        path = folder / f"{Path(name).stem}-{number}{suffix}"
+        path = folder / f"{stem}-{number}{suffix}"
     with atomic_path(path, overwrite=False) as temporary, temporary.open("wb") as file:
         size = 0
         async for chunk in request.stream():

@@ -20,12 +20,14 @@ from PIL import Image
 from vocoder.audio import NOISE_PEAK_DB
 from vocoder.cpu import torch_threads
 from vocoder.errors import BadInput
-from vocoder.identify.identify import Reading, equals, identify
+from vocoder.identify.identify import Reading, identify
+from vocoder.image.array import read_numbers
 from vocoder.image.doctor.examine import examine
 from vocoder.image.file import read_image
 from vocoder.image.source import Found, ImageSource, Utterance
 from vocoder.image.utterances import FAR_TOO_LOUD_DB, OTHER_REFERENCE, Loaded, load_utterance
-from vocoder.window.settings import Built, Values, as_yaml, build, command, parse, shown, words
+from vocoder.window.readings import described
+from vocoder.window.settings import Built, Values, as_yaml, build, command, shown, words
 
 TILE_S = 3.0  # heard at a time
 LOUDNESS_DB, PEAK = -23.0, 0.99  # of what is played, so that A is as loud as B
@@ -76,6 +78,7 @@ class Workbench:
         self.left_out: list[str] = []  # files that are none of them, and why
         self._loaded: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
         self._readings: dict[str, list[Reading]] = {}
+        self._examined: dict[str, list[dict[str, str]]] = {}
         self._lock = threading.Lock()  # one at a time is soonest ready
         if source is not None:
             self._add(source)
@@ -112,17 +115,8 @@ class Workbench:
             if name not in self._readings:
                 self._readings[name] = identify(item.path)
         readings = self._readings[name]
-        n_equal = len(equals(readings))
         return {
-            "readings": [
-                {
-                    "text": " ".join(one.words),
-                    "values": parse(" ".join(one.words)),
-                    "score": round(one.score, 3),
-                    "equal": n_equal > 1 and place < n_equal,
-                }
-                for place, one in enumerate(readings)
-            ],
+            "readings": described(readings, is_array=item.is_array),
             "reasons": list(readings[0].reasons),
             "says_itself": not readings[0].words,
         }
@@ -136,11 +130,18 @@ class Workbench:
             source = self.source
         else:
             source = ImageSource(input=item.path, spec=built.spec, codec=built.codec)
-        return [asdict(finding) for finding in examine(source)]
+        key = repr(source)
+        if key not in self._examined:
+            self._examined[key] = [asdict(finding) for finding in examine(source)]
+        return self._examined[key]
 
     def original(self, name: str) -> bytes:
-        """The file itself as a PNG that is not too large for a page."""
-        pixels = read_image(self.item(name).path).pixels
+        """The file itself as a PNG that is not too large for a page; arrays from the bottom up."""
+        item = self.item(name)
+        if item.is_array:
+            pixels = np.nan_to_num(np.atleast_2d(read_numbers(item.path)))[::-1]
+        else:
+            pixels = read_image(item.path).pixels
         if pixels.dtype != np.uint8:
             low, high = float(pixels.min()), float(pixels.max())
             pixels = ((pixels - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
@@ -175,6 +176,7 @@ class Workbench:
         peak = float(np.abs(samples).max())
         if peak > 10 ** (FAR_TOO_LOUD_DB / 20):
             notes.append(OTHER_REFERENCE)
+        law = built.codec if item.found is None else item.found.codec
         top = float(whole.decibels.max())
         loudest = 10 ** (NOISE_PEAK_DB / 20) if loaded.doubts else PEAK
         return {
@@ -185,6 +187,7 @@ class Workbench:
             "length": count / rate,
             "total": whole.n_frames / rate,
             "notes": notes,
+            "caveat": "" if law is None else law.caveat,
             "spec": whole.spec.describe(),
             "repaired": repaired.repaired.get("strength", 0.0),
             "values": values,
@@ -215,7 +218,12 @@ class Workbench:
 
 
 def jobs(
-    bench: Workbench, given: Mapping[str, Values], *, alike: Values | None, output: Path
+    bench: Workbench,
+    given: Mapping[str, Values],
+    *,
+    alike: Values | None,
+    peak: bool,
+    output: Path,
 ) -> Iterator[list[str]]:
     """The command lines that render everything: words after ``vocoder invert``.
 
@@ -225,6 +233,8 @@ def jobs(
         Settings of the items that were looked at, by name; the others are identified.
     alike : dict or None
         Settings for all of them.
+    peak : bool
+        Whether each is brought to full scale.
     """
     inputs: dict[Path, str] = {}
     for name, item in bench.items.items():
@@ -241,7 +251,7 @@ def jobs(
             readings = bench.begin(name)["readings"]
             values = readings[0]["values"] if readings else {}
         place = output if len(inputs) == 1 else output / path.stem
-        yield [f"input={path}", *words(values), f"output={place}"]
+        yield [f"input={path}", *words(values), *(["gain=peak"] * peak), f"output={place}"]
 
 
 def _wav(samples: np.ndarray, sample_rate: int, loudest: float) -> bytes:

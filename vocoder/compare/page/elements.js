@@ -94,12 +94,12 @@ const memory = {
 };
 
 // Play and pause, with the state in words and not in colour only.
-function playButton(player) {
+function playButton(player, words = () => t(player.playing ? "Pause" : "Play")) {
   const label = element("span", {});
   const symbol = element("span", { className: "symbol" });
   const node = button(symbol, () => player.toggle(), { className: "play" }, label, key("P"));
   const update = () => {
-    const text = player.playing ? t("Pause") : t("Play");
+    const text = words();
     if (label.textContent === text) return;
     label.textContent = text;
     symbol.replaceChildren(icon(player.playing ? "pause" : "play"));

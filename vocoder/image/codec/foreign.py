@@ -62,6 +62,16 @@ class Foreign(Law, Codec):
     def modes(self) -> tuple[str, ...]:
         return ("L", "RGB", "I;16", "F")
 
+    @property
+    def caveat(self) -> str:
+        if self.reference != "max":
+            return ""
+        return (
+            "the file does not hold its level (codec.reference=max): the loudest was brought to "
+            f"{self.max_db:g} dB of a full-scale sine, which may be several dB too quiet; "
+            "gain=peak makes it as loud as a file can be, codec.max_db= sets another level"
+        )
+
     def reference_db(self, spec: SpectrogramSpec) -> float:
         return self._shift(spec, 0.0)
 

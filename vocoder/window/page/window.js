@@ -2,23 +2,28 @@
 
 // What is seen and heard: two slots of settings, A and B, of which one is changed and heard.
 
+const SETTLED_MS = 150; // that one stays at an image before it is looked at
 const $ = (id) => document.getElementById(id);
 const player = new Player(new AudioContext());
-const play = playButton(player);
 const controls = [...document.querySelectorAll("[data-key]")];
 const slotButtons = [...document.querySelectorAll(".slot")];
 
-// Of the image that is shown: settings and what came of them, by slot.
-let slots = [{ values: {}, result: null, buffer: null }, null];
+// Of the image that is shown: settings, what came of them, and changes not sent yet, by slot.
+const blank = () => ({ values: {}, result: null, buffer: null, pending: null });
+let slots = [blank(), null];
 let active = 0;
-let names = [];
+let names = null; // until the server has said them
+let leftOut = [];
 let current = null;
 let start = 0;
+let common = null; // settings for all images, where they are to be the same
+let findings = null; // the doctor's, of the image that is shown
 const kept = new Map(); // settings by image
 const begun = new Map(); // what the server said of it
-let pending = null; // changes that were not sent yet
 let busy = false;
 let plays = false; // whether what comes is to be played: a page that was only opened is silent
+let unset = null; // what the controls stand at before anything is known
+const play = playButton(player, () => (player.playing ? "Pause" : waits() ? "Waiting" : "Play"));
 
 async function ask(path, body) {
   const sent = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
@@ -47,57 +52,135 @@ function chosen() {
   return slots[active]?.result ? slots[active].values : null;
 }
 
-async function open(name) {
+function alike() {
+  common = $("alike").checked ? (chosen() ?? common) : null;
+  return common;
+}
+
+// Shows the file itself at once, and nothing more of the one before.
+function open(name, isToPlay = false) {
+  alike();
+  if (begun.get(name)?.problem) begun.delete(name); // which may be mended by now
   current = name;
   $("name").value = name;
   player.pause();
-  say("Looking at it …");
-  list($("notes"), []);
+  player.whole = null;
+  plays = isToPlay;
+  play.update();
   start = 0;
-  const alike = $("alike").checked ? chosen() : null;
-  slots = [{ values: {}, result: null, buffer: null }, null];
+  findings = null;
+  slots = [blank(), null];
   active = 0;
-  let said = begun.get(name);
-  try {
-    said ??= await ask("api/begin", { name });
-    begun.set(name, said);
-  } catch (error) {
-    said = { readings: [], reasons: [error.message], says_itself: false };
+  say(`Looking at ${name} …`);
+  for (const id of ["notes", "reasons"]) list($(id), []);
+  $("readings").hidden = true;
+  $("tile").src = `api/original?name=${encodeURIComponent(name)}`;
+  $("tile").alt = `The file ${name} as it is`;
+  $("original").src = $("tile").src;
+  $("listen").classList.add("unheard");
+  for (const id of ["command", "yaml", "caveat"]) $(id).textContent = "";
+  $("words").value = "";
+  if (unset) showControls(unset);
+  showSlots();
+  if (begun.has(name)) settle(name);
+  return work();
+}
+
+// One request at a time, of the image that is shown by then: what nobody waits for any more is
+// never asked for, and changes that come meanwhile are sent together.
+async function work() {
+  if (busy) return;
+  busy = true;
+  document.body.classList.add("busy");
+  for (;;) {
+    const [name, slot] = [current, [slots[active], ...slots].find((one) => one?.pending)];
+    try {
+      if (!begun.has(name)) await look(name);
+      else if (slot) await listen(name, slot);
+      else break;
+    } catch (error) {
+      if (name === current) fail(error.message);
+    }
   }
-  if (current !== name) return;
-  slots[0].values = alike ?? kept.get(name) ?? said.readings[0]?.values ?? {};
-  showReadings(said);
-  $("original").src = `api/original?name=${encodeURIComponent(name)}`;
-  plays = false;
-  await hear({});
-  diagnose(name);
+  busy = false;
+  document.body.classList.remove("busy");
+  if (findings === null && slots[active].result) diagnose(current);
+}
+
+async function look(name) {
+  await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
+  if (name !== current) return;
+  let said = { readings: [], reasons: [], says_itself: false };
+  try {
+    said = await ask("api/begin", { name });
+  } catch (error) {
+    said.problem = error.message;
+  }
+  begun.set(name, said);
+  if (name === current) settle(name);
+}
+
+// What was found, and the settings to begin with.
+function settle(name) {
+  const { readings, problem } = begun.get(name);
+  const values = common ?? kept.get(name) ?? readings[0]?.values ?? (problem ? null : {});
+  showReadings(begun.get(name));
+  if (values) {
+    slots[0].values = values;
+    slots[0].pending ??= { changes: {} };
+  } else fail(problem);
 }
 
 function showReadings({ readings, reasons, says_itself: saysItself }) {
-  const several = readings.filter(({ equal }) => equal).length;
-  const texts = readings.map(({ text, score }, index) =>
-    saysItself ? "as the file says" : `${index + 1}. ${text} (${score} off)`,
-  );
-  $("reading").replaceChildren(...texts.map((text, index) => element("option", { value: index }, text)));
-  $("reading").disabled = saysItself || !readings.length;
-  const equal = `${several} readings explain it equally well; listen to each.`;
-  list($("reasons"), several > 1 ? [...reasons, equal] : reasons);
+  const equal = readings.filter((one) => one.equal).length;
+  const nodes = readings.map(readingNode);
+  $("likely").replaceChildren(...nodes.splice(0, Math.max(1, equal)));
+  $("others").replaceChildren(...nodes);
+  $("fewer").hidden = !nodes.length;
+  $("readings").hidden = saysItself || !readings.length;
+  const itself = saysItself ? readings.map(({ text }) => text) : [];
+  list($("reasons"), [...itself, ...reasons]);
+}
+
+function readingNode({ text, words, values, unexplained, equal }) {
+  const choice = element("input", { type: "radio", name: "reading", value: words });
+  choice.addEventListener("click", () => {
+    plays = true;
+    hear({}, values);
+  });
+  const how = `${unexplained.toFixed(1)} % unexplained${equal ? ", equally good" : ""}`;
+  const said = element("span", { className: "text" }, `${text} `, element("em", {}, `(${how})`));
+  said.append(element("code", {}, words));
+  return element("label", { className: "option" }, choice, said);
 }
 
 async function diagnose(name) {
+  findings = [];
   const { values } = slots[active];
-  try {
-    const findings = await ask("api/doctor", { name, values });
-    if (current !== name) return;
-    const texts = findings.map(({ found, fix }) => `${found}; set ${fix}`);
-    list($("notes"), [...(slots[active].result?.notes ?? []), ...texts]);
-  } catch {
-    // What keeps the doctor from looking keeps one from hearing, which says it.
-  }
+  // What keeps the doctor from looking keeps one from hearing, which says it.
+  const found = await ask("api/doctor", { name, values }).catch(() => []);
+  if (current !== name) return;
+  findings = found.map(({ found: what, fix }) => `${what}; set ${fix}`);
+  showNotes();
+}
+
+function showNotes() {
+  list($("notes"), [...(slots[active].result?.notes ?? []), ...(findings ?? [])]);
 }
 
 function list(node, texts) {
   node.replaceChildren(...[...new Set(texts)].map((text) => element("li", {}, text)));
+}
+
+// What is said when nothing comes that could be played.
+function end(text, isProblem) {
+  plays = false;
+  play.update();
+  say(text, isProblem);
+}
+
+function fail(message) {
+  end(message, true);
 }
 
 function say(text, isProblem = false) {
@@ -105,55 +188,60 @@ function say(text, isProblem = false) {
   $("figures").textContent = isProblem ? "" : text;
 }
 
-// Hearing: changes that come while the server works are sent together when it is done.
+// Hearing
 
-async function hear(changes, values = null) {
-  if (!current) return;
-  pending = { changes: { ...pending?.changes, ...changes }, values: values ?? pending?.values };
-  if (busy) return;
-  busy = true;
-  document.body.classList.add("busy");
-  while (pending) {
-    const { changes: sent, values: whole } = pending;
-    pending = null;
-    const [name, slot] = [current, slots[active]];
-    const body = { name, values: whole ?? slot.values, changes: sent, start };
-    try {
-      const result = await ask("api/hear", body);
-      if (name !== current || !slots.includes(slot)) continue;
-      await take(slot, result);
-    } catch (error) {
-      if (name === current) say(error.message, true);
-    }
-  }
-  busy = false;
-  document.body.classList.remove("busy");
+// Play before there is audio is kept until there is, unless a second one takes it back.
+player.toggle = () => {
+  plays = player.whole ? !player.playing : !plays && (busy || !names);
+  player.context.resume(); // which some browsers only allow in a click
+  if (plays) player.play();
+  else player.pause();
+  play.update();
+};
+
+function waits() {
+  return plays && !player.whole;
 }
 
-async function take(slot, result) {
+function hear(changes, values = null) {
+  if (!current) return;
+  const slot = slots[active];
+  const before = slot.pending ?? { changes: {} };
+  slot.pending = values ? { values, changes } : { ...before, changes: { ...before.changes, ...changes } };
+  play.update();
+  work();
+}
+
+async function listen(name, slot) {
+  const { values = slot.values, changes } = slot.pending;
+  slot.pending = null;
+  const result = await ask("api/hear", { name, values, changes, start });
   const bytes = Uint8Array.from(atob(result.audio), (letter) => letter.charCodeAt(0));
-  slot.buffer = await player.context.decodeAudioData(bytes.buffer);
-  Object.assign(slot, { values: result.values, result });
-  kept.set(current, result.values);
+  const buffer = await player.context.decodeAudioData(bytes.buffer);
+  if (!slots.includes(slot)) return;
+  Object.assign(slot, { values: result.values, result, buffer });
+  kept.set(name, result.values);
   start = result.start;
   reload();
-  show(slot);
-  announce(`Heard after ${result.took.toFixed(1)} s`);
+  show(slots[active]);
+  announce(`${name} heard after ${result.took.toFixed(1)} s`);
 }
 
 // Both slots into the player, which goes on where it was.
 function reload() {
   const ready = slots.filter((slot) => slot?.buffer);
-  const [wasPlaying, at] = [player.playing, player.whole ? player.position() : 0];
+  const at = player.whole ? player.position() : 0;
   player.load(ready.map(({ buffer }) => buffer));
   player.select(Math.max(0, ready.indexOf(slots[active])));
   player.seek(Math.min(at, player.duration));
-  if (wasPlaying || plays) player.play();
+  if (plays) player.play();
 }
 
-function show({ result }) {
-  const { shown } = result;
+function show({ values, result }) {
+  if (!result) return;
+  $("listen").classList.remove("unheard");
   $("tile").src = `data:image/png;base64,${result.tile}`;
+  $("tile").alt = "The stretch that is heard, low frequencies at the bottom";
   $("overview").src = `data:image/png;base64,${result.overview}`;
   $("stretch").style.setProperty("--at", `${(100 * result.start) / result.total}%`);
   $("stretch").style.setProperty("--wide", `${(100 * result.length) / result.total}%`);
@@ -163,19 +251,34 @@ function show({ result }) {
   $("start").setAttribute("aria-valuetext", seconds(result.start));
   const repaired = result.repaired ? `, ${Math.round(100 * result.repaired)} % repaired` : "";
   say(`${seconds(result.length)} of ${seconds(result.total)}, ready after ${seconds(result.took)}; ${result.spec}${repaired}`);
-  list($("notes"), result.notes);
+  showNotes();
   $("words").value = result.words;
-  $("command").textContent = result.command;
   $("yaml").textContent = result.yaml;
+  $("caveat").textContent = result.caveat;
+  showCommand();
+  const { readings } = begun.get(current);
+  for (const choice of document.getElementsByName("reading")) {
+    const reading = readings.find(({ words }) => words === choice.value);
+    choice.checked = JSON.stringify(reading.values) === JSON.stringify(values);
+  }
+  showControls(result.shown);
+  showSlots();
+}
+
+function showCommand() {
+  const { command } = slots[active]?.result ?? {};
+  $("command").textContent = command ? `${command}${$("peak").checked ? " gain=peak" : ""}` : "";
+}
+
+function showControls(shown) {
   const saysItself = begun.get(current)?.says_itself;
   for (const control of controls) {
     const key = control.dataset.key;
     const isReading = key.startsWith("spec") || key.startsWith("codec");
     control.disabled = (saysItself && isReading) || (shown[key] === null && !("empty" in control.dataset));
-    if (pending && key in pending.changes) continue; // it is being moved
+    if (key in (slots[active].pending?.changes ?? {})) continue; // it is being moved
     setControl(control, shown[key]);
   }
-  showSlots();
 }
 
 function showSlots() {
@@ -188,182 +291,11 @@ function showSlots() {
 function choose(index) {
   if (!slots[active].result && !slots[index]) return; // nothing to begin from yet
   plays = true;
-  slots[index] ??= { ...slots[active] };
+  slots[index] ??= { ...slots[active], pending: null };
   active = index;
   showSlots();
   if (slots[index].result && slots[index].result.start === start) {
     show(slots[index]);
     reload();
-    player.play();
   } else hear({});
 }
-
-// Controls
-
-function setControl(control, value) {
-  if (control.tagName === "SELECT") {
-    const text = value === null || value === undefined ? "" : String(value);
-    const known = [...control.options].some((option) => option.value === text);
-    if (!known) control.append(element("option", { value: text }, text));
-    control.value = text;
-    return;
-  }
-  control.value = value ?? "";
-  showOutput(control, value);
-}
-
-function showOutput(control, value) {
-  const output = control.parentNode.querySelector("output");
-  if (!output) return;
-  const isLevel = control.dataset.key.startsWith("codec");
-  output.textContent = value === null || value === undefined ? "–" : `${value}${isLevel ? " dB" : ""}`;
-}
-
-function read(control) {
-  const { value } = control;
-  if (["true", "false"].includes(value)) return value === "true";
-  if (control.type === "range" || control.type === "number") return value === "" ? null : Number(value);
-  return value === "" ? null : value;
-}
-
-function fillControls(choices) {
-  for (const control of controls) {
-    const options = choices[control.dataset.key];
-    if (!options) continue;
-    const { empty } = control.dataset;
-    if (empty) control.append(element("option", { value: "" }, empty));
-    control.append(...options.map((name) => element("option", { value: name }, name)));
-  }
-}
-
-for (const control of controls) {
-  control.addEventListener("input", () => {
-    const value = read(control);
-    showOutput(control, value);
-    plays = true;
-    hear({ [control.dataset.key]: value });
-  });
-}
-$("settings").addEventListener("submit", (event) => event.preventDefault());
-$("words").addEventListener("change", () => {
-  plays = true;
-  hear({}, $("words").value);
-});
-$("reading").addEventListener("change", () => {
-  plays = true;
-  hear({}, begun.get(current).readings[Number($("reading").value)].values);
-});
-$("start").addEventListener("input", () => {
-  start = Number($("start").value);
-  plays = true;
-  hear({});
-});
-slotButtons.forEach((node, index) => node.addEventListener("click", () => choose(index)));
-$("copy").addEventListener("click", () => {
-  slots[1 - active] = { ...slots[active] };
-  choose(1 - active);
-});
-
-// Rendering
-
-$("copy-command").addEventListener("click", async () => {
-  await navigator.clipboard.writeText($("command").textContent).catch(() => {});
-  announce("Copied");
-});
-
-$("render").addEventListener("click", async () => {
-  const alike = $("alike").checked ? chosen() : null;
-  if (chosen()) kept.set(current, chosen());
-  try {
-    follow(await ask("api/render", { given: Object.fromEntries(kept), alike }));
-  } catch (error) {
-    $("rendering").textContent = error.message;
-  }
-});
-
-function follow({ running, done, count, folder, problems }) {
-  const what = running ? "Rendering" : "Rendered";
-  const wrong = problems.length ? ` ${problems.join(" ")}` : "";
-  $("rendering").textContent = `${what} ${done} of ${count} to ${folder}.${wrong}`;
-  $("render").disabled = running;
-  if (running) setTimeout(async () => follow(await ask("api/render")), 500);
-}
-
-// Files from elsewhere
-
-async function add(files) {
-  for (const file of files) {
-    say(`Reading ${file.name} …`);
-    try {
-      const path = `api/drop?name=${encodeURIComponent(file.name)}`;
-      const response = await fetch(path, { method: "POST", body: file, headers: { "X-Vocoder": "1" } });
-      const said = await response.json();
-      if (!response.ok) throw new Error(said.error);
-      names.push(...said.names.filter((name) => !names.includes(name)));
-      fillNames();
-      await open(said.names[0]);
-    } catch (error) {
-      say(error.message, true);
-    }
-  }
-}
-
-$("files").addEventListener("change", () => add([...$("files").files]));
-for (const kind of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(kind, (event) => {
-    event.preventDefault();
-    document.body.classList.toggle("dropping", kind === "dragover");
-    if (kind === "drop") add([...event.dataTransfer.files]);
-  });
-}
-
-// Moving about
-
-function step(by) {
-  const index = names.indexOf(current) + by;
-  if (index >= 0 && index < names.length) open(names[index]);
-}
-
-$("name").addEventListener("change", () => open($("name").value));
-$("previous").addEventListener("click", () => step(-1));
-$("next").addEventListener("click", () => step(1));
-$("keys").checked = keysAreOn();
-$("keys").addEventListener("change", () => memory.write("localStorage", "keys", $("keys").checked));
-
-document.addEventListener("keydown", (event) => {
-  const { target } = event;
-  if (!keysAreOn() || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (target.matches("input:not([type=range]):not([type=checkbox]), select, textarea")) return;
-  const name = event.key.toLowerCase();
-  const acts = { a: () => choose(0), b: () => choose(1), j: () => step(1), k: () => step(-1) };
-  if (!player.whole) return;
-  if (acts[name]) acts[name]();
-  else if (!pressTransport(name, target)) return;
-  event.preventDefault();
-});
-
-function draw() {
-  if (player.whole) {
-    $("cursor").style.setProperty("--at", `${(100 * player.position()) / player.duration}%`);
-  }
-  requestAnimationFrame(draw);
-}
-
-async function begin() {
-  $("transport").prepend(play.node);
-  player.onchange = () => play.update();
-  try {
-    const state = await ask("api/state");
-    fillControls(state.choices);
-    ({ names } = state);
-    list($("left-out"), state.left_out);
-    fillNames();
-    draw();
-    if (names.length) await open(names[0]);
-    else say("Add a file, or drop one on this page.");
-  } catch (error) {
-    say(error.message, true);
-  }
-}
-
-begin();
