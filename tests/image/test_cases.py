@@ -145,6 +145,19 @@ class TestZeroDecibels:
             found[loud], moved[loud], atol=20 / exponent * np.log10(1 + 0.6 / 51)
         )
 
+    @pytest.mark.parametrize("power", [1.0, 2.0])
+    def test_logarithms_of_1_and_more(self, power, magnitude, truth):
+        values = np.log1p(magnitude**power).astype(np.float32)
+        codec = Foreign(unit="log1p", reference="one")
+        found = codec.decode_array(values, replace(SPEC, power=power))
+        heard = values > 1e-3
+        assert heard.mean() > 0.2
+        np.testing.assert_allclose(found[heard], truth[heard], atol=0.02)
+        written = replace(codec, max=8.0).decibels_to_fractions(found, replace(SPEC, power=power))
+        np.testing.assert_allclose(8 * written, np.minimum(values, 8), atol=2e-4)
+        with refused("codec.range"):  # which no image says itself
+            codec.decode(grey(values / 8), SPEC)
+
     def test_what_was_clipped_below_the_loudest_is_silence(self, magnitude, truth):
         db = librosa.amplitude_to_db(magnitude, ref=1.0, top_db=60).astype(np.float32)
         found = Foreign(reference="one", top_db=60.0, db_min=-200.0).decode_array(db, SPEC)

@@ -205,7 +205,8 @@ def meaning(path: Path, spec: SpectrogramSpec | None) -> tuple[SpectrogramSpec, 
     if not about.exists():
         if spec is None:
             raise BadInput(
-                f"{path} does not say how it was made; give spec=, such as spec=mel256",
+                f"{path} does not say how it was made; give spec=, such as spec=mel256, and where "
+                "its numbers are no decibels codec=; vocoder identify tells what it may be",
                 key="spec.missing",
             )
         return spec, None

@@ -260,7 +260,7 @@ def _settings_of(image: ImageFile, found: Found) -> tuple[SpectrogramSpec, Codec
             why = "is named like a tile of a data set: give its manifest=, or else "
         raise BadInput(
             f"{image.path}: {why}give {needed}, such as spec=mel256 "
-            "codec=gray8 codec.db_min=-100 codec.db_max=0",
+            "codec=gray8 codec.db_min=-100 codec.db_max=0; vocoder identify tells what it may be",
             key="manifest.missing" if found.hints else "spec.missing",
         )
     return spec, codec

@@ -76,10 +76,13 @@ class Foreign(Law, Codec):
         return self._shift(spec, 0.0)
 
     def resolution_db(self) -> float:
-        """The step between neighbouring levels of 8 bits, in dB; of ``linear`` the topmost one."""
+        """The step between neighbouring levels of 8 bits, in dB; of what is 0 in silence the
+        topmost one."""
         low, high = self.ends()
         if self.unit == "linear":
             return 20 / self.exponent * math.log10(256 / 255)
+        if self.unit == "log1p":
+            return 20 * math.log10(math.expm1(high or 1.0) / math.expm1((high or 1.0) * 254 / 255))
         unit_db = {"db": 1.0, "ln": 20 / math.log(10), "log10": 20.0}[self.unit]
         return unit_db * ((high or 0) - (low or 0)) / 255
 

@@ -18,7 +18,8 @@ from vocoder.image.codec.base import STRIP_PIXELS
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import bin_centres_hz, mel_points_hz
 
-UNITS = ("db", "ln", "log10", "linear")
+UNITS = ("db", "ln", "log10", "log1p", "linear")
+FROM_ZERO = ("log1p", "linear")  # units of which silence is 0
 REFERENCES = ("full_scale", "one", "max")
 FIRST_ROWS = ("high", "low")
 ROWS = ("bins", "stretched", "linear", "log", "mel", "specshow", "constant_q")
@@ -32,14 +33,14 @@ class Law:
 
     Parameters
     ----------
-    unit : {"db", "ln", "log10", "linear"}
+    unit : {"db", "ln", "log10", "log1p", "linear"}
         What a value is: decibels, a natural or decimal logarithm of what the spec says (of
-        magnitudes for ``power: 1``, of powers for 2), or that itself.
+        magnitudes for ``power: 1``, of powers for 2), the natural one of 1 and that, or that.
     exponent : float
-        Of ``linear``: the value is raised to it; 0.25 makes the fourth root.
+        Of ``linear`` and ``log1p``: that was raised to it; 0.25 makes the fourth root.
     reference : {"full_scale", "one", "max"}
-        What 0 dB is, or what ``linear`` calls 1: a sine of amplitude 1, a value of 1 (librosa's
-        ``ref=1``, torch.log, numpy.log10), or the file's own loudest value (``ref=np.max``).
+        What 0 dB is, or what ``linear`` and ``log1p`` call 1: a sine of amplitude 1, a value of 1
+        (librosa's ``ref=1``, torch.log), or the file's own loudest value (``ref=np.max``).
     max_db : float
         Of ``reference: max``: where the loudest value goes, in dB of a full-scale sine, since the
         file does not keep it.
@@ -165,9 +166,8 @@ class Law:
         """What the lowest and the highest number mean, in the unit, where that is known."""
         if self.unit == "db":
             return self.db_min, self.db_max
-        if self.unit == "linear":
-            return self.min or 0.0, 1.0 if self.max is None else self.max
-        return self.min, self.max
+        low = self.min or 0.0 if self.unit in FROM_ZERO else self.min
+        return low, 1.0 if self.unit == "linear" and self.max is None else self.max
 
     @property
     def keeps_columns(self) -> bool:
@@ -232,7 +232,7 @@ class Law:
         else:
             values = values * self.deviation + self.mean
             low, slack = self.ends()[0], _ALMOST
-        if self.unit == "linear" and float(values.min()) < 0:
+        if self.unit in FROM_ZERO and float(values.min()) < 0:
             raise BadInput(
                 f"the array holds values down to {float(values.min()):g}, not magnitudes; "
                 "expected codec.unit=db, ln or log10, or codec.at_min and codec.at_max",
@@ -252,8 +252,9 @@ class Law:
         decibels = decibels[self.first_bin :]
         per_decade = 20 / spec.power
         shifted = decibels - self._shift(spec, float(decibels.max()))
-        if self.unit == "linear":
+        if self.unit in FROM_ZERO:
             values = 10 ** (shifted / per_decade * self.exponent)
+            values = np.log1p(values) if self.unit == "log1p" else values
         else:
             values = shifted / self.unit_db(spec)
         low, high = self._range()
@@ -284,9 +285,10 @@ class Law:
     def _to_decibels(
         self, values: np.ndarray, spec: SpectrogramSpec, silent: np.ndarray
     ) -> np.ndarray:
-        if self.unit == "linear":
+        if self.unit in FROM_ZERO:
+            values = np.maximum(np.expm1(values) if self.unit == "log1p" else values, 0)
             with np.errstate(divide="ignore"):
-                db = 20 / spec.power / self.exponent * np.log10(np.maximum(values, 0))
+                db = 20 / spec.power / self.exponent * np.log10(values)
         else:
             db = values * self.unit_db(spec)
         if self.top_db is not None:
