@@ -11,6 +11,8 @@ from vocoder.identify.laws import RARE, UNNAMED, Analysis, Range, analyses, is_u
 from vocoder.identify.look import View
 
 NEAR = 2e-3
+LOG1P_MAX = 25.0  # more are no logarithms
+STANDARD = 0.01  # how near to 0 and 1 mean and deviation are that were taken off
 BRIGHT = 200.0  # of 255 levels, that some pixel reaches
 FLOORS = (1e-5, 1e-7, 1e-4, 1e-6, 1e-8, 1e-9, 1e-10)
 MAX_BANDS = 2049
@@ -35,6 +37,8 @@ def array_ranges(view: View, power: float) -> list[Range]:
     def of(db_per_unit: float, codec: dict[str, Any], prior: float = 1.0) -> Range:
         return Range(width_db=span * db_per_unit, codec=codec, prior=prior)
 
+    if abs(view.mean) < STANDARD and abs(view.deviation - 1) < STANDARD:  # of the file itself
+        return _scaled(low, high, span)
     one: dict[str, Any] = {"reference": "one"}
     ln = {"unit": "ln"} | one
     for floor in FLOORS:
@@ -55,7 +59,9 @@ def array_ranges(view: View, power: float) -> list[Range]:
             found += _scaled(0.0, 1.0, span)
         elif BRIGHT <= high <= 255:  # pixels
             found += _scaled(0.0, 255.0, span)
-        found.append(Range(exponent=1.0, codec={"unit": "linear", "reference": "one"}, prior=1.0))
+        found.append(Range(exponent=1.0, codec={"unit": "linear"} | one))
+        if high < LOG1P_MAX:
+            found.append(Range(log1p_max=high, codec={"unit": "log1p"} | one, prior=UNNAMED))
     elif -1 - NEAR <= low < -0.5 and high <= 1 + NEAR:
         found += _scaled(-1.0, 1.0, span)
     elif -4 - NEAR <= low < -2 and 0 < high <= 4 + NEAR:

@@ -28,6 +28,8 @@ from vocoder.identify.laws import (
     codec_words,
     image_ranges,
     is_usual,
+    lasting,
+    may_blur,
     other_hops,
     resized,
 )
@@ -60,6 +62,7 @@ LOWEST_HZ = (20.0, 27.5, 30.0, 32.7, 40.0, 50.0, 55.0, 60.0, 65.4, 80.0, 100.0)
 LIKELY_LOWEST, FURTHER = 3, 1.4  # a trial tells those apart that are so many times as high
 PITCH_COLUMNS, VOTING_COLUMNS = 200, 600
 GUESSED = "how long it lasts is only guessed: codec.seconds= says it in place of codec.hop_length="
+RESIZED = "it may have been resized in time too: codec.seconds= says how long it lasts"
 OURS = {"cmap", "reference", "db_min", "db_max"}  # what gray8 and colormap can say
 STEP_DB = 10.0
 USUAL_SHARE = 0.8  # of the 100 dB that `unlikeness` is about
@@ -178,6 +181,8 @@ def _of_image(view: View) -> list[Reading]:
     reasons = [*view.reasons, f"{'dark' if dark else 'bright'} is loud"]
     if is_smooth(view) and view.codec.get("cmap") != "sox":
         reasons.append(GUESSED)
+    elif not is_usual(len(view.fractions)) and view.stretch == 1:
+        reasons.append(RESIZED)
     # Constant-Q has as many rows below 260 Hz, where little is, as between there and 2 kHz.
     per_octave = CONSTANT_Q.get(len(bright)) or arss_bands(len(bright))
     slope = UPRIGHT + (
@@ -241,7 +246,8 @@ def _image_analyses(trial: Trial, view: View) -> list[Analysis]:
         others = [] if "crop" in view.codec else known  # sox's own axes are around it
         return [Analysis(option="sox", placement=place), *others]
     if not is_usual(n_rows) or view.stretch != 1:
-        known = [*resized(lowest_hz(trial), figure="crop" in view.codec), *known]
+        figure = "crop" in view.codec or is_smooth(view)
+        known = [*resized(lowest_hz(trial), figure=figure), *known]
         if is_smooth(view):
             seconds = guessed_seconds(view.fractions)
             known = [lasting(one, seconds, view) for one in known if may_blur(one, seconds, view)]
@@ -251,20 +257,10 @@ def _image_analyses(trial: Trial, view: View) -> list[Analysis]:
 
 
 def is_smooth(view: View) -> bool:
-    """Whether the columns of a figure are pixels, and its frames are not to be seen."""
-    return "crop" in view.codec and view.stretch == 1 and not is_usual(len(view.fractions))
-
-
-def lasting(analysis: Analysis, seconds: float, view: View) -> Analysis:
-    """The same with columns that last so long together."""
-    hop = seconds * analysis.spec.sample_rate / view.fractions.shape[1]
-    return replace(analysis, placement=analysis.placement | {"hop_length": round(hop, 1)})
-
-
-def may_blur(analysis: Analysis, seconds: float, view: View) -> bool:
-    """specshow's frames have sharp edges, that are seen where there is room for them."""
-    frames = seconds * analysis.spec.sample_rate / analysis.spec.hop_length
-    return analysis.placement.get("rows") != "specshow" or frames > view.fractions.shape[1]
+    """Whether the columns of a figure are pixels, and its frames are not to be seen. What is drawn
+    in a colour map, with other rows than bands, is a figure without its axes."""
+    drawn = not {"crop", "cmap"}.isdisjoint(view.codec)
+    return drawn and view.stretch == 1 and not is_usual(len(view.fractions))
 
 
 def by_harmonics(trial: Trial, known: list[Analysis]) -> list[Analysis]:
@@ -319,7 +315,9 @@ def _search(
     which = 0
     for _ in range(2):
         width = best_range(which)
-        widths = {width, *range(LIKELY_RANGES if refine else 0)}
+        most = attempt(which, width) * (1 + LENGTH_SHARE)
+        near = [one for one in range(len(ranges)) if attempt(which, one) <= most]
+        widths = {width, *(range(LIKELY_RANGES) if refine else near)}
         best = min(range(len(known)), key=lambda one: min(attempt(one, of) for of in widths))
         if best == which:
             break
@@ -384,7 +382,7 @@ def _reading(
     analysis: Analysis, codec: Settings, score: float, reasons: list[str], view: View
 ) -> Reading:
     words = as_words("spec", analysis.option, analysis.changes)
-    option, changes = codec_words(codec, is_hue=view.is_hue, is_array=view.is_array)
+    option, changes = codec_words(codec, view)
     if analysis.option in PAIRS.get(option, ()) and "n_mels" not in analysis.changes:
         score *= TOGETHER
     rows, columns = view.fractions.shape

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from vocoder.config import load, options
+from vocoder.identify.look import View
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.law import Law
@@ -21,6 +25,7 @@ UNNAMED, UNUSUAL, RARE = 1.04, 1.25, 1.12
 TOGETHER = 0.88
 PAIRS = {
     "gray8": ("mel256", "linear512", "linear256"),
+    "gray16": ("mel256", "linear512", "linear256"),
     "colormap": ("mel256", "linear512", "linear256"),
     "hue": ("mel256", "linear512", "linear256"),
     "librosa": ("librosa_mel", "torchaudio_mel", "seed"),
@@ -55,6 +60,11 @@ PLACES = {
 }
 WHISPER_V3 = 128  # bands; before it there were 80
 MIN_N_FFT, MAX_BANDS = 512, 256  # of plain bins, and of mel bands that nobody knows by name
+# Plain bins of short windows, that are of 16 kHz: torchaudio's Spectrogram, TensorFlow's tutorial.
+SHORT: dict[int, Settings] = {
+    201: {"sample_rate": 16000, "n_fft": 400, "win_length": 400, "hop_length": 200},
+    129: {"sample_rate": 16000, "n_fft": 256, "win_length": 255, "hop_length": 128},
+}
 CONSTANT_Q = {72: 12, 84: 12, 96: 12, 108: 12, 168: 24, 192: 24, 252: 36, 288: 36}  # an octave
 # Presets of a spec and a codec of one name of which neither is tried without the other.
 OWN_IMAGES, OWN_ARRAYS = ("auffusion",), ("autovc", "melgan_vc", "voice_cloning")
@@ -63,6 +73,7 @@ SIGNED = {"ffmpeg": "showspectrumpic", "roseus": "audacity"}
 # sox is ``linear512`` in full
 UNTRIED = ("sox", "arss", "diffsinger", *OWN_IMAGES, *OWN_ARRAYS, *SIGNED.values())
 OURS_DB = 100.0  # the range of gray8
+LOG1P_MAX = 4.6  # of the loudest in speech at usual levels, a magnitude of 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +115,8 @@ class Range:
         Of decibels: from 0 to 1.
     exponent : float
         Otherwise: of magnitudes.
+    log1p_max : float or None
+        Of ``ln(1 + x)``: what 1 stands for.
     codec : dict
         Settings of `Foreign` that say it.
     prior : float
@@ -112,16 +125,30 @@ class Range:
 
     width_db: float | None = None
     exponent: float = 1.0
+    log1p_max: float | None = None
     codec: Settings = field(default_factory=dict)
     prior: float = 1.0
 
     def law(self, spec: SpectrogramSpec) -> Settings:
         """Settings of a `Law` of fractions that gives the same, up to a gain."""
+        if self.log1p_max is not None:
+            return {"unit": "log1p", "max": self.log1p_max, "reference": "max"}
         reference = self.codec.get("reference", "full_scale")
         if self.width_db is None:
             exponent = self.exponent / spec.power
             return {"unit": "linear", "exponent": exponent, "reference": reference}
         return {"reference": reference, "db_min": -self.width_db, "db_max": 0.0}
+
+    def fractions(self, db: np.ndarray, top: float, power: float) -> np.ndarray:
+        """What stands for decibels of which 0 is what ``top`` stands for."""
+        if self.log1p_max is not None:
+            loudest = math.expm1(self.log1p_max * top)
+            found = np.log1p(loudest * 10 ** (db / 20 * power)) / self.log1p_max
+        elif self.width_db is not None:
+            found = top + db / self.width_db
+        else:
+            found = top * 10 ** (db / 20 * self.exponent)
+        return np.asarray(np.clip(found, 0, 1))
 
 
 @lru_cache
@@ -134,7 +161,9 @@ def named_specs() -> dict[str, SpectrogramSpec]:
 def is_usual(n_rows: int) -> bool:
     """Whether people make spectrograms with so many bands."""
     bins = {load("spec", name).bins for name in (*named_specs(), *OWN_IMAGES, *OWN_ARRAYS)}
-    return n_rows in bins or any(n >= 64 and n & (n - 1) == 0 for n in (n_rows, n_rows - 1))
+    return n_rows in {*bins, *SHORT} or any(
+        n >= 64 and n & (n - 1) == 0 for n in (n_rows, n_rows - 1)
+    )
 
 
 def analyses(n_rows: int) -> list[Analysis]:
@@ -151,6 +180,8 @@ def analyses(n_rows: int) -> list[Analysis]:
         found.append(
             Analysis(option="linear512", changes=changes, placement=placement, prior=prior)
         )
+    if n_rows in SHORT:
+        found.append(Analysis(option="linear512", changes=LINEAR | SHORT[n_rows]))
     if n_rows == WHISPER_V3:
         found.append(Analysis(option="whisper", changes={"n_mels": n_rows}, prior=RARE))
     if n_rows in CONSTANT_Q:
@@ -224,6 +255,18 @@ def resized(lowest_hz: list[float], *, figure: bool) -> list[Analysis]:
     ]
 
 
+def lasting(analysis: Analysis, seconds: float, view: View) -> Analysis:
+    """The same with columns that last so long together."""
+    hop = seconds * analysis.spec.sample_rate / view.fractions.shape[1]
+    return replace(analysis, placement=analysis.placement | {"hop_length": round(hop, 1)})
+
+
+def may_blur(analysis: Analysis, seconds: float, view: View) -> bool:
+    """specshow's frames have sharp edges, that are seen where there is room for them."""
+    frames = seconds * analysis.spec.sample_rate / analysis.spec.hop_length
+    return analysis.placement.get("rows") != "specshow" or frames > view.fractions.shape[1]
+
+
 def image_ranges() -> list[Range]:
     """Of pixels, the likeliest first."""
 
@@ -235,25 +278,29 @@ def image_ranges() -> list[Range]:
         codec = {"unit": "linear", "exponent": exponent, "reference": "max"}
         return Range(exponent=exponent, codec=codec, prior=UNNAMED)
 
+    log1p = {"unit": "log1p", "reference": "one", "max": LOG1P_MAX}
+
     return [
         *(decibels(80.0), decibels(100.0), power(0.25), decibels(120.0)),
         *(decibels(60.0, UNNAMED), decibels(40.0, UNNAMED), power(0.5), power(1.0)),
+        Range(log1p_max=LOG1P_MAX, codec=log1p, prior=UNNAMED),
     ]
 
 
-def codec_words(wanted: Settings, *, is_hue: bool, is_array: bool) -> tuple[str, Settings]:
+def codec_words(wanted: Settings, view: View) -> tuple[str, Settings]:
     """The option of ``codec=`` that needs the fewest settings, and those."""
     law = Foreign(**wanted)
     own = {"db_min", "db_max", "cmap"}
     plain = law.reference == "full_scale" and not set(differences(law, Foreign())) - own
-    if is_hue or (plain and not is_array):
-        option = "hue" if is_hue else "gray8" if law.cmap is None else "colormap"
+    if view.is_hue or (plain and not view.is_array):
+        grey = "gray16" if view.is_deep else "gray8"
+        option = "hue" if view.is_hue else grey if law.cmap is None else "colormap"
         codec: Codec = load("codec", option)
         names = ("db_min", "db_max", *(("cmap",) if option == "colormap" else ()))
         return option, {
             name: getattr(law, name) for name in names if getattr(law, name) != getattr(codec, name)
         }
-    presets = ARRAY_PRESETS if is_array else PRESETS
+    presets = ARRAY_PRESETS if view.is_array else PRESETS
     choices = {name: differences(law, load("codec", name)) for name in presets}
     choices = {name: more for name, more in choices.items() if set(more) <= PLACES}
     choices["foreign"] = differences(law, Foreign())

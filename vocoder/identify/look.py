@@ -43,10 +43,14 @@ class View:
         Settings of `Foreign` that lead to them.
     low, high : float or None
         Of arrays: the numbers that became 0 and 1.
+    mean, deviation : float
+        Of an array's numbers.
     stretch : float
         Columns of the file for one here.
     is_hue : bool
         Whether the colours are those of ``codec=hue``.
+    is_deep : bool
+        Whether it is an image of 16 bits.
     reasons : list of str
         What was seen.
     """
@@ -55,8 +59,11 @@ class View:
     codec: dict[str, Any] = field(default_factory=dict)
     low: float | None = None
     high: float | None = None
+    mean: float = 0.0
+    deviation: float = 0.0
     stretch: float = 1.0
     is_hue: bool = False
+    is_deep: bool = False
     reasons: list[str] = field(default_factory=list)
 
     @property
@@ -74,7 +81,10 @@ def look_at_numbers(numbers: np.ndarray) -> View:
         raise BadInput("all its numbers are the same", key="array.range")
     fractions = ((numbers - low) / (high - low)).astype(np.float32)
     words = f"an array of {numbers.shape[0]} x {numbers.shape[1]} numbers, {low:g} to {high:g}"
-    return View(fractions=fractions, low=low, high=high, reasons=[words])
+    mean, deviation = float(numbers.mean()), float(numbers.std())
+    return View(
+        fractions=fractions, low=low, high=high, mean=mean, deviation=deviation, reasons=[words]
+    )
 
 
 def look_at_pixels(pixels: np.ndarray) -> View:
@@ -98,7 +108,14 @@ def look_at_pixels(pixels: np.ndarray) -> View:
     once, stretch = _once(fractions)
     if stretch != 1:
         reasons.append(f"every frame is drawn several times: there are {once.shape[1]}")
-    return View(fractions=once, codec=codec, stretch=stretch, is_hue=is_hue, reasons=reasons)
+    return View(
+        fractions=once,
+        codec=codec,
+        stretch=stretch,
+        is_hue=is_hue,
+        is_deep=pixels.dtype == np.uint16,
+        reasons=reasons,
+    )
 
 
 def figure_box(pixels: np.ndarray) -> tuple[int, int, int, int] | None:

@@ -17,14 +17,21 @@ from vocoder.image.codec.law import Law
 COLUMNS, WIDTH_DB, FAINT = 300, 100.0, 0.02
 FIT_COUNTS = 1.5  # the power of how much weaker harmonics are than where they fit best
 # How much less likely than an option is what only resembles it (see `Analysis`); what is like one
-# but for a window and a hop of 1.7 times the length all the less.
+# but for a window and a hop of 1.7 times the length, or at a rate of birdsong, all the less.
 OTHER, LONGER = 1.02, 1.05
 
 COSYVOICE_2: Settings = {"sample_rate": 24000, "n_fft": 1920, "win_length": 1920, "hop_length": 480}
+# The first Tacotron of keithito, and what grew from it.
+KEITHITO: Settings = {"sample_rate": 20000, "n_fft": 2048, "win_length": 1000, "hop_length": 250}
+KEITHITO |= {"fmin": 0.0, "fmax": 10000.0}
+RVC: Settings = {"sample_rate": 40000, "n_mels": 125, "n_fft": 2048, "win_length": 2048}
+RVC |= {"hop_length": 400, "fmax": 20000.0, "mel_norm": "slaney", "pad_mode": "reflect_same"}
+LIBROSA_32K: Settings = {"sample_rate": 32000, "fmax": 16000.0}
 # How many bands, the option that is nearest, and what differs from it. Of arrays of magnitudes:
 ARRAYS: tuple[tuple[int, str, Settings], ...] = (
     (80, "autovc", {"fmin": 80.0}),  # SpeechT5
     (80, "voice_cloning", {}),
+    (80, "autovc", KEITHITO),
     (80, "tacotron2", COSYVOICE_2),
     (80, "tacotron2", {"fmax": 11025.0}),
     (64, "tacotron2", {"sample_rate": 16000, "hop_length": 160, "n_mels": 64}),  # AudioLDM
@@ -32,12 +39,14 @@ ARRAYS: tuple[tuple[int, str, Settings], ...] = (
     (100, "parallel_wavegan", {"n_mels": 100, "fmin": 0.0, "fmax": 12000.0}),
     (128, "diffsinger", {}),
     (128, "mel256_44k", {"n_mels": 128, "mel_norm": "slaney"}),  # BigVGAN at 44.1 kHz
+    (125, "mel256_44k", RVC),
 )
 # Of powers, with any number of bands: librosa's at other rates, and with other windows.
 POWERS: tuple[tuple[str, Settings], ...] = (
     ("librosa_mel", {}),
     ("librosa_mel", {"sample_rate": 44100, "fmax": 22050.0}),
     ("librosa_mel", {"sample_rate": 48000, "fmax": 24000.0}),
+    ("librosa_mel", LIBROSA_32K),
     ("librosa_mel", {"sample_rate": 16000, "fmax": 8000.0}),
     ("librosa_mel", {"n_fft": 1024, "win_length": 1024, "hop_length": 256}),
     ("whisper", {}),
@@ -57,7 +66,8 @@ def other_mels(n_mels: int, known: list[Analysis], *, is_array: bool) -> list[An
         if n_mels > changes.get("n_fft", usual.n_fft) // 2:
             continue
         mine = {name: value for name, value in changes.items() if getattr(usual, name) != value}
-        prior = LONGER if changes is COSYVOICE_2 else OTHER if named else OTHER * RARE
+        rare = changes is COSYVOICE_2 or changes.items() >= LIBROSA_32K.items()
+        prior = (LONGER if rare else OTHER) * (1.0 if named else RARE)
         one = Analysis(option=option, changes=mine, prior=prior)
         if one.spec not in specs:
             specs.add(one.spec)

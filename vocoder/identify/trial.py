@@ -70,10 +70,7 @@ class Trial:
         loudest, top = float(decibels.max()), float(piece.max())
 
         def as_fractions(db: np.ndarray) -> np.ndarray:
-            if width.width_db is not None:
-                return np.clip(top + (db[:, inner] - loudest) / width.width_db, 0, 1)
-            share = 10 ** ((db[:, inner] - loudest) / 20 * width.exponent)
-            return np.clip(top * share, 0, 1)
+            return width.fractions(db[:, inner] - loudest, top, spec.power)
 
         truth = as_fractions(decibels)
         spread = float(np.abs(truth - truth.mean()).mean())
