@@ -14,13 +14,11 @@ from PIL import Image
 from tests.refusals import refused
 from vocoder import encode, load
 from vocoder.cli import main
-from vocoder.identify.identify import Reading
 from vocoder.image.array import write_array
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.law import ROWS
 from vocoder.image.source import ImageSource
 from vocoder.spectrogram import analyse
-from vocoder.window.readings import in_words
 from vocoder.window.server import INDEX, OWN_HEADER
 from vocoder.window.settings import parse
 from vocoder.window.workbench import TILE_S, Workbench
@@ -67,25 +65,6 @@ def test_readings_say_in_words_what_they_are(images):
         assert all(str(figure) in reading["text"] for figure in figures)
         assert reading["unexplained"] == pytest.approx(100 * one.score, abs=0.05)
         assert parse(reading["words"]) == reading["values"]
-
-
-@pytest.mark.parametrize(
-    ("codec", "said"),
-    [
-        (Foreign(cmap="magma", row_0="low", reference="max"), {"magma", "low", "loudest", "dB"}),
-        (
-            Foreign(crop=[1, 2, 3, 4], dark_is_loud=True, rows="log", hz_min=50),
-            {"figure", "dark", "log"},
-        ),
-        (load("codec", "hue", db_min=-70), {"hue", "-70"}),
-        (None, {"magnitude"}),
-    ],
-)
-def test_what_is_said_of_codecs(codec, said):
-    spec = load("spec", "mel256")
-    reading = Reading(spec=spec, codec=codec, seconds=3.14)
-    text = in_words(reading, is_array=codec is None)
-    assert all(word in text for word in {*said, "256", "22050", "3.1 s"})
 
 
 def test_the_page_has_all_ways_to_place_rows():

@@ -13,6 +13,8 @@ def run(*, input: str, output: str | None = None, overwrite: bool = False) -> in
     """Print the likeliest readings of every file; exit code 0 unless a file has none."""
     from vocoder.identify.identify import Reading, equals, identify, other_lengths
     from vocoder.identify.settings import as_yaml, files
+    from vocoder.identify.words import in_words
+    from vocoder.image.array import find_arrays
 
     if output is not None:
         refuse_existing(Path(output), overwrite=overwrite)
@@ -38,8 +40,9 @@ def run(*, input: str, output: str | None = None, overwrite: bool = False) -> in
         others = other_lengths(readings)
         shown += [one for one in others if one not in shown]
         for rank, reading in enumerate(shown, start=1):
-            off = f"{reading.score:.3f} off, {reading.seconds:.1f} s"
-            print(f"  {rank}. ({off}) {' '.join(reading.words)}")
+            said = in_words(reading, is_array=bool(find_arrays(path)))
+            print(f"  {rank}. {said} ({reading.score:.1%} of it unexplained)")
+            print(f"     {' '.join(reading.words)}")
         if others:
             lengths = ", ".join(f"{one.seconds:.1f}" for one in (readings[0], *others))
             print(f"  how long it lasts is not certain: {lengths} s? Take the reading that fits")
