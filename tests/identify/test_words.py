@@ -31,7 +31,7 @@ def test_what_is_said_of_codecs(codec, said):
 @pytest.mark.parametrize("is_array", [False, True])
 def test_every_unit_has_words_of_its_own(is_array):
     spec = load("spec", "linear512")
-    ends = {unit: {} if unit == "db" else {"min": 0.0, "max": 1.0} for unit in UNITS}
-    codecs = [Foreign(unit=unit, **ends[unit]) for unit in UNITS]
+    others = [Foreign(unit=unit, min=0.0, max=1.0) for unit in UNITS if unit != "db"]
+    codecs = [Foreign(), *others]
     said = {in_words(Reading(spec=spec, codec=one), is_array=is_array) for one in codecs}
     assert len(said) == len(UNITS)
