@@ -19,12 +19,20 @@ from vocoder.repair.pitch import (
     pitch_strengths,
     pitch_track,
     pitches_hz,
+    smooth_hz,
 )
 from vocoder.repair.voice import NOISE_CONTRAST, Voice, _noise_power, combs
 from vocoder.spectrogram import Spectrogram, analyse
 
 MEL = load("spec", "mel256")
 THRESHOLD = 0.4
+SETTINGS = {
+    "agree_none": 0.15,
+    "agree_full": 0.35,
+    "smooth_frames": 1.0,
+    "smooth_pitch_frames": 4.0,
+    "seed": 0,
+}
 
 
 def voice(hz, n_samples=33_075):
@@ -88,10 +96,25 @@ def test_the_track_is_the_best_of_all_paths():
     assert score(np.where(found == NO_VOICE, 4, found)) == pytest.approx(best)
 
 
+def test_a_smoothed_pitch_glides_between_the_steps_of_its_track():
+    """A quarter of a semitone in 40 frames is a single step; nor do voices change each other."""
+    hz = 110 * 2 ** (np.linspace(0, 1 / 48, 40) + 1e-3)
+    one = np.abs(np.log2(pitches_hz()[:, None] / hz)).argmin(0)
+    track = np.concatenate([one, [NO_VOICE], one + 48])
+    smoothed = smooth_hz(track, 4.0)
+
+    def cents(found):
+        return 1200 * np.abs(np.log2(found / hz)).mean()
+
+    assert cents(smoothed[:40]) < 0.7 * cents(smooth_hz(track, 0.0)[:40])
+    np.testing.assert_allclose(smoothed[41:], 2 * smoothed[:40])
+    np.testing.assert_array_equal(smooth_hz(track, 0.0), pitches_hz()[np.maximum(track, 0)])
+
+
 @pytest.mark.parametrize("name", ["mel256", "linear512"])
 def test_harmonics_and_noise_have_a_mean_power_of_one(name):
     spec = load("spec", name)
-    comb = combs(spec, np.arange(len(pitches_hz()))).T
+    comb = combs(spec, pitches_hz()).T
     assert torch.isfinite(comb).all() and (comb >= 0).all()
     for pitch in (40, 100):
         smooth = smoother(spec, float(pitches_hz()[pitch])) @ comb[pitch]
@@ -110,8 +133,7 @@ def test_the_envelope_of_a_flat_image_is_flat():
 
 
 def drawn(samples, image_db, **changes):
-    settings = {"agree_none": 0.15, "agree_full": 0.35, "smooth_frames": 0.0, "seed": 0}
-    voice_ = Voice(**{**settings, **changes})
+    voice_ = Voice(**{**SETTINGS, "smooth_frames": 0.0, **changes})
     pitches = torch.from_numpy(log_probabilities(samples))
     return voice_.draw(image_db, image_db, pitches, MEL)
 
@@ -162,10 +184,14 @@ def test_strength_black_and_seed(speech):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("agree_none", 0.5), ("agree_none", -2.0), ("smooth_frames", -1.0)]
+    ("name", "value"),
+    [
+        ("agree_none", 0.5),
+        ("agree_none", -2.0),
+        ("smooth_frames", -1.0),
+        ("smooth_pitch_frames", 101),
+    ],
 )
 def test_settings_out_of_range_are_refused(name, value):
     with refused(f"repair.voice.{name}.range"):
-        Voice(
-            **{"agree_none": 0.1, "agree_full": 0.3, "smooth_frames": 1.0, "seed": 0, name: value}
-        )
+        Voice(**{**SETTINGS, name: value})

@@ -6,6 +6,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
+import scipy  # its packages are imported at their first use
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ MIN_PITCH_HZ, MAX_PITCH_HZ, PITCHES_PER_OCTAVE = 55.0, 600.0, 48
 MAX_HARMONIC_HZ = 3500.0
 # A track pays so much, in nats, for every step of a pitch to the next frame, up to so many steps;
 # and so much for beginning or ending a voice.
-STEP_COST, MAX_STEPS, SWITCH_COST = 0.15, 16, 1.5
+STEP_COST, MAX_STEPS, SWITCH_COST = 0.08, 16, 4.0
 NO_VOICE = -1
 
 
@@ -99,3 +100,25 @@ def pitch_track(log_probabilities: np.ndarray) -> np.ndarray:
     for frame in range(n_frames - 1, 0, -1):
         track[frame - 1] = came_from[track[frame], frame]
     return np.where(track == n_pitches, NO_VOICE, track)
+
+
+def smooth_hz(track: np.ndarray, frames: float) -> np.ndarray:
+    """Frequencies of a track without its steps, as glottal folds move.
+
+    Parameters
+    ----------
+    track : ndarray
+        ``(frames,)``, from `pitch_track`.
+    frames : float
+        Standard deviation of the smoothing over time, within every voice by itself.
+
+    Returns
+    -------
+    ndarray
+        ``(frames,)`` in Hz; the lowest pitch's where there is no voice.
+    """
+    pitches = np.log2(pitches_hz())[np.maximum(track, 0)]
+    voices, _ = scipy.ndimage.label(track != NO_VOICE)
+    for (voice,) in scipy.ndimage.find_objects(voices) if frames else ():
+        pitches[voice] = scipy.ndimage.gaussian_filter1d(pitches[voice], frames, mode="nearest")
+    return np.asarray(2**pitches)

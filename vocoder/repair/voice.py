@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from vocoder.decibels import to_decibels
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.model.features import FLOOR_DB
 from vocoder.model.weights import fits, load_network, require_kind
 from vocoder.repair.envelope import envelope_db, smoother
 from vocoder.repair.network import RepairNet
 from vocoder.repair.neural import NetworkRepair
-from vocoder.repair.pitch import NO_VOICE, pitch_track, pitches_hz
+from vocoder.repair.pitch import NO_VOICE, pitch_track, smooth_hz
 from vocoder.repair.pitch_network import PitchNet
 from vocoder.repair.postfilter import postfilter
 from vocoder.spec import SpectrogramSpec
@@ -26,6 +26,7 @@ from vocoder.spectrogram import analyse, bin_centres_hz, to_bins
 # Harmonics up to the first frequency, noise from the second on, both between.
 HARMONIC_TO_HZ, NOISE_FROM_HZ = 4000.0, 9000.0
 OVERSAMPLING = 16  # of the window's transform, from which harmonics are drawn
+COMBS_PER_OCTAVE = 120  # of which one is drawn, 10 cents apart
 # Harmonics are compared with a comb over so many bins and so much time around each pixel, and how
 # far they agree is told from the bands in which generators that invent the pitch lose it first.
 AGREEMENT_BINS, AGREEMENT_FRAMES = 31, 3.0
@@ -33,9 +34,8 @@ AGREEMENT_FROM_HZ, AGREEMENT_TO_HZ = 800.0, 2500.0
 TRUST_FRAMES = 40.0  # standard deviation over which trust changes: half a second
 NOISE_FRAMES = 1024  # of noise, repeated
 # Inversion roughens what it is given: with all of the contrast of noise, in decibels, there is too
-# much in the end (DNSMOS -.16 instead of -.10 from whisper to voice; +.45 instead of +.73 where a
-# pix2pix cleaned noisy recordings).
-NOISE_CONTRAST = 0.5
+# much in the end (recipes/repair.md).
+NOISE_CONTRAST = 0.3
 # Beyond so many frames a track does not depend on what is there: voices end more often than that.
 TRACK_FRAMES = 512
 
@@ -55,8 +55,9 @@ class Voice:
     agree_none, agree_full : float
         Correlations of the image's harmonics with the comb up to which all is drawn, and from which
         the image is kept, -1 to 1.
-    smooth_frames : float
-        Standard deviation of the drawn envelope's smoothing over time, in frames.
+    smooth_frames, smooth_pitch_frames : float
+        Standard deviations of the smoothing of the drawn envelope and of the pitch over time, in
+        frames.
     seed : int
         Of the noise.
     """
@@ -64,6 +65,7 @@ class Voice:
     agree_none: float
     agree_full: float
     smooth_frames: float
+    smooth_pitch_frames: float
     seed: int
 
     def __post_init__(self) -> None:
@@ -73,11 +75,9 @@ class Voice:
                 "expected -1 to 1, and the second above the first",
                 key="repair.voice.agree_none.range",
             )
-        if not 0 <= self.smooth_frames <= 100:
-            raise BadInput(
-                f"repair.voice.smooth_frames is {self.smooth_frames}; expected 0 to 100",
-                key="repair.voice.smooth_frames.range",
-            )
+        for name in ("smooth_frames", "smooth_pitch_frames"):
+            value = getattr(self, name)
+            expect(0 <= value <= 100, f"repair.voice.{name}", value, "0 to 100")
 
     @torch.inference_mode()
     def draw(
@@ -109,7 +109,8 @@ class Voice:
         track = pitch_track(log_probabilities.cpu().numpy())
         image = repaired.cpu().clamp(min=FLOOR_DB)
         envelope = envelope_db(image, track, spec).numpy()
-        trust = self._trust(image.numpy() - envelope, track, spec)
+        comb = combs(spec, smooth_hz(track, self.smooth_pitch_frames))
+        trust = self._trust(image.numpy() - envelope, track, comb.numpy(), spec)
         if self.smooth_frames:
             envelope = scipy.ndimage.gaussian_filter1d(envelope, self.smooth_frames, axis=1)
         voiced = torch.from_numpy(track != NO_VOICE).float()
@@ -118,19 +119,21 @@ class Voice:
         noise = _noise_power(spec, self.seed)[
             :, (first_frame + torch.arange(len(track))) % NOISE_FRAMES
         ]
-        fine = harmonic * combs(spec, track) + (1 - harmonic) * noise
+        fine = harmonic * comb + (1 - harmonic) * noise
         drawn = torch.from_numpy(envelope) + 10 * torch.log10(fine + 1e-6)
         kept = torch.from_numpy(trust).float()
         mixed = torch.lerp(drawn.to(sharpened), sharpened, kept.to(sharpened))
         return mixed, kept.to(sharpened)
 
-    def _trust(self, fine_db: np.ndarray, track: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+    def _trust(
+        self, fine_db: np.ndarray, track: np.ndarray, comb: np.ndarray, spec: SpectrogramSpec
+    ) -> np.ndarray:
         """How far the harmonics around every frame agree with the track, 0 to 1."""
         voiced = (track != NO_VOICE).astype(float)
         bins = bin_centres_hz(spec)
         middle = (bins > AGREEMENT_FROM_HZ) & (bins < AGREEMENT_TO_HZ)
-        comb = 10 * np.log10(combs(spec, track).numpy() + 1e-2)
-        agreement = _correlation(fine_db.clip(-20, 10), comb, voiced)[middle].mean(0)
+        comb_db = 10 * np.log10(comb + 1e-2)
+        agreement = _correlation(fine_db.clip(-20, 10), comb_db, voiced)[middle].mean(0)
         # Between voices, as around them; without any, as where harmonics agree.
         weight = scipy.ndimage.gaussian_filter1d(voiced, TRUST_FRAMES, mode="constant") + 1e-6
         mean = scipy.ndimage.gaussian_filter1d(agreement * voiced, TRUST_FRAMES, mode="constant")
@@ -200,19 +203,17 @@ def _correlation(image: np.ndarray, comb: np.ndarray, weight: np.ndarray) -> np.
     return np.asarray(both / np.sqrt(own * other + 1e-6))
 
 
-def combs(spec: SpectrogramSpec, track: np.ndarray) -> Tensor:
-    """Powers of equally strong harmonics of every frame's pitch, ``(bins, frames)``; the lowest
-    pitch's where there is no voice.
-    """
-    numbers, which = np.unique(np.maximum(track, 0), return_inverse=True)
-    return torch.stack([_comb(spec, int(number)) for number in numbers])[which].T
+def combs(spec: SpectrogramSpec, hz: np.ndarray) -> Tensor:
+    """Powers of equally strong harmonics of every frame's pitch, ``(bins, frames)``."""
+    steps, which = np.unique(np.rint(np.log2(hz) * COMBS_PER_OCTAVE), return_inverse=True)
+    return torch.stack([_comb(spec, int(step)) for step in steps])[which].T
 
 
 @lru_cache(maxsize=1024)
 @torch.inference_mode(False)
-def _comb(spec: SpectrogramSpec, number: int) -> Tensor:
+def _comb(spec: SpectrogramSpec, step: int) -> Tensor:
     """That of one pitch, ``(bins,)``; its mean over the pitch is one, as that of noise is."""
-    pitch_hz, step_hz = float(pitches_hz()[number]), spec.sample_rate / spec.n_fft
+    pitch_hz, step_hz = 2 ** (step / COMBS_PER_OCTAVE), spec.sample_rate / spec.n_fft
     lobe = _lobe(spec.n_fft)
     harmonics = np.arange(pitch_hz, spec.sample_rate / 2 + pitch_hz, pitch_hz)[:, None]
     apart = np.rint((np.arange(spec.n_freqs) * step_hz - harmonics) / (step_hz / OVERSAMPLING))
