@@ -109,8 +109,7 @@ class Voice:
         track = pitch_track(log_probabilities.cpu().numpy())
         image = repaired.cpu().clamp(min=FLOOR_DB)
         envelope = envelope_db(image, track, spec).numpy()
-        comb = combs(spec, smooth_hz(track, self.smooth_pitch_frames))
-        trust = self._trust(image.numpy() - envelope, track, comb.numpy(), spec)
+        trust = self._trust(image.numpy() - envelope, track, spec)
         if self.smooth_frames:
             envelope = scipy.ndimage.gaussian_filter1d(envelope, self.smooth_frames, axis=1)
         voiced = torch.from_numpy(track != NO_VOICE).float()
@@ -119,20 +118,20 @@ class Voice:
         noise = _noise_power(spec, self.seed)[
             :, (first_frame + torch.arange(len(track))) % NOISE_FRAMES
         ]
+        comb = combs(spec, smooth_hz(track, self.smooth_pitch_frames))
         fine = harmonic * comb + (1 - harmonic) * noise
         drawn = torch.from_numpy(envelope) + 10 * torch.log10(fine + 1e-6)
         kept = torch.from_numpy(trust).float()
         mixed = torch.lerp(drawn.to(sharpened), sharpened, kept.to(sharpened))
         return mixed, kept.to(sharpened)
 
-    def _trust(
-        self, fine_db: np.ndarray, track: np.ndarray, comb: np.ndarray, spec: SpectrogramSpec
-    ) -> np.ndarray:
+    def _trust(self, fine_db: np.ndarray, track: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
         """How far the harmonics around every frame agree with the track, 0 to 1."""
         voiced = (track != NO_VOICE).astype(float)
         bins = bin_centres_hz(spec)
         middle = (bins > AGREEMENT_FROM_HZ) & (bins < AGREEMENT_TO_HZ)
-        comb_db = 10 * np.log10(comb + 1e-2)
+        # Smoothed, the pitch follows true harmonics less exactly.
+        comb_db = 10 * np.log10(combs(spec, smooth_hz(track, 0)).numpy() + 1e-2)
         agreement = _correlation(fine_db.clip(-20, 10), comb_db, voiced)[middle].mean(0)
         # Between voices, as around them; without any, as where harmonics agree.
         weight = scipy.ndimage.gaussian_filter1d(voiced, TRUST_FRAMES, mode="constant") + 1e-6
