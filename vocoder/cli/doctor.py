@@ -8,10 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vocoder.cli.codes import BAD, DONE
+from vocoder.errors import BadInput
 from vocoder.files import refuse_existing, write_text
 from vocoder.image.doctor.examine import examine
-from vocoder.image.doctor.options import PROBLEM, Finding
+from vocoder.image.doctor.options import NOTE, PROBLEM, Finding
 from vocoder.image.source import ImageSource
+from vocoder.image.utterances import load_utterance
+
+SAMPLED = 6  # utterances that are inverted for a moment
 
 
 def run(
@@ -23,7 +27,7 @@ def run(
     """Print the findings; exit code 0 if there is nothing to change, else 2."""
     if output is not None:
         refuse_existing(Path(output), overwrite=overwrite)
-    findings = examine(source, _progress)
+    findings = examine(source, _progress) + _far_off(source)
     print(_listing(findings, str(source.path)))
     if output is not None:
         report = {"input": str(source.path), "findings": [asdict(finding) for finding in findings]}
@@ -33,6 +37,36 @@ def run(
             overwrite=overwrite,
         )
     return BAD if any(finding.severity == PROBLEM for finding in findings) else DONE
+
+
+def _far_off(source: ImageSource) -> list[Finding]:
+    """How far some of the utterances are from what any waveform can show, if they are."""
+    try:
+        found = source.find()
+        utterances = found.utterances[:: max(1, len(found.utterances) // SAMPLED)][:SAMPLED]
+        given = [load_utterance(one, found).spectrogram for one in utterances]
+    except BadInput:  # of which `examine` has told
+        return []
+    from vocoder.config import load
+    from vocoder.model.weights import fits
+    from vocoder.repair.consistency import CONSISTENT_DB, far_off
+
+    repair = load("repair", "auto")
+    images = [one for one in given if one.constraint is None]  # JPEGs of our own lose that much
+    if not images:
+        return []
+    off_db = sum(map(repair.inconsistency_db, images)) / len(images)
+    if off_db <= CONSISTENT_DB:
+        return []
+    known = fits(repair.weights, images[0].spec)
+    fix = (
+        "the repair that ships has learnt from such spectrograms: repair=auto, the default"
+        if known
+        else "no repair that ships knows this spec: vocoder train experiment=generated makes one"
+    )
+    where = f"{len(images)} of {len(found.utterances)} utterances"
+    told = f"on average {far_off(off_db)}"
+    return [Finding(code="inconsistent", where=where, found=told, fix=fix, severity=NOTE)]
 
 
 def _progress(paths: Sequence[Path]) -> Iterable[Path]:

@@ -72,6 +72,7 @@ def run(
     )
     from vocoder.device import torch_device
     from vocoder.image.utterances import FAR_TOO_LOUD_DB, OTHER_REFERENCE, load_utterance
+    from vocoder.repair.consistency import CONSISTENT_DB, far_off
 
     require_subtype(subtype)
     require_level(gain, peak_db)
@@ -162,6 +163,9 @@ def run(
             loudest = f"a peak of {NOISE_PEAK_DB:g} dBFS at most, since it is probably noise"
             remarks += [some_of(loaded.doubts), f"kept down to {loudest}"]
         remarks += loaded.notes
+        off_db = repaired.inconsistency_db
+        if off_db is not None and off_db > CONSISTENT_DB and not found.has_manifest:
+            remarks.append(far_off(off_db))
         n_many = MANY_CLIPPED * written.n_samples
         too_loud = written.gain_db < -FAR_TOO_LOUD_DB and not loaded.doubts
         if written.n_clipped > n_many or too_loud:
@@ -183,6 +187,7 @@ def run(
             note="; ".join(remarks),
             measures=measures,
             repaired=repaired.repaired,
+            inconsistency_db=None if off_db is None else round(off_db, 2),
             doubts=loaded.doubts,
             reference="" if true is None else str(true.resolve()),
             gain_db=written.gain_db,

@@ -46,6 +46,8 @@ class Result:
         Further figures of the command; empty where they could not be taken.
     repaired : dict of str to float
         See `vocoder.spectrogram.Spectrogram.repaired`.
+    inconsistency_db : float or None
+        See `vocoder.spectrogram.Spectrogram.inconsistency_db`.
     doubts : list of str
         What says that it can only be noise.
     """
@@ -57,6 +59,7 @@ class Result:
     note: str = ""
     measures: dict[str, float] = field(default_factory=dict)
     repaired: dict[str, float] = field(default_factory=dict)
+    inconsistency_db: float | None = None
     doubts: list[str] = field(default_factory=list)
     reference: str = ""  # the true recording, where there is one
     gain_db: float = 0.0  # what the file was amplified by for its peak

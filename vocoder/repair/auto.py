@@ -80,20 +80,30 @@ class AutoRepair(VoiceRepair):
             estimated=max(one.estimated for one in repaired),
             certainty=certainty,
             strength=max(one.strength for one in repaired),
+            inconsistency_db=None,  # each has its own
         )
 
     def _repaired(self, spectrogram: Spectrogram) -> Spectrogram:
         if spectrogram.constraint is not None:
             usable = fits(self.jpeg.weights, spectrogram.spec)
             return self.jpeg(spectrogram) if usable else spectrogram
-        if self.strength == 0 or not fits(self.weights, spectrogram.spec):
+        if self.strength == 0:
+            return spectrogram
+        spectrogram = replace(spectrogram, inconsistency_db=self.inconsistency_db(spectrogram))
+        if not fits(self.weights, spectrogram.spec):
             return spectrogram
         return self.repair(spectrogram, self.strength * self.need(spectrogram))
 
+    def inconsistency_db(self, spectrogram: Spectrogram) -> float:
+        """How far a batch of one is from what any waveform can show."""
+        if spectrogram.inconsistency_db is not None:
+            return spectrogram.inconsistency_db
+        found = [inconsistency_db(piece, self.trial) for piece in _pieces(spectrogram)]
+        return float(np.mean(found))
+
     def need(self, spectrogram: Spectrogram) -> float:
         """How much of the repair a batch of one needs, 0 to 1."""
-        found = [inconsistency_db(piece, self.trial) for piece in _pieces(spectrogram)]
-        excess_db = float(np.mean(found)) - self.consistent_db
+        excess_db = self.inconsistency_db(spectrogram) - self.consistent_db
         return min(max(excess_db / max(self.inconsistent_db - self.consistent_db, TINY_DB), 0), 1)
 
 

@@ -9,6 +9,6 @@ def examine(path, **settings):
     return room.examine(ImageSource(input=path, **settings))
 
 
-def run(input, *, label=None, output=None, overwrite=False):
-    source = ImageSource(input=input, label=label)
+def run(input, *, output=None, overwrite=False, **settings):
+    source = ImageSource(input=input, **settings)
     return doctor.run(source=source, output=output, overwrite=overwrite)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from PIL import Image, ImageOps
 
 from tests.image.doctor.looking import examine, run
@@ -10,6 +11,7 @@ from tests.refusals import refused
 from vocoder import load
 from vocoder.errors import BadInput
 from vocoder.image.codec.foreign import Foreign
+from vocoder.spectrogram import analyse
 
 
 class TestCommand:
@@ -19,8 +21,8 @@ class TestCommand:
         printed = capsys.readouterr().out
         assert "channels" in printed
         assert "1 to change" in printed
-        (finding,) = json.loads(report.read_text())["findings"]
-        assert finding["code"] == "channels"
+        codes = [finding["code"] for finding in json.loads(report.read_text())["findings"]]
+        assert codes == ["channels", "inconsistent"]
         with refused("output.exists"):
             run(str(generated), output=str(report))
         assert run(str(generated), label="real_B", output=str(report), overwrite=True) == 0
@@ -38,6 +40,20 @@ class TestCommand:
     def test_nothing_there(self, tmp_path):
         with refused("input.missing"):
             run(str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(("spec", "words"), [("mel256", "repair=auto"), ("linear256", "train")])
+def test_what_no_waveform_can_show(spec, words, speech, tmp_path):
+    """And whether the repair that ships has learnt from such spectrograms."""
+    made, codec = load("spec", spec), load("codec", "gray8")
+    decibels = analyse(torch.from_numpy(speech)[None], made).decibels[0].numpy()
+    image = Image.fromarray(codec.encode(decibels, made))
+    blurred = image.resize((image.width // 6, image.height // 6)).resize(image.size)
+    blurred.save(tmp_path / "a.png")
+    run(str(tmp_path / "a.png"), spec=made, codec=codec, output=str(tmp_path / "r.json"))
+    findings = json.loads((tmp_path / "r.json").read_text())["findings"]
+    (found,) = (one for one in findings if one["code"] == "inconsistent")
+    assert found["severity"] == "note" and words in found["fix"]
 
 
 def test_figures_are_not_taken_for_tiles(generated, tmp_path):
