@@ -26,7 +26,7 @@ from vocoder.image.array import write_array
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.law import _specshow_axis
 from vocoder.image.codec.maps import map_colours
-from vocoder.image.doctor.looks import tilt
+from vocoder.image.doctor.looks import MAX_LOOKED_AT, tilt
 from vocoder.image.file import read_image
 from vocoder.inverter import mels
 from vocoder.spectrogram import analyse
@@ -113,6 +113,13 @@ def test_a_figure_is_cut_out(speech, tmp_path):
     found = first(tmp_path / "a.png")
     assert found.spec == load("spec", "librosa_mel")
     assert found.codec.hop_length == pytest.approx(512 * mel.shape[1] / (box.x1 - box.x0), rel=0.01)
+
+
+def test_a_large_image_lasts_as_long_as_all_of_it(share, tmp_path):
+    """Though only its middle is looked at."""
+    repeats = 1 + MAX_LOOKED_AT // share.size
+    found = first(save(tmp_path / "a.png", np.tile(grey(share), (1, repeats))))
+    assert found.seconds == pytest.approx(repeats * share.shape[1] * 256 / 22050, rel=1e-3)
 
 
 def test_an_image_without_axes_is_whole(share):

@@ -47,7 +47,7 @@ from vocoder.identify.trial import Trial
 from vocoder.image.array import INFO_SUFFIX, find_arrays, meaning, read_numbers
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.law import Law
-from vocoder.image.doctor.looks import UNLIKE, middle_columns, skewness, tilt, unlikeness
+from vocoder.image.doctor.looks import UNLIKE, skewness, tilt, unlikeness
 from vocoder.image.file import read_image
 from vocoder.spec import SpectrogramSpec
 
@@ -129,7 +129,7 @@ def identify(path: str | Path) -> list[Reading]:
     try:
         if image.mode == "F":
             return _ranked(_of_array(image.pixels, first_row="high"))
-        return _ranked(_of_image(look_at_pixels(middle_columns(image.pixels))))
+        return _ranked(_of_image(look_at_pixels(image.pixels)))
     except BadInput as error:
         raise BadInput(f"{path}: {error}", key=error.key) from error
 
@@ -386,7 +386,7 @@ def _reading(
     if analysis.option in PAIRS.get(option, ()) and "n_mels" not in analysis.changes:
         score *= TOGETHER
     rows, columns = view.fractions.shape
-    frames = rows if codec.get("transposed") else columns * view.stretch
+    frames = rows if codec.get("transposed") else columns * view.stretch + view.unseen
     hop_length = codec.get("hop_length", analysis.spec.hop_length)
     return Reading(
         spec=analysis.spec,

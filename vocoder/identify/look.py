@@ -13,7 +13,7 @@ from vocoder.image.codec.base import channel_spread
 from vocoder.image.codec.colours import MAX_DISTANCE
 from vocoder.image.codec.maps import map_colours, map_path, nearest_map
 from vocoder.image.codec.palette import EDGE, HUE_CORNERS, Hue
-from vocoder.image.doctor.looks import looks_grey
+from vocoder.image.doctor.looks import looks_grey, middle_columns
 
 APART = 12  # levels between colours that are not the same
 SIDE_SHARE = 0.95  # of a figure's frame that must be there
@@ -47,6 +47,8 @@ class View:
         Of an array's numbers.
     stretch : float
         Columns of the file for one here.
+    unseen : int
+        Columns of a large image that are not looked at.
     is_hue : bool
         Whether the colours are those of ``codec=hue``.
     is_deep : bool
@@ -62,6 +64,7 @@ class View:
     mean: float = 0.0
     deviation: float = 0.0
     stretch: float = 1.0
+    unseen: int = 0
     is_hue: bool = False
     is_deep: bool = False
     reasons: list[str] = field(default_factory=list)
@@ -88,9 +91,12 @@ def look_at_numbers(numbers: np.ndarray) -> View:
 
 
 def look_at_pixels(pixels: np.ndarray) -> View:
-    """See an image: cut figures out, take colours back to numbers."""
+    """See an image: cut figures out, take colours back to numbers. Of large ones the middle."""
     rows, columns = pixels.shape[:2]
     reasons = [f"{columns} x {rows} pixels"]
+    pixels = middle_columns(pixels)
+    if unseen := columns - pixels.shape[1]:
+        reasons.append(f"the middle {pixels.shape[1]} columns are looked at")
     codec: dict[str, Any] = {}
     if box := figure_box(pixels):
         left, top, right, bottom = box
@@ -112,6 +118,7 @@ def look_at_pixels(pixels: np.ndarray) -> View:
         fractions=once,
         codec=codec,
         stretch=stretch,
+        unseen=unseen,
         is_hue=is_hue,
         is_deep=pixels.dtype == np.uint16,
         reasons=reasons,
