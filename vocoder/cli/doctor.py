@@ -14,8 +14,10 @@ from vocoder.image.doctor.examine import examine
 from vocoder.image.doctor.options import NOTE, PROBLEM, Finding
 from vocoder.image.source import ImageSource
 from vocoder.image.utterances import load_utterance
+from vocoder.spectrogram import Spectrogram
 
 SAMPLED = 6  # utterances that are inverted for a moment
+REFUSED = ("image.unlike", "image.negative")  # as `vocoder invert` would
 
 
 def run(
@@ -27,7 +29,7 @@ def run(
     """Print the findings; exit code 0 if there is nothing to change, else 2."""
     if output is not None:
         refuse_existing(Path(output), overwrite=overwrite)
-    findings = examine(source, _progress) + _far_off(source)
+    findings = examine(source, _progress) + _tried(source)
     print(_listing(findings, str(source.path)))
     if output is not None:
         report = {"input": str(source.path), "findings": [asdict(finding) for finding in findings]}
@@ -39,14 +41,27 @@ def run(
     return BAD if any(finding.severity == PROBLEM for finding in findings) else DONE
 
 
-def _far_off(source: ImageSource) -> list[Finding]:
-    """How far some of the utterances are from what any waveform can show, if they are."""
+def _tried(source: ImageSource) -> list[Finding]:
+    """What keeps some of the utterances from being inverted, and how far they are from what any
+    waveform can show."""
     try:
         found = source.find()
-        utterances = found.utterances[:: max(1, len(found.utterances) // SAMPLED)][:SAMPLED]
-        given = [load_utterance(one, found).spectrogram for one in utterances]
     except BadInput:  # of which `examine` has told
         return []
+    given, refused = [], []
+    for one in found.utterances[:: max(1, len(found.utterances) // SAMPLED)][:SAMPLED]:
+        try:
+            given.append(load_utterance(one, found).spectrogram)
+        except BadInput as error:
+            if error.key in REFUSED:  # `examine` tells of damaged files
+                code = error.key.removeprefix("image.")
+                fix = "what it says; force=true makes audio of it all the same"
+                refused.append(Finding(code=code, where=one.name, found=str(error), fix=fix))
+    return refused or _far_off(given, len(found.utterances))
+
+
+def _far_off(given: list[Spectrogram], n_utterances: int) -> list[Finding]:
+    """How far they are from what any waveform can show, on average, if they are."""
     from vocoder.config import load
     from vocoder.model.weights import fits
     from vocoder.repair.consistency import CONSISTENT_DB, far_off
@@ -64,7 +79,7 @@ def _far_off(source: ImageSource) -> list[Finding]:
         if known
         else "no repair that ships knows this spec: vocoder train experiment=generated makes one"
     )
-    where = f"{len(images)} of {len(found.utterances)} utterances"
+    where = f"{len(images)} of {n_utterances} utterances"
     told = f"on average {far_off(off_db)}"
     return [Finding(code="inconsistent", where=where, found=told, fix=fix, severity=NOTE)]
 

@@ -11,7 +11,7 @@ from vocoder.identify.laws import RARE, UNNAMED, Analysis, Range, analyses, is_u
 from vocoder.identify.look import View
 
 NEAR = 2e-3
-LOG1P_MAX = 25.0  # more are no logarithms
+MAX_LOG1P = 25.0  # of arrays; more are no logarithms
 STANDARD = 0.01  # how near to 0 and 1 mean and deviation are that were taken off
 BRIGHT = 200.0  # of 255 levels, that some pixel reaches
 FLOORS = (1e-5, 1e-7, 1e-4, 1e-6, 1e-8, 1e-9, 1e-10)
@@ -60,7 +60,7 @@ def array_ranges(view: View, power: float) -> list[Range]:
         elif BRIGHT <= high <= 255:  # pixels
             found += _scaled(0.0, 255.0, span)
         found.append(Range(exponent=1.0, codec={"unit": "linear"} | one))
-        if high < LOG1P_MAX:
+        if high < MAX_LOG1P:
             found.append(Range(log1p_max=high, codec={"unit": "log1p"} | one, prior=UNNAMED))
     elif -1 - NEAR <= low < -0.5 and high <= 1 + NEAR:
         found += _scaled(-1.0, 1.0, span)

@@ -218,12 +218,14 @@ def _fractions(
 
 
 def are_amplitudes(fractions: np.ndarray) -> bool:
-    """Whether they are amplitudes as they are, of which most are next to nothing."""
+    """Whether fractions of 0 to 1, ``(rows, columns)``, are amplitudes as they are, of which most
+    are next to nothing."""
     return bool(np.median(fractions) <= NEXT_TO_BLACK)
 
 
 def as_seen(fractions: np.ndarray) -> np.ndarray:
-    """In decibels where they are amplitudes, for what is judged by the looks."""
+    """Fractions of 0 to 1, ``(rows, columns)``, in decibels where they are amplitudes: for what is
+    judged by the looks. Of the same shape and range."""
     if not are_amplitudes(fractions):
         return fractions
     db = 20 * np.log10(np.maximum(fractions, 10 ** (-SHOWN_DB / 20)))

@@ -203,7 +203,8 @@ def _correlation(image: np.ndarray, comb: np.ndarray, weight: np.ndarray) -> np.
 
 
 def combs(spec: SpectrogramSpec, hz: np.ndarray) -> Tensor:
-    """Powers of equally strong harmonics of every frame's pitch, ``(bins, frames)``."""
+    """Powers of equally strong harmonics, ``(bins, frames)``, of every frame's pitch, ``(frames,)``
+    in Hz."""
     steps, which = np.unique(np.rint(np.log2(hz) * COMBS_PER_OCTAVE), return_inverse=True)
     return torch.stack([_comb(spec, int(step)) for step in steps])[which].T
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps
@@ -54,6 +55,16 @@ def test_what_no_waveform_can_show(spec, words, speech, tmp_path):
     findings = json.loads((tmp_path / "r.json").read_text())["findings"]
     (found,) = (one for one in findings if one["code"] == "inconsistent")
     assert found["severity"] == "note" and words in found["fix"]
+
+
+def test_what_invert_would_refuse_is_told(tmp_path):
+    levels = np.random.default_rng(0).integers(0, 256, (32, 40)).astype(np.uint8)
+    clouds = Image.fromarray(levels).resize((320, 256), Image.Resampling.BICUBIC)
+    clouds.save(tmp_path / "a.png")
+    made = {"spec": load("spec", "mel256"), "codec": load("codec", "gray8")}
+    assert run(str(tmp_path / "a.png"), output=str(tmp_path / "r.json"), **made) == 2
+    findings = json.loads((tmp_path / "r.json").read_text())["findings"]
+    assert "unlike" in {one["code"] for one in findings}
 
 
 def test_figures_are_not_taken_for_tiles(generated, tmp_path):
