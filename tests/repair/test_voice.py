@@ -156,10 +156,10 @@ def test_harmonics_that_agree_stay_and_broken_ones_are_drawn_anew():
 
 
 def test_a_piece_is_drawn_as_in_the_whole(speech):
-    samples = torch.from_numpy(speech[: 400 * 256])[None]
+    samples = torch.from_numpy(np.resize(speech, 2400 * 256))[None]  # longer than what is seen
     image = analyse(samples, MEL).decibels[0].clamp(min=FLOOR_DB)
     noise = image + 9 * torch.randn(image.shape, generator=torch.Generator().manual_seed(1))
-    repair = load("repair", "generated", chunk_frames=160)
+    repair = load("repair", "generated", chunk_frames=800)
     whole = load("repair", "generated")
     given = Spectrogram(noise[None], MEL)
     made, expected = repair(given), whole(given)

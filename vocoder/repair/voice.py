@@ -31,13 +31,13 @@ COMBS_PER_OCTAVE = 120  # of which one is drawn, 10 cents apart
 # far they agree is told from the bands in which generators that invent the pitch lose it first.
 AGREEMENT_BINS, AGREEMENT_FRAMES = 31, 3.0
 AGREEMENT_FROM_HZ, AGREEMENT_TO_HZ = 800.0, 2500.0
-TRUST_FRAMES = 40.0  # standard deviation over which trust changes: half a second
+TRUST_FRAMES = 120.0  # standard deviation over which trust changes: a second and a half
 NOISE_FRAMES = 1024  # of noise, repeated
 # Inversion roughens what it is given: with all of the contrast of noise, in decibels, there is too
 # much in the end (recipes/repair.md).
 NOISE_CONTRAST = 0.3
 # Beyond so many frames a track does not depend on what is there: voices end more often than that.
-TRACK_FRAMES = 512
+TRACK_FRAMES = 640
 
 
 @dataclass(frozen=True, kw_only=True)
