@@ -13,7 +13,7 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import bin_centres_hz
 
 # What an envelope is averaged over where there is no pitch.
-VOICELESS_WIDTH_HZ = 250.0
+VOICELESS_WIDTH_HZ = 150.0
 
 
 def envelope_db(decibels: Tensor, track: np.ndarray, spec: SpectrogramSpec) -> Tensor:

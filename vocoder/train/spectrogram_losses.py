@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vocoder.errors import BadInput
 from vocoder.model.features import FLOOR_DB
-from vocoder.repair.envelope import VOICELESS_WIDTH_HZ, smoother
+from vocoder.repair.envelope import smoother
 from vocoder.repair.pitch import pitch_strengths
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import bin_centres_hz
@@ -64,13 +64,16 @@ def _pinball_loss(repaired_db: Tensor, true_db: Tensor, tau: float) -> Tensor:
     return (excess_db.abs() + (1 - 2 * tau) * excess_db).mean() / 20
 
 
+ENVELOPE_WIDTH_HZ = 250.0  # over which harmonics are averaged away
+
+
 def envelope_loss(repaired_db: Tensor, true_db: Tensor, spec: SpectrogramSpec) -> Tensor:
     """How far the powers are apart when harmonics are averaged away, in units of 20 dB.
 
     Where a generator invented the pitch nobody can say where the harmonics are, and pixel by pixel
     it is safest to draw too little; the envelope tells how much there is in all.
     """
-    smooth = smoother(spec, VOICELESS_WIDTH_HZ).to(true_db.device)
+    smooth = smoother(spec, ENVELOPE_WIDTH_HZ).to(true_db.device)
     ours, wanted = (
         10 * torch.log10(smooth @ (db * (math.log(10) / 10)).exp() + 1e-9)
         for db in (repaired_db, true_db)
