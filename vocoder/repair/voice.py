@@ -36,7 +36,8 @@ NOISE_FRAMES = 1024  # of noise, repeated
 # Inversion roughens what it is given: with all of the contrast of noise, in decibels, there is too
 # much in the end (recipes/repair.md).
 NOISE_CONTRAST = 0.3
-# Beyond so many frames a track does not depend on what is there: voices end more often than that.
+# Beyond so many frames nothing depends on what is there: trust ends four deviations away, and a
+# track with the voice there.
 TRACK_FRAMES = 640
 
 
