@@ -170,6 +170,8 @@ def tables(results: Results, conditions: Sequence[str], inversions: Sequence[str
     """For every condition a Markdown table: means and 95 % bootstrap intervals over lines."""
     for condition in conditions:
         rows = {name: results[f"{condition} | {name}"] for name in fitting(condition, inversions)}
+        if not rows:
+            continue
         measured = [
             column
             for name, column in METRICS.items()

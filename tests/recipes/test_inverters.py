@@ -32,6 +32,7 @@ def test_networks_are_measured_where_weights_come_with_the_package():
     assert inverters.fitting("clean", names) == names
     tables = list(inverters.tables(RESULTS, ["clean", "80 mels"], ["none+admm", "auto+wavenet"]))
     assert "`auto+wavenet`" in tables[0] and "`auto+wavenet`" not in tables[1]
+    assert not list(inverters.tables({}, ["80 mels"], ["auto+wavenet"]))
 
 
 def test_every_inverter_is_compared_with_and_without_repair():
