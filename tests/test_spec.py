@@ -18,7 +18,6 @@ from vocoder.errors import BadInput
 from vocoder.spec import FLOAT_FIELDS, SpectrogramSpec, periodic_window
 from vocoder.spectrogram import analyse, stft
 
-SPECS = OWN
 MEL = load("spec", "mel256")
 LINEAR = load("spec", "linear512")
 TACOTRON2 = load("spec", "tacotron2")
@@ -53,7 +52,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=SPECS)
+@pytest.fixture(params=OWN)
 def spec(request):
     return load("spec", request.param)
 
@@ -125,9 +124,7 @@ def test_no_field_has_a_default():
 def test_a_spec_survives_json_and_yaml(spec):
     values = spec.to_dict()
     for read in (json.loads(json.dumps(values)), yaml.safe_load(yaml.safe_dump(values))):
-        again = SpectrogramSpec.from_dict(read, "there")
-        assert again == spec
-        assert again.digest == spec.digest
+        assert SpectrogramSpec.from_dict(read, "there") == spec
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,29 +147,18 @@ def test_from_dict_says_where_a_spec_came_from():
 @pytest.mark.parametrize("name", NAMES)
 def test_every_field_matters(name):
     other = replace(MEL, **OTHERWISE[name])
-    assert other.digest != MEL.digest
-    found = MEL.differences(other)
-    assert f"{name}: {getattr(MEL, name)} != {getattr(other, name)}" in found
-    assert len(found) == sum(getattr(MEL, n) != getattr(other, n) for n in OTHERWISE[name])
-    with pytest.raises(BadInput) as refusal:
+    with refused("spec.conflict") as refusal:
         MEL.require_same(other, "the sidecar", "tile.png")
-    assert str(refusal.value).startswith("the sidecar and tile.png were made with different")
-    assert found[0] in str(refusal.value)
+    told = str(refusal.value)
+    assert told.startswith("the sidecar and tile.png")
+    assert f"{name}: {getattr(MEL, name)} != {getattr(other, name)}" in told
+    assert told.count("!=") == sum(getattr(MEL, n) != getattr(other, n) for n in OTHERWISE[name])
 
 
 def test_a_spec_agrees_with_itself(spec):
     again = replace(spec)
-    assert spec.differences(again) == []
     spec.require_same(again, "this", "that")
     assert hash(spec) == hash(again)
-
-
-def test_digests_are_short_distinct_and_the_same_on_every_machine():
-    digests = {name: load("spec", name).digest for name in SPECS}
-    assert len(set(digests.values())) == len(SPECS)
-    assert all(len(digest) == 8 and int(digest, 16) >= 0 for digest in digests.values())
-    # File names made earlier hold it: it changes only together with the fields.
-    assert digests["mel256"] == "356541c9"
 
 
 @pytest.mark.parametrize("name", FLOAT_FIELDS)
@@ -180,7 +166,6 @@ def test_a_whole_number_is_the_same_spec_as_a_float(name):
     value = getattr(MEL, name)
     whole = replace(MEL, **{name: int(value)})
     assert whole == MEL
-    assert whole.digest == MEL.digest
     assert type(whole.to_dict()[name]) is float
 
 

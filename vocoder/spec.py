@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
@@ -11,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vocoder.errors import BadInput, expect
+from vocoder.errors import BadInput, differences, expect
 
 KINDS = ("mel", "linear")
 PAD_MODES = ("reflect", "constant", "reflect_same")
@@ -119,7 +117,7 @@ class SpectrogramSpec:
                 self._require(getattr(self, name) is None, name, "null for kind=linear")
 
     def _take_numbers_as_floats(self) -> None:
-        """YAML's 0 and 0.0 are one spec, so they have to have one digest too."""
+        """YAML's 0 and 0.0 are one spec, and have to be written alike too."""
         for name in FLOAT_FIELDS:
             value = getattr(self, name)
             if value is None and name in MEL_FIELDS:
@@ -292,32 +290,18 @@ class SpectrogramSpec:
             )
         try:
             return cls(**values)
-        except (BadInput, TypeError) as error:
-            raise BadInput(
-                f"{source}: {error}", key=error.key if isinstance(error, BadInput) else "spec.type"
-            ) from error
-
-    def differences(self, other: SpectrogramSpec) -> list[str]:
-        """The fields in which two specs differ, each as ``name: mine != theirs``."""
-        mine, theirs = self.to_dict(), other.to_dict()
-        return [
-            f"{name}: {mine[name]} != {theirs[name]}" for name in mine if mine[name] != theirs[name]
-        ]
+        except BadInput as error:
+            raise BadInput(f"{source}: {error}", key=error.key) from error
 
     def require_same(self, other: SpectrogramSpec, mine: str, theirs: str) -> None:
         """Refuse two specs that disagree, naming the fields and both values."""
-        if found := self.differences(other):
+        found = differences(self.to_dict(), other.to_dict())
+        if listed := "; ".join(f"{name}: {one} != {another}" for name, one, another in found):
             raise BadInput(
-                f"{mine} and {theirs} were made with different spectrogram settings "
-                f"({'; '.join(found)}); give one spec that is true of both",
+                f"{mine} and {theirs} were made with different spectrogram settings ({listed}); "
+                "give one spec that is true of both",
                 key="spec.conflict",
             )
-
-    @property
-    def digest(self) -> str:
-        """Eight hexadecimal digits that differ when any field does; for file names."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def describe(self) -> str:
         """The spec in words with units."""

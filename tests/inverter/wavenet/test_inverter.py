@@ -17,7 +17,7 @@ def trained(tmp_path):
 
     def trained(spec=MEL, **changes):
         model = small(spec)
-        path = tmp_path / f"{spec.digest}.safetensors"
+        path = tmp_path / f"{hash(spec)}.safetensors"
         Checkpoint(settings_of(model), spec, model.state_dict(), {}).write(path, overwrite=True)
         return load("inverter", "wavenet", weights=str(path), **changes)
 
