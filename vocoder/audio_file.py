@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -78,10 +78,7 @@ def read_blocks(file: soundfile.SoundFile, path: Path) -> Iterator[np.ndarray]:
     n_read = 0
     while n_read < file.frames:
         try:
-            if file.format == "MP3":
-                with quiet():
-                    block = file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
-            else:
+            with quiet() if file.format == "MP3" else nullcontext():
                 block = file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise BadInput(
@@ -104,7 +101,7 @@ def read_blocks(file: soundfile.SoundFile, path: Path) -> Iterator[np.ndarray]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep off standard error what libmpg123 writes there; what is wrong is raised."""
+    """Keep off standard error what libraries in C write there; what is wrong is raised."""
     with _one_at_a_time, ExitStack() as stack:
         try:
             shown = os.dup(_STANDARD_ERROR)

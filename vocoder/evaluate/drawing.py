@@ -7,10 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from vocoder.audio import read_audio, read_info
@@ -19,10 +16,9 @@ from vocoder.evaluate.alignment import Pair
 from vocoder.evaluate.metrics.metric import HIGHER, LOWER, ZERO, Metric
 from vocoder.evaluate.metrics.spectral import comparison_spec
 from vocoder.evaluate.summary import Summary
-from vocoder.evaluate.view import RANGE_DB
+from vocoder.evaluate.view import RANGE_DB, beginning_db, panel
 from vocoder.evaluate.work import Measured
 from vocoder.files import atomic_path
-from vocoder.spectrogram import analyse
 
 SHOWN_S = 8.0  # longer recordings show their beginning
 DIFFERENCE_DB = 30.0  # at which the colours of differences end
@@ -81,15 +77,11 @@ def draw_distributions(
 
 def rank(files: Sequence[Measured], metrics: Sequence[Metric]) -> tuple[Metric, list[Measured]]:
     """The files of one system from best to worst, by the first of the metrics that any has."""
-    for metric in metrics:
-        if ranked := [file for file in files if metric.column in file.values]:
-            sign = -1 if metric.better == HIGHER else 1
-            distance = abs if metric.better == ZERO else float
-            ranked.sort(key=lambda file: sign * distance(file.values[metric.column]))
-            return metric, ranked
-    raise BadInput(
-        "nothing was measured, so that there is no best and no worst", "files.unmeasured"
-    )
+    metric = next(one for one in metrics if any(one.column in file.values for file in files))
+    ranked = [file for file in files if metric.column in file.values]
+    sign = -1 if metric.better == HIGHER else 1
+    distance = abs if metric.better == ZERO else float
+    return metric, sorted(ranked, key=lambda file: sign * distance(file.values[metric.column]))
 
 
 def draw_spectrograms(
@@ -122,61 +114,39 @@ def draw_spectrograms(
     grid = figure.subplots(len(chosen), 3, squeeze=False, sharex="row", sharey=True)
     for row, name, file in zip(grid, names, chosen, strict=True):
         rate = sample_rate or read_info(Path(file.path)).sample_rate
+        spec = comparison_spec(rate)
         degraded = read_audio(Path(file.path), rate)
         reference = None
         if file.utterance in references:
             # What is wrong with a reference, silence say, was told when it was measured against.
             with suppress(BadInput):
                 pair = Pair(read_audio(references[file.utterance], rate), degraded, rate)
-                reference, shown = _db(pair.reference, rate), _db(pair.matched, rate)
-        if reference is None:
-            shown = _db(degraded, rate)
+                reference = beginning_db(pair.reference, spec, SHOWN_S)
+                degraded = pair.matched
+        shown = beginning_db(degraded, spec, SHOWN_S)
         top = float(shown.max() if reference is None else reference.max())
         floor = top - RANGE_DB
-        _panel(row[1], np.maximum(shown, floor), rate, "magma", floor, top)
+        height, shown = rate / 2000, np.maximum(shown, floor)
+        panel(row[1], shown, spec, height, (floor, top))
         score = f"{metric.heading} {file.values[metric.column]:.{metric.digits}f}"
         row[1].set_title(f"{file.utterance}, {name}: {score}", loc="left", fontsize="medium")
+        row[1 if reference is None else 0].set_ylabel("kHz")
         if reference is None:
-            row[1].set_ylabel("kHz")
             row[0].set_visible(False)
             row[2].set_visible(False)
             continue
-        _panel(row[0], np.maximum(reference, floor), rate, "magma", floor, top)
+        reference = np.maximum(reference, floor)
+        panel(row[0], reference, spec, height, (floor, top))
         row[0].set_title("reference", loc="left", fontsize="medium")
-        row[0].set_ylabel("kHz")
-        apart = np.maximum(shown, floor) - np.maximum(reference, floor)
-        image = _panel(row[2], apart, rate, "RdBu_r", -DIFFERENCE_DB, DIFFERENCE_DB)
+        ends = -DIFFERENCE_DB, DIFFERENCE_DB
+        image = panel(row[2], shown - reference, spec, height, ends, "RdBu_r")
         row[2].set_title("difference, at the same level", loc="left", fontsize="medium")
         figure.colorbar(image, ax=row[2], label="dB", pad=0.01)
     for axes in grid[-1]:
         axes.set_xlabel("seconds")
+    grid[0, 0].set_ylim(0, min(TOP_HZ / 1000, height))  # which all panels share
     figure.suptitle(chosen[0].system)
     _save(figure, path, overwrite=overwrite)
-
-
-def _panel(
-    axes: Axes, values: np.ndarray, sample_rate: int, cmap: str, low: float, high: float
-) -> AxesImage:
-    hop_s = comparison_spec(sample_rate, None).hop_length / sample_rate
-    image = axes.imshow(
-        values,
-        origin="lower",
-        aspect="auto",
-        cmap=cmap,
-        vmin=low,
-        vmax=high,
-        extent=(0, values.shape[1] * hop_s, 0, sample_rate / 2000),
-    )
-    axes.set_ylim(0, min(TOP_HZ, sample_rate / 2) / 1000)
-    return image
-
-
-def _db(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Levels in dB, ``(bins, frames)``, of the beginning."""
-    spec = comparison_spec(sample_rate, None)
-    shown = np.asarray(samples[: int(SHOWN_S * sample_rate)], np.float32)
-    padded = np.pad(shown, (0, max(0, spec.n_fft - len(shown))))
-    return analyse(torch.from_numpy(padded)[None], spec).decibels[0].numpy()
 
 
 def _save(figure: Figure, path: Path, *, overwrite: bool) -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from vocoder.audio import read_audio
 from vocoder.files import atomic_path
@@ -38,15 +41,14 @@ def draw_pictures(
     waveform, true : Path
         Audio files; ``true`` may be ``None``.
     """
-    from matplotlib.figure import Figure
-
     spec = given.spec
     panels = [("image in", given.decibels[0].numpy())]
     if repaired.certainty is not None:
         panels.append((_REPAIRED, repaired.decibels[0].numpy()))
-    panels.append(("waveform out", _decibels(waveform, spec)))
-    if true is not None:
-        panels.append(("true recording", _decibels(true, spec)))
+    for title, audio in (("waveform out", waveform), ("true recording", true)):
+        if audio is not None:
+            samples = read_audio(audio, spec.sample_rate)
+            panels.append((title, beginning_db(samples, spec, SHOWN_S + 1)))
     n_frames = int(min(SHOWN_S * spec.frame_rate_hz, given.n_frames))
     loudest_db = float(given.decibels.max())
     with _DRAWING, atomic_path(path, overwrite=True) as temporary:
@@ -55,15 +57,7 @@ def draw_pictures(
             np.ravel(figure.subplots(len(panels), sharex=True)), panels, strict=True
         ):
             shown = decibels[:, :n_frames]
-            image = axes.imshow(
-                shown,
-                origin="lower",
-                aspect="auto",
-                cmap="magma",
-                vmin=loudest_db - RANGE_DB,
-                vmax=loudest_db,
-                extent=(0, shown.shape[1] / spec.frame_rate_hz, 0, spec.bins),
-            )
+            image = panel(axes, shown, spec, spec.bins, (loudest_db - RANGE_DB, loudest_db))
             axes.set_title(title, loc="left", fontsize="medium")
             axes.set_ylabel("Hz (mel scale)" if spec.kind == "mel" else "Hz")
             axes.set_yticks(*zip(*ticks_hz(spec), strict=True))
@@ -77,6 +71,33 @@ def draw_pictures(
         figure.savefig(temporary, dpi=100, format="png")
 
 
+def panel(
+    axes: Axes,
+    values: np.ndarray,
+    spec: SpectrogramSpec,
+    height: float,
+    ends: tuple[float, float],
+    cmap: str = "magma",
+) -> AxesImage:
+    """Show ``(bins, frames)``, as high as ``height``, over seconds, in colours between two ends."""
+    return axes.imshow(
+        values,
+        origin="lower",
+        aspect="auto",
+        cmap=cmap,
+        vmin=ends[0],
+        vmax=ends[1],
+        extent=(0, values.shape[1] / spec.frame_rate_hz, 0, height),
+    )
+
+
+def beginning_db(samples: np.ndarray, spec: SpectrogramSpec, seconds: float) -> np.ndarray:
+    """The spectrogram of a waveform's beginning, ``(bins, frames)``, be it as short as it may."""
+    shown = np.asarray(samples[: int(seconds * spec.sample_rate)], np.float32)
+    padded = np.pad(shown, (0, max(0, spec.n_fft - len(shown))))
+    return analyse(torch.from_numpy(padded)[None], spec).decibels[0].numpy()
+
+
 def ticks_hz(spec: SpectrogramSpec) -> list[tuple[float, str]]:
     """Places on a spectrogram's vertical axis, in rows, and what frequencies they are, as text."""
     centres = bin_centres_hz(spec)
@@ -84,10 +105,3 @@ def ticks_hz(spec: SpectrogramSpec) -> list[tuple[float, str]]:
     rows = np.interp(inside, centres, np.arange(len(centres))) + 0.5
     texts = [f"{hz // 1000}k" if hz >= 1000 else str(hz) for hz in inside]
     return list(zip(rows.tolist(), texts, strict=True))
-
-
-def _decibels(waveform: Path, spec: SpectrogramSpec) -> np.ndarray:
-    """The waveform's own spectrogram, ``(bins, frames)``."""
-    samples = read_audio(waveform, spec.sample_rate)[: int((SHOWN_S + 1) * spec.sample_rate)]
-    padded = np.pad(samples, (0, max(0, spec.n_fft - len(samples))))
-    return analyse(torch.from_numpy(padded)[None], spec).decibels[0].numpy()

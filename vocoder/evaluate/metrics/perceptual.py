@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vocoder.audio_file import quiet
 from vocoder.errors import BadInput
 from vocoder.evaluate.alignment import checked, checked_pair
 from vocoder.evaluate.metrics.metric import ALONE, HIGHER, metric, optional_package
@@ -174,7 +172,7 @@ def _visqol() -> Any:
     package = optional_package("visqol", "ViSQOL")
     optional_package("ai_edge_litert.interpreter", "ViSQOL")
     api = package.VisqolApi()
-    with _without_chatter():
+    with quiet():  # libraries in C say there that they are there; errors raise
         # Waveforms are aligned here already, and by more than the envelope.
         api.create("speech", use_lattice_model=True, disable_global_alignment=True)
     api._manager.patch_creator = _fast_patches(package)
@@ -197,16 +195,3 @@ def _fast_patches(package: Any) -> Any:
             return list(detector.get_vad_results())
 
     return Patches(package.visqol_manager.PATCH_SIZE_SPEECH)
-
-
-@contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Keep libraries in C from writing to the error stream that they are there; errors raise."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

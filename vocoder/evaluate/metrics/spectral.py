@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,11 @@ import numpy as np
 from vocoder.errors import BadInput
 from vocoder.evaluate.alignment import checked, checked_pair
 from vocoder.evaluate.metrics.metric import IMAGE, LOWER, metric
+from vocoder.spec import SpectrogramSpec
 
 if TYPE_CHECKING:
     import torch
 
-    from vocoder.spec import SpectrogramSpec
     from vocoder.spectrogram import Spectrogram
 
 # Frames this far below the loudest are silence to STOI (Taal et al. 2011, section II), and here.
@@ -43,7 +44,7 @@ def log_spectral_distance_db(
     reference; frames of the reference more than 40 dB below its loudest are left out. A level
     difference counts in full.
     """
-    difference = _difference_db(*_values(reference, degraded, sample_rate, n_mels=None))
+    difference = _difference_db(*_values(reference, degraded, comparison_spec(sample_rate)))
     return float(np.sqrt(np.mean(difference**2, axis=0)).mean())
 
 
@@ -54,7 +55,8 @@ def mel_distance_db(reference: np.ndarray, degraded: np.ndarray, sample_rate: in
     What vocoders are trained on (Kong et al. 2020, HiFi-GAN, eq. 5), in dB instead of natural
     logarithms; STFT, floor and active frames as in `log_spectral_distance_db`.
     """
-    difference = _difference_db(*_values(reference, degraded, sample_rate, n_mels=N_MELS))
+    spec = _in_mel_bands(comparison_spec(sample_rate))
+    difference = _difference_db(*_values(reference, degraded, spec))
     return float(np.abs(difference).mean())
 
 
@@ -71,9 +73,10 @@ def mel_cepstral_distortion_db(
     root-mean-square difference in dB of two envelopes smoothed to 13 coefficients. Figures by
     other programs, whose cepstra come from other envelopes, are not comparable.
     """
-    target, values = _values(reference, degraded, sample_rate, n_mels=N_MELS)
+    spec = _in_mel_bands(comparison_spec(sample_rate))
+    target, values = _values(reference, degraded, spec)
     active = _active(target)
-    block = round(WARPED_S * sample_rate / comparison_spec(sample_rate, N_MELS).hop_length)
+    block = round(WARPED_S * sample_rate / spec.hop_length)
     total, steps = 0.0, 0
     for begin in range(0, target.shape[1], block):
         chosen = np.flatnonzero(active[begin : begin + block]) + begin
@@ -160,61 +163,49 @@ def _mel(values: torch.Tensor, spec: SpectrogramSpec) -> np.ndarray:
     A Nyquist bin that a linear spectrogram lacks is silent. Where the transform is short, low
     bands fall between two of its bins, hold nothing and are left out.
     """
-    from dataclasses import replace
-
     import torch
 
     from vocoder.spectrogram import mel_filters, to_bins
 
     if spec.n_mels is None:
-        mel = replace(
-            spec,
-            kind="mel",
-            nyquist=True,
-            n_mels=N_MELS,
-            fmin=0.0,
-            fmax=min(MEL_FMAX_HZ, spec.sample_rate / 2),
-            mel_scale="slaney",
-            mel_norm="sum",
-        )
+        mel = _in_mel_bands(spec)
         whole = torch.nn.functional.pad(values, (0, 0, 0, spec.n_freqs - values.shape[1]))
         values = to_bins(whole, mel)[:, mel_filters(mel, values.device).any(dim=1)]
     return np.asarray(values[0].numpy() ** (1 / spec.power))
 
 
-def comparison_spec(sample_rate: int, n_mels: int | None) -> SpectrogramSpec:
-    """The STFT that spectra are compared by, in mel bands or (``None``) linear."""
-    from vocoder.spec import SpectrogramSpec
-
+def comparison_spec(sample_rate: int) -> SpectrogramSpec:
+    """The STFT that spectra are compared by."""
     win_length = round(WINDOW_S * sample_rate)
-    mel = n_mels is not None
-    return SpectrogramSpec(
-        kind="mel" if mel else "linear",
+    spec = SpectrogramSpec.stft(
         sample_rate=sample_rate,
         n_fft=1 << (win_length - 1).bit_length(),
         hop_length=win_length // 4,
-        win_length=win_length,
-        window="hann",
-        center=True,
         pad_mode="reflect",
         power=1.0,
+    )
+    return replace(spec, win_length=win_length)
+
+
+def _in_mel_bands(spec: SpectrogramSpec) -> SpectrogramSpec:
+    """The same STFT in the mel bands that spectra are compared by."""
+    return replace(
+        spec,
+        kind="mel",
         nyquist=True,
-        n_mels=n_mels,
-        fmin=0.0 if mel else None,
-        fmax=min(MEL_FMAX_HZ, sample_rate / 2) if mel else None,
-        mel_scale="slaney" if mel else None,
-        mel_norm="sum" if mel else None,
-        compression="none",
-        floor=0.0,
+        n_mels=N_MELS,
+        fmin=0.0,
+        fmax=min(MEL_FMAX_HZ, spec.sample_rate / 2),
+        mel_scale="slaney",
+        mel_norm="sum",
     )
 
 
 def _values(
-    reference: np.ndarray, degraded: np.ndarray, sample_rate: int, n_mels: int | None
+    reference: np.ndarray, degraded: np.ndarray, spec: SpectrogramSpec
 ) -> tuple[np.ndarray, np.ndarray]:
     """Magnitudes of both, ``(bins, frames)``, float32."""
     target, values = checked_pair(reference, degraded)
-    spec = comparison_spec(sample_rate, n_mels)
     return _magnitudes(target.tobytes(), spec), _magnitudes(values.tobytes(), spec)
 
 
