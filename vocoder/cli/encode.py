@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.codes import BAD, DONE
-from vocoder.cli.jobs import REPORT_NAME, begin, print_some, require_report
+from vocoder.cli.jobs import REPORT_NAME, begin, print_some, progress, require_report
 from vocoder.cli.page import Entry, write_page
 from vocoder.errors import BadInput, expect
 from vocoder.files import refuse_existing, write_text
@@ -167,21 +167,17 @@ def run(
 
 def _write_all(data_set: DataSet, plan: Plan) -> list[Written]:
     """Go through the jobs with a progress bar; recordings that fail are noted in the plan."""
-    from tqdm import tqdm
-
     made = []
-    started, audio_s = time.perf_counter(), 0.0
-    with tqdm(plan.jobs, unit="recording", disable=None) as bar:
-        for job in bar:
-            bar.set_description(job.utterance[-30:], refresh=False)
+    with progress(len(plan.jobs), "recording") as step:
+        for job in plan.jobs:
             try:
                 strips = data_set.encode(job)
             except BadInput as error:
                 plan.failed[job.target.source] = str(error)
-                continue
-            made.append(data_set.write(job, strips))
-            audio_s += made[-1].seconds
-            bar.set_postfix_str(f"{audio_s / (time.perf_counter() - started):.0f}x real time")
+                step(job.utterance, 0.0)
+            else:
+                made.append(data_set.write(job, strips))
+                step(job.utterance, made[-1].seconds)
     return made
 
 

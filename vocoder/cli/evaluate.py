@@ -6,15 +6,17 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocoder.cli.codes import BAD, DONE
-from vocoder.cli.jobs import print_some
+from vocoder.cli.jobs import print_some, progress
 from vocoder.cli.page import Entry, write_page
 from vocoder.errors import BadInput, expect
 from vocoder.files import refuse_existing, write_text
+from vocoder.tables import write_table
 
 if TYPE_CHECKING:
     from vocoder.evaluate.metrics import Metric
@@ -58,7 +60,7 @@ def run(
     from vocoder.evaluate.metrics import choose_metrics
     from vocoder.evaluate.metrics.metric import IMAGE, REFERENCE
     from vocoder.evaluate.pairing import find_systems, plan
-    from vocoder.evaluate.summary import notes, summarise, table, to_csv, to_json
+    from vocoder.evaluate.summary import notes, records, summarise, table, to_json
     from vocoder.image.dataset.recordings import unique_names
 
     expect(workers is None or workers >= 1, "workers", workers, "1 or more")
@@ -118,11 +120,13 @@ def run(
         "notes": remarks,
     }
     for name, content in (
-        (CSV_NAME, to_csv(files, summary.metrics)),
         (JSON_NAME, json.dumps(report, indent=2, ensure_ascii=False)),
         (TABLE_NAME, f"{text}\n"),
     ):
         write_text(root / name, content, overwrite=overwrite)
+    lines = records(files, summary.metrics)
+    values = (line.values() for line in lines)
+    write_table(root / CSV_NAME, list(lines[0]), values, overwrite=overwrite)
     print(text)
     for note in remarks:
         print(f"\nNote: {note}")
@@ -165,20 +169,13 @@ def help_sections() -> dict[str, list[tuple[str, str]]]:
 def _measured(
     jobs: Sequence[Job], metrics: Sequence[Metric], sample_rate: int | None, workers: int
 ) -> list[Measured]:
-    """Measure all, with a progress bar."""
-    from tqdm import tqdm
-
     from vocoder.evaluate.work import measure_all
 
     files: list[Measured] = []
-    started, audio_s = time.perf_counter(), 0.0
-    with tqdm(total=len(jobs), unit="utterance", disable=None) as bar:
+    with progress(len(jobs), "utterance") as step:
         for results in measure_all(jobs, metrics, sample_rate, workers):
             files += results
-            audio_s += sum(result.seconds for result in results)
-            bar.set_description(results[0].utterance[-30:], refresh=False)
-            bar.set_postfix_str(f"{audio_s / (time.perf_counter() - started):.0f}x real time")
-            bar.update()
+            step(results[0].utterance, sum(result.seconds for result in results))
     return files
 
 
@@ -223,8 +220,6 @@ def _versions() -> dict[str, str]:
 
     found = {}
     for name in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found

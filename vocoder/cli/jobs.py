@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event
@@ -148,7 +148,6 @@ def work_through(
     gets an event that is set when it should give up. ``advice`` is for who has too little memory.
     """
     import torch
-    from tqdm import tqdm
 
     from vocoder.memory import enough_memory
 
@@ -157,10 +156,9 @@ def work_through(
     torch.set_num_threads(1)
     results: list[Result] = []
     stop = Event()
-    started = time.perf_counter()
     with (
         ThreadPoolExecutor(threads) as pool,
-        tqdm(total=sum(map(len, groups)), unit="utterance", disable=None) as bar,
+        progress(sum(map(len, groups)), "utterance") as step,
     ):
         pending = {pool.submit(work, group, stop): group for group in groups}
         try:
@@ -168,18 +166,34 @@ def work_through(
                 names = [one.name for one in pending[done]]
                 try:
                     with enough_memory(advice):
-                        results += done.result()
+                        made = done.result()
                 except BadInput as error:
-                    results += [Result(name, problems={name: str(error)}) for name in names]
-                audio_s = sum(result.seconds for result in results)
-                bar.set_description(names[-1][-30:], refresh=False)
-                bar.set_postfix_str(f"{audio_s / (time.perf_counter() - started):.0f}x real time")
-                bar.update(len(names))
+                    made = [Result(name, problems={name: str(error)}) for name in names]
+                results += made
+                step(names[-1], sum(result.seconds for result in made), len(names))
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
     return sorted(results, key=lambda result: result.utterance)
+
+
+@contextmanager
+def progress(total: int, unit: str) -> Iterator[Callable[..., None]]:
+    """Show a progress bar; what is given is called with what is done and its seconds of audio."""
+    from tqdm import tqdm
+
+    started, audio_s = time.perf_counter(), 0.0
+    with tqdm(total=total, unit=unit, disable=None) as bar:
+
+        def step(name: str, seconds: float, count: int = 1) -> None:
+            nonlocal audio_s
+            audio_s += seconds
+            bar.set_description(name[-30:], refresh=False)
+            bar.set_postfix_str(f"{audio_s / (time.perf_counter() - started):.0f}x real time")
+            bar.update(count)
+
+        yield step
 
 
 def begin(root: Path, settings: dict[str, Any], *, resume: bool) -> None:

@@ -50,9 +50,7 @@ class References:
         """The recording called ``name``, if there is one."""
         return self._paths.get(one_spelling(name))
 
-    def measure(
-        self, path: Path, problems: dict[str, str], remarks: list[str] | None = None
-    ) -> dict[str, float]:
+    def measure(self, path: Path, problems: dict[str, str], remarks: list[str]) -> dict[str, float]:
         """Measure an audio file against the recording of the same name.
 
         A missing or unusable recording is noted in ``problems`` and gives no figures; what was put
@@ -68,6 +66,5 @@ class References:
         if found.problems:
             problems[where] = "; ".join(found.problems.values())
             return {}
-        if remarks is not None:
-            remarks += notes([found])
+        remarks += notes([found])
         return {short: found.values[column] for short, column in COLUMNS.items()}

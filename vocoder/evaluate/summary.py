@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vocoder.audio import MIN_OFFSET
@@ -120,7 +118,10 @@ def table(summary: Summary) -> str:
     titles = [f"{one.heading} {ARROWS[one.better]}" for one in summary.metrics]
     rows = [["system", "files", *titles]]
     for system, means in summary.means.items():
-        cells = [_mean(means.get(one.column), one.digits) for one in summary.metrics]
+        cells = [
+            means[one.column].text(one.digits) if one.column in means else ""
+            for one in summary.metrics
+        ]
         n_files = max((interval.n for interval in means.values()), default=0)
         rows.append([f"`{system}`", str(n_files), *cells])
     lines = [markdown(rows), "", "Mean over utterances (95 % bootstrap interval of it)."]
@@ -143,10 +144,6 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table, whose first row is its head."""
     head, *body = ([cell.replace("|", "\\|") for cell in row] for row in rows)
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body))
-
-
-def _mean(interval: Interval | None, digits: int) -> str:
-    return "" if interval is None else interval.text(digits)
 
 
 def _difference(found: Comparison | None, digits: int) -> str:
@@ -180,38 +177,30 @@ def to_json(summary: Summary) -> dict[str, Any]:
 
 
 def _interval(interval: Interval) -> dict[str, float | int | None]:
-    ends = {
-        end: None if math.isnan(value) else value
-        for end, value in (("low", interval.low), ("high", interval.high))
-    }
-    return {"mean": interval.mean, **ends, "n": interval.n}
+    values = asdict(interval)
+    return values | {"low": None, "high": None} if math.isnan(interval.low) else values
 
 
-def to_csv(files: Sequence[Measured], metrics: Sequence[Metric]) -> str:
-    """One row a file."""
-    text = io.StringIO()
-    names = [one.column for one in metrics]
-    fields = ["system", "utterance", "file", "seconds", *names]
-    fields += ["length_difference_s", "delay_ms", "polarity_inverted", "problem"]
-    writer = csv.DictWriter(text, fields, lineterminator="\n")
-    writer.writeheader()
-    for file in files:
-        row: dict[str, Any] = {
+def records(files: Sequence[Measured], metrics: Sequence[Metric]) -> list[dict[str, Any]]:
+    """One row a file, for a table that other programs read; what is not known is ``None``."""
+    return [
+        {
             "system": file.system,
             "utterance": file.utterance,
             "file": file.path,
             "seconds": round(file.seconds, 3),
-            "length_difference_s": _rounded(file.length_difference_s, 4),
-            "delay_ms": _rounded(file.delay_s and 1000 * file.delay_s, 4),
-            "polarity_inverted": "" if file.inverted is None else str(file.inverted).lower(),
+            **{one.column: file.values.get(one.column) for one in metrics},
+            "length_difference_s": _rounded(file.length_difference_s),
+            "delay_ms": None if file.delay_s is None else _rounded(1000 * file.delay_s),
+            "polarity_inverted": None if file.inverted is None else str(file.inverted).lower(),
             "problem": "; ".join(f"{name}: {reason}" for name, reason in file.problems.items()),
         }
-        writer.writerow(row | {name: file.values.get(name, "") for name in names})
-    return text.getvalue()
+        for file in files
+    ]
 
 
-def _rounded(value: float | None, digits: int) -> float | str:
-    return "" if value is None else round(value, digits)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def notes(files: Sequence[Measured]) -> list[str]:

@@ -134,6 +134,8 @@ def measure_job(
             result.problems["file"] = str(error)
         if image is not None:
             try:
+                if isinstance(image, BadInput):
+                    raise image
                 _show(result, path, image, of_image, sample_rate)
             except BadInput as error:
                 result.problems["image"] = str(error)
@@ -151,13 +153,20 @@ def _rate(result: Measured, path: Path, metrics: Sequence[Metric], sample_rate: 
 def _show(
     result: Measured,
     path: Path,
-    image: Spectrogram | BadInput,
+    image: Spectrogram,
     metrics: Sequence[Metric],
     sample_rate: int | None,
 ) -> None:
-    """Measure a file against the image that it was made of."""
-    shown = _as_shown(path, image, sample_rate)
-    result.values |= take(metrics, lambda one: one.function(*shown), result.problems)
+    """Measure a file against the image that it was made of, as much as is measured of both."""
+    wanted, rate = image.spec.sample_rate, read_info(path).sample_rate
+    if sample_rate is None and rate != wanted:
+        raise BadInput(
+            f"it has {rate} Hz, its image {wanted} Hz; give sample_rate={wanted} to convert",
+            "sample_rate.conflict",
+        )
+    n_frames = min(image.n_frames, image.spec.n_frames(int(MEASURED_S * wanted)))
+    shown, samples = image.frames(0, n_frames), _read(path, wanted)
+    result.values |= take(metrics, lambda one: one.function(shown, samples), result.problems)
 
 
 def _compare(
@@ -182,23 +191,6 @@ def _compare(
     result.offset, result.reference_offset = pair.offset, pair.reference_offset
     of_pair = [one for one in metrics if one.needs == REFERENCE]
     result.values |= take(of_pair, lambda one: one.of_pair(pair), result.problems)
-
-
-def _as_shown(
-    path: Path, image: Spectrogram | BadInput, sample_rate: int | None
-) -> tuple[Spectrogram, np.ndarray]:
-    """The image's spectrogram and the waveform at its rate, as much as is measured of both."""
-    if isinstance(image, BadInput):
-        raise image
-    wanted, rate = image.spec.sample_rate, read_info(path).sample_rate
-    if sample_rate is None and rate != wanted:
-        raise BadInput(
-            f"it has {rate} Hz, its image {wanted} Hz; give sample_rate={wanted} to convert",
-            "sample_rate.conflict",
-        )
-    n_frames = image.spec.n_frames(int(MEASURED_S * wanted))
-    shorter = image if image.n_frames <= n_frames else image.frames(0, n_frames)
-    return shorter, _read(path, wanted)
 
 
 def _read(path: Path, sample_rate: int) -> np.ndarray:
