@@ -234,8 +234,8 @@ def kinds(tmp_path: Path, speech: np.ndarray, generated: Path) -> dict[str, Kind
     # Corpora.
     corpus = tmp_path / "corpus"
     clips = [write_clip(corpus, f"{k}.wav", speech[k:5000], 22_050, "train") for k in (0, 1)]
-    write_corpus(corpus / "corpus.csv", clips, overwrite=False)
-    found["corpus"] = Kind(corpus / "corpus.csv", read_corpus)
+    write_corpus(corpus, clips, overwrite=False)
+    found["corpus"] = Kind(corpus / "corpus.csv", lambda path: read_corpus(path.parent))
     data, _, _ = open_store(corpus, clips, tmp_path / "cache")
     found["store"] = of_json(
         data.with_suffix(".json"), lambda _: open_store(corpus, clips, tmp_path / "cache")

@@ -116,7 +116,7 @@ def test_one_bad_file_is_named_and_passed_over(folder):
     damaged.write_bytes(whole[:4_000])
     corpus = opened(folder)
     assert len(corpus) == 11
-    assert [one.path for one, _ in corpus.skipped] == ["t3.flac"]
+    assert "t3.flac" not in [one.path for one in corpus.utterances]
     assert "1 of 12 utterances passed over" in corpus.describe_skipped()
     assert "t3.flac is not the file that the table was made for" in corpus.describe_skipped()
     assert opened(folder, "val").describe_skipped() == ""

@@ -211,9 +211,8 @@ def test_a_half_done_corpus_goes_on_with_the_same_settings_only(tmp_path):
     assert again.piece("one", "key", lambda: "made anew") == made == [1, 2]
     assert again.piece("two", "key", lambda: "new") == "new"
     noted = output / ".partial/piece-one.json"
-    whole = noted.read_text()
-    for content in ("{", "[]", whole.replace("[1, 2]", "[1]"), "[" * 100_000, '{"key": "key"}'):
-        noted.write_text(content)  # half written, or somebody else's
+    for content in ("{", "[]", "[" * 100_000, '{"key": "key"}'):
+        noted.write_text(content)  # somebody else's
         assert again.piece("one", "key", lambda: "made anew") == "made anew"
     assert again.piece("one", "another", lambda: "of another") == "of another"
     with refused("output.conflict"):

@@ -43,9 +43,9 @@ class Corpus:
     ----------
     utterances : tuple of Utterance
         In order of path and start.
-    skipped : tuple of (Utterance, str)
-        Those of this split and these speakers that cannot be used, each with the reason, such as a
-        damaged file. To be shown to the user; more than a tenth is refused.
+    skipped : tuple of str
+        Why those of this split and these speakers that cannot be used cannot: a damaged file, say.
+        To be shown to the user; more than a tenth is refused.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Corpus:
         fitting = [(one, offset) for one, offset in usable if one.samples >= min_samples]
         self.utterances = tuple(one for one, _ in fitting)
         self._offsets = [offset for _, offset in fitting]
-        self.skipped = tuple((one, reason) for one, _, reason in rows if reason)
+        self.skipped = tuple(reason for *_, reason in rows if reason)
         self.n_short = len(usable) - len(fitting)
 
         what = " of ".join([f"of split {split}", *([", ".join(speakers)] if speakers else [])])
@@ -143,8 +143,7 @@ class Corpus:
         if not self.skipped:
             return ""
         total = len(self.skipped) + len(self.utterances) + self.n_short
-        named = some_of([reason for _, reason in self.skipped])
-        return f"{len(self.skipped)} of {total} utterances passed over: {named}"
+        return f"{len(self.skipped)} of {total} utterances passed over: {some_of(self.skipped)}"
 
     @cached_property
     def _samples(self) -> np.ndarray:

@@ -22,7 +22,7 @@ from vocoder.corpus.manifest import Utterance, write_corpus
 from vocoder.corpus.partial import Partial
 from vocoder.corpus.report import Dropped, Report
 from vocoder.corpus.sources import Source
-from vocoder.corpus.spans import Span, intersect, total_s
+from vocoder.corpus.spans import intersect, total_s
 from vocoder.corpus.splitting import assign, stretches
 from vocoder.errors import BadInput, some_of
 
@@ -97,7 +97,8 @@ class Preparation:
                 utterance = self._write(source.name, span.start_s, samples[first:last])
                 kept.append((asdict(utterance), snr_db, span.start_s))
             else:
-                one = Dropped(source.recording.source, self.speaker, *_rounded(span), fault)
+                start_s, seconds = round(span.start_s, 3), round(span.length_s, 3)
+                one = Dropped(source.recording.source, self.speaker, start_s, seconds, fault)
                 dropped.append(asdict(one))
         return {
             "kept": kept,
@@ -126,11 +127,6 @@ class Preparation:
         """JSON values of what utterances depend on."""
         own = {name: getattr(self, name) for name in ("sample_rate", "speaker", "label")}
         return own | asdict(self.cut) | asdict(self.limits)
-
-
-def _rounded(span: Span) -> tuple[float, float]:
-    """Start and length, to a millisecond."""
-    return round(span.start_s, 3), round(span.length_s, 3)
 
 
 def make_corpus(

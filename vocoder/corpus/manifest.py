@@ -64,30 +64,27 @@ class Utterance:
 COLUMNS = tuple(field.name for field in fields(Utterance))
 
 
-def read_corpus(path: Path) -> list[Utterance]:
+def read_corpus(folder: Path) -> list[Utterance]:
     """Read and check ``corpus.csv``: UTF-8, comma-separated, one row an utterance, in any order.
 
     Other columns are ignored. That the files are what the table says is found out when they are
     decoded (`vocoder.corpus.Corpus`), since one bad file among thousands should not stop a
-    training. From the file, or the folder that holds it; in order of path and start.
+    training. In order of path and start.
     """
-    table = path / CORPUS_NAME if path.is_dir() or path.suffix != ".csv" else path
+    table = folder / CORPUS_NAME
     if not table.is_file():
         raise BadInput(
             f"{table} does not exist; give a folder that vocoder corpus wrote",
             key="corpus.missing",
         )
     utterances, places = read_table(table, Utterance, "corpus")
-    _check(utterances, places, table.parent)
+    _check(utterances, places, folder)
     return sorted(utterances, key=_order)
 
 
-def write_corpus(path: Path, utterances: Sequence[Utterance], *, overwrite: bool) -> None:
-    """Write ``corpus.csv``; refuses what `read_corpus` would refuse.
-
-    ``path`` is the file or the folder that is to hold it, where the utterances' files must be.
-    """
-    table = path if path.suffix == ".csv" else path / CORPUS_NAME
+def write_corpus(folder: Path, utterances: Sequence[Utterance], *, overwrite: bool) -> None:
+    """Write ``corpus.csv`` beside the utterances' files; refuses what `read_corpus` would."""
+    table = folder / CORPUS_NAME
     if not utterances:
         raise BadInput(
             f"{table} would have no rows; a corpus needs at least one utterance",
@@ -95,7 +92,7 @@ def write_corpus(path: Path, utterances: Sequence[Utterance], *, overwrite: bool
         )
     ordered = sorted(utterances, key=_order)
     places = [f"{table}, utterance {one.path} from sample {one.start_sample}" for one in ordered]
-    _check(ordered, places, table.parent)
+    _check(ordered, places, folder)
     write_table(table, COLUMNS, map(astuple, ordered), overwrite=overwrite)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -60,18 +59,13 @@ class Partial:
         shutil.rmtree(self._folder)
 
     def _noted(self, name: str, key: str) -> Any:
-        """``None`` if nothing was noted, of another input, or not all of it."""
+        """``None`` if nothing was noted, or of another input."""
         try:
             noted = read_record(self._folder / f"{name}.json", "partial.damaged")
         except BadInput:
             return None
-        content = noted.get("content")
-        return content if noted.get("key") == [key, _digest(content)] else None
+        return noted.get("content") if noted.get("key") == key else None
 
     def _note(self, name: str, key: str, content: Any) -> None:
-        noted = json.dumps({"key": [key, _digest(content)], "content": content})
+        noted = json.dumps({"key": key, "content": content})
         write_text(self._folder / f"{name}.json", noted, overwrite=True)
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
