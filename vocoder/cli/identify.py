@@ -27,7 +27,7 @@ def run(*, input: str, output: str | None = None, overwrite: bool = False) -> in
         try:
             found[str(path)] = readings = identify(path)
         except BadInput as error:
-            print(f"{path}: {error}".replace(f"{path}: {path}", str(path)))
+            print(error)
             failed = True
             continue
         print(f"{path}: {'; '.join(readings[0].reasons)}")

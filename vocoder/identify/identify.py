@@ -82,7 +82,6 @@ class Reading:
 
     Parameters
     ----------
-    spec : SpectrogramSpec
     codec : Codec or None
         ``None`` where the spec alone says what an array holds.
     words : tuple of str
@@ -108,10 +107,6 @@ class Reading:
 def identify(path: str | Path) -> list[Reading]:
     """Rank the ways to read an image or an array.
 
-    Parameters
-    ----------
-    path : str or Path
-
     Returns
     -------
     list of Reading
@@ -119,17 +114,17 @@ def identify(path: str | Path) -> list[Reading]:
         `other_lengths` are among them.
     """
     path = Path(path)
-    if find_arrays(path):
-        if path.with_suffix(INFO_SUFFIX).exists():
-            return [Reading(spec=meaning(path, None)[0], codec=None)]
-        return _ranked(_of_array(read_numbers(path)))
-    image = read_image(path)
-    if image.info is not None:
+    is_array = bool(find_arrays(path))
+    if is_array and path.with_suffix(INFO_SUFFIX).exists():
+        return [Reading(spec=meaning(path, None)[0], codec=None)]
+    image = None if is_array else read_image(path)
+    if image is not None and image.info is not None:
         return [Reading(spec=image.info.spec, codec=image.info.codec)]
+    numbers = read_numbers(path) if image is None else image.pixels
     try:
-        if image.mode == "F":
-            return _ranked(_of_array(image.pixels, first_row="high"))
-        return _ranked(_of_image(look_at_pixels(image.pixels)))
+        if image is None or image.mode == "F":
+            return _ranked(_of_array(numbers, first_row="low" if is_array else "high"))
+        return _ranked(_of_image(look_at_pixels(numbers)))
     except BadInput as error:
         raise BadInput(f"{path}: {error}", key=error.key) from error
 
@@ -335,7 +330,7 @@ def _search(
     return list(found.values())
 
 
-def _of_array(numbers: np.ndarray, first_row: str = "low") -> list[Reading]:
+def _of_array(numbers: np.ndarray, first_row: str) -> list[Reading]:
     if numbers.ndim != 2 or not numbers.size or numbers.dtype.kind not in "fiu":
         raise BadInput(
             f"an array of {numbers.dtype} of shape {numbers.shape}; expected numbers of two "
@@ -383,7 +378,8 @@ def _reading(
 ) -> Reading:
     words = as_words("spec", analysis.option, analysis.changes)
     option, changes = codec_words(codec, view)
-    if analysis.option in PAIRS.get(option, ()) and "n_mels" not in analysis.changes:
+    together = analysis.option in (option, *PAIRS.get(option, ()))
+    if together and "n_mels" not in analysis.changes:
         score *= TOGETHER
     rows, columns = view.fractions.shape
     frames = rows if codec.get("transposed") else columns * view.stretch + view.unseen

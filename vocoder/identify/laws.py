@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any
@@ -21,29 +22,15 @@ Settings = dict[str, Any]
 LINEAR: Settings = {"nyquist": True, "pad_mode": "constant"}
 # How much less likely a reading is than one that people know by name.
 UNNAMED, UNUSUAL, RARE = 1.04, 1.25, 1.12
-# What goes with an analysis is likelier than what does not.
+# What goes with an analysis is likelier than what does not: the codec of its name, or these.
 TOGETHER = 0.88
-PAIRS = {
-    "gray8": ("mel256", "linear512", "linear256"),
-    "gray16": ("mel256", "linear512", "linear256"),
-    "colormap": ("mel256", "linear512", "linear256"),
-    "hue": ("mel256", "linear512", "linear256"),
+PAIRS = dict.fromkeys(
+    ("gray8", "gray16", "colormap", "hue"), ("mel256", "linear512", "linear256")
+) | {
     "librosa": ("librosa_mel", "torchaudio_mel", "seed"),
     "librosa_cqt": ("seed",),
-    "audio_diffusion": ("audio_diffusion", "torchaudio_mel"),
-    "riffusion": ("riffusion",),
-    "whisper": ("whisper",),
-    "specvqgan": ("specvqgan",),
-    "parallel_wavegan": ("parallel_wavegan",),
+    "audio_diffusion": ("torchaudio_mel",),
     "log_mel": ("tacotron2", "hifigan", "vocos", "diffsinger"),
-    "sox": ("sox",),
-    "auffusion": ("auffusion",),
-    "autovc": ("autovc",),
-    "melgan_vc": ("melgan_vc",),
-    "voice_cloning": ("voice_cloning",),
-    "showspectrumpic": ("showspectrumpic",),
-    "audacity": ("audacity",),
-    "arss": ("arss",),
 }
 PRESETS = (
     *("librosa", "audio_diffusion", "riffusion", "sox", "librosa_cqt"),
@@ -82,8 +69,6 @@ class Analysis:
 
     Parameters
     ----------
-    option : str
-    changes : dict
     placement : dict
         Settings of `Foreign` that bring the file's rows to its bands.
     prior : float
@@ -207,7 +192,7 @@ def other_hops(analysis: Analysis) -> list[Analysis]:
     ]
 
 
-def figures() -> list[Analysis]:
+def _figures() -> list[Analysis]:
     """What is drawn in figures with axes alone: by specshow at other rates and of plain bins, and
     by matplotlib's specgram."""
     specgram = LINEAR | {"n_fft": 256, "win_length": 256, "hop_length": 64}
@@ -242,7 +227,7 @@ def resized(lowest_hz: list[float], *, figure: bool) -> list[Analysis]:
             placement={"rows": "linear"},
             prior=UNNAMED if figure else 1.0,
         ),
-        *(figures() if figure else []),
+        *(_figures() if figure else []),
         *(
             Analysis(
                 option="linear512",
@@ -295,11 +280,8 @@ def codec_words(wanted: Settings, view: View) -> tuple[str, Settings]:
     if view.is_hue or (plain and not view.is_array):
         grey = "gray16" if view.is_deep else "gray8"
         option = "hue" if view.is_hue else grey if law.cmap is None else "colormap"
-        codec: Codec = load("codec", option)
-        names = ("db_min", "db_max", *(("cmap",) if option == "colormap" else ()))
-        return option, {
-            name: getattr(law, name) for name in names if getattr(law, name) != getattr(codec, name)
-        }
+        names = ("db_min", "db_max", "cmap") if option == "colormap" else ("db_min", "db_max")
+        return option, differences(law, load("codec", option), names)
     presets = ARRAY_PRESETS if view.is_array else PRESETS
     choices = {name: differences(law, load("codec", name)) for name in presets}
     choices = {name: more for name, more in choices.items() if set(more) <= PLACES}
@@ -312,11 +294,11 @@ def codec_words(wanted: Settings, view: View) -> tuple[str, Settings]:
     return option, choices[option]
 
 
-def differences(law: Law, other: Law) -> Settings:
+def differences(law: Law, other: Codec, names: Sequence[str] | None = None) -> Settings:
+    """Settings of a law that are not the other's; of all its settings, if not said which."""
+    names = [one.name for one in fields(law)] if names is None else names
     return {
-        one.name: getattr(law, one.name)
-        for one in fields(law)
-        if getattr(law, one.name) != getattr(other, one.name)
+        name: getattr(law, name) for name in names if getattr(law, name) != getattr(other, name)
     }
 
 
