@@ -236,15 +236,14 @@ class AudioWriter:
         ):
             raise BadInput(f"{path} cannot hold {subtype}; name it .wav", key="output.format")
         require_utf8(path)
-        to_peak = gain == PEAK
         self.n_samples = 0
         self.n_clipped = 0
         self.gain_db = 0.0
         self._factor = np.float32(1 if isinstance(gain, str) else 10 ** (gain / 20))
-        self._to_peak, self._peak = to_peak, 0.0
+        self._to_peak, self._peak = gain == PEAK, 0.0
         self._target = None if peak_db is None else 10 ** (peak_db / 20)
         limited = noise or SUBTYPE_BITS[subtype] is not None
-        self._waits = to_peak or (peak_db is not None and limited)
+        self._waits = self._to_peak or (peak_db is not None and limited)
         self._path, self._overwrite = path, overwrite
         self._sample_rate, self._subtype, self._channels = sample_rate, subtype, channels
         self._stack = ExitStack()
@@ -290,8 +289,7 @@ class AudioWriter:
         self._waiting.seek(0)
         n_values = BLOCK_FRAMES * self._channels
         while len(block := np.fromfile(self._waiting, np.float32, n_values)):
-            shaped = block if self._channels == 1 else block.reshape(-1, self._channels)
-            self._encode(shaped * np.float32(gain))
+            self._encode(block.reshape(-1, self._channels) * np.float32(gain))
 
     def write(self, samples: np.ndarray) -> None:
         """Append a block: ``(samples,)`` or ``(samples, channels)``, floating point, full scale

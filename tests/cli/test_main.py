@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,7 @@ def test_a_command_of_its_own_is_one_module_and_one_file(tmp_path, monkeypatch):
     for module in (help_texts, config):
         monkeypatch.setattr(module, "conf_dir", lambda: conf)
     assert "whistle" not in commands()  # no module yet
+    monkeypatch.setattr(help_texts, "command_module", lambda _: types.ModuleType("whistle"))
     assert "Whistle an image." in help_texts.command_help("whistle")
 
 

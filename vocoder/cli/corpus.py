@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from vocoder.cli.codes import BAD, DONE
 
 if TYPE_CHECKING:
+    from vocoder.corpus.cleaning import Limits
+    from vocoder.corpus.cut import Cut
     from vocoder.spec import SpectrogramSpec
 
 _SHOWN = 100  # utterances of a page, which browsers can still hold
@@ -23,8 +25,8 @@ def run(
     captions: str | None,
     audio_channel: str | int,
     spec: SpectrogramSpec,
-    cut: Mapping[str, float],
-    limits: Mapping[str, float],
+    cut: Cut,
+    limits: Limits,
     split: Mapping[str, float],
     seed: int,
 ) -> int:
@@ -36,7 +38,6 @@ def run(
         0, or 2 if a recording could not be used (the corpus is there all the same).
     """
     from vocoder.cli.page import Entry, write_page
-    from vocoder.config import TARGET, build
     from vocoder.corpus.make import Preparation, make_corpus
     from vocoder.corpus.report import PLOT_NAME
     from vocoder.corpus.sources import find_sources
@@ -52,8 +53,8 @@ def run(
         spec.sample_rate,
         label or speaker or (whole.stem if whole.is_file() else whole.name),
         label,
-        build({TARGET: "vocoder.corpus.cut.Cut", **cut}, "cut"),
-        build({TARGET: "vocoder.corpus.cleaning.Limits", **limits}, "limits"),
+        cut,
+        limits,
     )
     shares = {name: split[name] for name in ("test", "val")}
     with torch_threads():

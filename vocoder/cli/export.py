@@ -12,20 +12,13 @@ from vocoder.files import refuse_existing
 
 def run(*, weights: str, output: str, overwrite: bool) -> int:
     """Export weights; the keys are those of ``conf/export.yaml``, which describes them."""
-    from vocoder.inverter.mels import MelNet
-    from vocoder.inverter.phase_network import PhaseNet
-    from vocoder.inverter.wavenet.network import WaveNet
     from vocoder.model.checkpoint import read_checkpoint
-    from vocoder.model.generator import Generator
-    from vocoder.model.interchange.export import export, metadata
+    from vocoder.model.interchange.export import Portable, export, metadata
     from vocoder.model.weights import find_weights
-    from vocoder.repair.network import RepairNet
-    from vocoder.repair.pitch_network import PitchNet
 
     refuse_existing(Path(output), overwrite=overwrite)
     model = read_checkpoint(find_weights(weights)).build()
-    kinds = Generator | RepairNet | PitchNet | MelNet | PhaseNet | WaveNet
-    if not isinstance(model, kinds):
+    if not isinstance(model, Portable):
         raise BadInput(
             f"{weights} holds a {type(model).__name__}; expected a network that was trained",
             key="weights.type",

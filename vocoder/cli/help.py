@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from vocoder.config import conf_dir, hydra_conf, options
@@ -23,6 +23,12 @@ def commands() -> list[str]:
     """Every command: one module here and one file in ``conf/``."""
     modules = {path.stem.rstrip("_") for path in Path(__file__).parent.glob("*.py")}
     return sorted(path.stem for path in conf_dir().glob("*.yaml") if path.stem in modules)
+
+
+def command_module(command: str) -> ModuleType:
+    """The module whose ``run`` is the command."""
+    name = f"{command}_" if iskeyword(command) else command
+    return import_module(f"vocoder.cli.{name}")
 
 
 def overview() -> str:
@@ -87,9 +93,7 @@ def command_help(command: str, settings: Sequence[str] = ()) -> str:
         ]
         if inside:
             parts += [f"settings of {place or group}={chosen}", *_table(inside)]
-    name = f"vocoder.cli.{command}_" if iskeyword(command) else f"vocoder.cli.{command}"
-    module = import_module(name) if find_spec(name) else None
-    for title, entries in getattr(module, "help_sections", dict)().items():
+    for title, entries in getattr(command_module(command), "help_sections", dict)().items():
         parts += ["", title, *_table(entries)]
     parts += ["", "examples:", *(f"  {line}" for line in _examples(command))]
     parts += [

@@ -7,7 +7,6 @@ are plain objects.
 from __future__ import annotations
 
 import gc
-import importlib
 import inspect
 import os
 import sys
@@ -16,12 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from io import TextIOWrapper
-from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocoder.cli.codes import BAD, BROKEN_PIPE, DONE, INTERRUPTED
-from vocoder.cli.help import command_help, commands, key_help, overview
+from vocoder.cli.help import command_help, command_module, commands, key_help, overview
 from vocoder.config import (
     build,
     check,
@@ -32,8 +30,6 @@ from vocoder.config import (
     text_keys,
 )
 from vocoder.errors import BadInput
-
-HELP = {"-h", "--help"}
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -91,7 +87,7 @@ def dispatch(arguments: Sequence[str]) -> int:
         raise BadInput(
             f"unknown command {command}{nearest(command, commands())}", key="command.unknown"
         )
-    if HELP & set(rest):
+    if "-h" in rest or "--help" in rest:
         print(command_help(command, [word for word in rest if not word.startswith("-")]))
         return DONE
     return _launch(command, rest)
@@ -187,8 +183,7 @@ def _at_home(value: Any) -> Any:
 
 
 def _function(command: str) -> Callable[..., int]:
-    module = f"{command}_" if iskeyword(command) else command
-    function: Callable[..., int] = importlib.import_module(f"vocoder.cli.{module}").run
+    function: Callable[..., int] = command_module(command).run
     return function
 
 

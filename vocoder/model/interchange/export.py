@@ -23,6 +23,7 @@ METADATA = "vocoder.json"
 _EXAMPLE_STRIDES = 16  # of the input that is traced: its length stays free
 
 
+@runtime_checkable
 class Portable(Protocol):
     """A network of decibels ``(batch, bins, frames)`` that can be exported."""
 
