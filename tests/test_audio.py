@@ -67,7 +67,7 @@ def test_channels_are_mixed_or_chosen(tmp_path):
     path = tmp_path / "stereo.wav"
     left, right = tone(500, RATE), tone(2000, RATE)
     soundfile.write(path, np.stack([left, right], axis=1), RATE, subtype="FLOAT")
-    assert read_info(path) == AudioInfo(2, RATE, samples=RATE, is_float=True)
+    assert read_info(path) == AudioInfo(2, RATE, samples=RATE)
     assert read_info(path).samples_at(2 * RATE) == 2 * RATE
     np.testing.assert_array_equal(read_audio(path, RATE, 1), left)
     np.testing.assert_array_equal(read_audio(path, RATE, 2), right)
@@ -146,7 +146,7 @@ def test_what_libsndfile_cannot_read_ffmpeg_does(tmp_path, speech, monkeypatch):
 
     ffmpeg_that(f"shutil.copyfile({str(decoded)!r}, sys.argv[-1])", path, tmp_path, monkeypatch)
     np.testing.assert_array_equal(read_audio(path, RATE), speech)
-    assert read_info(path) == AudioInfo(1, RATE, len(speech), is_float=True)
+    assert read_info(path) == AudioInfo(1, RATE, len(speech))
     ffmpeg_that("sys.exit('moov atom not found')", path, tmp_path, monkeypatch)
     with refused("audio.format") as caught:
         read_audio(path, RATE)
@@ -191,7 +191,9 @@ def test_a_file_that_ends_early_is_refused(tmp_path):
 def test_integers_are_rounded_to_the_nearest_level(tmp_path, speech, subtype, step):
     path = tmp_path / "out.wav"
     samples = speech * np.float32(0.7)
-    assert write_audio(path, samples, RATE, subtype, overwrite=False) == 0
+    with AudioWriter(path, RATE, subtype, overwrite=False) as writer:
+        writer.write(samples)
+    assert writer.n_clipped == 0
     error = soundfile.read(path, dtype="float64")[0] - samples
     assert np.abs(error).max() <= 0.5001 * step  # truncation reaches one step
     assert abs(error.mean()) < 0.02 * step
@@ -268,7 +270,9 @@ def test_a_constant_offset_is_taken_away_however_speech_is_stored(tmp_path, spee
 def test_clipping_is_counted_and_cut_off_not_wrapped(tmp_path):
     path = tmp_path / "loud.wav"
     samples = np.array([0.5, 1.5, -2.0, 1.0, -1.0], np.float32)
-    assert write_audio(path, samples, RATE, "PCM_16", overwrite=False) == 2
+    with AudioWriter(path, RATE, "PCM_16", overwrite=False) as writer:
+        writer.write(samples)
+    assert writer.n_clipped == 2
     written = soundfile.read(path, dtype="int16")[0]
     np.testing.assert_array_equal(written, [16_384, 32_767, -32_768, 32_767, -32_768])
 

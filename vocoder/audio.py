@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,12 +121,6 @@ def constant_offset(samples: np.ndarray, sample_rate: int) -> float:
     return offset if abs(offset) > max(MIN_OFFSET, 3 * spread) else 0.0
 
 
-def blocks(path: Path) -> Iterator[np.ndarray]:
-    """Read an audio file piece by piece as it is: float32, ``(samples, channels)``."""
-    with open_audio(path) as file:
-        yield from read_blocks(file, path)
-
-
 @dataclass(frozen=True)
 class AudioInfo:
     """What an audio file's header says."""
@@ -135,7 +128,6 @@ class AudioInfo:
     channels: int
     sample_rate: int  # in Hz
     samples: int  # length at that rate
-    is_float: bool = False  # floating-point numbers, which full scale does not limit
 
     def samples_at(self, sample_rate: int) -> int:
         """Length after conversion to another rate, within a sample."""
@@ -145,8 +137,7 @@ class AudioInfo:
 def read_info(path: Path) -> AudioInfo:
     """Read an audio file's header alone."""
     with open_audio(path) as file:
-        is_float = file.subtype in ("FLOAT", "DOUBLE")
-        return AudioInfo(file.channels, file.samplerate, file.frames, is_float)
+        return AudioInfo(file.channels, file.samplerate, file.frames)
 
 
 def _channel_index(path: Path, channel: str | int, n_channels: int) -> int | None:
@@ -169,17 +160,13 @@ def require_subtype(subtype: str) -> None:
 
 def require_level(gain: float | str, peak_db: float | None) -> None:
     """Refuse a level that `AudioWriter` cannot give."""
-    if gain != PEAK and (isinstance(gain, str) or not -_MAX_GAIN_DB <= gain <= _MAX_GAIN_DB):
-        raise BadInput(
-            f"gain is {gain!r}; expected {-_MAX_GAIN_DB:g} to {_MAX_GAIN_DB:g} dB, or {PEAK}",
-            key="gain.range",
-        )
-    if peak_db is None and gain == PEAK:
-        raise BadInput(f"gain={PEAK} needs peak_db", key="peak_db.missing")
-    if peak_db is not None and not -_MAX_GAIN_DB <= peak_db <= 0:
-        raise BadInput(
-            f"peak_db is {peak_db}; expected {-_MAX_GAIN_DB:g} to 0 dB", key="peak_db.range"
-        )
+    most = _MAX_GAIN_DB
+    known = gain == PEAK if isinstance(gain, str) else -most <= gain <= most
+    expect(known, "gain", gain, f"{-most:g} to {most:g} dB, or {PEAK}")
+    if peak_db is None:
+        expect(gain != PEAK, "peak_db", peak_db, f"a number for gain={PEAK}", "missing")
+    else:
+        expect(-most <= peak_db <= 0, "peak_db", peak_db, f"{-most:g} to 0 dB")
 
 
 class AudioWriter:
@@ -334,14 +321,7 @@ def write_audio(
     subtype: str = "PCM_16",
     *,
     overwrite: bool,
-) -> int:
-    """Write ``(samples,)`` whole, with the parameters of `AudioWriter`.
-
-    Returns
-    -------
-    int
-        Samples beyond full scale that the integer format cut off.
-    """
+) -> None:
+    """Write ``(samples,)`` whole, with the parameters of `AudioWriter`."""
     with AudioWriter(path, sample_rate, subtype, overwrite=overwrite) as writer:
         writer.write(samples)
-    return writer.n_clipped

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.renamed import require_current
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def load(group: str, name: str, **changes: Any) -> Any:
     require_option(group, name)
     config = copy.deepcopy(_composed(conf_dir(), group, name))
     node = config[group]
-    known = setting_names(OmegaConf.to_container(node))
+    known = list(all_settings(OmegaConf.to_container(node)))
     objects = {}
     for field, value in changes.items():
         if field not in known:
@@ -144,25 +144,19 @@ def load(group: str, name: str, **changes: Any) -> Any:
     return build({**values, **objects}, group)
 
 
-def setting_names(values: Any, prefix: str = "") -> list[str]:
-    """Every key of nested mappings, joined with dots."""
-    names = []
+def all_settings(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Every key of nested mappings, joined with dots, and its value; without Hydra's own words."""
+    found: dict[str, Any] = {}
     for key, value in values.items():
         if not str(key).startswith("_"):
-            names.append(f"{prefix}{key}")
-            names += setting_names(value, f"{prefix}{key}.") if isinstance(value, dict) else []
-    return names
-
-
-def missing_settings(values: Any, prefix: str = "") -> list[str]:
-    """The settings that must be given and are not, in plain values of a configuration."""
-    found = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            found += missing_settings(value, f"{prefix}{key}.")
-        elif value == _MISSING:
-            found.append(f"{prefix}{key}")
+            found[f"{prefix}{key}"] = value
+            found |= all_settings(value, f"{prefix}{key}.") if isinstance(value, dict) else {}
     return found
+
+
+def missing_settings(values: Any) -> list[str]:
+    """The settings that must be given and are not, in plain values of a configuration."""
+    return [name for name, value in all_settings(values).items() if value == _MISSING]
 
 
 @lru_cache
@@ -281,8 +275,8 @@ def require_types(function: Callable[..., Any], values: Mapping[str, Any], prefi
             shown = "null" if value is None else repr(value)
             expected = " or ".join(_in_words(word) for word in words)
             raise BadInput(f"{path} is {shown}; expected {expected}", key=f"{path}.type")
-        if name == "seed" and value is not None and not 0 <= value <= _MAX_SEED:
-            raise BadInput(f"{path} is {value}; expected 0 to 2^63 - 1", key=f"{path}.range")
+        if name == "seed" and value is not None:
+            expect(0 <= value <= _MAX_SEED, path, value, "0 to 2^63 - 1")
 
 
 def text_keys(function: Callable[..., Any]) -> list[str]:

@@ -53,20 +53,17 @@ def reading(path: Path, key: str) -> Iterator[None]:
         raise BadInput(f"cannot read {path}: {error.strerror or error}", key=key) from error
 
 
-def remove_leftovers(folder: Path) -> int:
+def remove_leftovers(folder: Path) -> None:
     """Delete what processes that were killed have left of `atomic_path` in a folder and below it.
 
-    Only those of this machine that no longer run; the number of files is returned.
+    Only of those of this machine that no longer run.
     """
     pattern = re.compile(rf"\.{_machine()}-(\d+)-.")
-    removed = 0
     for path in folder.rglob(f".{_machine()}-*") if folder.is_dir() else ():
         found = pattern.match(path.name)
         if found and not _runs(int(found[1])):
             with suppress(OSError):  # another run removes it too
                 path.unlink()
-                removed += 1
-    return removed
 
 
 def _machine() -> str:

@@ -147,11 +147,10 @@ class SpectrogramSpec:
     def _check_mel(self) -> None:
         n_mels, fmin, fmax = self.n_mels, self.fmin, self.fmax
         nyquist_hz = self.sample_rate / 2
-        self._require(type(n_mels) is int and n_mels > 0, "n_mels", "a whole number above 0")
         self._require(
-            n_mels is not None and n_mels <= self.n_freqs,
+            type(n_mels) is int and 0 < n_mels <= self.n_freqs,
             "n_mels",
-            f"at most {self.n_freqs}, the bins of the STFT",
+            f"a whole number from 1 to {self.n_freqs}, the bins of the STFT",
         )
         self._require(
             fmin is not None and 0 <= fmin < nyquist_hz, "fmin", f"0 to {nyquist_hz:g} Hz"

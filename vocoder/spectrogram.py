@@ -337,10 +337,7 @@ def mel_filters(spec: SpectrogramSpec, device: torch.device) -> Tensor:
     Slaney's scale (Auditory Toolbox, 1998) is linear below 1 kHz and logarithmic above; HTK's is
     2595 log10(1 + f / 700) (Young et al., The HTK Book).
     """
-    if spec.n_mels is None or spec.fmin is None or spec.fmax is None:
-        raise ValueError("mel_filters needs a spec of kind mel")
-    ends = _hz_to_mel(np.array([spec.fmin, spec.fmax]), spec)
-    corners = _mel_to_hz(np.linspace(ends[0], ends[1], spec.n_mels + 2), spec)
+    corners = mel_points_hz(spec, more=2)
     freqs = np.linspace(0, spec.sample_rate / 2, spec.n_freqs)
     width = np.diff(corners)[:, None]
     ramps = corners[:, None] - freqs
@@ -364,12 +361,13 @@ def bin_centres_hz(spec: SpectrogramSpec) -> np.ndarray:
     return np.asarray(filters @ freqs / np.maximum(filters.sum(axis=1), 1e-9))
 
 
-def mel_points_hz(spec: SpectrogramSpec) -> np.ndarray:
-    """As many frequencies as mel bands, equally far apart in mel from ``fmin`` to ``fmax``."""
+def mel_points_hz(spec: SpectrogramSpec, more: int = 0) -> np.ndarray:
+    """As many frequencies as mel bands, or more, equally far apart in mel from ``fmin`` to
+    ``fmax``."""
     if spec.n_mels is None or spec.fmin is None or spec.fmax is None:
         raise BadInput("linear bins have no mel bands; expected spec.kind=mel", "spec.kind.range")
     ends = _hz_to_mel(np.array([spec.fmin, spec.fmax]), spec)
-    return np.asarray(_mel_to_hz(np.linspace(ends[0], ends[1], spec.n_mels), spec))
+    return _mel_to_hz(np.linspace(ends[0], ends[1], spec.n_mels + more), spec)
 
 
 # Slaney's scale: 3 mel for 200 Hz up to 1 kHz, then 27 mel for every factor of 6.4.

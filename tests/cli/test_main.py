@@ -7,7 +7,6 @@ import sys
 import types
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 import soundfile
@@ -20,7 +19,7 @@ from vocoder import config
 from vocoder.cli import help as help_texts
 from vocoder.cli import main, overrides
 from vocoder.cli.help import commands
-from vocoder.config import conf_dir, hydra_conf, options, setting_names
+from vocoder.config import all_settings, conf_dir, hydra_conf, options
 
 SLOW_IMPORTS = {"torch", "librosa", "numpy", "scipy", "matplotlib"}
 CHEAP = ("inverter.n_iter=1", "inverter.init=zero")
@@ -77,10 +76,7 @@ def test_the_help_of_a_command_names_every_setting_and_option(command, capsys):
     with hydra_conf():
         values = OmegaConf.to_container(compose(command))
         choices = overrides.places(command, [])[1]
-    for name in setting_names(values):
-        value: Any = values
-        for part in name.split("."):
-            value = value[part]
+    for name, value in all_settings(values).items():
         if not isinstance(value, dict) and "${" not in str(value):
             assert re.search(rf"^  {re.escape(name)}=\S*", text, flags=re.MULTILINE), name
     for group in choices:

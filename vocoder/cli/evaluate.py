@@ -64,11 +64,8 @@ def run(
     from vocoder.image.dataset.recordings import unique_names
 
     expect(workers is None or workers >= 1, "workers", workers, "1 or more")
-    if sample_rate is not None and not MIN_RATE <= sample_rate <= MAX_RATE:
-        raise BadInput(
-            f"sample_rate is {sample_rate}; expected {MIN_RATE} to {MAX_RATE} Hz",
-            "sample_rate.range",
-        )
+    known = sample_rate is None or MIN_RATE <= sample_rate <= MAX_RATE
+    expect(known, "sample_rate", sample_rate, f"{MIN_RATE} to {MAX_RATE} Hz")
     given = {REFERENCE: reference, IMAGE: pictures}
     metrics, remarks = choose_metrics(
         [measures] if isinstance(measures, str) else measures,

@@ -5,14 +5,14 @@ A comment beside a key is what the setting means, wherever in the options' ances
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from vocoder.config import conf_dir, hydra_conf, options
+from vocoder.config import all_settings, conf_dir, hydra_conf, options
 
 _EXAMPLE = "# $ "
 _HYDRA = "# @"  # directives
@@ -72,7 +72,13 @@ def command_help(command: str, settings: Sequence[str] = ()) -> str:
         places, choices = overrides.places(command, parsed)
         meanings = _meanings(places)
     first = _meanings([(command, "")])  # the command's own settings before those that it includes
-    leaves = sorted(_leaves(values), key=lambda leaf: leaf[0] not in first)
+    leaves = [
+        (name, value)
+        for name, value in all_settings(values).items()
+        # Neither what has settings of its own nor what only repeats another.
+        if not (isinstance(value, dict) and value) and "${" not in str(value)
+    ]
+    leaves.sort(key=lambda leaf: leaf[0] not in first)
     own = [(name, value) for name, value in leaves if _group_of(name, choices) is None]
     parts = [
         f"vocoder {command} - {_summary(f'{command}.yaml')}",
@@ -145,15 +151,6 @@ def _collect(node: Any, prefix: str, lines: Sequence[str], found: dict[str, str]
         if mark:
             found[f"{prefix}{key.value}"] = comment
         _collect(value, f"{prefix}{key.value}.", lines, found)
-
-
-def _leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every setting and its default, but those that only repeat another."""
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        elif not key.startswith("_") and "${" not in str(value):
-            yield f"{prefix}{key}", value
 
 
 def _group_of(name: str, choices: dict[str, Any]) -> str | None:

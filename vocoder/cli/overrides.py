@@ -25,7 +25,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from vocoder.config import groups, nearest, options, require_option, setting_names
+from vocoder.config import all_settings, groups, nearest, options, require_option
 from vocoder.errors import BadInput
 from vocoder.renamed import require_current
 
@@ -252,7 +252,7 @@ def _explain(command: str, parsed: Sequence[Override]) -> None:
             require_option(key.partition("@")[0], _choices(override)[0])
             chosen.append(str(override.input_line))
     base = hydra_compose(command, chosen)
-    known = setting_names(OmegaConf.to_container(base, resolve=False))
+    known = list(all_settings(OmegaConf.to_container(base, resolve=False)))
     for override in parsed:
         key = override.key_or_group
         if key.startswith("hydra") or key in own or key in known:

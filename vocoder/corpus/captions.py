@@ -55,7 +55,7 @@ def read_captions(path: Path) -> list[Cue]:
     Speakers are taken from WebVTT's voice tags (``<v Name>``), or else from names before a colon:
     ``[NAME]: text``, or ``NAME: text`` and ``NAME (remark): text`` if at least two cues have the
     name. ``[NAME] text`` counts where most cues of the file begin like that; else it may be a
-    audio. A cue of several speakers has none.
+    noise. A cue of several speakers has none.
     """
     lines = read_text(path).splitlines()
     is_vtt = path.suffix.lower() == ".vtt"

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vocoder.audio import MIX, blocks, read_info
+from vocoder.audio import MIX
+from vocoder.audio_file import open_audio, read_blocks
 from vocoder.corpus.levels import levels
 from vocoder.corpus.spans import Span
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 
 CLIPPED, NOISY, QUIET, OFFSET = "clipped", "noisy", "too quiet", "constant offset"
 FULL_SCALE = 32767 / 32768  # the greatest positive number of 16 bits
@@ -31,11 +32,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in ("max_clipped", "max_offset"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise BadInput(
-                    f"{name} is {getattr(self, name)}; expected a share from 0 to 1",
-                    key=f"limits.{name}.range",
-                )
+            value = getattr(self, name)
+            expect(0 <= value <= 1, f"limits.{name}", value, "a share from 0 to 1")
 
     def fault(self, samples: np.ndarray, snr_db: float, clipped: float) -> str | None:
         """Why an utterance is not good enough; ``None`` if it is.
@@ -61,20 +59,20 @@ class Clipping:
     """
 
     def __init__(self, path: Path, channel: str | int = MIX) -> None:
-        info = read_info(path)
-        self.sample_rate = info.sample_rate
-        full_scale = np.inf if info.is_float else FULL_SCALE
         highest, lowest, start = _MIN_EXTREME, -_MIN_EXTREME, 0
         positions, values = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
-        for block in blocks(path):
-            for index in range(info.channels) if channel == MIX else [int(channel) - 1]:
-                samples = np.ascontiguousarray(block[:, index])
-                highest = max(highest, float(samples.max()))
-                lowest = min(lowest, float(samples.min()))
-                where = _flat(samples, _NEAR * lowest, _NEAR * highest, full_scale)
-                positions.append(where + start)
-                values.append(samples[where])
-            start += len(block)
+        with open_audio(path) as file:
+            self.sample_rate: int = file.samplerate
+            full_scale = np.inf if file.subtype in ("FLOAT", "DOUBLE") else FULL_SCALE
+            for block in read_blocks(file, path):
+                for index in range(file.channels) if channel == MIX else [int(channel) - 1]:
+                    samples = np.ascontiguousarray(block[:, index])
+                    highest = max(highest, float(samples.max()))
+                    lowest = min(lowest, float(samples.min()))
+                    where = _flat(samples, _NEAR * lowest, _NEAR * highest, full_scale)
+                    positions.append(where + start)
+                    values.append(samples[where])
+                start += len(block)
         # Extremes were those up to the block; now they are known.
         value = np.concatenate(values)
         flat = (value >= _NEAR * highest) | (value <= _NEAR * lowest)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vocoder.corpus.activity import Activity
 from vocoder.corpus.spans import Span, intersect, merge, subtract, total_s
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 
 SILENCE, OTHERS, SHORT = "silence", "other speakers", "too short"
 # Where labels say that others speak, so much more on both sides is left out: labels are not exact.
@@ -25,18 +25,18 @@ class Cut:
     margin_s: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin_s <= self.max_pause_s / 2:
-            raise BadInput(
-                f"margin_s is {self.margin_s}; expected 0 to {self.max_pause_s / 2}, half of "
-                "max_pause_s, so that utterances do not overlap",
-                key="cut.margin_s.range",
-            )
-        if not 2 * self.margin_s < self.min_s <= self.max_s / 2:
-            raise BadInput(
-                f"min_s is {self.min_s} and max_s {self.max_s}; expected min_s to be more than two "
-                f"margins of {self.margin_s} s, and at most half of max_s",
-                key="cut.min_s.range",
-            )
+        expect(
+            0 <= self.margin_s <= self.max_pause_s / 2,
+            "cut.margin_s",
+            self.margin_s,
+            f"0 to {self.max_pause_s / 2}, half of max_pause_s, so that utterances do not overlap",
+        )
+        expect(
+            2 * self.margin_s < self.min_s <= self.max_s / 2,
+            "cut.min_s",
+            self.min_s,
+            f"more than two margins of {self.margin_s} s, and at most half of max_s={self.max_s}",
+        )
 
 
 def cut(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vocoder.audio import MIX
 from vocoder.corpus.labels import Labels, choose_speaker, find_labels, read_labels
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.image.dataset.recordings import (
     Recording,
     choose_channels,
@@ -36,9 +36,9 @@ class Source:
 def find_sources(
     folder: Path,
     output: Path,
-    speaker: str | None = None,
-    captions: Path | None = None,
-    channel: str | int = MIX,
+    speaker: str | None,
+    captions: Path | None,
+    channel: str | int,
 ) -> tuple[list[Source], str | None, dict[str, str]]:
     """Find the recordings with their labels.
 
@@ -71,11 +71,8 @@ def find_sources(
         raise BadInput(
             f"{folder} holds no recordings but those in the output, {output}", key="input.missing"
         )
-    if channel == "split":
-        raise BadInput(
-            f"audio_channel is split; a corpus is of one speaker: give {MIX} or a number from 1",
-            key="audio_channel.range",
-        )
+    expected = f"{MIX} or a number from 1, since a corpus is of one speaker"
+    expect(channel != "split", "audio_channel", channel, expected)
     found, _ = choose_channels(found, channel)
     sources: list[Source] = []
     failed = {}
