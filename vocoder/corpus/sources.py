@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vocoder.audio import MIX
 from vocoder.corpus.labels import Labels, choose_speaker, find_labels, read_labels
-from vocoder.errors import BadInput, expect
+from vocoder.errors import BadInput
 from vocoder.image.dataset.recordings import (
     Recording,
     choose_channels,
@@ -71,8 +71,11 @@ def find_sources(
         raise BadInput(
             f"{folder} holds no recordings but those in the output, {output}", key="input.missing"
         )
-    expected = f"{MIX} or a number from 1, since a corpus is of one speaker"
-    expect(channel != "split", "audio_channel", channel, expected)
+    if channel == "split":
+        raise BadInput(
+            f"audio_channel is split; a corpus is of one speaker: give {MIX} or a number from 1",
+            key="audio_channel.range",
+        )
     found, _ = choose_channels(found, channel)
     sources: list[Source] = []
     failed = {}
