@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vocoder.bench.race import Contestant, race
-from vocoder.bench.result import Settings, Tick, case_dict
+from vocoder.bench.result import Case, Settings
 from vocoder.bench.waveform import waveform
 from vocoder.config import load
 from vocoder.inverter.base import Inverter
@@ -28,7 +29,7 @@ _N_ITER = 32
 _LIBROSA_NORMS: dict[str | None, Any] = {"sum": 1, "slaney": "slaney", "none": None}
 
 
-def griffin_lim(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
+def griffin_lim(settings: Settings, threads: int) -> Case:
     """Plain Griffin-Lim from random phases, beside librosa's, on the same magnitudes."""
     # librosa takes all bins, Nyquist's too.
     spec = replace(load("spec", "linear512"), nyquist=True)
@@ -70,24 +71,18 @@ def griffin_lim(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
         with scipy.fft.set_workers(threads):
             return librosas(repetition)
 
-    def measure(samples: Tensor) -> dict[str, float]:
-        made = analyse_linear(samples, spec)[0].numpy()
-        return {"spectral convergence": spectral_convergence(magnitude, made)}
-
     works = {"vocoder": ours, "librosa": librosas}
     if threads > 1:
         works[f"librosa, {threads} FFT workers"] = librosas_threaded
     contestants = [
-        Contestant(name=name, work=work, measure=measure, audio_s=audio_s)
+        Contestant(name=name, work=work, measure=_convergence(given), audio_s=audio_s)
         for name, work in works.items()
     ]
-    return case_dict(
-        "griffin_lim",
-        threads,
+    return Case(
         f"plain Griffin-Lim, {_N_ITER} iterations from random phases, STFT "
         f"{spec.n_fft}/{spec.hop_length}, beside librosa.griffinlim",
-        race(contestants, settings.repetitions, tick),
-        compare=True,
+        race(contestants, settings.repetitions),
+        is_race=True,
     )
 
 
@@ -108,7 +103,7 @@ class _SamePhases(np.random.RandomState):
         return drawn
 
 
-def mel_to_stft(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
+def mel_to_stft(settings: Settings, threads: int) -> Case:
     """Mel bands to STFT magnitudes, beside librosa's, with what each leaves unexplained."""
     spec = load("spec", "mel256")
     given = _analysed(settings, spec)
@@ -129,8 +124,7 @@ def mel_to_stft(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
         )[None]
 
     def measure(linear: Tensor) -> dict[str, float]:
-        explained = to_bins(linear, spec)[0].numpy()
-        return {"residual": spectral_convergence(bands, explained)}
+        return {"residual": _relative_error(given.linear, to_bins(linear, spec))}
 
     audio_s = given.length / spec.sample_rate
     contestants = [
@@ -142,17 +136,15 @@ def mel_to_stft(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
         ),
         Contestant(name="librosa", work=librosas, measure=measure, audio_s=audio_s),
     ]
-    return case_dict(
-        "mel_to_linear",
-        threads,
+    return Case(
         f"{spec.n_mels} mel bands to {spec.n_freqs} bins, beside "
         "librosa.feature.inverse.mel_to_stft; the residual is relative",
-        race(contestants, settings.repetitions, tick),
-        compare=True,
+        race(contestants, settings.repetitions),
+        is_race=True,
     )
 
 
-def inverters(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
+def inverters(settings: Settings, threads: int) -> Case:
     """The steps before the first iteration, and whole inverters as the command line has them."""
     spec = load("spec", "mel256")
     given = _analysed(settings, spec)
@@ -163,27 +155,32 @@ def inverters(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
         generator = torch.Generator().manual_seed(repetition)
         return initial_phase(linear, spec, "phase_gradient", generator, None)
 
-    def measure(samples: Tensor) -> dict[str, float]:
-        made = analyse_linear(samples, spec)[0].numpy()
-        return {"spectral convergence": spectral_convergence(given.linear[0].numpy(), made)}
-
     contestants = [Contestant(name="initial phases", work=phases, audio_s=audio_s)]
     for name in settings.inverters:
         invert = partial(_invert, load("inverter", name), given)
-        contestants.append(Contestant(name=name, work=invert, measure=measure, audio_s=audio_s))
-    return case_dict(
-        "inverters",
-        threads,
+        contestants.append(
+            Contestant(name=name, work=invert, measure=_convergence(given), audio_s=audio_s)
+        )
+    return Case(
         f"{spec.n_mels} mel bands to audio, as inverter=NAME does it; spectral convergence of the "
         "bands",
-        race(contestants, settings.repetitions, tick),
-        compare=False,
+        race(contestants, settings.repetitions),
     )
 
 
-def spectral_convergence(target: np.ndarray, magnitude: np.ndarray) -> float:
-    """Relative error of magnitudes, ``||S - S'|| / ||S||`` (Sturmel and Daudet 2011, eq. 4)."""
-    return float(np.linalg.norm(target - magnitude) / np.linalg.norm(target))
+def _convergence(given: Spectrogram) -> Callable[[Tensor], dict[str, float]]:
+    """Measure how near the spectrogram of some audio comes to this one."""
+
+    def measure(samples: Tensor) -> dict[str, float]:
+        made = analyse_linear(samples, given.spec)
+        return {"spectral convergence": _relative_error(given.linear, made)}
+
+    return measure
+
+
+def _relative_error(target: Tensor, made: Tensor) -> float:
+    """Of magnitudes, ``||S - S'|| / ||S||`` (Sturmel and Daudet 2011, eq. 4)."""
+    return float((target - made).norm() / target.norm())
 
 
 def _invert(inverter: Inverter, given: Spectrogram, repetition: int) -> Tensor:

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+
+from tqdm import tqdm
 
 from vocoder.audio import AudioWriter
 from vocoder.bench.machine import memory_mb
-from vocoder.bench.result import Row, Settings, Tick, case_dict
+from vocoder.bench.result import Case, Row, Settings
 from vocoder.bench.road import run_command
 from vocoder.bench.waveform import waveform
 from vocoder.config import load
@@ -36,22 +38,15 @@ _IMPORTS = (
 )
 
 
-def memory(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
-    """Invert many minutes from an array, from PNG tiles and from JPEG tiles, each in a process.
-
-    Raises
-    ------
-    BadInput
-        The recording cannot be read.
-    """
+def memory(settings: Settings, threads: int) -> Case:
+    """Invert many minutes from an array, from PNG tiles and from JPEG tiles, each in a process."""
     spec: SpectrogramSpec = load("spec", _SPEC)
     n_samples = round(settings.minutes * 60 * spec.sample_rate)
     with tempfile.TemporaryDirectory() as name:
-        inputs = _make_inputs(settings, spec, n_samples, Path(name), tick)
+        inputs = _make_inputs(settings, spec, n_samples, Path(name))
         rows = []
-        for title, folder in inputs.items():
+        for title, folder in tqdm(inputs.items(), disable=None):
             found = _measure_apart(folder, Path(name) / "audio" / title)
-            tick(1 / (2 * len(inputs)))
             row = Row(
                 name=f"invert of {title}",
                 times_s=[found["elapsed_s"]],
@@ -63,18 +58,15 @@ def memory(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
                 },
             )
             rows.append(row)
-    return case_dict(
-        "memory",
-        threads,
+    return Case(
         f"{settings.minutes:g} minutes of {spec.n_mels} mel bands as one utterance, from files to "
         f"a WAV file by vocoder invert, {_INVERTER} with {_N_ITER} iterations, once",
         rows,
-        compare=False,
     )
 
 
 def _make_inputs(
-    settings: Settings, spec: SpectrogramSpec, n_samples: int, folder: Path, tick: Tick
+    settings: Settings, spec: SpectrogramSpec, n_samples: int, folder: Path
 ) -> dict[str, Path]:
     """The same recording as an array and as tiles, by the commands that make them."""
     samples = waveform(settings.input, settings.seconds, spec.sample_rate, settings.seed)
@@ -90,10 +82,8 @@ def _make_inputs(
         keys = (f"spec={_SPEC}", f"suffix={suffix}")
         run_command(["encode", f"input={path.parent}", f"output={data_set}", *keys])
         tiles[suffix] = data_set / UNSPLIT
-        tick(1 / 6)
     arrays = folder / ARRAY_SUFFIX.strip(".")
     run_command(["decode", f"input={tiles[PNG[0]]}", f"output={arrays}"])
-    tick(1 / 6)
     return {"an array": arrays, "PNG tiles": tiles[PNG[0]], "JPEG tiles": tiles[JPEG[0]]}
 
 
@@ -123,4 +113,5 @@ def _measure(folder: str, output: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(_measure(*sys.argv[1:])))
+    with suppress(KeyboardInterrupt):  # which the process that waits for this one tells
+        sys.stdout.write(json.dumps(_measure(*sys.argv[1:])))

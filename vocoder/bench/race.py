@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from vocoder.bench.result import Row, Tick
+from tqdm import trange
+
+from vocoder.bench.result import Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,7 @@ class Contestant:
     ----------
     work : callable
         Timed; takes the number of the repetition, which may serve as a seed.
-    measure : callable or None
+    measure : callable
         Measures of what ``work`` returned; not timed.
     audio_s : float or None
         Length of the audio that it makes.
@@ -27,11 +29,11 @@ class Contestant:
 
     name: str
     work: Callable[[int], Any]
-    measure: Callable[[Any], dict[str, float]] | None = None
+    measure: Callable[[Any], dict[str, float]] = lambda made: {}
     audio_s: float | None = None
 
 
-def race(contestants: Sequence[Contestant], repetitions: int, tick: Tick) -> list[Row]:
+def race(contestants: Sequence[Contestant], repetitions: int) -> list[Row]:
     """Time every contestant so many times, taking turns, after one run each that doesn't count.
 
     The first run compiles, allocates and fills caches. Results are judged after the race: the
@@ -39,7 +41,7 @@ def race(contestants: Sequence[Contestant], repetitions: int, tick: Tick) -> lis
     """
     times: list[list[float]] = [[] for _ in contestants]
     results: list[list[Any]] = [[] for _ in contestants]
-    for repetition in range(repetitions + 1):
+    for repetition in trange(repetitions + 1, unit="round", disable=None):
         for index, contestant in enumerate(contestants):
             started = time.perf_counter()
             made = contestant.work(repetition)
@@ -47,20 +49,15 @@ def race(contestants: Sequence[Contestant], repetitions: int, tick: Tick) -> lis
             if repetition > 0:
                 times[index].append(elapsed_s)
                 results[index].append(made)
-            tick(1 / (repetitions + 1) / len(contestants))
-    measures = [
-        [] if one.measure is None else [one.measure(made) for made in results[index]]
-        for index, one in enumerate(contestants)
-    ]
-    return [
-        Row(
-            name=contestant.name,
-            times_s=times[index],
-            audio_s=contestant.audio_s,
-            measures={
-                name: median(one[name] for one in measures[index])
-                for name in (measures[index][0] if measures[index] else ())
-            },
+    rows = []
+    for contestant, times_s, made in zip(contestants, times, results, strict=True):
+        measures = [contestant.measure(one) for one in made]
+        rows.append(
+            Row(
+                name=contestant.name,
+                times_s=times_s,
+                audio_s=contestant.audio_s,
+                measures={name: median(one[name] for one in measures) for name in measures[0]},
+            )
         )
-        for index, contestant in enumerate(contestants)
-    ]
+    return rows

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from tabulate import tabulate
-
-# Told how much of a case is done since the last call; a whole case is 1.
-Tick = Callable[[float], object]
 
 _COLUMNS = ("case", "threads", "what", "seconds", "x real time", "vocoder faster", "measures")
 
@@ -53,32 +49,40 @@ class Row:
         """Median of the times."""
         return median(self.times_s)
 
-    def to_dict(self, against: Row | None) -> dict[str, Any]:
-        """Plain values; ``ratio`` tells how many times faster the row ``against`` is."""
+
+@dataclass(frozen=True)
+class Case:
+    """What was timed, described in words.
+
+    Parameters
+    ----------
+    is_race : bool
+        Whether the rows after the first do the same as it, and are compared with it.
+    """
+
+    about: str
+    rows: list[Row]
+    is_race: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; ``ratio`` tells how many times faster the first row of a race is."""
+        first = self.rows[0] if self.is_race else None
         return {
-            "name": self.name,
-            "times_s": self.times_s,
-            "median_s": self.median_s,
-            "times_real_time": None if self.audio_s is None else self.audio_s / self.median_s,
-            "ratio": None if against is None else self.median_s / against.median_s,
-            "measures": self.measures,
+            "about": self.about,
+            "rows": [
+                {
+                    "name": row.name,
+                    "times_s": row.times_s,
+                    "median_s": row.median_s,
+                    "times_real_time": None if row.audio_s is None else row.audio_s / row.median_s,
+                    "ratio": None
+                    if first is None or row is first
+                    else row.median_s / first.median_s,
+                    "measures": row.measures,
+                }
+                for row in self.rows
+            ],
         }
-
-
-def case_dict(
-    case: str, threads: int, about: str, rows: Sequence[Row], *, compare: bool
-) -> dict[str, Any]:
-    """Plain values of a case; with ``compare``, all rows are compared with the first."""
-    first, *others = rows
-    return {
-        "case": case,
-        "threads": threads,
-        "about": about,
-        "rows": [
-            first.to_dict(None),
-            *(row.to_dict(first if compare else None) for row in others),
-        ],
-    }
 
 
 def table(report: dict[str, Any]) -> str:
@@ -86,20 +90,17 @@ def table(report: dict[str, Any]) -> str:
     machine, settings = report["machine"], report["settings"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     source = settings["input"] or f"synthetic speech, seed {settings['seed']}"
+    about = {case["case"]: case["about"] for case in report["cases"]}
     lines = [
         f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f} at the start; "
         f"{machine['system']}; {versions}.",
         f"Medians of {settings['repetitions']}; {settings['seconds']:g} s of audio ({source}).",
         "",
-        *(f"* {case['case']}: {case['about']}" for case in _first_of_each(report["cases"])),
+        *(f"* {name}: {text}" for name, text in about.items()),
         "",
     ]
     rows = [_cells(case, row) for case in report["cases"] for row in case["rows"]]
     return "\n".join([*lines, tabulate(rows, _COLUMNS, tablefmt="github", disable_numparse=True)])
-
-
-def _first_of_each(cases: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list({case["case"]: case for case in reversed(cases)}.values())[::-1]
 
 
 def _cells(case: dict[str, Any], row: dict[str, Any]) -> tuple[str, ...]:

@@ -7,15 +7,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from vocoder.audio import write_audio
 from vocoder.bench.race import Contestant, race
-from vocoder.bench.result import Settings, Tick, case_dict
+from vocoder.bench.result import Case, Settings
 from vocoder.bench.waveform import waveform
 from vocoder.cli import codes, main
 from vocoder.config import load
@@ -39,14 +38,8 @@ class _TileSet:
     audio_s: float
 
 
-def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
-    """Tiles as a pix2pix program leaves them to WAV files, and how long the reading takes of it.
-
-    Raises
-    ------
-    BadInput
-        ``settings.generated`` holds no tiles of a data set, or the command refuses them.
-    """
+def road(settings: Settings, threads: int) -> Case:
+    """Tiles as a pix2pix program leaves them to WAV files, and how long the reading takes of it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         given = settings.generated
@@ -79,32 +72,22 @@ def road(settings: Settings, threads: int, tick: Tick) -> dict[str, Any]:
                 Contestant(name="one utterance, warm", work=lambda _: run_command(arguments(one))),
             ],
             settings.repetitions,
-            tick,
         )
     whole, reading, new, warm = rows
     rows[1] = replace(reading, measures={"share": reading.median_s / whole.median_s})
     rows[2] = replace(new, measures={"start-up in seconds": new.median_s - warm.median_s})
-    return case_dict(
-        "road",
-        threads,
+    return Case(
         f"{many.n_tiles} tiles ({settings.generated or 'made by encode'}), "
         f"{many.audio_s:.0f} s of audio, to WAV files by vocoder invert with as many workers as "
         "threads; start-up is left out, and stated",
         rows,
-        compare=False,
     )
 
 
 def run_command(arguments: list[str]) -> None:
-    """Run one of ``vocoder``'s commands in this process, what it prints kept back.
-
-    Raises
-    ------
-    BadInput
-        It did not end well.
-    """
-    with redirect_stdout(io.StringIO()) as printed:
-        code = main.run(arguments)
+    """Run one of ``vocoder``'s commands in this process, what it prints kept back."""
+    with redirect_stdout(io.StringIO()) as printed, redirect_stderr(io.StringIO()):
+        code = main.dispatch(arguments)
     if code != codes.DONE:
         raise BadInput(
             f"vocoder {' '.join(arguments)} failed: {printed.getvalue()}", key="command.failed"

@@ -18,13 +18,7 @@ _PEAK, _ROOM_NOISE = 0.5, 3e-4
 
 
 def waveform(source: str | None, seconds: float, sample_rate: int, seed: int) -> np.ndarray:
-    """A recording repeated or cut to a length, or `synthetic_speech`; float32, ``(samples,)``.
-
-    Raises
-    ------
-    BadInput
-        The recording cannot be read.
-    """
+    """A recording repeated or cut to a length, or `synthetic_speech`; float32, ``(samples,)``."""
     if source is None:
         return synthetic_speech(seconds, sample_rate, seed)
     return np.resize(read_audio(Path(source), sample_rate), round(seconds * sample_rate))

@@ -7,12 +7,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from vocoder.bench.machine import THREAD_VARIABLES, pin
-from vocoder.bench.result import Settings, Tick
+from vocoder.bench.result import Settings
 from vocoder.cpu import torch_threads
 from vocoder.errors import BadInput
 
@@ -24,85 +24,41 @@ CASES = {
     "road": ("vocoder.bench.road", "road", (1,)),
     "memory": ("vocoder.bench.memory", "memory", (1,)),
 }
-_ERROR_TAIL = 4000
 
 
-@dataclass(frozen=True)
-class Job:
-    """A case with a number of threads."""
-
-    case: str
-    threads: int
-
-
-def jobs(cases: list[str]) -> list[Job]:
-    """The jobs of some of the `CASES`."""
-    return [Job(case, threads) for case in cases for threads in CASES[case][2]]
-
-
-def measure(job: Job, settings: Settings, tick: Tick) -> dict[str, Any]:
+def measure(case: str, threads: int, settings: Settings) -> dict[str, Any]:
     """Measure in a process of its own, kept to as many cores as it has threads.
 
-    Raises
-    ------
-    BadInput
-        Something in ``settings`` cannot be used.
+    It shows its progress, and what went wrong, on the same terminal.
     """
-    order = json.dumps({"job": asdict(job), "settings": asdict(settings)})
-    threads = dict.fromkeys(THREAD_VARIABLES, str(job.threads))
-    with (
-        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
-        subprocess.Popen(
-            [sys.executable, "-m", __name__, order],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env={**os.environ, **threads},
-            encoding="utf-8",
-        ) as process,
-    ):
-        try:
-            result = _listen(process, tick)
-        except BaseException:
-            process.kill()
-            raise
-        if result is None:
-            process.wait()
-            errors.seek(0)
-            raise RuntimeError(f"{job} ended early:\n{errors.read()[-_ERROR_TAIL:]}")
-    return result
+    order = json.dumps([case, threads, asdict(settings)])
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, order],
+        stdout=subprocess.PIPE,
+        env=os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)),
+        encoding="utf-8",
+    )
+    if done.returncode:
+        raise RuntimeError(f"{case} with {threads} threads ended early")
+    found: dict[str, Any] = json.loads(done.stdout)
+    if "refused" in found:
+        raise BadInput(found["refused"], key="case.failed")
+    return {"case": case, "threads": threads, **found}
 
 
-def _listen(process: subprocess.Popen[str], tick: Tick) -> dict[str, Any] | None:
-    """Follow a worker's lines up to its result, or to its end without one."""
-    for line in process.stdout or ():
-        [(kind, value)] = json.loads(line).items()
-        if kind == "done":
-            tick(value)
-        elif kind == "refused":
-            raise BadInput(value, key="case.failed")
-        else:
-            result: dict[str, Any] = value
-            return result
-    return None
-
-
-def _work(order: dict[str, Any]) -> None:
-    """The worker's side: one line of JSON for every step, the last with the result."""
-    job = Job(**order["job"])
-    pin(job.threads)  # before anything is imported that starts threads
-    module, function, _ = CASES[job.case]
-
-    def say(kind: str, value: Any) -> None:
-        print(json.dumps({kind: value}), file=sys.__stdout__, flush=True)
-
+def _work(case: str, threads: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """The worker's side: a case's plain values, or why it was ``refused``."""
+    pin(threads)  # before anything is imported that starts threads
+    module, function, _ = CASES[case]
     try:
         measure_case = getattr(importlib.import_module(module), function)
-        settings = Settings(**order["settings"])
-        with torch_threads(job.threads):
-            say("result", measure_case(settings, job.threads, lambda part: say("done", part)))
+        with torch_threads(threads):
+            found: dict[str, Any] = measure_case(Settings(**settings), threads).to_dict()
     except BadInput as error:
-        say("refused", str(error))
+        return {"refused": str(error)}
+    return found
 
 
 if __name__ == "__main__":
-    _work(json.loads(sys.argv[1]))
+    with suppress(KeyboardInterrupt):  # which the process that waits for this one tells
+        sys.stdout.write(json.dumps(_work(*json.loads(sys.argv[1]))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,9 @@ def run(
     overwrite: bool,
 ) -> int:
     """Measure; the keys are those of ``conf/bench.yaml``, which describes them."""
-    from tqdm import tqdm
-
     from vocoder.bench.machine import machine
     from vocoder.bench.result import Settings, table
-    from vocoder.bench.worker import CASES, jobs, measure
+    from vocoder.bench.worker import CASES, measure
     from vocoder.config import load, nearest
 
     cases, inverters = ([one] if isinstance(one, str) else one for one in (cases, inverters))
@@ -66,12 +65,10 @@ def run(
     )
     found: list[dict[str, Any]] = []
     report = {"machine": machine(), "settings": asdict(settings), "cases": found}
-    to_do = jobs(cases)
-    layout = "{l_bar}{bar}| {elapsed}<{remaining}"
-    with tqdm(total=len(to_do), bar_format=layout, disable=None) as bar:
-        for job in to_do:
-            bar.set_description(f"{job.case}, {job.threads} threads")
-            found.append(measure(job, settings, bar.update))
+    for case in cases:
+        for threads in CASES[case][2]:
+            print(f"{case}, {threads} threads", file=sys.stderr)
+            found.append(measure(case, threads, settings))
     text = table(report)
     for name, content in (
         (REPORT_NAME, json.dumps(report, indent=2, ensure_ascii=False)),
