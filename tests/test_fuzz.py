@@ -24,8 +24,9 @@ from tests.model.test_original_hifigan import V1, original_weights
 from vocoder import load
 from vocoder.audio import read_audio
 from vocoder.cli.jobs import REPORT_NAME, begin, rows_before, write_results_page
+from vocoder.compare.answers import PreferenceAnswer
 from vocoder.compare.page import read_words
-from vocoder.compare.store import AnswerStore
+from vocoder.compare.store import ANSWERS_NAME, AnswerStore
 from vocoder.compare.study import STUDY_NAME, Audio, Study, Trial, read_study
 from vocoder.compare.webmushra import read_webmushra
 from vocoder.corpus.captions import read_captions
@@ -265,13 +266,14 @@ def kinds(tmp_path: Path, speech: np.ndarray, generated: Path) -> dict[str, Kind
     )  # fmt: skip
     study.write(place("study/x").parent)
     found["study"] = of_json(tmp_path / "study" / STUDY_NAME, lambda p: read_study(p.parent))
-    answer = {
-        "kind": "ab", "listener": "l", "trial": 0, "item": "i", "left": "a", "right": "b",
-        "choice": "left", "time": "2026-01-31T12:00:00+00:00", "heard_s": {}, "seconds": 1.0,
-    }  # fmt: skip
-    path = place("answers/answers.jsonl")
-    path.write_bytes(as_json(answer))
-    found["answers"] = Kind(path, answers, as_json, answer)
+    answer = PreferenceAnswer(
+        listener="l", trial=0, item="i", left="a", right="b", choice="left",
+        time="2026-01-31T12:00:00+00:00", seconds=1.0,
+    )  # fmt: skip
+    path = place(f"answers/{ANSWERS_NAME}")
+    with AnswerStore(path.parent) as store:
+        store.add([answer])
+    found["answers"] = Kind(path, answers)
     page = {"type": "mushra", "id": "p", "reference": "r.wav", "stimuli": {"C1": "a.wav"}}
     test = {"testname": "t", "testId": "i", "pages": [page, ["random", {**page, "id": "q"}]]}
     for name in ("r.wav", "a.wav"):

@@ -1,6 +1,5 @@
 """Answers on disk: the first of each trial stays, all or none are kept, nothing wrong gets in."""
 
-import json
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -86,19 +85,7 @@ def test_what_is_no_store_or_was_changed_by_others(tmp_path):
         store.answers()
     (tmp_path / "answers.sqlite").write_bytes(b"no database at all, but some text" * 99)
     with refused("answers.read"):
-        AnswerStore(tmp_path)
-
-
-def test_answers_of_earlier_versions_are_taken_in(tmp_path):
-    first, last = preference(choice="right"), preference()
-    rows = [{"kind": "answer", **one.model_dump(exclude={"comment"})} for one in (first, last)]
-    text = "".join(json.dumps(row) + "\n" for row in rows) + '{"kind": "answer", "cut'
-    (tmp_path / "results.jsonl").write_text(text)
-    with AnswerStore(tmp_path) as store:
-        assert store.answers() == [last]  # the last one counted then
-        store.add([preference(trial=1)])
-    with AnswerStore(tmp_path) as store:
-        assert len(store.answers()) == 2
+        AnswerStore(tmp_path).answers()
 
 
 WRONG: list[list[dict[str, Any]]] = [

@@ -59,8 +59,14 @@ class Answer(Record):
 
     @property
     def systems(self) -> tuple[str, ...]:
-        """The systems that it is about."""
+        """The systems that it is about, all different."""
         raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _differ(self) -> Answer:
+        if len(set(self.systems)) < len(self.systems):
+            raise ValueError(f"{self.systems[0]} is compared with itself")
+        return self
 
     def says_the_same(self, other: Answer) -> bool:
         """Whether nothing but the time differs."""
@@ -80,11 +86,6 @@ class PreferenceAnswer(Answer):
     def systems(self) -> tuple[str, ...]:
         return self.left, self.right
 
-    @model_validator(mode="after")
-    def _differ(self) -> PreferenceAnswer:
-        _require_two(self.systems)
-        return self
-
 
 class AbxAnswer(Answer):
     """Which of two systems X was: the truth ``x`` and the ``choice``."""
@@ -103,11 +104,6 @@ class AbxAnswer(Answer):
     def is_correct(self) -> bool:
         """Whether the listener told what X was."""
         return self.choice == self.x
-
-    @model_validator(mode="after")
-    def _differ(self) -> AbxAnswer:
-        _require_two(self.systems)
-        return self
 
 
 class MushraAnswer(Answer):
@@ -170,11 +166,6 @@ def checked(
         raise BadInput(f"{source}: {place}: {first['msg']}{found}", key=key) from error
     except (RecursionError, ValueError) as error:
         raise BadInput(f"{source}: cannot be read ({error})", key=key) from error
-
-
-def _require_two(systems: tuple[str, ...]) -> None:
-    if len(set(systems)) < len(systems):
-        raise ValueError(f"{systems[0]} is compared with itself")
 
 
 def _short(value: object) -> str:

@@ -6,14 +6,13 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from vocoder.compare.answers import ANSWER, DETAILS, Answer, Details, checked
 from vocoder.errors import BadInput
 
 ANSWERS_NAME = "answers.sqlite"
-EARLIER_NAME = "results.jsonl"  # of studies made before there was a database
 _BUSY_S = 30.0  # how long another process may hold the file
 _TABLES = """
 CREATE TABLE IF NOT EXISTS listeners (listener TEXT PRIMARY KEY, details TEXT NOT NULL);
@@ -28,18 +27,13 @@ class AnswerStore:
     """All answers of a study; what was added is on the disk when a method returns.
 
     One connection, which threads take turns with; other processes may read and add, too. The file
-    is made when something is added first; answers in the format of earlier versions are taken in
-    then.
+    is made when something is added first.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / ANSWERS_NAME
-        self._earlier = folder / EARLIER_NAME
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        if self.path.exists() or self._earlier.exists():
-            with self._transaction("read"):
-                pass
 
     def __enter__(self) -> AnswerStore:
         return self
@@ -70,33 +64,33 @@ class AnswerStore:
 
     def answer(self, listener: str, trial: int) -> Answer | None:
         """A listener's answer to a trial, if there is one."""
-        found = self._rows("WHERE listener = ? AND trial = ?", (listener, trial))
+        found = self._answers("WHERE listener = ? AND trial = ?", listener, trial)
         return found[0] if found else None
 
     def answers(self) -> list[Answer]:
         """All answers, in the order they were given."""
-        return self._rows("", ())
+        return self._answers("")
 
     def trials_of(self, listener: str) -> set[int]:
         """Numbers of the trials that a listener has answered."""
         query = "SELECT trial FROM answers WHERE listener = ?"
-        return {int(trial) for (trial,) in self._select(query, (listener,))}
+        return {int(trial) for (trial,) in self._select(query, listener)}
 
     def details(self) -> dict[str, Details]:
         """What listeners said about themselves."""
         return {
             listener: checked(DETAILS, text.encode(), f"{self.path}, listener {listener}")
-            for listener, text in self._select("SELECT listener, details FROM listeners", ())
+            for listener, text in self._select("SELECT listener, details FROM listeners")
         }
 
-    def _rows(self, where: str, values: tuple[object, ...]) -> list[Answer]:
+    def _answers(self, where: str, *values: object) -> list[Answer]:
         query = f"SELECT listener, trial, answer FROM answers {where} ORDER BY rowid"
         return [
             checked(ANSWER, str(text).encode(), f"{self.path}, {listener}, trial {trial}")
-            for listener, trial, text in self._select(query, values)
+            for listener, trial, text in self._select(query, *values)
         ]
 
-    def _select(self, query: str, values: tuple[object, ...]) -> list[tuple]:
+    def _select(self, query: str, *values: object) -> list[tuple]:
         if self._connection is None and not self.path.exists():
             return []
         with self._transaction("read") as connection:
@@ -117,27 +111,11 @@ class AnswerStore:
                 ) from error
 
     def _opened(self) -> sqlite3.Connection:
-        is_new = not self.path.exists()
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, check_same_thread=False)
         try:
             connection.execute("PRAGMA synchronous = FULL")  # also after a power cut
-            with connection:
-                connection.executescript(_TABLES)
-                if is_new and self._earlier.exists():
-                    rows = [(one.listener, one.trial, one.model_dump_json()) for one in self._old()]
-                    connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", rows)
-        except BaseException:
+            connection.executescript(_TABLES)
+        except sqlite3.Error:
             connection.close()
             raise
         return connection
-
-    def _old(self) -> Iterator[Answer]:
-        """Answers as lines of JSON; the last of a listener to a trial counted then."""
-        with closing(self._earlier.open("rb")) as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    values = json.loads(line)
-                except ValueError:  # cut by a kill while it was written
-                    continue
-                values.pop("kind", None)
-                yield checked(ANSWER, values, f"{self._earlier}, line {number}")
