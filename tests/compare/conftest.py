@@ -2,7 +2,6 @@
 
 import shutil
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ import pytest
 import soundfile
 
 from tests.serving import served
-from vocoder.compare.plan import Settings, Texts, make_study
+from vocoder.compare.plan import Settings, make_study
 from vocoder.compare.server import make_app
 from vocoder.compare.sessions import Sessions
 from vocoder.compare.sources import find_sources
 from vocoder.compare.store import AnswerStore
-from vocoder.compare.study import read_study
+from vocoder.compare.study import Texts, read_study
 
 RATE = 22_050
 ITEMS = ("gate", "river", "stone")
@@ -69,10 +68,9 @@ def make(folders):
         reference = str(folders / "ref") if test in ("mushra", "dcr") else None
         systems = changes.pop("systems", str(folders / "sweep"))
         sources = find_sources(systems, changes.pop("reference", reference))
-        texts = Texts(title="Which vocoder?")
-        texts = replace(texts, **{key: changes.pop(key) for key in vars(texts) if key in changes})
+        said = {key: changes.pop(key) for key in Texts.model_fields if key in changes}
         settings = Settings(**{"test": test, "items": None, "seed": 5, **changes})
-        return make_study(output, sources, settings, texts)
+        return make_study(output, sources, settings, {"title": "Which vocoder?"} | said)
 
     return make
 

@@ -41,7 +41,7 @@ def write(tmp_path):
 def prepare(paths, sample_rate=RATE, **changes):
     values = {"longest_s": 10.0, "anchors_of": None, "allow_clipped": False, **changes}
     made = prepare_item("line", paths, sample_rate, **values)
-    return {one.treatment.system: one for one in made}
+    return {one.about.system: one for one in made}
 
 
 def test_delay_polarity_level_and_length_are_made_equal(speech, write):
@@ -49,16 +49,16 @@ def test_delay_polarity_level_and_length_are_made_equal(speech, write):
     paths = write({"a": x, "b": np.pad(-0.1 * x, (31, 40)), "c": x[12:]})
     made = prepare(paths)
     a, b, c = (made[name] for name in "abc")
-    assert (b.treatment.delay_samples, b.treatment.polarity) == (31, -1)
-    assert (c.treatment.delay_samples, c.treatment.polarity) == (-12, 1)
+    assert (b.about.delay_samples, b.about.polarity) == (31, -1)
+    assert (c.about.delay_samples, c.about.polarity) == (-12, 1)
     assert len(a.samples) == len(b.samples) == len(c.samples) == len(x) - 12
     for one in (b, c):
         error = np.sqrt(np.mean((one.samples - a.samples) ** 2) / np.mean(a.samples**2))
         assert error < 0.01  # what 16 bits at a tenth of the level leave
     for one in made.values():
         assert loudness_lufs(one.samples, RATE) == pytest.approx(-23, abs=0.01)
-    assert b.treatment.gain_db - a.treatment.gain_db == pytest.approx(20, abs=0.02)
-    assert {one.treatment.loudness_method for one in made.values()} == {BLOCKS}
+    assert b.about.gain_db - a.about.gain_db == pytest.approx(20, abs=0.02)
+    assert {one.about.loudness_method for one in made.values()} == {BLOCKS}
     assert len(prepare(paths, longest_s=1.0)["b"].samples) == RATE  # the end is lost
 
 
@@ -68,7 +68,7 @@ def test_the_gain_that_is_recorded_is_the_one_that_was_given(speech, write):
         source, _ = soundfile.read(paths[system])
         inside = slice(1000, -1000)
         ratio = one.samples[inside] @ source[inside] / (source[inside] @ source[inside])
-        assert 20 * np.log10(ratio) == pytest.approx(one.treatment.gain_db, abs=1e-6)
+        assert 20 * np.log10(ratio) == pytest.approx(one.about.gain_db, abs=1e-6)
 
 
 def test_edges_are_faded_and_the_middle_is_untouched():
@@ -87,7 +87,7 @@ def test_rates_become_the_highest_of_all(speech, write):
     rate = common_rate({name: {"line": path} for name, path in paths.items()}, ["line"])
     assert rate == RATE
     made = prepare(paths, rate)
-    assert made["b"].treatment.source_rate == RATE // 2
+    assert made["b"].about.source_rate == RATE // 2
     assert made["b"].sample_rate == RATE
     assert len(made["a"].samples) == len(made["b"].samples)
 
@@ -95,7 +95,7 @@ def test_rates_become_the_highest_of_all(speech, write):
 def test_under_400_ms_loudness_is_of_one_block_and_said_so(speech, write):
     short = speech[5000 : 5000 + int(0.3 * RATE)]
     made = prepare(write({"a": short, "b": 0.2 * short}))
-    assert {one.treatment.loudness_method for one in made.values()} == {ONE_BLOCK}
+    assert {one.about.loudness_method for one in made.values()} == {ONE_BLOCK}
     level = {name: np.sqrt(np.mean(one.samples**2)) for name, one in made.items()}
     assert level["a"] == pytest.approx(level["b"], rel=1e-3)
 
@@ -109,9 +109,7 @@ def test_one_attenuation_for_all_if_any_would_clip(speech, write):
     assert 20 * np.log10(np.abs(one.samples).max()) == pytest.approx(PEAK_DBFS)
     for after, before in ((one, loud), (other, calm)):
         np.testing.assert_allclose(after.samples, before.samples * 10 ** (-attenuation_db / 20))
-        assert before.treatment.gain_db - after.treatment.gain_db == pytest.approx(
-            attenuation_db, abs=1e-3
-        )
+        assert before.about.gain_db - after.about.gain_db == pytest.approx(attenuation_db, abs=1e-3)
     (same,), nothing = attenuate([calm])
     assert nothing == 0
     np.testing.assert_array_equal(same.samples, calm.samples)
@@ -136,8 +134,8 @@ def test_anchors_are_made_of_the_reference_and_as_loud(speech, write):
     assert list(made) == ["reference", "a", "anchor35", "anchor70"]
     for name, edge_hz in (("anchor35", 3500), ("anchor70", 7000)):
         one = made[name]
-        assert one.treatment.low_pass_hz == edge_hz
-        assert one.treatment.source == made["reference"].treatment.source
+        assert one.about.low_pass_hz == edge_hz
+        assert one.about.source == made["reference"].about.source
         assert loudness_lufs(one.samples, RATE) == pytest.approx(-23, abs=0.01)
         assert len(one.samples) == len(made["a"].samples)
         power = np.abs(np.fft.rfft(one.samples)) ** 2
@@ -216,6 +214,4 @@ def test_the_study_on_disk_holds_what_was_prepared(make, tmp_path):
         assert about.source.split("/")[-1].split(".")[0] == about.item
         lengths.add(len(samples))
     late = [one for one in study.stimuli if one.system == "plainrender"]
-    assert {(one.model_extra["delay_samples"], one.model_extra["polarity"]) for one in late} == {
-        (17, -1)
-    }
+    assert {(one.delay_samples, one.polarity) for one in late} == {(17, -1)}

@@ -12,7 +12,7 @@ import soundfile
 from tests.compare.conftest import NOW, write_lines
 from tests.refusals import refused
 from vocoder.compare.answers import REFERENCE
-from vocoder.compare.plan import plan_trials
+from vocoder.compare.plan import plan_trials, trial_groups
 from vocoder.compare.sources import find_sources, short_names
 from vocoder.compare.study import Audio, Study, Trial, read_study
 from vocoder.errors import BadInput
@@ -21,7 +21,8 @@ ITEMS = tuple(f"item{k}" for k in range(10))
 
 
 def study(test="ab", systems=("one", "two"), *, seed=0, has_reference=False, repeats=1):
-    trials = plan_trials(test, systems, ITEMS, repeats, seed, has_reference=has_reference)
+    groups = trial_groups(test, systems, has_reference=has_reference)
+    trials = plan_trials(groups, ITEMS, repeats, seed)
     names = sorted({name for trial in trials for name in trial.systems} | {REFERENCE})
     return Study(
         test=test,
@@ -52,14 +53,14 @@ def test_what_each_test_asks():
         ("dcr", {("a",), ("b",)}),
         ("ab", {("a", "b")}),
     ):
-        trials = plan_trials(test, ["a", "b"], ITEMS, 2, 0, has_reference=True)
+        asked_of = trial_groups(test, ["a", "b"], has_reference=True)
+        trials = plan_trials(asked_of, ITEMS, 2, 0)
         asked = Counter((trial.item, trial.systems) for trial in trials)
         assert asked == {(item, group): 2 for item in ITEMS for group in groups}
         assert [trial.trial for trial in trials] == list(range(len(trials)))
         # Numbers go to the disk and may be seen: they do not sort by item.
         assert [trial.item for trial in trials[:10]] != list(ITEMS)
-    (alone,) = plan_trials("abx", ["a", "b"], ["x"], 1, 0, has_reference=False)
-    assert alone.systems == ("a", "b")
+    assert trial_groups("abx", ["a", "b"], has_reference=False) == [("a", "b")]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_what_each_test_asks():
 )
 def test_tests_that_cannot_be(test, systems, has_reference, key):
     with refused(key):
-        plan_trials(test, systems, ["x"], 1, 0, has_reference=has_reference)
+        trial_groups(test, systems, has_reference=has_reference)
 
 
 def test_sides_and_x_are_balanced_and_differ_between_listeners():
@@ -302,6 +303,8 @@ def test_settings_out_of_range(make, tmp_path):
             make(tmp_path / "a", **{key: value})
     with refused("test.unknown"):
         make(tmp_path / "a", "mos")
+    with refused("texts.invalid"):
+        make(tmp_path / "a", questions=("",))
     assert not (tmp_path / "a").exists()
 
 

@@ -55,7 +55,7 @@ def run(
     instead = ", or write a page without a server: export=FOLDER" * served
     require_packages(packages, "a listening test", instead)
     from vocoder.compare.page import read_words
-    from vocoder.compare.plan import Settings, Texts, make_study
+    from vocoder.compare.plan import Settings, make_study
     from vocoder.compare.sources import find_sources
     from vocoder.compare.study import STUDY_NAME, read_study
 
@@ -90,14 +90,14 @@ def run(
             allow_clipped=allow_clipped,
             check=check,
         )
-        texts = Texts(
-            title=title,
-            question=question,
-            consent=agreed,
-            questions=asked,
-            comments=comments,
-            words={} if language is None else read_words(language),
-        )
+        texts = {
+            "title": title,
+            "question": question,
+            "consent": agreed,
+            "questions": asked,
+            "comments": comments,
+            "words": {} if language is None else read_words(language),
+        }
         study = make_study(root, sources, settings, texts)
     left_out = f"; {len(study.left_out)} left out" if study.left_out else ""
     print(

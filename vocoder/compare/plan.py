@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vocoder.audio import read_info, write_audio
-from vocoder.compare.answers import ANCHORS, REFERENCE
+from vocoder.compare.answers import ANCHORS, REFERENCE, checked
 from vocoder.compare.sources import Sources, summary
 from vocoder.compare.stimuli import (
     LOUDNESS_LUFS,
@@ -24,14 +24,10 @@ from vocoder.compare.stimuli import (
     prepare_item,
 )
 from vocoder.compare.study import (
-    AB,
-    ABX,
-    DCR,
-    MUSHRA,
     STUDY_NAME,
     TESTS,
-    Audio,
     Study,
+    Texts,
     Trial,
     read_study,
 )
@@ -46,12 +42,12 @@ MAX_RATED = 12
 MAX_SEED = 2**64 - 1
 # By test, and whether there is a reference.
 QUESTIONS = {
-    (AB, False): "Which one sounds better?",
-    (AB, True): "Which one sounds closer to the reference?",
-    (ABX, False): "Is X the same as A, or the same as B?",
-    (ABX, True): "Is X the same as A, or the same as B?",
-    (MUSHRA, True): "How good is each, compared with the reference?",
-    (DCR, True): "How much worse is the sound than the reference?",
+    ("ab", False): "Which one sounds better?",
+    ("ab", True): "Which one sounds closer to the reference?",
+    ("abx", False): "Is X the same as A, or the same as B?",
+    ("abx", True): "Is X the same as A, or the same as B?",
+    ("mushra", True): "How good is each, compared with the reference?",
+    ("dcr", True): "How much worse is the sound than the reference?",
 }
 
 
@@ -79,33 +75,26 @@ class Settings:
             expect(value is None or low <= value <= high, name, value, f"{low} to {high}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Texts:
-    """What the page says and asks beside the test; as of `vocoder.compare.study.Study`."""
-
-    title: str = "Listening test"
-    question: str | None = None
-    consent: str = ""
-    questions: tuple[str, ...] = ()
-    comments: bool = False
-    words: dict[str, str] = field(default_factory=dict)
-
-
-def make_study(folder: Path, sources: Sources, settings: Settings, texts: Texts) -> Study:
+def make_study(folder: Path, sources: Sources, settings: Settings, texts: dict[str, Any]) -> Study:
     """Prepare the audio and write ``study.json``, or find the same study there already.
 
-    The sources are those of folders (`vocoder.compare.sources.find_sources`) or of a webMUSHRA
-    test (`vocoder.compare.webmushra.read_webmushra`).
+    Parameters
+    ----------
+    sources : Sources
+        Of folders (`vocoder.compare.sources.find_sources`) or of a webMUSHRA test
+        (`vocoder.compare.webmushra.read_webmushra`).
+    texts : dict
+        Fields of `Texts`; without a question, it is the test's usual one.
     """
-    has_reference = bool(sources.references)
+    test, has_reference = settings.test, bool(sources.references)
     systems = tuple(sources.systems)
     # Before the audio is worked on: what the test cannot do with these systems.
-    plan_trials(settings.test, systems, ["any"], 1, settings.seed, has_reference=has_reference)
+    groups = trial_groups(test, systems, has_reference=has_reference)
     asked = {**asdict(settings), "systems": list(systems), "reference": has_reference}
-    said = asdict(texts)
-    said["question"] = texts.question or QUESTIONS[settings.test, has_reference]
+    question = texts.get("question") or QUESTIONS[test, has_reference]
+    said: Texts = checked(Texts, {**texts, "question": question}, "the texts", "texts.invalid")
     if (folder / STUDY_NAME).exists():
-        return _same_study(folder, asked, said, sources)
+        return _same_study(folder, {**asked, **dict(said)}, sources)
     unfinished = folder / UNFINISHED_NAME
     if (folder / AUDIO_NAME).exists() and not unfinished.exists():
         raise BadInput(
@@ -121,33 +110,26 @@ def make_study(folder: Path, sources: Sources, settings: Settings, texts: Texts)
     items, spare, stimuli, problems = _prepare(sources, settings)
     stimuli, attenuation_db = attenuate(stimuli)
     study = Study(
-        test=settings.test,  # type: ignore[arg-type]
+        **dict(said),
+        test=test,  # type: ignore[arg-type]
         seed=settings.seed,
         secret=secrets.token_hex(32),
         systems=systems,
         items=tuple(items),
         training=spare,
-        has_reference=has_reference and settings.test != ABX,
+        has_reference=has_reference and test != "abx",
         sample_rate=stimuli[0].sample_rate,
-        samples={one.treatment.item: len(one.samples) for one in stimuli},
-        trials=plan_trials(
-            settings.test,
-            systems,
-            items,
-            settings.repeats,
-            settings.seed,
-            has_reference=has_reference,
-        ),
+        samples={one.about.item: len(one.samples) for one in stimuli},
+        trials=plan_trials(groups, items, settings.repeats, settings.seed),
         settings=asked,
         stimuli=tuple(
-            Audio(**asdict(one.treatment), file=f"{AUDIO_NAME}/{number:04}.wav")
+            one.about.model_copy(update={"file": f"{AUDIO_NAME}/{number:04}.wav"})
             for number, one in enumerate(stimuli)
         ),
         loudness_lufs=LOUDNESS_LUFS,
         shared_attenuation_db=round(attenuation_db, 3),
         left_out=problems,
         notes=_notes(sources, (*items, spare)),
-        **said,
     )
     with atomic_path(unfinished, overwrite=True) as temporary:
         temporary.touch()
@@ -158,27 +140,21 @@ def make_study(folder: Path, sources: Sources, settings: Settings, texts: Texts)
     return study
 
 
-def plan_trials(
-    test: str,
-    systems: Sequence[str],
-    items: Sequence[str],
-    repeats: int,
-    seed: int,
-    *,
-    has_reference: bool,
-) -> tuple[Trial, ...]:
-    """All questions of a study, numbered in random order so that numbers tell nothing.
+def trial_groups(
+    test: str, systems: Sequence[str], *, has_reference: bool
+) -> list[tuple[str, ...]]:
+    """The systems that each trial of an item is about.
 
     A/B asks about every pair of systems. ABX asks about every pair too, or with a reference about
     each system beside it. MUSHRA rates all systems, the hidden reference and the anchors at once;
     DCR each system beside the reference.
     """
-    if test in (MUSHRA, DCR) and not has_reference:
+    if test in ("mushra", "dcr") and not has_reference:
         raise BadInput(
             f"test={test} compares with true recordings; give their folder, reference=",
             key="reference.missing",
         )
-    if test == MUSHRA:
+    if test == "mushra":
         rated = (*systems, REFERENCE, *ANCHORS)
         if len(rated) > MAX_RATED:
             raise BadInput(
@@ -186,20 +162,24 @@ def plan_trials(
                 f"a page; compare {MAX_RATED - 3} at most, or choose test=ab",
                 key="systems.many",
             )
-        groups: list[tuple[str, ...]] = [rated]
-    elif test == DCR:
-        groups = [(system,) for system in systems]
-    elif test == ABX and has_reference:
-        groups = [(REFERENCE, system) for system in systems]
-    else:
-        groups = list(combinations(systems, 2))
-        if not groups:
-            hint = "" if test == AB else ", or reference= to compare it with"
-            raise BadInput(
-                f"test={test} compares pairs, but there is one system, {systems[0]}; give two"
-                f"{hint}",
-                key="systems.few",
-            )
+        return [rated]
+    if test == "dcr":
+        return [(system,) for system in systems]
+    if test == "abx" and has_reference:
+        return [(REFERENCE, system) for system in systems]
+    if len(systems) < 2:
+        hint = "" if test == "ab" else ", or reference= to compare it with"
+        raise BadInput(
+            f"test={test} compares pairs, but there is one system, {systems[0]}; give two{hint}",
+            key="systems.few",
+        )
+    return list(combinations(systems, 2))
+
+
+def plan_trials(
+    groups: Sequence[tuple[str, ...]], items: Sequence[str], repeats: int, seed: int
+) -> tuple[Trial, ...]:
+    """All questions of a study, numbered in random order so that numbers tell nothing."""
     asked = [(item, group) for _ in range(repeats) for group in groups for item in items]
     random.Random(f"{seed}/trials").shuffle(asked)
     return tuple(
@@ -207,13 +187,11 @@ def plan_trials(
     )
 
 
-def _same_study(
-    folder: Path, asked: dict[str, Any], said: dict[str, Any], sources: Sources
-) -> Study:
+def _same_study(folder: Path, asked: dict[str, Any], sources: Sources) -> Study:
     study = read_study(folder)
     hint = "give another output, or leave systems= out to go on with it"
     has = {**vars(study), **study.settings}
-    for key, value in {**asked, **said}.items():
+    for key, value in asked.items():
         if key in has and has[key] != value:
             raise BadInput(
                 f"{folder} holds a study with {key}={has[key]}, not {value}; {hint}",
@@ -254,7 +232,7 @@ def _prepare(
                     {system: files[item] for system, files in paths.items()},
                     sample_rate,
                     longest_s=settings.longest_s,
-                    anchors_of=REFERENCE if settings.test == MUSHRA else None,
+                    anchors_of=REFERENCE if settings.test == "mushra" else None,
                     allow_clipped=settings.allow_clipped,
                     check=settings.check,
                 )

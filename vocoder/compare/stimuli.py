@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import binary_opening
 from scipy.signal import fftconvolve, firwin, kaiserord, stft
 
 from vocoder.audio import read_audio, read_info
+from vocoder.compare.study import Audio
 from vocoder.errors import BadInput
 from vocoder.evaluate.alignment import checked, find_delay
 from vocoder.evaluate.metrics.loudness import BLOCK_S, loudness_lufs
@@ -37,46 +39,13 @@ ANCHOR_EDGES_HZ = {"anchor35": (3500.0, 4000.0), "anchor70": (7000.0, 8000.0)}
 _ANCHOR_STOP_DB = 60.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Treatment:
-    """What was done to one file's audio; all else is as it was.
-
-    Parameters
-    ----------
-    source_sha256 : str
-        Of its bytes: whether a study is of the same files, wherever they lie now.
-    delay_samples : int
-        Moved earlier by so many samples (later, if negative) to fit the others.
-    polarity : int
-        -1 where it was turned over.
-    low_pass_hz : float or None
-        Of an anchor.
-    loudness_lufs : float
-        Before the gain.
-    gain_db : float
-        What brings it to `LOUDNESS_LUFS`, and the attenuation that all share.
-    """
-
-    system: str
-    item: str
-    source: str
-    source_sha256: str
-    source_rate: int
-    delay_samples: int
-    polarity: int
-    low_pass_hz: float | None
-    loudness_lufs: float
-    loudness_method: str
-    gain_db: float
-
-
 @dataclass(frozen=True)
 class Stimulus:
     """Audio to be heard: float64 ``(samples,)``, at a rate in Hz, and what was done to it."""
 
     samples: np.ndarray
     sample_rate: int
-    treatment: Treatment
+    about: Audio
 
 
 def common_rate(paths: Mapping[str, Mapping[str, Path]], items: list[str]) -> int:
@@ -150,7 +119,7 @@ def prepare_item(
                 f"{paths[source]}, where all versions overlap: {error}", key="audio.silent"
             ) from error
         gain_db = LOUDNESS_LUFS - lufs
-        treatment = Treatment(
+        about = Audio(
             system=system,
             item=item,
             source=str(paths[source]),
@@ -163,7 +132,7 @@ def prepare_item(
             loudness_method=BLOCKS if len(faded) >= BLOCK_S * sample_rate else ONE_BLOCK,
             gain_db=gain_db,
         )
-        made.append(Stimulus(faded * 10 ** (gain_db / 20), sample_rate, treatment))
+        made.append(Stimulus(faded * 10 ** (gain_db / 20), sample_rate, about))
     return made
 
 
@@ -182,8 +151,8 @@ def attenuate(stimuli: list[Stimulus]) -> tuple[list[Stimulus], float]:
         replace(
             one,
             samples=one.samples * factor,
-            treatment=replace(
-                one.treatment, gain_db=round(one.treatment.gain_db - attenuation_db, 3)
+            about=one.about.model_copy(
+                update={"gain_db": round(one.about.gain_db - attenuation_db, 3)}
             ),
         )
         for one in stimuli
@@ -225,8 +194,7 @@ def _read(path: Path, sample_rate: int, allow_clipped: bool) -> np.ndarray:
     size = np.abs(samples)
     # A file that goes beyond full scale (FLOAT) was not cut off there.
     full = (size >= 1 - 2**-15) & (size.max(initial=0) <= 1)
-    edges = np.flatnonzero(np.diff(np.r_[False, full, False].astype(np.int8))).reshape(-1, 2)
-    n_clipped = int(sum(stop - start for start, stop in edges if stop - start >= _CLIPPED_RUN))
+    n_clipped = binary_opening(full, np.ones(_CLIPPED_RUN)).sum()  # those in runs so long
     if n_clipped and not allow_clipped:
         raise BadInput(
             f"{path} is clipped ({n_clipped} samples at full scale); render it again with "

@@ -31,13 +31,13 @@ from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 
 STUDY_NAME = "study.json"
-AB, ABX, MUSHRA, DCR = TESTS = ("ab", "abx", "mushra", "dcr")
+TESTS = ("ab", "abx", "mushra", "dcr")
 PRACTICE = -1  # the number of the practice trial
 MIN_HEARD_S = 1.0  # of every version, or all of it where it is shorter
 X, OPEN = "x", "reference"  # places on the page beside those numbered from 0
 PAGE, PAGE_ORDERS = "page", 40  # owner of an exported page's names, and how many orders it has
-_SIDES = {AB: ("left", "right"), ABX: ("a", "b")}
-_JUDGED = {AB: 2, ABX: 2, DCR: 1}  # systems of a trial
+_SIDES = {"ab": ("left", "right"), "abx": ("a", "b")}
+_JUDGED = {"ab": 2, "abx": 2, "dcr": 1}  # systems of a trial
 _NAME_LENGTH = 20
 _CLOCK_S = 0.01  # how far the browser's idea of a length may be off
 
@@ -101,18 +101,62 @@ class Said(Record):
 
 
 class Audio(Record):
-    """One file of a study; beside its names, what was done to it (`stimuli.Treatment`)."""
+    """One version of an item, and what was done to its audio; all else is as it was.
 
-    model_config = ConfigDict(extra="allow")
+    Parameters
+    ----------
+    file : str
+        Its name below the study's folder, once it is written.
+    source_sha256 : str
+        Of the bytes of its source: whether a study is of the same files, wherever they lie now.
+    delay_samples : int
+        Moved earlier by so many samples (later, if negative) to fit the others.
+    polarity : int
+        -1 where it was turned over.
+    low_pass_hz : float or None
+        Of an anchor.
+    loudness_lufs : float
+        Before the gain.
+    gain_db : float
+        What brings it to `stimuli.LOUDNESS_LUFS`, and the attenuation that all share.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     system: Name
     item: Name
-    file: Name
+    file: str = ""
     source: str = ""
     source_sha256: str = ""
+    source_rate: int = 0
+    delay_samples: int = 0
+    polarity: int = 1
+    low_pass_hz: float | None = None
+    loudness_lufs: float = 0.0
+    loudness_method: str = ""
+    gain_db: float = 0.0
 
 
-class Study(Record):
+class Texts(Record):
+    """What the page says and asks beside the test.
+
+    Parameters
+    ----------
+    consent, questions
+        What a listener has to agree to, and is asked about himself.
+    words : dict of str to str
+        The page's words in another language, by the English ones.
+    """
+
+    title: str
+    question: str
+    consent: str = ""
+    questions: tuple[Name, ...] = ()
+    comments: bool = False
+    words: dict[str, str] = Field(default_factory=dict)
+
+
+class Study(Texts):
     """A listening study, complete with its key: never to be sent to a page.
 
     Parameters
@@ -129,10 +173,6 @@ class Study(Record):
         Length of each item.
     settings : dict
         What it was asked for with, to know it again.
-    consent, questions
-        What a listener has to agree to, and is asked about himself.
-    words : dict of str to str
-        The page's words in another language, by the English ones.
     notes : tuple of str
         What was done to the audio that a listener might not expect.
     """
@@ -142,8 +182,6 @@ class Study(Record):
     test: Literal["ab", "abx", "mushra", "dcr"]
     seed: int
     secret: Annotated[str, Field(min_length=16)]
-    title: str
-    question: str
     systems: tuple[Name, ...]
     items: tuple[Name, ...]
     training: Name
@@ -153,10 +191,6 @@ class Study(Record):
     trials: Annotated[tuple[Trial, ...], Field(min_length=1)]
     settings: dict[str, Any]
     stimuli: tuple[Audio, ...]
-    consent: str = ""
-    questions: tuple[Name, ...] = ()
-    comments: bool = False
-    words: dict[str, str] = Field(default_factory=dict)
     loudness_lufs: float = 0.0
     shared_attenuation_db: float = 0.0
     left_out: dict[str, str] = Field(default_factory=dict)
@@ -260,7 +294,7 @@ class Study(Record):
                 values["x"] = sides[arrangement.x]
             values |= dict(zip(sides, order, strict=True))
             values["choice"] = choices.get(given.choice or "")
-        elif self.test == MUSHRA:
+        elif self.test == "mushra":
             scores = given.scores or {}
             rated = {names[str(at)]: system for at, system in enumerate(order)}
             if set(scores) != set(rated):
@@ -298,13 +332,13 @@ class Study(Record):
         self, owner: str, trial: Trial, turned: bool, second: bool, draw: random.Random
     ) -> Arrangement:
         systems = list(trial.systems)
-        if self.test == MUSHRA:
+        if self.test == "mushra":
             draw.shuffle(systems)
         elif turned:
             systems.reverse()
         # Names go by the system, not by the side: a page's are the same in all of its orders.
         roles = {str(at): str(trial.systems.index(one)) for at, one in enumerate(systems)}
-        if self.test == ABX:
+        if self.test == "abx":
             roles[X] = f"x{trial.systems.index(systems[second])}"
         if self.has_reference:
             roles[OPEN] = OPEN

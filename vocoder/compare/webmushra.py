@@ -27,7 +27,6 @@ from vocoder.compare.answers import (
     PreferenceAnswer,
 )
 from vocoder.compare.sources import Sources, paired
-from vocoder.compare.study import ABX, MUSHRA
 from vocoder.errors import BadInput
 from vocoder.files import parse_yaml, reading
 
@@ -39,7 +38,7 @@ COLUMNS = {
         "trial_id choice_reference choice_non_reference choice_answer choice_time choice_comment"
     ),
 }
-KINDS = {"mushra": MUSHRA, "paired_comparison": ABX}  # which of two is the reference: ABX
+KINDS = {"mushra": "mushra", "paired_comparison": "abx"}  # which of two is the reference: ABX
 RANDOM = "random"
 MAX_DEPTH, MAX_PAGES = 20, 2000  # an alias of YAML may make lists of pages endless
 # Text with a colon in it, without the quotes that YAML asks for.
