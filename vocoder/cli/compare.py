@@ -138,7 +138,7 @@ def _text(value: str) -> str:
 
 
 def _serve(study: Study, root: Path, *, port: int, browser: bool, network: bool) -> int:
-    from vocoder.compare.server import serve
+    from vocoder.compare.server import make_app, serve
     from vocoder.compare.sessions import Sessions
 
     def tell(url: str) -> None:
@@ -148,8 +148,10 @@ def _serve(study: Study, root: Path, *, port: int, browser: bool, network: bool)
         )
 
     sessions = Sessions(study, root)
+    key = study.sign("network") if network else ""
+    app = make_app(sessions, root, key)
     with sessions.store:
-        serve(sessions, root, port=port, browser=browser, network=network, tell=tell)
+        serve(app, port=port, browser=browser, tell=tell, key=key)
         answers = sessions.store.answers()
     print(
         f"\n{len(answers)} answers of {len({one.listener for one in answers})} listeners in "

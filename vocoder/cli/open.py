@@ -21,7 +21,7 @@ def run(
 ) -> int:
     """Serve the page until interrupted; the keys are those of ``conf/open.yaml``."""
     require_packages(("starlette", "uvicorn"), "a page")
-    from vocoder.compare.server import serve_app
+    from vocoder.compare.server import serve
     from vocoder.image.source import ImageSource
     from vocoder.window.server import make_app
     from vocoder.window.workbench import Workbench
@@ -35,7 +35,7 @@ def run(
         print(f"{len(bench.items)} images at {url}  (Ctrl+C ends)", flush=True)
 
     app = make_app(bench, Path(output), _invert)
-    serve_app(app, port=port, browser=browser, tell=tell)
+    serve(app, port=port, browser=browser, tell=tell)
     return DONE
 
 

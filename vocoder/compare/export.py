@@ -99,11 +99,11 @@ def collect(study: Study, folder: Path, downloads: Sequence[Path]) -> tuple[int,
         Answers; those there already, of the same listener and trial, are left as they are.
     """
     files = [_read(study, path) for path in downloads]
-    found = [answer for saved, path in files for answer in _answers(study, saved, path)]
+    found = [answer for _, _, answers in files for answer in answers]
     with AnswerStore(folder) as store:
-        for saved, _ in files:
-            if saved.details:
-                store.add_listener(saved.listener, study.checked_details(saved.details))
+        for listener, details, _ in files:
+            if details:
+                store.add_listener(listener, details)
         added = store.add(found) if found else 0
     return added, len(found) - added
 
@@ -112,29 +112,26 @@ def _page_id(study: Study) -> str:
     return study.name(PAGE, 0, "study")
 
 
-def _read(study: Study, path: Path) -> tuple[Saved, Path]:
+def _read(study: Study, path: Path) -> tuple[str, Details, list[Answer]]:
+    """The listener, what he said about himself, and his answers."""
     with reading(path, "collect.missing"):
         text = path.read_bytes()
     source = f"{path} is not a file that an exported page let listeners save"
     saved: Saved = checked(Saved, text, source, "collect.invalid")
     if saved.study != _page_id(study):
         raise BadInput(f"{path} holds answers to another study", key="collect.conflict")
-    if saved.details:
-        study.checked_details(saved.details)
-    return saved, path
-
-
-def _answers(study: Study, saved: Saved, path: Path) -> list[Answer]:
+    details = study.checked_details(saved.details) if saved.details else {}
     session = study.session(f"{PAGE}{saved.order}", PAGE)
-    found = []
+    answers = []
     for number, given in enumerate(saved.answers, start=1):
         try:
             if given.position >= len(session):
                 raise BadInput(f"trial {given.position} is unknown", key="trial.unknown")
             arrangement = session[given.position]
-            found.append(study.resolve(saved.listener, arrangement, given.model_dump(), given.time))
+            said = given.model_dump()
+            answers.append(study.resolve(saved.listener, arrangement, said, given.time))
         except BadInput as error:
             raise BadInput(
                 f"{path}, answer {number} cannot be used: {error}", key="collect.invalid"
             ) from error
-    return found
+    return saved.listener, details, answers

@@ -150,31 +150,6 @@ async def json_body(request: Request) -> dict[str, Any]:
 
 
 def serve(
-    sessions: Sessions,
-    folder: Path,
-    *,
-    port: int,
-    browser: bool,
-    network: bool,
-    tell: Callable[[str], object],
-) -> None:
-    """Serve until interrupted (Ctrl+C), which is the usual end and raises nothing.
-
-    Parameters
-    ----------
-    port : int
-        0 takes a free one.
-    network : bool
-        Whether other machines may listen, by an address with a key in it.
-    tell : callable
-        Gets the page's address once it can be reached.
-    """
-    key = sessions.study.sign("network") if network else ""
-    app = make_app(sessions, folder, key)
-    serve_app(app, port=port, browser=browser, tell=tell, key=key)
-
-
-def serve_app(
     app: Starlette,
     *,
     port: int,
@@ -182,7 +157,17 @@ def serve_app(
     tell: Callable[[str], object],
     key: str = "",
 ) -> None:
-    """Serve as `serve` does; a key lets other machines in."""
+    """Serve until interrupted (Ctrl+C), which is the usual end and raises nothing.
+
+    Parameters
+    ----------
+    port : int
+        0 takes a free one.
+    tell : callable
+        Gets the page's address once it can be reached.
+    key : str
+        That of the application's addresses; with one, other machines may listen.
+    """
     with bound(port, EVERYWHERE if key else HOST) as listening:
         host = _own_address() if key else HOST
         url = f"http://{host}:{listening.getsockname()[1]}/{key}{'/' * bool(key)}"

@@ -54,12 +54,6 @@ def find_sources(systems: str | Sequence[str], reference: str | None) -> Sources
     folders = find_systems(systems)
     names = short_names(list(folders))
     found = {name: _files(folder) for name, folder in zip(names, folders.values(), strict=True)}
-    for name in found:
-        if name in (REFERENCE, *ANCHORS):
-            raise BadInput(
-                f"a system is called {name}, which means something else here; rename its folder",
-                key="systems.reserved",
-            )
     items = sorted({item for files in found.values() for item in files})
     references = {}
     if reference is not None:
@@ -77,6 +71,12 @@ def paired(
     items: Sequence[str],
 ) -> Sources:
     """Sources of the items that all sides have; what the others lack are problems."""
+    if reserved := systems.keys() & {REFERENCE, *ANCHORS}:
+        raise BadInput(
+            f"a system is called {reserved.pop()}, which means something else here; call it "
+            "otherwise",
+            key="systems.reserved",
+        )
     problems = {}
     for item in items:
         if lacking := [side for side, files in sides.items() if item not in files]:

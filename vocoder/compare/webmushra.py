@@ -13,21 +13,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import AfterValidator, ConfigDict, Field, Strict
 
 from vocoder.compare.answers import (
-    ANCHORS,
-    REFERENCE,
     AbxAnswer,
     Answer,
     Details,
     MushraAnswer,
+    Name,
     PreferenceAnswer,
+    Record,
+    checked,
 )
 from vocoder.compare.sources import Sources, paired
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.files import parse_yaml, reading
 
 # The files that ``write.php`` writes, and their columns after those of the session.
@@ -44,6 +46,26 @@ MAX_DEPTH, MAX_PAGES = 20, 2000  # an alias of YAML may make lists of pages endl
 # Text with a colon in it, without the quotes that YAML asks for.
 _LOOSE = re.compile(r"""^(\s*(?:-\s+)?\w+:[ \t]+)([^\s'"|>\[{&*#].*:[ \t].*)$""", re.MULTILINE)
 _NOT_OURS = ("generic", "volume", "finish")  # pages that a study has in its own way
+
+
+def _require_inner(file: str) -> str:
+    path = PurePosixPath(file.strip().replace("\\", "/"))
+    if not path.name or path.is_absolute() or ".." in path.parts:
+        raise ValueError("expected a path below webMUSHRA's folder")
+    return str(path)
+
+
+File = Annotated[str, Strict(), AfterValidator(_require_inner)]
+
+
+class Rated(Record):
+    """What is taken of a page with audio to rate; names may be numbers."""
+
+    model_config = ConfigDict(extra="ignore", strict=False, coerce_numbers_to_str=True)
+
+    id: Name
+    reference: File
+    stimuli: Annotated[dict[Name, File], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -81,24 +103,25 @@ def read_webmushra(path: Path) -> WebMushra:
             key="webmushra.unknown",
         )
     chosen = [page for page in pages if page["type"] == kinds[0]]
-    paths = {_text(page, "id", path): _audio(page, path) for page in chosen}
-    if len(paths) < len(chosen):
+    rated: list[Rated] = [
+        checked(Rated, page, f"{path.name}, page {page.get('id')!r:.60}", "webmushra.format")
+        for page in chosen
+    ]
+    items = [page.id for page in rated]
+    if len(set(items)) < len(items):
         raise BadInput(f"{path.name}: two pages have one id", key="webmushra.twice")
-    root = _root(path, next(iter(paths.values()))[REFERENCE])
+    root = _root(
+        path, [file for page in rated for file in (page.reference, *page.stimuli.values())]
+    )
     systems: dict[str, dict[str, Path]] = {}
-    references: dict[str, Path] = {}
-    for item, audio in paths.items():
-        for name, file in audio.items():
-            if not _is_file(root / file):
-                raise BadInput(
-                    f"{path.name} names {file}, which is not in {root}", key="webmushra.missing"
-                )
-            of_system = references if name == REFERENCE else systems.setdefault(name, {})
-            of_system[item] = root / file
+    for page in rated:
+        for name, file in page.stimuli.items():
+            systems.setdefault(name, {})[page.id] = root / file
+    references = {page.id: root / page.reference for page in rated}
     asked = [one for page in pages for one in _maps(page.get("questionnaire"))]
     return WebMushra(
         KINDS[kinds[0]],
-        paired(systems, references, systems, list(paths)),
+        paired(systems, references, systems, items),
         str(values.get("testname") or path.stem),
         "\n\n".join(_plain(page.get("content")) for page in pages if page["type"] == "consent"),
         tuple(str(one.get("label") or one.get("name")) for one in asked),
@@ -190,60 +213,18 @@ def _pages(entries: Any, where: str, depth: int = 0) -> Iterator[dict[str, Any]]
             )
 
 
-def _audio(page: dict[str, Any], path: Path) -> dict[str, PurePosixPath]:
-    """The reference's path and those of all conditions."""
-    item = _text(page, "id", path)
-    stimuli = page.get("stimuli")
-    if not isinstance(stimuli, dict) or not stimuli:
+def _root(path: Path, files: Sequence[str]) -> Path:
+    """The folder that the files are below."""
+    roots = (path.absolute().parent.parent, path.absolute().parent)
+    with reading(path, "webmushra.missing"):  # where a file is called as none can be
+        missing = {root: [file for file in files if not (root / file).is_file()] for root in roots}
+    root = min(roots, key=lambda root: len(missing[root]))
+    if missing[root]:
         raise BadInput(
-            f"{path.name}, {item}: stimuli is {stimuli!r:.60}; expected names and paths",
-            key="webmushra.format",
+            f"{path.name} names files that are not below {root}: {some_of(missing[root])}",
+            key="webmushra.missing",
         )
-    found = {REFERENCE: page.get("reference")}
-    for name, file in stimuli.items():
-        if str(name) in (REFERENCE, *ANCHORS):
-            raise BadInput(
-                f"{path.name}, {item}: a condition is called {name}, which means something else "
-                "here; call it otherwise",
-                key="systems.reserved",
-            )
-        found[str(name)] = file
-    return {name: _inner(file, f"{path.name}, {item}, {name}") for name, file in found.items()}
-
-
-def _inner(file: Any, where: str) -> PurePosixPath:
-    parts = PurePosixPath(file.strip().replace("\\", "/")) if isinstance(file, str) else None
-    if parts is None or not parts.name or parts.is_absolute() or ".." in parts.parts:
-        raise BadInput(
-            f"{where} is {file!r:.60}; expected a path below webMUSHRA's folder",
-            key="webmushra.path",
-        )
-    return parts
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that no file can have
-        return False
-
-
-def _root(path: Path, file: PurePosixPath) -> Path:
-    roots = [path.absolute().parent.parent, path.absolute().parent]
-    for root in roots:
-        if _is_file(root / file):
-            return root
-    raise BadInput(
-        f"{path.name} names {file}, which is neither in {roots[0]} nor in {roots[1]}",
-        key="webmushra.missing",
-    )
-
-
-def _text(page: dict[str, Any], key: str, path: Path) -> str:
-    value = page.get(key)
-    if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
-        raise BadInput(f"{path.name}: a page's {key} is {value!r:.60}", key="webmushra.format")
-    return str(value)
+    return root
 
 
 def _maps(values: Any) -> list[dict[str, Any]]:
