@@ -44,9 +44,9 @@ class Axis:
     neutral: float | None
 
     @classmethod
-    def of(cls, findings: Sequence[Finding]) -> Axis:
+    def of(cls, findings: Sequence[Finding], question: str) -> Axis:
         """A whole rating scale, or all intervals and the neutral value."""
-        measure, question = findings[0].measure, findings[0].question
+        measure = findings[0].measure
         middle = neutral(measure)
         if measure == SCORE:
             low, high = SCALES[question]
@@ -110,7 +110,8 @@ def _section(results: Results, measure: str) -> dict[str, Any]:
         findings.sort(key=lambda one: -(one.value or 0.0))
     everyone = [] if results.screened is None else results.everyone.of(measure)
     others = {frozenset(_names(one)): one for one in everyone}
-    axis = None if findings[0].low is None else Axis.of([*findings, *map(turned, everyone)])
+    shown = [*findings, *map(turned, everyone)]
+    axis = None if findings[0].low is None else Axis.of(shown, results.study.test)
     rows = []
     for finding in findings:
         rows.append(_row(finding, finding.subject, axis, "sure" if is_sure(finding) else ""))

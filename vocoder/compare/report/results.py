@@ -10,7 +10,7 @@ from typing import Any
 
 from vocoder.compare.answers import ANCHORS, REFERENCE, Answer, Details
 from vocoder.compare.statistics.abx import analyse_abx
-from vocoder.compare.statistics.findings import Analysis
+from vocoder.compare.statistics.findings import Analysis, grouped
 from vocoder.compare.statistics.preference import analyse_preference
 from vocoder.compare.statistics.ratings import analyse_ratings
 from vocoder.compare.statistics.screening import screen
@@ -83,9 +83,6 @@ def read_results(folder: Path) -> Results:
         study.require_fit(answer, source)
     excluded = screen(answers)
     kept = [answer for answer in answers if answer.listener not in excluded]
-    by_listener: dict[str, list[Answer]] = {}
-    for answer in answers:
-        by_listener.setdefault(answer.listener, []).append(answer)
     return Results(
         study=study,
         answers=answers,
@@ -97,7 +94,7 @@ def read_results(folder: Path) -> Results:
                 excluded.get(name, ""),
                 details.get(name, {}),
             )
-            for name, given in by_listener.items()
+            for name, given in grouped(answers, lambda one: one.listener).items()
         ),
         everyone=analyse(answers, study.systems),
         screened=analyse(kept, study.systems) if kept and excluded else None,

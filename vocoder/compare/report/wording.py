@@ -140,13 +140,11 @@ def turned(finding: Finding) -> Finding:
 
 def headline(analysis: Analysis) -> str:
     """The outcome in one sentence."""
-    if analysis.question == "abx":
-        return _heard(analysis.of(CORRECT))
-    if analysis.question == "ab":
-        pairs = analysis.of(PREFERENCE)
+    if pairs := analysis.of(CORRECT):
+        return _heard(pairs)
+    if pairs := analysis.of(PREFERENCE):
         return _ranked(pairs, "was preferred to", "No preference was found.")
-    pairs = analysis.of(DIFFERENCE)
-    if pairs:
+    if pairs := analysis.of(DIFFERENCE):
         return _ranked(pairs, "scored above", "No difference between the systems was found.")
     ours = (REFERENCE, *ANCHORS)  # there to be told apart, not to be judged
     scores = [one for one in analysis.of(SCORE) if one.subject not in ours]

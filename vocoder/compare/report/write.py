@@ -52,7 +52,7 @@ def write_report(
     found = read_results(results)
     study = found.study
     rows = [
-        {"listeners": name, **asdict(one), **one.detail}
+        {"listeners": name, "question": study.test, **asdict(one), **one.detail}
         for name, analysis in found.analyses.items()
         for one in analysis.findings
     ]
@@ -96,7 +96,7 @@ def numbers(results: Results) -> dict[str, Any]:
             for one in results.listeners
         ],
         "findings": {
-            name: [asdict(one) for one in analysis.findings]
+            name: [{"question": study.test, **asdict(one)} for one in analysis.findings]
             for name, analysis in results.analyses.items()
         },
     }

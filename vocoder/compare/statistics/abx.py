@@ -32,14 +32,13 @@ def analyse_abx(answers: Sequence[AbxAnswer], systems: Sequence[str]) -> Analysi
         All systems of the study, in whose order pairs are named.
     """
     findings, elsewhere = [], []
-    for (one, other), group in by_pair(answers, lambda answer: (answer.a, answer.b), systems):
+    for (one, other), group in by_pair(answers, systems):
         right = np.array([answer.is_correct for answer in group], dtype=float)
         n, n_right = len(right), int(right.sum())
         # The two-sided test's: the one-sided test's own interval always ends at 1.
         wilson = stats.binomtest(n_right, n, 0.5).proportion_ci(CONFIDENCE, method="wilson")
         groups = Groups.of(group)
         found = Finding(
-            question="abx",
             measure=CORRECT,
             subject=f"{one} or {other}",
             **groups.sizes,
@@ -57,4 +56,4 @@ def analyse_abx(answers: Sequence[AbxAnswer], systems: Sequence[str]) -> Analysi
                 found, measure=CORRECT_ELSEWHERE, low=low, high=high, test="", p=None, detail={}
             )
         )
-    return Analysis(question="abx", findings=(*with_holm(findings), *elsewhere))
+    return Analysis(findings=(*with_holm(findings), *elsewhere))

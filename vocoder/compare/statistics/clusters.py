@@ -101,9 +101,10 @@ class Groups:
     """Whose each of the answers is, and about which item."""
 
     def __init__(self, listeners: Labels, items: Labels) -> None:
-        self.listener, self.n_listeners = _numbered(listeners)
-        self.item, self.n_items = _numbered(items)
-        self.cell, self.n_cells = _numbered(self.listener * self.n_items + self.item)
+        who, self.listener = np.unique(np.asarray(listeners), return_inverse=True)
+        what, self.item = np.unique(np.asarray(items), return_inverse=True)
+        self.n_listeners, self.n_items = len(who), len(what)
+        _, self.cell = np.unique(self.listener * self.n_items + self.item, return_inverse=True)
 
     @classmethod
     def of(cls, answers: Sequence[Answer]) -> Groups:
@@ -133,7 +134,7 @@ class Groups:
         variances = [_between(contributions, index, n) for index, n in kinds]
         total = variances[0]
         if len(kinds) == 2:
-            cells = _between(contributions, self.cell, self.n_cells)
+            cells = _between(contributions, self.cell, self.cell.max() + 1)
             # By chance the sum may fall below one of its terms, which it cannot be in truth.
             total = max(sum(variances) - cells, *variances)
         doubt = sum(
@@ -146,13 +147,6 @@ class Groups:
     def of_mean(self, values: np.ndarray) -> Spread:
         """`spread` of the mean of values ``(answers,)``."""
         return self.spread((values - values.mean()) / len(values))
-
-
-def _numbered(labels: Labels) -> tuple[np.ndarray, int]:
-    """Each label's number ``(n,)`` int, in order of first appearance, and how many there are."""
-    numbers: dict[object, int] = {}
-    indices = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=int)
-    return indices, len(numbers)
 
 
 def _between(contributions: np.ndarray, index: np.ndarray, n: int) -> float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from vocoder.compare.answers import Answer
 from vocoder.evaluate.inference import holm
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+A = TypeVar("A", bound=Answer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,6 @@ class Finding:
         Counts, quartiles and the like, by name.
     """
 
-    question: str
     measure: str
     subject: str
     n_answers: int
@@ -51,7 +53,6 @@ class Finding:
 class Analysis:
     """All findings of one question over one set of answers, and what to know to judge them."""
 
-    question: str
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
 
@@ -68,13 +69,16 @@ def with_holm(findings: Sequence[Finding]) -> list[Finding]:
     return [replace(one, p_holm=p) for one, p in zip(findings, corrected, strict=True)]
 
 
-def by_pair(
-    answers: Iterable[T], pair_of: Callable[[T], tuple[str, str]], systems: Sequence[str]
-) -> list[tuple[tuple[str, str], list[T]]]:
+def grouped(values: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Values by what a key makes of them, in order of first appearance."""
+    groups: dict[K, list[T]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups
+
+
+def by_pair(answers: Iterable[A], systems: Sequence[str]) -> list[tuple[tuple[str, ...], list[A]]]:
     """Group answers by the pair they are about, in the order of the study's systems."""
     rank = {system: k for k, system in enumerate(systems)}
-    groups: dict[tuple[str, str], list[T]] = {}
-    for answer in answers:
-        first, second = sorted(pair_of(answer), key=rank.__getitem__)
-        groups.setdefault((first, second), []).append(answer)
-    return sorted(groups.items(), key=lambda entry: [rank[system] for system in entry[0]])
+    pairs = grouped(answers, lambda answer: tuple(sorted(answer.systems, key=rank.__getitem__)))
+    return sorted(pairs.items(), key=lambda entry: [rank[system] for system in entry[0]])

@@ -29,11 +29,11 @@ def analyse_preference(answers: Sequence[PreferenceAnswer], systems: Sequence[st
     systems : sequence of str
         All systems of the study; the first of a pair is that which comes first here.
     """
-    pairs = by_pair(answers, lambda answer: (answer.left, answer.right), systems)
+    pairs = by_pair(answers, systems)
     findings = with_holm([_preference(group, *pair) for pair, group in pairs])
     if answers:
         findings.append(_order_bias(answers))
-    return Analysis(question="ab", findings=tuple(findings))
+    return Analysis(findings=tuple(findings))
 
 
 def first_share(answer: PreferenceAnswer, first: str) -> float:
@@ -55,7 +55,7 @@ def _order_bias(answers: Sequence[PreferenceAnswer]) -> Finding:
     # Systems differ, and may stand on the left more often than on the right: each system counts
     # as much on one side as on the other, as in `_preference`, pair by pair.
     share, contributions = 0.0, np.zeros(len(left))
-    names = [frozenset((answer.left, answer.right)) for answer in answers]
+    names = [frozenset(answer.systems) for answer in answers]
     for name in dict.fromkeys(names):
         inside = np.array([other == name for other in names])
         weight = inside.mean()
@@ -83,7 +83,6 @@ def _finding(
         for name, outcome in (("wins", 1), ("losses", 0), ("ties", 0.5))
     }
     return Finding(
-        question="ab",
         measure=measure,
         subject=subject,
         **groups.sizes,

@@ -57,16 +57,15 @@ def analyse_ratings(
     systems : sequence of str
         In the order of the study.
     """
-    question = answers[0].question
     cells = _cells(answers)
     order = [*systems, *(name for name in (REFERENCE, *ANCHORS) if name not in systems)]
     heard = [name for name in order if name in cells]
     tested = [name for name in heard if name not in (REFERENCE, *ANCHORS)]
-    findings = [_score(question, name, cells[name]) for name in heard]
-    findings += _friedman(question, [cells[name] for name in tested])
+    findings = [_score(name, cells[name], SCALES[answers[0].question]) for name in heard]
+    findings += _friedman([cells[name] for name in tested])
     differences = with_holm(
         [
-            _difference(question, pair, cells)
+            _difference(pair, cells)
             for pair in combinations(tested, 2)
             if cells[pair[0]].keys() & cells[pair[1]].keys()
         ]
@@ -77,7 +76,7 @@ def analyse_ratings(
         for one, p in zip(differences, ranked, strict=True)
     ]
     few = any(one.n_listeners < MIN_LISTENERS for one in differences)
-    return Analysis(question=question, findings=tuple(findings), notes=(NOTE_FEW,) if few else ())
+    return Analysis(findings=tuple(findings), notes=(NOTE_FEW,) if few else ())
 
 
 def _cells(
@@ -100,14 +99,13 @@ def _cells(
     }
 
 
-def _score(question: str, system: str, cells: Cells) -> Finding:
+def _score(system: str, cells: Cells, scale: tuple[float, float]) -> Finding:
     groups, scores = _crossed(cells)
     mean = float(scores.mean())
     low, high = _spread(groups, scores, ROUNDING).mean_interval(mean)
-    lowest, highest = SCALES[question]
+    lowest, highest = scale
     quartiles = np.percentile(scores, [0, 25, 50, 75, 100]).tolist()
     return Finding(
-        question=question,
         measure=SCORE,
         subject=system,
         **groups.sizes,
@@ -118,7 +116,7 @@ def _score(question: str, system: str, cells: Cells) -> Finding:
     )
 
 
-def _difference(question: str, pair: tuple[str, str], cells: dict[str, Cells]) -> Finding:
+def _difference(pair: tuple[str, str], cells: dict[str, Cells]) -> Finding:
     first, second = (cells[name] for name in pair)
     groups, values = _crossed(
         {cell: first[cell] - second[cell] for cell in first if cell in second}
@@ -129,7 +127,6 @@ def _difference(question: str, pair: tuple[str, str], cells: dict[str, Cells]) -
     signs = np.sign(np.round(values, DECIMALS))
     of_listeners = _listener_means(groups, values)
     return Finding(
-        question=question,
         measure=DIFFERENCE,
         subject=" over ".join(pair),
         **groups.sizes,
@@ -149,7 +146,7 @@ def _difference(question: str, pair: tuple[str, str], cells: dict[str, Cells]) -
     )
 
 
-def _friedman(question: str, cells: Sequence[Cells]) -> list[Finding]:
+def _friedman(cells: Sequence[Cells]) -> list[Finding]:
     """Over the cells that all systems have; nothing for two systems, or for one listener."""
     common = [cell for cell in cells[0] if all(cell in other for other in cells)] if cells else []
     groups = Groups([listener for listener, _ in common], [item for _, item in common])
@@ -161,7 +158,6 @@ def _friedman(question: str, cells: Sequence[Cells]) -> list[Finding]:
     statistic, p = (0.0, 1.0) if alike else stats.friedmanchisquare(*means)
     return [
         Finding(
-            question=question,
             measure=OMNIBUS,
             subject=f"{len(cells)} systems",
             **groups.sizes,

@@ -6,23 +6,23 @@ that would keep those whose guesses were lucky.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from statistics import fmean
+from typing import Any
 
 from scipy import stats
 
 from vocoder.compare.answers import (
     ANCHORS,
     REFERENCE,
-    AbxAnswer,
-    Answer,
     DegradationAnswer,
     MushraAnswer,
     PreferenceAnswer,
 )
+from vocoder.compare.statistics.findings import grouped
 
-A = TypeVar("A", bound=Answer)
-
+ANCHOR = ANCHORS[1]  # that at 7 kHz
 # ITU-R BS.1534-3, 4.1.2, post-screening.
 MUSHRA_LIMIT = 90.0
 MUSHRA_SHARE = 0.15
@@ -53,93 +53,69 @@ RULES = {
 }
 
 
-def screen(answers: Sequence[Answer]) -> dict[str, str]:
+def screen(answers: Sequence[Any]) -> dict[str, str]:
     """Listeners to leave out, and why, by the rule of the question (`RULES`).
 
     Parameters
     ----------
     answers : sequence of Answer
-        Of one question.
+        At least one, all of one question.
     """
-    found: dict[str, str] = {}
-    for listener, reason in [
-        *_mushra([one for one in answers if isinstance(one, MushraAnswer)]),
-        *_preference([one for one in answers if isinstance(one, PreferenceAnswer)]),
-        *_abx([one for one in answers if isinstance(one, AbxAnswer)]),
-        *_degradation([one for one in answers if isinstance(one, DegradationAnswer)]),
-    ]:
-        found[listener] = f"{found[listener]}; {reason}" if listener in found else reason
-    return found
+    rules: dict[str, Callable[[list[Any]], Iterable[str]]] = {
+        "mushra": partial(_mushra, unanchored=_unanchored(answers)),
+        "ab": _preference,
+        "abx": lambda given: _one_sided([one.choice for one in given], "a", "b"),
+        "dcr": _degradation,
+    }
+    rule = rules[answers[0].question]
+    found = {
+        listener: "; ".join(rule(given))
+        for listener, given in grouped(answers, lambda one: one.listener).items()
+    }
+    return {listener: reason for listener, reason in found.items() if reason}
 
 
-def _mushra(answers: Sequence[MushraAnswer]) -> Iterable[tuple[str, str]]:
-    anchor = ANCHORS[1]
-    unanchored = {
+def _unanchored(answers: Sequence[Any]) -> set[str]:
+    """Items whose 7 kHz anchor too many found too good."""
+    given = [one for one in answers if isinstance(one, MushraAnswer)]
+    return {
         item
-        for item, group in _by(answers, lambda answer: answer.item).items()
-        if _share(one.scores.get(anchor, 0.0) > MUSHRA_LIMIT for one in group)
+        for item, group in grouped(given, lambda one: one.item).items()
+        if fmean(one.scores.get(ANCHOR, 0.0) > MUSHRA_LIMIT for one in group)
         > MUSHRA_UNANCHORED_SHARE
     }
-    for listener, group in _by(answers, lambda answer: answer.listener).items():
-        low = [one.scores[REFERENCE] < MUSHRA_LIMIT for one in group]
-        if _share(low) > MUSHRA_SHARE:
-            yield listener, f"hidden reference below 90 in {sum(low)} of {len(low)}"
-        high = [
-            one.scores[anchor] > MUSHRA_LIMIT
-            for one in group
-            if anchor in one.scores and one.item not in unanchored
-        ]
-        if high and _share(high) > MUSHRA_SHARE:
-            yield listener, f"7 kHz anchor above 90 in {sum(high)} of {len(high)}"
 
 
-def _preference(answers: Sequence[PreferenceAnswer]) -> Iterable[tuple[str, str]]:
-    for listener, group in _by(answers, lambda answer: answer.listener).items():
-        sides = [one.choice for one in group if one.choice != "none"]
-        if reason := _one_sided(sides, "left", "right"):
-            yield listener, reason
-        repeats = _by(group, lambda answer: (answer.item, frozenset((answer.left, answer.right))))
-        alike = []
-        for trials in repeats.values():
-            chosen = [_chosen(one) for one in trials]
-            alike += [later == chosen[0] for later in chosen[1:]]
-        if len(alike) >= MIN_REPEATS and _share(alike) <= CHANCE:
-            yield listener, f"{sum(alike)} of {len(alike)} repeated pairs answered alike"
+def _mushra(given: list[MushraAnswer], unanchored: set[str]) -> Iterator[str]:
+    low = [one.scores[REFERENCE] < MUSHRA_LIMIT for one in given]
+    if fmean(low) > MUSHRA_SHARE:
+        yield f"hidden reference below 90 in {sum(low)} of {len(low)}"
+    anchored = [one for one in given if ANCHOR in one.scores and one.item not in unanchored]
+    high = [one.scores[ANCHOR] > MUSHRA_LIMIT for one in anchored]
+    if high and fmean(high) > MUSHRA_SHARE:
+        yield f"7 kHz anchor above 90 in {sum(high)} of {len(high)}"
 
 
-def _abx(answers: Sequence[AbxAnswer]) -> Iterable[tuple[str, str]]:
-    for listener, group in _by(answers, lambda answer: answer.listener).items():
-        if reason := _one_sided([one.choice for one in group], "a", "b"):
-            yield listener, reason
+def _preference(given: list[PreferenceAnswer]) -> Iterator[str]:
+    sides = [one.choice for one in given if one.choice != "none"]
+    yield from _one_sided(sides, "left", "right")
+    alike = []
+    for trials in grouped(given, lambda one: (one.item, frozenset(one.systems))).values():
+        first, *later = [{"left": one.left, "right": one.right}.get(one.choice) for one in trials]
+        alike += [chosen == first for chosen in later]
+    if len(alike) >= MIN_REPEATS and fmean(alike) <= CHANCE:
+        yield f"{sum(alike)} of {len(alike)} repeated pairs answered alike"
 
 
-def _degradation(answers: Sequence[DegradationAnswer]) -> Iterable[tuple[str, str]]:
-    for listener, group in _by(answers, lambda answer: answer.listener).items():
-        scores = {one.score for one in group}
-        if len(group) >= MIN_CONSTANT and len(scores) == 1:
-            yield listener, f"score {scores.pop()} in all {len(group)} trials"
+def _degradation(given: list[DegradationAnswer]) -> Iterator[str]:
+    scores = {one.score for one in given}
+    if len(given) >= MIN_CONSTANT and len(scores) == 1:
+        yield f"score {scores.pop()} in all {len(given)} trials"
 
 
-def _one_sided(choices: Sequence[str], first: str, second: str) -> str:
-    """Why a listener's choices of a side are no chance; empty if they may be."""
-    n = sum(choice == first for choice in choices)
-    if not choices or stats.binomtest(n, len(choices), 0.5).pvalue >= SIDE_ALPHA:
-        return ""
-    side, n = (first, n) if 2 * n > len(choices) else (second, len(choices) - n)
-    return f"{side} in {n} of {len(choices)}"
-
-
-def _chosen(answer: PreferenceAnswer) -> str:
-    return {"left": answer.left, "right": answer.right, "none": ""}[answer.choice]
-
-
-def _share(values: Iterable[bool]) -> float:
-    listed = list(values)
-    return sum(listed) / len(listed)
-
-
-def _by(answers: Iterable[A], key: Callable[[A], object]) -> Mapping[str, list[A]]:
-    groups: dict[str, list[A]] = {}
-    for answer in answers:
-        groups.setdefault(key(answer), []).append(answer)  # type: ignore[arg-type]
-    return groups
+def _one_sided(choices: Sequence[str], *sides: str) -> Iterator[str]:
+    """Whether a listener's choices of a side are no chance."""
+    side = max(sides, key=choices.count)
+    n = choices.count(side)
+    if choices and stats.binomtest(n, len(choices), 0.5).pvalue < SIDE_ALPHA:
+        yield f"{side} in {n} of {len(choices)}"

@@ -71,7 +71,6 @@ def analyse_strengths(answers: Sequence[PreferenceAnswer], systems: Sequence[str
         low, high = spread.mean_interval(float(strength))
         findings.append(
             Finding(
-                question="ab",
                 measure=STRENGTH,
                 subject=name,
                 **groups.sizes,
@@ -80,7 +79,7 @@ def analyse_strengths(answers: Sequence[PreferenceAnswer], systems: Sequence[str
                 high=high,
             )
         )
-    return Analysis(question="ab", findings=tuple(findings))
+    return Analysis(findings=tuple(findings))
 
 
 def fit_strengths(wins: np.ndarray) -> np.ndarray:
