@@ -14,7 +14,7 @@ import yaml
 import vocoder.compare.server as server_module
 import vocoder.compare.sessions as sessions_module
 from vocoder.cli import main
-from vocoder.compare.page import ASSETS, FOLDER, TRANSLATION
+from vocoder.compare.page import FOLDER, TRANSLATION
 from vocoder.compare.plan import QUESTIONS
 from vocoder.compare.server import open_browser
 
@@ -110,7 +110,7 @@ def test_the_page_speaks_another_language(sweep, tmp_path):
 
 def test_every_word_of_the_page_can_be_translated():
     """Those in its scripts, and those that this program sends it."""
-    scripts = "".join((FOLDER / name).read_text() for name in ASSETS if name.endswith(".js"))
+    scripts = "".join(path.read_text() for path in FOLDER.glob("*.js"))
     strings = re.findall(r'"((?:[^"\\\n]|\\.)*)"', scripts)
     called = re.findall(r'\bt\(\s*"([^"]*)"', scripts) + re.findall(
         r'failure\(\s*"([^"]*)"', scripts

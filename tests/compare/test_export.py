@@ -9,7 +9,7 @@ import pytest
 from tests.compare.conftest import answers_in
 from tests.refusals import refused
 from vocoder.compare.export import collect, export_page
-from vocoder.compare.page import ASSETS, INDEX_NAME, STUDY_SCRIPT
+from vocoder.compare.page import FOLDER, STUDY_SCRIPT, assets
 from vocoder.compare.store import AnswerStore
 from vocoder.compare.study import read_study
 
@@ -64,7 +64,7 @@ def save(path, values):
 @pytest.mark.parametrize("test", ["ab", "abx", "mushra", "dcr"])
 def test_a_page_is_complete_and_holds_no_key(test, exported):
     study, folder, public, output = exported(test)
-    assert {path.name for path in output.iterdir()} == {INDEX_NAME, STUDY_SCRIPT, "audio", *ASSETS}
+    assert {path.name for path in output.iterdir()} == {STUDY_SCRIPT, "audio", *assets(FOLDER)}
     shown = [public["practice"], *(one for order in public["orders"] for one in order)]
     wanted = {name for one in shown for name in names_of(one)}
     assert {path.stem for path in (output / "audio").iterdir()} == wanted

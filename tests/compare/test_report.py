@@ -13,7 +13,7 @@ import pytest
 from tests.compare.browser import picture
 from tests.compare.simulated import SYSTEMS, World
 from tests.refusals import refused
-from vocoder.compare.report import write_report
+from vocoder.compare.report.write import write_report
 from vocoder.compare.store import AnswerStore
 from vocoder.compare.study import Study, Trial
 

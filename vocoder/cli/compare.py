@@ -45,7 +45,7 @@ def run(
     """Make a study and serve, export or collect it, or report; keys are ``conf/compare.yaml``'s."""
     root = Path(output)
     if report is not None:
-        from vocoder.compare.report import write_report
+        from vocoder.compare.report.write import write_report
 
         write_report(Path(report), root, overwrite=overwrite, tell=print)
         return DONE

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from vocoder.compare.answers import Answer, Details, Name, Record, Time, checked
-from vocoder.compare.page import ASSETS, FOLDER, INDEX_NAME, STUDY_SCRIPT, study_script
+from vocoder.compare.page import FOLDER, INDEX_NAME, STUDY_SCRIPT, assets, study_script
 from vocoder.compare.store import AnswerStore
 from vocoder.compare.study import PAGE, PAGE_ORDERS, STUDY_NAME, Study
 from vocoder.errors import BadInput
@@ -80,9 +80,10 @@ def export_page(study: Study, folder: Path, output: Path, *, overwrite: bool) ->
         "orders": [[one.shown() for one in session] for session in orders],
     }
     write_text(output / STUDY_SCRIPT, study_script(public), overwrite=overwrite)
-    for name in (*ASSETS, INDEX_NAME):  # the index last: with it the page is there
+    page = assets(FOLDER)
+    for name in sorted(page, key=lambda name: name == INDEX_NAME):  # with it the page is there
         with atomic_path(output / name, overwrite=overwrite) as temporary:
-            temporary.write_bytes((FOLDER / name).read_bytes())
+            temporary.write_bytes(page[name].read_bytes())
 
 
 def collect(study: Study, folder: Path, downloads: Sequence[Path]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from vocoder.compare.page import ASSETS, FOLDER, INDEX_NAME, STUDY_SCRIPT, study_script
+from vocoder.compare.page import FOLDER, INDEX_NAME, MEDIA, STUDY_SCRIPT, assets, study_script
 from vocoder.compare.sessions import Sessions
 from vocoder.errors import BadInput, expect
 
@@ -63,15 +63,6 @@ def make_app(sessions: Sessions, folder: Path, key: str = "") -> Starlette:
             raise HTTPException(401, _UNKNOWN)
         return name
 
-    def asset(request: Request) -> Response:
-        name = request.path_params.get("name", INDEX_NAME)
-        if name == STUDY_SCRIPT:
-            script = study_script(sessions.study.public())
-            return Response(script, media_type="text/javascript")
-        if name not in (INDEX_NAME, *ASSETS):
-            raise HTTPException(404, "there is no such page")
-        return FileResponse(FOLDER / name, media_type=ASSETS.get(name, "text/html"))
-
     async def begin(request: Request) -> Response:
         details = (await json_body(request)).get("details", {})
         return JSONResponse({"token": await run_in_threadpool(sessions.begin, details)})
@@ -91,19 +82,37 @@ def make_app(sessions: Sessions, folder: Path, key: str = "") -> Starlette:
         await run_in_threadpool(sessions.answer, name, said.pop("position", None), said)
         return JSONResponse(await run_in_threadpool(sessions.state, name))
 
-    routes: list[Any] = [
-        Route("/", asset),
+    routes = [
         Route("/api/session", begin, methods=["POST"]),
         Route("/api/session", state, methods=["GET"]),
         Route("/api/audio/{name}", audio),
         Route("/api/answer", answer, methods=["POST"]),
-        Route("/{name}", asset),
     ]
-    return application(routes, key)
+    return application(routes, assets(FOLDER), sessions.study.public(), key)
 
 
-def application(routes: Sequence[BaseRoute], key: str = "") -> Starlette:
-    """Routes behind what every page here has: no words to or from elsewhere, errors as JSON."""
+def application(
+    routes: Sequence[BaseRoute], page: Mapping[str, Path], public: Mapping[str, Any], key: str = ""
+) -> Starlette:
+    """A page and what it asks for: no words to or from elsewhere, errors as JSON.
+
+    Parameters
+    ----------
+    page : mapping of str to Path
+        Its files by name, an index among them.
+    public : mapping
+        What its scripts know of the study.
+    """
+
+    def asset(request: Request) -> Response:
+        name = request.path_params.get("name", INDEX_NAME)
+        if name == STUDY_SCRIPT:
+            return Response(study_script(public), media_type=MEDIA[".js"])
+        if name not in page:
+            raise HTTPException(404, "there is no such page")
+        return FileResponse(page[name], media_type=MEDIA[page[name].suffix])
+
+    routes = [Route("/", asset), *routes, Route("/{name}", asset)]
     # Against pages elsewhere that have their name resolved to this machine; who knows the key
     # may call it what he likes.
     hosts = ["*"] if key else [HOST, "localhost"]

@@ -11,24 +11,22 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from vocoder.compare.page import FOLDER as SHARED
-from vocoder.compare.page import STUDY_SCRIPT, study_script
+from vocoder.compare.page import assets
 from vocoder.compare.server import application, json_body
 from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 from vocoder.image.array import ARCHIVE_SUFFIX, ARRAY_SUFFIX, TENSOR_SUFFIX
 from vocoder.image.codec.base import IMAGE_SUFFIXES
 from vocoder.image.codec.maps import USUAL
+from vocoder.image.source import ImageSource
 from vocoder.window.settings import GROUPS, changed, choices, parse, shown
 from vocoder.window.workbench import Workbench, jobs
 
 FOLDER = Path(__file__).parent / "page"
-INDEX = FOLDER / "index.html"
-_MEDIA = {".css": "text/css", ".js": "text/javascript"}
-ASSETS = {path.name: path for folder in (SHARED, FOLDER) for path in folder.glob("*.[cj]s*")}
 MAX_DROP = 1 << 30  # bytes
 DROPPED = (*IMAGE_SUFFIXES, ARRAY_SUFFIX, ARCHIVE_SUFFIX, TENSOR_SUFFIX)
 # What only this page sends: other pages in the same browser would have to ask for it first.
@@ -98,16 +96,6 @@ def make_app(bench: Workbench, output: Path, invert: Invert) -> Starlette:
     """
     rendering = Rendering(bench, output, invert)
 
-    def asset(request: Request) -> Response:
-        name = request.path_params.get("name")
-        if name is None:
-            return FileResponse(INDEX, media_type="text/html")
-        if name == STUDY_SCRIPT:  # what the shared scripts expect: English
-            return Response(study_script({"words": {}}), media_type=_MEDIA[".js"])
-        if name not in ASSETS:
-            raise HTTPException(404, "there is no such page")
-        return FileResponse(ASSETS[name], media_type=_MEDIA[ASSETS[name].suffix])
-
     def state(request: Request) -> Response:
         return JSONResponse({"names": list(bench.items), "left_out": bench.left_out})
 
@@ -146,12 +134,11 @@ def make_app(bench: Workbench, output: Path, invert: Invert) -> Starlette:
 
     async def drop(request: Request) -> Response:
         _require_own(request)
-        path = await _kept(request, output / "dropped")
-        return JSONResponse({"names": await run_in_threadpool(bench.add, path)})
+        source = ImageSource(input=await _kept(request, output / "dropped"))
+        return JSONResponse({"names": await run_in_threadpool(bench.add, source)})
 
     return application(
         [
-            Route("/", asset),
             Route("/api/state", state),
             Route("/api/controls", controls),
             Route("/api/original", original),
@@ -160,8 +147,9 @@ def make_app(bench: Workbench, output: Path, invert: Invert) -> Starlette:
             Route("/api/hear", hear, methods=["POST"]),
             Route("/api/render", render, methods=["GET", "POST"]),
             Route("/api/drop", drop, methods=["POST"]),
-            Route("/{name}", asset),
-        ]
+        ],
+        assets(SHARED, FOLDER),
+        {"words": {}},  # what the shared scripts expect: English
     )
 
 

@@ -75,17 +75,19 @@ def _built(text: str) -> Built:
 
 def _load(group: str, values: Mapping[str, Any]) -> Any:
     option = values.get(group, DEFAULTS.get(group))
-    changes = {
-        key.removeprefix(f"{group}."): value
-        for key, value in values.items()
-        if key.startswith(f"{group}.")
-    }
+    changes = _changes(group, values)
     if option is not None:
         return load(group, str(option), **changes)
     if changes:
         key = f"{group}.{next(iter(changes))}"
         raise BadInput(f"{key}= changes a setting of {group}; say which", key=f"{group}.missing")
     return None
+
+
+def _changes(group: str, values: Mapping[str, Any]) -> Values:
+    """Those of an option's own settings."""
+    start = f"{group}."
+    return {key.removeprefix(start): one for key, one in values.items() if key.startswith(start)}
 
 
 def changed(values: Mapping[str, Any], key: str, value: Any) -> Values:
@@ -144,12 +146,7 @@ def as_yaml(values: Mapping[str, Any]) -> str:
     """Options of one's own that say the same: files to put in ``conf/``."""
     files = []
     for group in GROUPS:
-        changes = {
-            key.removeprefix(f"{group}."): value
-            for key, value in values.items()
-            if key.startswith(f"{group}.")
-        }
-        if changes:
+        if changes := _changes(group, values):
             option = values.get(group, DEFAULTS.get(group))
             body = yaml.safe_dump({"defaults": [option, "_self_"]} | changes, sort_keys=False)
             files.append(f"# conf/{group}/mine.yaml, for {group}=mine\n{body}")

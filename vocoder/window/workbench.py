@@ -6,7 +6,6 @@ import base64
 import io
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,14 +19,14 @@ from PIL import Image
 from vocoder.audio import NOISE_PEAK_DB
 from vocoder.cpu import torch_threads
 from vocoder.errors import BadInput
-from vocoder.identify.identify import Reading, identify
+from vocoder.identify.identify import Reading, equals, identify
+from vocoder.identify.words import in_words
 from vocoder.image.array import read_numbers
 from vocoder.image.doctor.examine import examine
 from vocoder.image.file import read_image
 from vocoder.image.source import Found, ImageSource, Utterance
 from vocoder.image.utterances import FAR_TOO_LOUD_DB, OTHER_REFERENCE, Loaded, load_utterance
-from vocoder.window.readings import described
-from vocoder.window.settings import Built, Values, as_yaml, build, command, shown, words
+from vocoder.window.settings import Built, Values, as_yaml, build, command, parse, shown, words
 
 TILE_S = 3.0  # heard at a time
 LOUDNESS_DB, PEAK = -23.0, 0.99  # of what is played, so that A is as loud as B
@@ -42,13 +41,13 @@ class Item:
 
     Parameters
     ----------
-    input : Path
-        What the command line calls it: the file itself, or the folder that it is a part of.
+    source : ImageSource
+        The file itself, or what it is a part of.
     found : Found or None
         What it is a part of: a data set, or a program's output; ``None`` for a file alone.
     """
 
-    input: Path
+    source: ImageSource
     utterance: Utterance
     found: Found | None
 
@@ -76,26 +75,24 @@ class Workbench:
         self.source = source
         self.items: dict[str, Item] = {}
         self.left_out: list[str] = []  # files that are none of them, and why
-        self._loaded: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
+        self._loaded: dict[tuple[str, str], Loaded] = {}
         self._readings: dict[str, list[Reading]] = {}
         self._examined: dict[str, list[dict[str, str]]] = {}
         self._lock = threading.Lock()  # one at a time is soonest ready
         if source is not None:
-            self._add(source)
+            self.add(source)
 
-    def add(self, path: Path) -> list[str]:
-        """Take a file more; the names of what it holds."""
-        return self._add(ImageSource(input=path))
-
-    def _add(self, source: ImageSource) -> list[str]:
+    def add(self, source: ImageSource) -> list[str]:
+        """Take more files; the names of what they hold."""
         found = source.find()
         self.left_out += [*found.hints, *(f"{one}: {why}" for one, why in found.problems.items())]
         names = []
         for utterance in found.utterances:
             name = utterance.name if utterance.name not in self.items else str(utterance.paths[0])
-            whole = found if found.has_manifest else None
-            path = source.path if found.has_manifest else utterance.paths[0]
-            self.items[name] = Item(path, utterance, whole)
+            if found.has_manifest:
+                self.items[name] = Item(source, utterance, found)
+            else:
+                self.items[name] = Item(ImageSource(input=utterance.paths[0]), utterance, None)
             names.append(name)
         return names
 
@@ -115,8 +112,18 @@ class Workbench:
             if name not in self._readings:
                 self._readings[name] = identify(item.path)
         readings = self._readings[name]
+        n_equal = len(equals(readings))
         return {
-            "readings": described(readings, is_array=item.is_array),
+            "readings": [
+                {
+                    "text": in_words(one, is_array=item.is_array),
+                    "words": " ".join(one.words),
+                    "values": parse(" ".join(one.words)),
+                    "unexplained": round(100 * one.score, 1),  # of the image, in per cent
+                    "equal": n_equal > 1 and place < n_equal,
+                }
+                for place, one in enumerate(readings)  # the best first
+            ],
             "reasons": list(readings[0].reasons),
             "says_itself": not readings[0].words,
         }
@@ -126,10 +133,9 @@ class Workbench:
         item, built = self.item(name), build(values)
         if item.is_array:
             return []
-        if item.found is not None and self.source is not None:
-            source = self.source
-        else:
-            source = ImageSource(input=item.path, spec=built.spec, codec=built.codec)
+        source = item.source
+        if item.found is None:
+            source = replace(source, spec=built.spec, codec=built.codec)
         key = repr(source)
         if key not in self._examined:
             self._examined[key] = [asdict(finding) for finding in examine(source)]
@@ -160,7 +166,7 @@ class Workbench:
         started = time.perf_counter()
         item, built = self.item(name), build(values)
         with self._lock, torch_threads():
-            loaded = self._load(name, item, values, built)
+            loaded = self._load(name, item, built)
             whole = loaded.spectrogram
             rate = whole.spec.frame_rate_hz
             count = min(whole.n_frames, max(2, round(TILE_S * rate)))
@@ -193,27 +199,26 @@ class Workbench:
             "values": values,
             "shown": shown(values, is_array=item.is_array),
             "words": " ".join(words(values)),
-            "command": command(str(item.input), values, "heard"),
+            "command": command(str(item.source.path), values, "heard"),
             "yaml": as_yaml(values),
             "took": round(time.perf_counter() - started, 3),
         }
 
-    def _load(self, name: str, item: Item, values: Mapping[str, Any], built: Built) -> Loaded:
+    def _load(self, name: str, item: Item, built: Built) -> Loaded:
         """Decode all of an item; the last few are kept."""
         key = name, repr((built.spec, built.codec, built.force))
         if key not in self._loaded:
             if item.found is None:
-                source = ImageSource(
-                    input=item.path, spec=built.spec, codec=built.codec, force=built.force
-                )
-                found = source.find()
-                self._loaded[key] = load_utterance(found.utterances[0], found)
+                found = replace(
+                    item.source, spec=built.spec, codec=built.codec, force=built.force
+                ).find()
+                loaded = load_utterance(found.utterances[0], found)
             else:
-                found = replace(item.found, force=built.force)
-                self._loaded[key] = load_utterance(item.utterance, found)
-            while len(self._loaded) > KEPT:
-                self._loaded.popitem(last=False)
-        self._loaded.move_to_end(key)
+                loaded = load_utterance(item.utterance, replace(item.found, force=built.force))
+            self._loaded[key] = loaded
+        self._loaded[key] = self._loaded.pop(key)  # the latest is last
+        if len(self._loaded) > KEPT:
+            del self._loaded[next(iter(self._loaded))]
         return self._loaded[key]
 
 
@@ -238,12 +243,11 @@ def jobs(
     """
     inputs: dict[Path, str] = {}
     for name, item in bench.items.items():
-        inputs.setdefault(item.input, name)
+        inputs.setdefault(item.source.path, name)
     if alike is not None and bench.source is not None and len(inputs) > 1:
-        own = {item.input for item in bench.items.values()}
         whole = bench.source.path
         kinds = {item.is_array for item in bench.items.values()}
-        if all(path.parent == whole for path in own) and len(kinds) == 1:
+        if all(path.parent == whole for path in inputs) and len(kinds) == 1:
             inputs = {whole: ""}
     for path, name in inputs.items():
         values = alike if alike is not None else given.get(name)

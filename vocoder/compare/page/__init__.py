@@ -15,9 +15,15 @@ from vocoder.files import parse_yaml
 FOLDER = Path(__file__).parent
 INDEX_NAME, STUDY_SCRIPT = "index.html", "study.js"
 TRANSLATION = FOLDER / "de.yaml"  # names all of the page's words
-_MEDIA = {".css": "text/css", ".js": "text/javascript"}
-# All else that the page consists of, and their media types.
-ASSETS = {path.name: _MEDIA[path.suffix] for path in FOLDER.iterdir() if path.suffix in _MEDIA}
+# Of what a page consists of, by suffix.
+MEDIA = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+
+
+def assets(*folders: Path) -> dict[str, Path]:
+    """The files that a page consists of, by name; those of the last folder come first."""
+    return {
+        path.name: path for folder in folders for path in folder.iterdir() if path.suffix in MEDIA
+    }
 
 
 def study_script(public: Mapping[str, Any]) -> str:
