@@ -13,6 +13,7 @@ import yaml
 
 import vocoder.compare.server as server_module
 import vocoder.compare.sessions as sessions_module
+from tests.compare.conftest import told
 from vocoder.cli import main
 from vocoder.compare.page import FOLDER, TRANSLATION
 from vocoder.compare.plan import QUESTIONS
@@ -43,8 +44,7 @@ def test_from_a_sweep_to_a_page_to_a_report(sweep, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "ab test of admm, griffin_lim: 2 items, 2 trials a listener" in said
     assert "not tamper-proof" in said
-    script = (page / "study.js").read_text()
-    public = json.loads(script.split("const STUDY = ")[1].rstrip(";\n"))
+    public = told((page / "study.js").read_text())
     rows = [
         {
             "position": position,
@@ -102,8 +102,7 @@ def test_the_page_speaks_another_language(sweep, tmp_path):
         words.write_text(text)
         done = compare(*command, f"output={tmp_path / 'study'}", "overwrite=true")
         assert done == (0 if text.startswith("Begin: Z") else 2)
-    public = (tmp_path / "page/study.js").read_text()
-    study = json.loads(public.split("const STUDY = ")[1].rstrip(";\n"))
+    study = told((tmp_path / "page/study.js").read_text())
     assert study["words"] == {"Begin": "Začít"} and study["comments"] is True
     assert (study["questions"], study["consent"]) == (["Name", "Age"], "Žluť?")
 

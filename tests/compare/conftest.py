@@ -1,5 +1,6 @@
 """Short versions of real utterances, studies of them, and what drives these."""
 
+import json
 import shutil
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,7 +23,6 @@ ITEMS = ("gate", "river", "stone")
 CLIP_S = 0.3
 # Of the studies that are listened to: a version takes its time.
 N_ITEMS = {"ab": 3, "abx": 2, "mushra": 1, "dcr": 1}
-NOW = "2026-01-31T12:00:00+00:00"
 
 
 def write_lines(folder: Path, lines: dict[str, np.ndarray], suffix=".wav", rate=RATE):
@@ -34,6 +34,11 @@ def write_lines(folder: Path, lines: dict[str, np.ndarray], suffix=".wav", rate=
 def noisy(samples: np.ndarray, level: float) -> np.ndarray:
     noise = np.random.default_rng(3).standard_normal(len(samples))
     return np.asarray(samples + level * np.sqrt(np.mean(samples**2)) * noise)
+
+
+def told(script: str) -> Any:
+    """What ``study.js`` tells the page."""
+    return json.loads(script.split("const STUDY = ")[1].rstrip(";\n"))
 
 
 def answers_in(folder: Path) -> list[Any]:

@@ -5,7 +5,6 @@ import pytest
 from scipy import stats
 
 from vocoder.compare.statistics.clusters import Groups, Spread
-from vocoder.evaluate.inference import holm
 
 
 def test_one_answer_a_listener_about_one_item_is_students_interval():
@@ -63,8 +62,3 @@ def test_p_values_belong_to_their_intervals(degrees):
         assert (found.share_p(value) < 0.05) == (not low <= 0.5 <= high)
         low, high = found.mean_interval(value)
         assert (found.mean_p(value) < 0.05) == (not low <= 0 <= high)
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.9]) == pytest.approx([1.0, 1.0])

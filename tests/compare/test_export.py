@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.compare.conftest import answers_in
+from tests.compare.conftest import answers_in, told
 from tests.refusals import refused
 from vocoder.compare.export import collect, export_page
 from vocoder.compare.page import FOLDER, STUDY_SCRIPT, assets
@@ -24,8 +24,7 @@ def exported(copy, tmp_path):
         folder, output = copy(test), tmp_path / f"page-{test}"
         study = read_study(folder)
         export_page(study, folder, output, overwrite=False)
-        script = (output / STUDY_SCRIPT).read_text()
-        return study, folder, json.loads(script.split("const STUDY = ")[1].rstrip(";\n")), output
+        return study, folder, told((output / STUDY_SCRIPT).read_text()), output
 
     return exported
 
@@ -139,7 +138,7 @@ def test_files_that_are_no_answers(exported, tmp_path):
 
 def test_a_page_is_not_overwritten_unasked_nor_written_into_a_study(exported, copy):
     study, folder, _, output = exported("ab")
-    with pytest.raises(ValueError, match="overwrite=true"):
+    with refused("output.exists"):
         export_page(study, folder, output, overwrite=False)
     stale, mine = output / f"audio/{'0' * 20}.js", output / "audio/birdsong.wav"
     for path in (stale, mine):

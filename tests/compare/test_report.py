@@ -267,7 +267,7 @@ def test_what_cannot_be_reported(tmp_path):
     answers = simulated("ab", 2)
     folder = session(tmp_path / "ab", "ab", answers)
     report_of(folder)
-    with pytest.raises(ValueError, match=r"report\.html exists"):
+    with refused("output.exists"):
         report_of(folder)
     report_of(folder, overwrite=True)
     changes: list[dict[str, Any]] = [{"item": "another"}, {"trial": 99}, {"left": "other"}]

@@ -6,10 +6,9 @@ from vocoder.compare.statistics.screening import screen
 
 def test_hidden_reference_below_90_in_more_than_15_per_cent():
     rows = [
-        ("careful", f"l{k}", {"a": 50.0, "reference": 89.0 if k < 3 else 100.0}) for k in range(20)
-    ]
-    rows += [
-        ("deaf", f"l{k}", {"a": 50.0, "reference": 89.0 if k < 4 else 100.0}) for k in range(20)
+        (who, f"l{k}", {"a": 50.0, "reference": 89.0 if k < n_low else 100.0})
+        for who, n_low in (("careful", 3), ("deaf", 4))
+        for k in range(20)
     ]
     assert screen(mushra(rows)) == {"deaf": "hidden reference below 90 in 4 of 20"}
 

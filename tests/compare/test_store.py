@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
-from tests.compare.conftest import NOW
+from tests.compare.listeners import NOW
 from tests.refusals import refused
 from vocoder.compare.answers import (
     ANSWER,

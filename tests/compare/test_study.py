@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import soundfile
 
-from tests.compare.conftest import NOW, write_lines
+from tests.compare.conftest import write_lines
+from tests.compare.listeners import NOW
 from tests.refusals import refused
 from vocoder.compare.answers import REFERENCE
 from vocoder.compare.plan import plan_trials, trial_groups

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.compare.conftest import NOW, noisy, write_lines
+from tests.compare.conftest import noisy, write_lines
+from tests.compare.listeners import NOW
 from tests.conftest import DATA
 from tests.refusals import refused
 from vocoder.cli.main import run
