@@ -15,7 +15,7 @@ from vocoder.bench.inversion import griffin_lim, inverters, mel_to_stft
 from vocoder.bench.machine import memory_mb
 from vocoder.bench.race import Contestant, race
 from vocoder.bench.result import Settings
-from vocoder.bench.road import road
+from vocoder.bench.road import road, run_command
 from vocoder.bench.waveform import synthetic_speech, waveform
 from vocoder.bench.worker import measure
 from vocoder.cli.bench import run
@@ -98,6 +98,11 @@ def test_a_case_that_breaks_says_why(capfd):
     with pytest.raises(RuntimeError, match="nonsense"):
         measure("nonsense", 1, TINY)
     assert "KeyError: 'nonsense'" in capfd.readouterr().err
+
+
+def test_a_command_that_is_refused_says_why(tmp_path):
+    with refused("input.missing"):
+        run_command(["invert", f"input={tmp_path / 'nowhere'}", f"output={tmp_path}"])
 
 
 def test_a_race_takes_turns_and_forgets_the_first_round():
