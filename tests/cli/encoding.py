@@ -63,9 +63,8 @@ def utterance(output, name, folder, half=slice(None)):
             picture = read_image(output / folder / f"{tile.stem}.png")
             decibels = decode_image(picture, sidecar.codec, sidecar.spec).decibels[:, half]
             pieces.append((tile, decibels))
-    joined = stitch(pieces, pieces[0][0].total_frames, sidecar.codec.db_min)
-    assert joined.covered.all()
-    return joined.decibels
+    (first, decibels), *_ = pieces
+    return stitch(pieces, len(decibels), first.total_frames, sidecar.codec.db_min)
 
 
 def assert_close(decibels, expected, codec=GRAY):

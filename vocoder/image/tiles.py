@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable
 
 import numpy as np
 
 from vocoder.decibels import SILENCE_DB
-from vocoder.errors import BadInput
 from vocoder.image.manifest import Tile, require_tiling
 
 
@@ -26,136 +23,60 @@ def cut(total_frames: int, tile_frames: int, overlap_frames: int) -> list[tuple[
     return [(k * step, min(tile_frames, total_frames - k * step)) for k in range(n_tiles)]
 
 
-@dataclass(frozen=True)
-class Stitched:
-    """An utterance from its tiles.
-
-    Parameters
-    ----------
-    decibels : ndarray
-        ``(bins, total_frames)``, float32.
-    covered : ndarray
-        ``(total_frames,)``, bool: frames that at least one tile holds; the others are silent.
-    """
-
-    decibels: np.ndarray
-    covered: np.ndarray
-
-
-@dataclass
-class _Piece:
-    """A tile whose frames are not all joined yet; ``weight`` falls when its successor is known."""
-
-    tile: Tile
-    decibels: np.ndarray
-    weight: np.ndarray
-
-    @property
-    def start(self) -> int:
-        return self.tile.start_frame
-
-    @property
-    def end(self) -> int:
-        return self.tile.start_frame + self.tile.frames
-
-
 def stitch(
-    pieces: Iterable[tuple[Tile, np.ndarray]], total_frames: int, floor_db: float
-) -> Stitched:
+    pieces: Iterable[tuple[Tile, np.ndarray]], bins: int, total_frames: int, floor_db: float
+) -> np.ndarray:
     """Join the tiles of one utterance; overlaps are cross-faded in decibels.
 
     Over an overlap one tile's weight falls linearly while the other's rises; at every frame the
     weights of all tiles there sum to one. A tile that is missing leaves silence, or all of the
-    weight to its neighbour. Tiles are taken one by one and let go of when no later one can reach
-    their frames, so that an iterator that decodes them needs no memory for all at once.
+    weight to its neighbour.
 
     Parameters
     ----------
     pieces : iterable of (Tile, ndarray)
-        In the order of their starts: decibels ``(bins, columns)``; only the first ``tile.frames``
-        columns are used.
+        In the order of their starts: decibels ``(bins, columns)``, of which only the first
+        ``tile.frames`` columns are used. Two at a time are held, so that an iterator that decodes
+        them needs no memory for all at once.
     total_frames : int
         Frames of the utterance.
     floor_db : float
         Level that silence counts as when it is blended with something else; the image's darkest.
         Where all tiles are silent, so is the result.
 
-    Raises
-    ------
-    ValueError
-        Tiles out of order.
+    Returns
+    -------
+    ndarray
+        ``(bins, total_frames)``, float32.
     """
-    joined: np.ndarray | None = None
-    covered = np.zeros(total_frames, dtype=bool)
-    waiting: list[_Piece] = []
-    for tile, decibels in pieces:
-        bins = decibels.shape[0] if joined is None else joined.shape[0]
-        _check_piece(tile, decibels, bins, total_frames)
-        if joined is None:
-            joined = np.full((bins, total_frames), SILENCE_DB, dtype=np.float32)
-            done = 0
-        if tile.start_frame < done:
-            raise ValueError(f"tile {tile.stem} comes after one that starts later")
-        _join(joined, covered, waiting, slice(done, tile.start_frame), floor_db)
-        piece = _Piece(tile, decibels, np.ones(tile.frames, dtype=np.float32))
-        if waiting:
-            _cross(waiting[-1], piece)
-        done = tile.start_frame
-        # The last one stays even if it has ended: the next is cross-faded with it, and no other.
-        waiting = [*(one for one in waiting if one.end > done), piece]
-    if joined is None:
-        raise BadInput("no tiles to stitch; expected at least one", key="tiles.missing")
-    _join(joined, covered, waiting, slice(done, total_frames), floor_db)
-    return Stitched(joined, covered)
+    joined = np.full((bins, total_frames), SILENCE_DB, dtype=np.float32)
+    weights = np.zeros(total_frames, dtype=np.float32)  # of what is joined so far
+    reached = 0
+    coming = iter(pieces)
+    following = next(coming, None)
+    while following is not None:
+        tile, decibels = following
+        following = next(coming, None)
+        start, end = tile.start_frame, tile.start_frame + tile.frames
+        shared = min(max(0, reached - start), tile.frames)  # with tiles before
+        later = 0 if following is None else max(0, end - following[0].start_frame)
+        weight = np.ones(tile.frames, dtype=np.float32)
+        weight[:shared] *= _ramp(shared)
+        weight[tile.frames - later :] *= _ramp(later)[::-1]
+        weights[start:end] += weight
+        both = slice(start, start + shared)
+        share = weight[:shared] / weights[both]
+        joined[:, both] = _blend(joined[:, both], decibels[:, :shared], share, floor_db)
+        joined[:, both.stop : end] = decibels[:, shared : tile.frames]
+        reached = max(reached, end)
+    return joined
 
 
-def _cross(before: _Piece, after: _Piece) -> None:
-    """Ramps as long as the overlap, if there is one."""
-    overlap = before.end - after.start
-    if overlap > 0:
-        before.weight[-overlap:] *= _ramp(overlap)[::-1]
-        length = min(overlap, after.tile.frames)
-        after.weight[:length] *= _ramp(length)
-
-
-def _join(
-    joined: np.ndarray,
-    covered: np.ndarray,
-    pieces: Sequence[_Piece],
-    frames: slice,
-    floor_db: float,
-) -> None:
-    """Fill in frames that no later tile reaches; all pieces start before them."""
-    ends = {min(piece.end, frames.stop) for piece in pieces if piece.end > frames.start}
-    for first, last in pairwise(sorted({frames.start, *ends})):
-        here = [piece for piece in pieces if piece.end >= last]
-        parts = [one.decibels[:, first - one.start : last - one.start] for one in here]
-        covered[first:last] = True
-        if len(parts) == 1:
-            joined[:, first:last] = parts[0]
-            continue
-        weights = np.stack([one.weight[first - one.start : last - one.start] for one in here])
-        blended = sum(
-            share * np.maximum(part, np.float32(floor_db))
-            for share, part in zip(weights / weights.sum(axis=0), parts, strict=True)
-        )
-        sounding = np.logical_or.reduce([part > SILENCE_DB for part in parts])
-        joined[:, first:last] = np.where(sounding, blended, SILENCE_DB)
-
-
-def _check_piece(tile: Tile, decibels: np.ndarray, bins: int, total_frames: int) -> None:
-    if decibels.ndim != 2 or decibels.shape[0] != bins or decibels.shape[1] < tile.frames:
-        raise BadInput(
-            f"tile {tile.stem} has shape {decibels.shape}; expected {bins} bins and at least "
-            f"{tile.frames} frames",
-            key="tile.shape",
-        )
-    if tile.start_frame + tile.frames > total_frames:
-        raise BadInput(
-            f"tile {tile.stem} ends at frame {tile.start_frame + tile.frames}, after the "
-            f"utterance's {total_frames}",
-            key="tile.range",
-        )
+def _blend(before: np.ndarray, after: np.ndarray, share: np.ndarray, floor_db: float) -> np.ndarray:
+    """Decibels of two, ``share`` of them the second's; silent where both are."""
+    first, second = (np.maximum(one, np.float32(floor_db)) for one in (before, after))
+    sounding = (before > SILENCE_DB) | (after > SILENCE_DB)
+    return np.where(sounding, first + share * (second - first), SILENCE_DB)
 
 
 def _ramp(length: int) -> np.ndarray:

@@ -102,7 +102,7 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
             yield piece.tile, amplify(piece.decibels, -tile.gain_db)
 
     floor_db = codec.db_min + codec.reference_db(spec) - tile.gain_db
-    decibels = stitch(one_by_one(), tile.total_frames, floor_db).decibels
+    decibels = stitch(one_by_one(), len(first.decibels), tile.total_frames, floor_db)
     constraint: Constraint | None = None
     if cells and isinstance(codec, LevelCodec):
         constraint = JpegConstraint(cells, decibels, codec, -tile.gain_db)
