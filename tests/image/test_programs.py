@@ -71,10 +71,10 @@ def test_every_program_from_every_level(tmp_path, layout):
         generated = find_generated(folder)
         assert (generated.program, generated.label) == (program, labels[0])
         assert generated.floor_scale == (255.5 if program == "pix2pix-tensorflow" else 255)
-        assert [tile.stem for tile in generated.tiles] == STEMS
+        assert list(generated.tiles) == STEMS
         expected = [images / pattern.format(stem, labels[0]) for stem in STEMS]
-        assert [tile.path for tile in generated.tiles] == expected
-        assert [tile.stem for tile in generated.inputs] == STEMS
+        assert list(generated.tiles.values()) == expected
+        assert list(generated.inputs) == STEMS
         assert generated.foreign == generated.duplicates == []
 
 
@@ -84,8 +84,8 @@ def test_label_overrides_and_an_unknown_one_lists_what_is_there(tmp_path, layout
     for label in LAYOUTS[layout][3]:
         generated = find_generated(images, label)
         assert generated.label == label
-        assert all(label in str(tile.path.relative_to(images)) for tile in generated.tiles)
-        assert [tile.stem for tile in generated.tiles] == STEMS
+        assert all(label in str(path.relative_to(images)) for path in generated.tiles.values())
+        assert list(generated.tiles) == STEMS
     with pytest.raises(BadInput, match=r"no images labelled fake_C, only .*label=") as error:
         find_generated(images, "fake_C")
     assert all(label in str(error.value) for label in LAYOUTS[layout][3])
@@ -98,7 +98,7 @@ def test_the_folder_of_one_label(tmp_path, layout):
     for label in labels:
         generated = find_generated(images / label)
         assert (generated.program, generated.label) == (program, label)
-        assert {tile.path.parent for tile in generated.tiles} == {images / label}
+        assert {path.parent for path in generated.tiles.values()} == {images / label}
     with refused("label.unknown"):
         find_generated(images / labels[0], "nothing")
 
@@ -108,7 +108,7 @@ def test_real_output(generated):
     assert found.program == JUNYANZ
     assert found.label == "fake_B"
     assert len(found.tiles) == len(found.inputs) == len(found.targets) == 7
-    assert found.tiles[0].stem == "nl_m__m-obdivovat__00"
+    assert min(found.tiles) == "nl_m__m-obdivovat__00"
 
 
 def test_only_outputs_kept(tmp_path):
@@ -116,8 +116,8 @@ def test_only_outputs_kept(tmp_path):
         save(tmp_path / f"{stem}_fake_B.png")
     generated = find_generated(tmp_path)
     assert generated.label == "fake_B"
-    assert [tile.stem for tile in generated.tiles] == STEMS
-    assert generated.inputs == []
+    assert list(generated.tiles) == STEMS
+    assert generated.inputs == {}
 
 
 def test_no_output_asks_for_a_label(tmp_path):
@@ -125,7 +125,7 @@ def test_no_output_asks_for_a_label(tmp_path):
     save(tmp_path / "a_real_B.png")
     with refused("label.unknown"):
         find_generated(tmp_path)
-    assert find_generated(tmp_path, "real_B").tiles[0].stem == "a"
+    assert list(find_generated(tmp_path, "real_B").tiles) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_folder_named_like_a_label(tmp_path, name, expected, monkeypatch):
     for folder in (tmp_path / "real_B", Path()):
         for known in ([], STEMS):
             found = find_generated(folder, known=known)
-            stems = [tile.stem for tile in found.tiles]
+            stems = list(found.tiles)
             assert (found.program, found.label, stems) == expected
 
 
@@ -161,7 +161,7 @@ def test_the_reading_that_the_data_set_knows_is_taken(tmp_path, names, known, la
     for name in names:
         save(tmp_path / name)
     found = find_generated((tmp_path / names[0]).parent, known=known)
-    assert ([tile.stem for tile in found.tiles], found.label) == (known, label)
+    assert (list(found.tiles), found.label) == (known, label)
 
 
 def test_true_tiles_in_a_folder_of_their_label_match_the_data_set(generated, tmp_path):
@@ -192,7 +192,7 @@ def test_duplicates_foreign_images_and_other_files(tmp_path):
     save(images / ".1-a_fake_B.png")
     (images / "notes.txt").write_text("text")
     generated = find_generated(tmp_path)
-    assert [tile.path.name for tile in generated.tiles] == ["a_fake_B.png", "b_fake_B.png"]
+    assert [path.name for path in generated.tiles.values()] == ["a_fake_B.png", "b_fake_B.png"]
     assert [path.name for path in generated.duplicates] == ["a_fake_B.jpg"]
     assert [path.name for path in generated.foreign] == ["holiday.png"]
 
@@ -203,7 +203,7 @@ def test_bare_images_as_img2img_turbo_writes_them(tmp_path):
     for folder in (tmp_path, tmp_path / "output"):
         generated = find_generated(folder)
         assert (generated.program, generated.label, generated.floor_scale) == (FOLDER, "", None)
-        assert [tile.stem for tile in generated.tiles] == ["a", "b_real", "c_output"]
+        assert list(generated.tiles) == ["a", "b_real", "c_output"]
         assert [path.name for path in generated.duplicates] == ["a.webp"]
     with refused("label.conflict"):
         find_generated(tmp_path, "fake_B")
@@ -214,9 +214,9 @@ def test_bare_images_as_img2img_turbo_writes_them(tmp_path):
 
 def test_one_picture(tmp_path):
     bare = find_generated(save(tmp_path / "clip_real.png"))
-    assert (bare.program, [tile.stem for tile in bare.tiles]) == (FOLDER, ["clip_real"])
+    assert (bare.program, list(bare.tiles)) == (FOLDER, ["clip_real"])
     labelled = find_generated(save(tmp_path / "clip_fake_B.png"))
-    assert (labelled.program, labelled.tiles[0].stem) == (JUNYANZ, "clip")
+    assert (labelled.program, list(labelled.tiles)) == (JUNYANZ, ["clip"])
     assert labelled.floor_scale == 255
 
 
@@ -253,7 +253,7 @@ def test_tiles_with_numbers_for_names_are_not_sample_sheets(tmp_path):
     ramp = np.tile(np.arange(94, dtype=np.uint8), (102, 1))
     for name in ("0.png", "1.png"):
         save(tmp_path / name, ramp)
-    assert [tile.stem for tile in find_generated(tmp_path).tiles] == ["0", "1"]
+    assert list(find_generated(tmp_path).tiles) == ["0", "1"]
     save(tmp_path / "0.png", np.zeros((102, 94), np.uint8))
     assert len(find_generated(tmp_path).tiles) == 2
 
@@ -282,7 +282,7 @@ def test_a_program_without_a_mark_is_named_by_the_user(tmp_path):
     save(tmp_path / "f_fake_B.png")  # no label here
     generated = find_generated(tmp_path, program="img2img-turbo")
     assert (generated.program, generated.label, generated.floor_scale) == ("img2img-turbo", "", 255)
-    assert [tile.stem for tile in generated.tiles] == [*STEMS, "f_fake_B"]
+    assert list(generated.tiles) == [*STEMS, "f_fake_B"]
     with pytest.raises(
         BadInput, match="program is 'pix2pixHD'; expected img2img-turbo, or nothing"
     ):

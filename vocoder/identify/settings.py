@@ -7,15 +7,18 @@ from pathlib import Path
 import yaml
 
 from vocoder.identify.identify import Reading
+from vocoder.image.programs import images_in
 from vocoder.image.source import ImageSource
 
 
 def files(path: Path) -> tuple[list[Path], list[str]]:
     """All images and arrays at a path, and which files are left out and why."""
-    arrays, images, left_out = ImageSource(input=path).files()
+    source = ImageSource(input=path)
+    arrays, left_out = source.arrays()
     found = list(arrays.values())
-    if images is not None:
-        found += [*(tile.path for tile in images.tiles), *images.duplicates, *images.foreign]
+    if images_in(path) or not arrays:
+        images, _ = source.images()
+        found += [*images.tiles.values(), *images.duplicates, *images.foreign]
     return sorted(found), left_out
 
 

@@ -22,17 +22,7 @@ from vocoder.image.pix2pix import PROGRAMS, UNMARKED, Program
 
 # results/<name>/<phase>_<epoch>/images/<label> lies four folders below results/.
 MAX_DEPTH = 5
-
-
 FOLDER = "folder"  # in place of a program's name
-
-
-@dataclass(frozen=True)
-class GeneratedTile:
-    """A image, and the data set's name for it: its file name without label and suffix."""
-
-    stem: str
-    path: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +40,9 @@ class Generated:
         nothing was cut off, as from its copies of what it was given: those were whole before.
     folder : Path
         Where the images lie.
-    tiles : list of GeneratedTile
-        Sorted by stem, every stem once.
-    inputs, targets : list of GeneratedTile
+    tiles : dict of str to Path
+        Images by the data set's name for them, which is their file name without label and suffix.
+    inputs, targets : dict of str to Path
         What the program says it was given and should have generated; empty where it kept neither.
     duplicates : list of Path
         Images left out since a better file has the same stem.
@@ -64,9 +54,9 @@ class Generated:
     label: str
     floor_scale: float | None
     folder: Path
-    tiles: list[GeneratedTile]
-    inputs: list[GeneratedTile] = field(default_factory=list)
-    targets: list[GeneratedTile] = field(default_factory=list)
+    tiles: dict[str, Path]
+    inputs: dict[str, Path] = field(default_factory=dict)
+    targets: dict[str, Path] = field(default_factory=dict)
     duplicates: list[Path] = field(default_factory=list)
     foreign: list[Path] = field(default_factory=list)
 
@@ -142,7 +132,7 @@ def find_generated(
     if program is not None:
         return replace(_bare(folder), program=program, floor_scale=UNMARKED[program])
     for found in _readings(folder, label) if known else ():
-        if any(tile.stem in known for tile in found.tiles):
+        if not found.tiles.keys().isdisjoint(known):
             return found
     return _likeliest(folder, label)
 
@@ -284,7 +274,7 @@ def _bare(root: Path) -> Generated:
     for path in images_in(folder):
         by_stem.setdefault(one_spelling(path.stem), []).append(path)
     tiles, duplicates = _best(by_stem)
-    if all(tile.stem.isdigit() for tile in tiles) and _is_grid(tiles[0].path):
+    if all(map(str.isdigit, tiles)) and _is_grid(next(iter(tiles.values()))):
         raise BadInput(
             f"{folder} holds sample sheets of PyTorch-GAN: several images in a grid, each "
             "stretched to its own minimum and maximum, so their level is lost; make the program "
@@ -353,14 +343,13 @@ def images_in(folder: Path) -> list[Path]:
         )
 
 
-def _best(by_stem: dict[str, list[Path]]) -> tuple[list[GeneratedTile], list[Path]]:
-    """One tile for every stem, and the images left out."""
-    tiles, duplicates = [], []
-    for stem in sorted(by_stem):
-        best, *others = sorted(
-            by_stem[stem], key=lambda path: IMAGE_SUFFIXES.index(path.suffix.lower())
+def _best(by_stem: dict[str, list[Path]]) -> tuple[dict[str, Path], list[Path]]:
+    """One image for every stem, in their order, and the images left out."""
+    tiles, duplicates = {}, []
+    for stem, paths in sorted(by_stem.items()):
+        tiles[stem], *others = sorted(
+            paths, key=lambda path: IMAGE_SUFFIXES.index(path.suffix.lower())
         )
-        tiles.append(GeneratedTile(stem, best))
         duplicates += others
     return tiles, duplicates
 

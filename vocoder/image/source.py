@@ -72,13 +72,13 @@ class Found:
 
     utterances: list[Utterance]
     program: str
-    label: str
-    floor_scale: float | None
+    label: str = ""
+    floor_scale: float | None = None
     spec: SpectrogramSpec | None
     codec: Codec | None
-    has_manifest: bool
-    tile_frames: int | None
-    problems: dict[str, str]
+    has_manifest: bool = False
+    tile_frames: int | None = None
+    problems: dict[str, str] = field(default_factory=dict)
     hints: list[str] = field(default_factory=list)
     force: bool = False
 
@@ -135,10 +135,7 @@ class ImageSource:
         arrays, hints = self.arrays()
         if arrays and not images_in(path):
             return self._arrays(path, arrays, hints)
-        settings = self.settings()
-        found = find_generated(path, self.label, self.program, settings.tiles)
-        if self.manifest is None and not any(tile.stem in settings.tiles for tile in found.tiles):
-            settings = read_settings(None, self.spec, self.codec)  # a manifest of something else
+        found, settings = self.images()
         problems = {
             path.name: "another image has the same name with another suffix; this one is not used"
             for path in found.duplicates
@@ -177,13 +174,13 @@ class ImageSource:
             force=self.force,
         )
 
-    def files(self) -> tuple[dict[str, Path], Generated | None, list[str]]:
-        """Arrays by their names, images if there are any, and which files are left out and why."""
-        arrays, left_out = self.arrays()
-        if arrays and not images_in(self.path):
-            return arrays, None, left_out
-        tiles = self.settings().tiles
-        return arrays, find_generated(self.path, self.label, self.program, tiles), left_out
+    def images(self) -> tuple[Generated, Settings]:
+        """The images, and what is known of their data set."""
+        settings = self.settings()
+        found = find_generated(self.path, self.label, self.program, settings.tiles)
+        if self.manifest is None and found.tiles.keys().isdisjoint(settings.tiles):
+            settings = read_settings(None, self.spec, self.codec)  # a manifest of something else
+        return found, settings
 
     def arrays(self) -> tuple[dict[str, Path], list[str]]:
         """Arrays by their names, and which are left out and why."""
@@ -218,13 +215,8 @@ class ImageSource:
         return Found(
             utterances=[Utterance(name=name, array=array) for name, array in arrays.items()],
             program=ARRAY_SUFFIX,
-            label="",
-            floor_scale=None,
             spec=self.spec,
             codec=self.codec,
-            has_manifest=False,
-            tile_frames=None,
-            problems={},
             hints=hints,
             force=self.force,
         )
@@ -244,12 +236,12 @@ def _by_manifest(
     missing only when their split is there otherwise. An image alone is an utterance by itself.
     """
     there: dict[str, list[tuple[Tile, Path]]] = {}
-    for tile in found.tiles:
-        row = rows.get(tile.stem)
+    for stem, path in found.tiles.items():
+        row = rows.get(stem)
         if row is None:
-            problems[tile.path.name] = "the manifest does not know it; not used"
+            problems[path.name] = "the manifest does not know it; not used"
         else:
-            there.setdefault(row.utterance, []).append((row, tile.path))
+            there.setdefault(row.utterance, []).append((row, path))
     if one and there:  # what it shows, without the silence of all the others
         ((row, path),) = next(iter(there.values()))
         alone = replace(row, start_frame=0, total_frames=row.frames, samples=None)
@@ -257,15 +249,14 @@ def _by_manifest(
     if not there:
         raise BadInput(
             f"none of the {len(found.tiles)} images in {found.folder} is in the manifest, "
-            f"such as {found.tiles[0].stem!r}; give manifest= of the data set that they were "
+            f"such as {min(found.tiles)!r}; give manifest= of the data set that they were "
             "generated from",
             key="manifest.conflict",
         )
     splits = {row.split for tiles in there.values() for row, _ in tiles}
     missing: dict[str, list[str]] = {}
-    stems = {row.stem for tiles in there.values() for row, _ in tiles}
     for row in rows.values():
-        if row.stem not in stems and row.split in splits:
+        if row.stem not in found.tiles and row.split in splits:
             missing.setdefault(row.utterance, []).append(row.stem)
     for name in sorted(missing.keys() - there.keys()):
         problems[name] = f"none of its {len(missing[name])} tiles is there; not rendered"
@@ -277,14 +268,14 @@ def _by_manifest(
 
 def _bare(found: Generated) -> list[Utterance]:
     """Images without a manifest: an utterance each, as wide as it is."""
-    for tile in found.tiles:
-        require_plain_name(tile.stem, "image")
-    return [Utterance(name=tile.stem, tiles=[(_WHOLE, tile.path)]) for tile in found.tiles]
+    for stem in found.tiles:
+        require_plain_name(stem, "image")
+    return [Utterance(name=stem, tiles=[(_WHOLE, path)]) for stem, path in found.tiles.items()]
 
 
 def _hints(found: Generated) -> list[str]:
     """Whether images without a manifest are named as tiles are."""
-    tiles = [tile.stem for tile in found.tiles if TILE_STEM.fullmatch(tile.stem)]
+    tiles = list(filter(TILE_STEM.fullmatch, found.tiles))
     if not tiles:
         return []
     return [

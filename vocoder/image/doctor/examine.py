@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from vocoder.errors import BadInput
-from vocoder.image.codec.base import IMAGE_SUFFIXES
-from vocoder.image.dataset.contact_sheet import CONTACT_SHEET_NAME
 from vocoder.image.doctor.options import (
     DEFAULT_NUM_TEST,
     NOTE,
@@ -22,8 +20,8 @@ from vocoder.image.doctor.options import (
 from vocoder.image.doctor.symptoms import Symptoms, some
 from vocoder.image.file import read_image
 from vocoder.image.manifest import Tile, one_spelling
-from vocoder.image.programs import Generated, GeneratedTile, find_generated, images_in
-from vocoder.image.settings import Settings, read_settings
+from vocoder.image.programs import Generated, images_in
+from vocoder.image.settings import Settings
 from vocoder.image.source import ImageSource
 
 # Folders of a data set: test, testA, test_A, ...; or images, where there is no split.
@@ -54,7 +52,7 @@ def examine(
     list of Finding
         Empty if all is well.
     """
-    path, manifest = source.path, source.manifest
+    path = source.path
     if not path.exists():
         raise BadInput(
             f"{path} does not exist; give a data set, a program's output or its options",
@@ -69,21 +67,20 @@ def examine(
             for file in options
             for finding in examine_options(file, n_tiles=counts, tile_size=size, codec=known.codec)
         ]
-    given = [] if known.root is None else _data_set(known.root)
+    given = {} if known.root is None else _data_set(known.root)
     if known.root is not None and path.resolve() == known.root.resolve() and given:
         return _examine_data_set(given, known, set(known.tiles), progress)
-    if part := [image for image in given if image.path.parent.resolve() == path.resolve()]:
-        return _examine_data_set(part, known, _due(part, known), progress)
+    if part := {one: stem for one, stem in given.items() if one.parent.resolve() == path.resolve()}:
+        return _examine_data_set(part, known, _due(part.values(), known), progress)
     arrays, left_out = source.arrays()
     if arrays and not images_in(path):
         raise BadInput(
             f"{path} holds arrays; the doctor looks at images, vocoder identify at arrays too",
             key="input.arrays",
         )
-    generated = find_generated(path, source.label, source.program, known.tiles)
-    if manifest is None and not any(tile.stem in known.tiles for tile in generated.tiles):
-        known = read_settings(None, source.spec, source.codec)  # a manifest of something else
-        given = []
+    generated, known = source.images()
+    if known.root is None:
+        given = {}
     if arrays:
         left_out.append(f"{len(arrays)} arrays among the images, such as {min(arrays)}")
     notes = [
@@ -94,76 +91,71 @@ def examine(
 
 
 def _examine_data_set(
-    images: list[GeneratedTile], known: Settings, due: set[str], progress: Progress
+    images: dict[Path, str], known: Settings, due: set[str], progress: Progress
 ) -> list[Finding]:
-    stems = {image.stem for image in images}
     return [
-        *_against_manifest(stems, known.tiles, due, generated=False),
+        *_against_manifest(set(images.values()), known.tiles, due, generated=False),
         *_symptoms(images, known, progress, given=True),
     ]
 
 
 def _examine_generated(
     generated: Generated,
-    given: list[GeneratedTile],
+    given: dict[Path, str],
     known: Settings,
     progress: Progress,
     *,
     alone: bool,
 ) -> list[Finding]:
-    total = len(generated.tiles)
+    stems = set(generated.tiles)
     findings = []
     if known.tiles and not alone:
-        stems = {tile.stem for tile in generated.tiles}
-        due = _due(generated.tiles, known)
+        due = _due(stems, known)
         findings += _against_manifest(stems, known.tiles, due, generated=True)
     findings += some(
         "duplicate",
         [path.name for path in generated.duplicates],
-        total + len(generated.duplicates),
+        len(stems) + len(generated.duplicates),
         "another image has the same name with another suffix",
         "one image a tile; remove the ones that are not meant",
     )
     findings += some(
         "unlabelled",
         [path.name for path in generated.foreign],
-        total + len(generated.foreign),
+        len(stems) + len(generated.foreign),
         f"they carry no label of {generated.program} and are ignored",
         "a folder of its own for other images",
     )
-    findings += _symptoms(generated.tiles, known, progress, given=False)
+    images = {path: stem for stem, path in generated.tiles.items()}
+    findings += _symptoms(images, known, progress, given=False)
     return findings + _against_originals(generated, given, progress)
 
 
 def _symptoms(
-    images: list[GeneratedTile], known: Settings, progress: Progress, *, given: bool
+    images: dict[Path, str], known: Settings, progress: Progress, *, given: bool
 ) -> list[Finding]:
-    tiles = known.tiles
+    """What images, with their stems, show by themselves."""
 
-    def in_order(image: GeneratedTile) -> tuple[str, int]:
-        tile = tiles.get(image.stem)
-        return (image.stem, 0) if tile is None else (tile.utterance, tile.start_frame)
+    def in_order(path: Path) -> tuple[str, int]:
+        tile = known.tiles.get(images[path])
+        return (images[path], 0) if tile is None else (tile.utterance, tile.start_frame)
 
-    images = sorted(images, key=in_order)
-    stems = {image.path: image.stem for image in images}
     symptoms = Symptoms(known.codec, known.spec, known.tile_frames, given=given)
-    for path in progress(list(stems)):
-        symptoms.add(path, tiles.get(stems[path]))
+    for path in progress(sorted(images, key=in_order)):
+        symptoms.add(path, known.tiles.get(images[path]))
     return symptoms.findings()
 
 
-def _due(images: list[GeneratedTile], known: Settings) -> set[str]:
-    """Stems of all tiles of the splits that the images belong to."""
-    here = [known.tiles[image.stem] for image in images if image.stem in known.tiles]
+def _due(stems: Iterable[str], known: Settings) -> set[str]:
+    """Stems of all tiles of the splits that some belong to."""
+    here = [known.tiles[stem] for stem in stems if stem in known.tiles]
     splits = {tile.split for tile in here or known.tiles.values()}
     return {stem for stem, tile in known.tiles.items() if tile.split in splits}
 
 
 def _n_tiles(known: Settings) -> dict[str, int]:
     """How many images a program finds for each phase."""
-    folders = Counter(
-        image.path.parent.name for image in (_data_set(known.root) if known.root else [])
-    )
+    folders = Counter(path.parent.name for path in (_data_set(known.root) if known.root else []))
     counts: dict[str, int] = {}
     for name, count in folders.items():
         match = _DATA_FOLDER.fullmatch(name)
@@ -202,13 +194,14 @@ def _against_manifest(
 
 
 def _against_originals(
-    generated: Generated, originals: list[GeneratedTile], progress: Progress
+    generated: Generated, originals: dict[Path, str], progress: Progress
 ) -> list[Finding]:
     """Compare what the program says that it was given with the data set's own tiles."""
     by_stem: dict[str, list[Path]] = {}
-    for tile in originals:
-        by_stem.setdefault(tile.stem, []).append(tile.path)
-    copies = {tile.path: tile.stem for tile in generated.inputs + generated.targets}
+    for original, stem in originals.items():
+        by_stem.setdefault(stem, []).append(original)
+    both_sides = [*generated.inputs.items(), *generated.targets.items()]
+    copies = {path: stem for stem, path in both_sides}
     compared = [path for path, stem in copies.items() if stem in by_stem]
     seen: dict[str, list[str]] = {"mirrored": [], "upside_down": [], "resampled": [], "deep": []}
     for path in progress(compared):
@@ -251,15 +244,15 @@ def _changes(path: Path, originals: list[Path]) -> list[str]:
         pixels = _colour(image.pixels)
         paired = pixels.shape[1] == 2 * mine.shape[1]
         candidates += np.split(pixels, 2, axis=1) if paired else [pixels]
-    views = {
-        (): (slice(None), slice(None)),
-        ("mirrored",): (slice(None), slice(None, None, -1)),
-        ("upside_down",): (slice(None, None, -1), slice(None)),
-        ("mirrored", "upside_down"): (slice(None, None, -1), slice(None, None, -1)),
+    turned: dict[tuple[str, ...], tuple[int, ...]] = {
+        (): (),
+        ("mirrored",): (1,),
+        ("upside_down",): (0,),
+        ("mirrored", "upside_down"): (0, 1),
     }
     differences = [
-        (float(np.abs(candidate[view] - mine).mean()), codes)
-        for codes, view in views.items()
+        (float(np.abs(np.flip(candidate, axes) - mine).mean()), codes)
+        for codes, axes in turned.items()
         for candidate in candidates
         if candidate.shape == mine.shape
     ]
@@ -277,18 +270,13 @@ def _colour(pixels: np.ndarray) -> np.ndarray:
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
-def _data_set(root: Path) -> list[GeneratedTile]:
-    """The images of a data set: those in the folders that encode makes, else in the root."""
+def _data_set(root: Path) -> dict[Path, str]:
+    """The images of a data set, those in the folders that encode makes, else in the root; with
+    their stems."""
     folders = [
         folder
         for folder in sorted(root.iterdir())
         if folder.is_dir() and _DATA_FOLDER.fullmatch(folder.name)
     ]
-    return [
-        GeneratedTile(one_spelling(path.stem), path)
-        for folder in folders or [root]
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and path.name != CONTACT_SHEET_NAME
-        and not path.name.startswith(".")
-    ]
+    images = [path for folder in folders or [root] for path in images_in(folder)]
+    return {path: one_spelling(path.stem) for path in images}
