@@ -15,8 +15,64 @@ from vocoder.errors import BadInput
 # Sides must be multiples of this, or the program resamples the images (data/base_dataset.py
 # __make_power_2 of pytorch-CycleGAN-and-pix2pix and CUT; of pix2pixHD 2 ** n_downsample_global).
 SIDE_MULTIPLES = {"aligned": 4, "unaligned": 4, "pix2pixhd": 16}
+# Of pairs, the endings of the folders of a phase.
+SIDES = {"aligned": ("",), "unaligned": ("A", "B"), "pix2pixhd": ("_A", "_B")}
 # CROP_SIZE in pix2pix.py of pix2pix-tensorflow and fineSize of the Lua program: square tiles.
 SQUARE = 256
+ONLY_SQUARE = ("pix2pix-tensorflow", "pix2pix (Lua)")
+
+_DATA = "--dataroot {root} --name {name}"
+_PAIRS = (
+    _DATA
+    + " --model pix2pix --netG {generator} --direction AtoB {channels}--preprocess none --no_flip"
+)
+_CYCLE = _DATA + " --model cycle_gan {channels}--preprocess none --no_flip"
+_CUT = _DATA + " --CUT_mode CUT {channels}--preprocess none --no_flip"
+_HD = _DATA + " --label_nc 0 --no_instance --resize_or_crop none --no_flip"
+_TENSORFLOW = "--which_direction AtoB --no_flip --scale_size 256"
+_LUA = "DATA_ROOT={root} name={name} which_direction=AtoB flip=0 loadSize=256 fineSize=256"
+_TEST = " --phase {phase} --num_test {n}"
+# Program, and what trains and tests it.
+TEMPLATES = {
+    "aligned": (
+        (
+            "pytorch-CycleGAN-and-pix2pix",
+            f"python train.py {_PAIRS}",
+            f"python test.py {_PAIRS}{_TEST}",
+        ),
+        (
+            "pix2pix-tensorflow",
+            "python pix2pix.py --mode train --input_dir {root}/train --output_dir {name}_train "
+            f"--max_epochs 200 {_TENSORFLOW}",
+            "python pix2pix.py --mode test --input_dir {root}/{phase} --output_dir {name}_test "
+            "--checkpoint {name}_train " + _TENSORFLOW,
+        ),
+        (
+            "pix2pix (Lua)",
+            f"{_LUA} th train.lua",
+            _LUA + " phase={phase} how_many={n} th test.lua",
+        ),
+    ),
+    "unaligned": (
+        (
+            "pytorch-CycleGAN-and-pix2pix",
+            f"python train.py {_CYCLE}",
+            f"python test.py {_CYCLE}{_TEST}",
+        ),
+        ("CUT", f"python train.py {_CUT}", f"python test.py {_CUT}{_TEST}"),
+    ),
+    "pix2pixhd": (
+        (
+            "pix2pixHD",
+            f"python train.py {_HD}",
+            f"python test.py {_HD} --phase {{phase}} --how_many {{n}}",
+        ),
+    ),
+}
+SINGLE = (
+    "python test.py --dataroot {root}/{folder} --name NAME --model test --dataset_mode single "
+    "--netG {generator} --norm batch --preprocess none --no_flip --num_test {n}"
+)
 
 
 @dataclass(frozen=True)
@@ -68,120 +124,34 @@ def commands(
     grey : bool
         Whether a level is a grey: a network of one channel cannot make three that disagree.
     """
-    made = _Maker(root, rows, columns, n_tiles)
-    made.channels = "--input_nc 1 --output_nc 1 " if grey else ""
-    return {
-        "single": made.single,
-        "aligned": made.aligned,
-        "unaligned": made.unaligned,
-        "pix2pixhd": made.pix2pixhd,
-    }[style]()
-
-
-class _Maker:
-    channels = ""
-
-    def __init__(self, root: Path, rows: int, columns: int, n_tiles: Mapping[str, int]) -> None:
-        self.root = root.resolve()  # the programs are run in folders of their own
-        self.name = shlex.quote(root.resolve().name)
-        self.square = rows == columns == SQUARE
-        # A U-Net halves both sides until one pixel is left (models/networks.py).
-        fitting = (n for n in (256, 128) if rows % n == columns % n == 0)
-        self.generator = next((f"unet_{n}" for n in fitting), "resnet_9blocks")
-        self.n_tiles = n_tiles
-
-    def _at(self, folder: str = "") -> str:
-        return shlex.quote(str(self.root / folder))
-
-    def _phases(self, program: str, sides: tuple[str, ...], train: str, test: str) -> Commands:
-        """Commands for the folders that have tiles; ``{phase}`` and ``{n}`` are filled in."""
-        counts = {
-            phase: max(self.n_tiles.get(phase + side, 0) for side in sides)
-            for phase in ("train", "test", "val")
-        }
-        tested = next((phase for phase in ("test", "val") if counts[phase]), None)
-        return Commands(
+    place = root.resolve()  # the programs are run in folders of their own
+    # A U-Net halves both sides until one pixel is left (models/networks.py).
+    fitting = (n for n in (256, 128) if rows % n == columns % n == 0)
+    values: dict[str, object] = {
+        "root": shlex.quote(str(place)),
+        "name": shlex.quote(place.name),
+        "generator": next((f"unet_{n}" for n in fitting), "resnet_9blocks"),
+        "channels": "--input_nc 1 --output_nc 1 " if grey else "",
+    }
+    if style == "single":
+        program = "pytorch-CycleGAN-and-pix2pix, trained before, "
+        return [
+            Commands(program + folder, None, SINGLE.format(folder=folder, n=n, **values))
+            for folder, n in n_tiles.items()
+        ]
+    counts = {
+        phase: max(n_tiles.get(phase + side, 0) for side in SIDES[style])
+        for phase in ("train", "test", "val")
+    }
+    tested = next((phase for phase in ("test", "val") if counts[phase]), None)
+    if tested is not None:
+        values |= {"phase": tested, "n": counts[tested]}
+    return [
+        Commands(
             program,
-            train if counts["train"] else None,
-            test.replace("{phase}", tested).replace("{n}", str(counts[tested])) if tested else None,
+            train.format(**values) if counts["train"] else None,
+            test.format(**values) if tested else None,
         )
-
-    def single(self) -> list[Commands]:
-        options = (
-            f"--model test --dataset_mode single --netG {self.generator} --norm batch "
-            "--preprocess none --no_flip"
-        )
-        return [
-            Commands(
-                f"pytorch-CycleGAN-and-pix2pix, trained before, {folder}",
-                None,
-                f"python test.py --dataroot {self._at(folder)} --name NAME {options} "
-                f"--num_test {n}",
-            )
-            for folder, n in self.n_tiles.items()
-        ]
-
-    def aligned(self) -> list[Commands]:
-        base = (
-            f"--dataroot {self._at()} --name {self.name} --model pix2pix --netG {self.generator} "
-            f"--direction AtoB {self.channels}--preprocess none --no_flip"
-        )
-        found = [
-            self._phases(
-                "pytorch-CycleGAN-and-pix2pix",
-                ("",),
-                f"python train.py {base}",
-                f"python test.py {base} --phase {{phase}} --num_test {{n}}",
-            )
-        ]
-        if not self.square:
-            return found
-        tensorflow = "--which_direction AtoB --no_flip --scale_size 256"
-        lua = f"name={self.name} which_direction=AtoB flip=0 loadSize=256 fineSize=256"
-        return [
-            *found,
-            self._phases(
-                "pix2pix-tensorflow",
-                ("",),
-                f"python pix2pix.py --mode train --input_dir {self._at('train')} "
-                f"--output_dir {self.name}_train --max_epochs 200 {tensorflow}",
-                f"python pix2pix.py --mode test --input_dir {self._at()}/{{phase}} "
-                f"--output_dir {self.name}_test --checkpoint {self.name}_train {tensorflow}",
-            ),
-            self._phases(
-                "pix2pix (Lua)",
-                ("",),
-                f"DATA_ROOT={self._at()} {lua} th train.lua",
-                f"DATA_ROOT={self._at()} {lua} phase={{phase}} how_many={{n}} th test.lua",
-            ),
-        ]
-
-    def unaligned(self) -> list[Commands]:
-        base = f"--dataroot {self._at()} --name {self.name}"
-        flags = f"{self.channels}--preprocess none --no_flip"
-        return [
-            self._phases(
-                program,
-                ("A", "B"),
-                f"python train.py {base} {model} {flags}",
-                f"python test.py {base} {model} {flags} --phase {{phase}} --num_test {{n}}",
-            )
-            for program, model in (
-                ("pytorch-CycleGAN-and-pix2pix", "--model cycle_gan"),
-                ("CUT", "--CUT_mode CUT"),
-            )
-        ]
-
-    def pix2pixhd(self) -> list[Commands]:
-        base = (
-            f"--dataroot {self._at()} --name {self.name} --label_nc 0 --no_instance "
-            "--resize_or_crop none --no_flip"
-        )
-        return [
-            self._phases(
-                "pix2pixHD",
-                ("_A", "_B"),
-                f"python train.py {base}",
-                f"python test.py {base} --phase {{phase}} --how_many {{n}}",
-            )
-        ]
+        for program, train, test in TEMPLATES[style]
+        if rows == columns == SQUARE or program not in ONLY_SQUARE
+    ]
