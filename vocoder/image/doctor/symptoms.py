@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.image.codec.base import Codec, planes
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.palette import PathCodec
@@ -43,7 +43,31 @@ CORRELATION_GAP = 0.2
 MIRRORED_SHARE = 0.1
 DEEP_MODES = ("I;16", "F")
 N_LEVELS = 256
-SHOWN_NAMES = 5
+# What images can have wrong with them by themselves: what is said of it, and what to set.
+FAULTS = {
+    "unusable": (
+        "they cannot be read as spectrograms",
+        "images of 8-bit grey or colour without transparency",
+    ),
+    "drawn": (
+        "they are figures on a page, with axes around a spectrogram or without one",
+        "codec=foreign with codec.crop=, as vocoder identify finds them",
+    ),
+    "lossy": (
+        "JPEG or lossy WebP costs 2 dB RMS at Pillow's quality 75",
+        "PNG for the data set; a program that writes JPEG itself (pix2pixHD does) must be made to "
+        "save .png",
+    ),
+    "deep": (
+        "16-bit and floating-point images are read as white, black or two values by programs that "
+        "convert them to RGB",
+        "codec=gray8, or a codec of 8 bits a channel",
+    ),
+    "settings": (
+        "the settings in the images differ from those of the data set",
+        "one spec and one codec for all of it; encode it again",
+    ),
+}
 
 
 class Symptoms:
@@ -71,12 +95,8 @@ class Symptoms:
     ) -> None:
         self.codec, self.spec, self.tile_frames, self.given = codec, spec, tile_frames, given
         self.total = 0
-        self.lossy: list[str] = []
-        self.deep: list[str] = []
-        self.unusable: list[str] = []
-        self.drawn: list[str] = []
-        self.other_settings: list[str] = []
-        self.other_codec: dict[bool, list[str]] = {True: [], False: []}  # by whether they are grey
+        self.faulty: dict[str, list[str]] = {code: [] for code in FAULTS}
+        self.other_codec: dict[str, list[str]] = {"coloured": [], "grey": []}
         self.sizes: dict[str, tuple[int, int]] = {}
         self.channels = Channels()
         self.offsets = [ConstantOffset(codec, spec) for _ in range(2)]  # of both sides of pairs
@@ -94,10 +114,10 @@ class Symptoms:
         try:
             image = read_image(path)
         except BadInput as error:
-            self.unusable.append(str(error))
+            self.faulty["unusable"].append(str(error))
             return
         if self.codec is None and image.pixels.dtype == np.uint8 and looks_drawn(image.pixels):
-            self.drawn.append(_name(path))  # of which nothing below holds
+            self.faulty["drawn"].append(_name(path))  # of which nothing below holds
             return
         self._add_file(image)
         image = replace(image, pixels=middle_columns(image.pixels))
@@ -105,7 +125,7 @@ class Symptoms:
         columns = pixels.shape[1]
         wanted = self._grey_codec() if pixels.dtype == np.uint8 else None
         if wanted is not None and (seen := looks_grey(pixels)) != wanted:
-            self.other_codec[seen].append(_name(path))
+            self.other_codec["grey" if seen else "coloured"].append(_name(path))
             return
         try:
             if grey := self._is_grey(pixels):
@@ -113,7 +133,7 @@ class Symptoms:
             else:
                 level = self._coded_levels(image)
         except BadInput as error:
-            self.unusable.append(str(error))
+            self.faulty["unusable"].append(str(error))
             return
         if level is None:
             return
@@ -135,14 +155,14 @@ class Symptoms:
         rows, columns = image.pixels.shape[:2]
         self.sizes[name] = (columns, rows)
         if image.lossy:
-            self.lossy.append(name)
+            self.faulty["lossy"].append(name)
         if image.mode in DEEP_MODES:
-            self.deep.append(name)
+            self.faulty["deep"].append(name)
         if image.info and (
             (self.spec and image.info.spec != self.spec)
             or (self.codec and image.info.codec.to_dict() != self.codec.to_dict())
         ):
-            self.other_settings.append(name)
+            self.faulty["settings"].append(name)
 
     def _grey_codec(self) -> bool | None:
         """Whether images of the codec are grey; ``None`` if it can't be told by looking."""
@@ -196,7 +216,11 @@ class Symptoms:
     def findings(self) -> list[Finding]:
         """What was seen in all images together."""
         found = [
-            *self._of_files(),
+            finding
+            for code, names in self.faulty.items()
+            for finding in some(code, names, self.total, *FAULTS[code])
+        ]
+        found += [
             *self._of_codec(),
             *self._of_sizes(),
             *self.channels.findings(self._all(), self.codec),
@@ -205,61 +229,24 @@ class Symptoms:
             return [*found, *negative]  # which range and direction would misread
         return [*found, *self._of_range(), *self._of_direction(), *self._of_offset()]
 
-    def _of_files(self) -> list[Finding]:
-        return [
-            *self._some(
-                "unusable",
-                self.unusable,
-                "they cannot be read as spectrograms",
-                "images of 8-bit grey or colour without transparency",
-            ),
-            *self._some(
-                "drawn",
-                self.drawn,
-                "they are figures on a page, with axes around a spectrogram or without one",
-                "codec=foreign with codec.crop=, as vocoder identify finds them",
-            ),
-            *self._some(
-                "lossy",
-                self.lossy,
-                "JPEG or lossy WebP costs 2 dB RMS at Pillow's quality 75",
-                "PNG for the data set; a program that writes JPEG itself (pix2pixHD does) must be "
-                "made to save .png",
-            ),
-            *self._some(
-                "deep",
-                self.deep,
-                "16-bit and floating-point images are read as white, black or two values by "
-                "programs that convert them to RGB",
-                "codec=gray8, or a codec of 8 bits a channel",
-            ),
-            *self._some(
-                "settings",
-                self.other_settings,
-                "the settings in the images differ from those of the data set",
-                "one spec and one codec for all of it; encode it again",
-            ),
-        ]
-
     def _of_codec(self) -> list[Finding]:
         name = "" if self.codec is None else self.codec.name
-        return [
-            *self._some(
-                "codec",
-                self.other_codec[False],
-                f"the images are coloured, but those of codec {name} are grey; read as such they "
-                "are different audio",
-                "the codec that they were encoded with, such as codec=hue or codec=colormap",
+        findings = []
+        for seen, wanted, such_as in (
+            ("coloured", "grey", "codec=hue or codec=colormap"),
+            (
+                "grey",
+                "coloured",
+                "codec=gray8; and for the program 3 channels (--input_nc 3 --output_nc 3)",
             ),
-            *self._some(
-                "codec",
-                self.other_codec[True],
-                f"the images are grey, but those of codec {name} are coloured; read as such they "
-                "are different audio",
-                "the codec that they were encoded with, such as codec=gray8; and for the program 3 "
-                "channels (--input_nc 3 --output_nc 3)",
-            ),
-        ]
+        ):
+            found = (
+                f"the images are {seen}, but those of codec {name} are {wanted}; read as such they "
+                "are different audio"
+            )
+            fix = f"the codec that they were encoded with, such as {such_as}"
+            findings += some("codec", self.other_codec[seen], self.total, found, fix)
+        return findings
 
     def _of_negatives(self) -> list[Finding]:
         total = int(self.histogram.sum())
@@ -294,9 +281,10 @@ class Symptoms:
             if size[0] not in widths or size[1] != rows
         ]
         expected = " or ".join(f"{width} x {rows}" for width in sorted(widths))
-        return self._some(
+        return some(
             "size",
             wrong,
+            self.total,
             f"the size is not {expected}, so bands and frames have moved",
             "--preprocess none (train and test), and --aspect_ratio 1; images resized by hand "
             "must be made again",
@@ -337,9 +325,10 @@ class Symptoms:
             findings.append(self._whole("upside_down", found, fix))
         mirrored = sorted({name for name, backwards in self.votes if backwards})
         if len(mirrored) > MIRRORED_SHARE * len({name for name, _ in self.votes}):
-            findings += self._some(
+            findings += some(
                 "mirrored",
                 mirrored,
+                self.total,
                 "time runs backwards in them: the filling is at the left, or overlaps of "
                 "neighbouring tiles match with the wrong ends",
                 "--no_flip for train.py and test.py",
@@ -349,9 +338,6 @@ class Symptoms:
     def _of_offset(self) -> list[Finding]:
         found = (one.findings(self._all(), given=self.given) for one in self.offsets)
         return next(filter(None, found), [])
-
-    def _some(self, code: str, names: Sequence[str], found: str, fix: str) -> list[Finding]:
-        return some(code, names, self.total, found, fix)
 
     def _whole(self, code: str, found: str, fix: str) -> Finding:
         return Finding(code=code, where=self._all(), found=found, fix=fix)
@@ -364,8 +350,7 @@ def some(code: str, names: Sequence[str], total: int, found: str, fix: str) -> l
     """A finding about some of the images, the first named; none if there are none."""
     if not names:
         return []
-    shown = ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
-    where = f"{len(names)} of {total} images: {shown}"
+    where = f"{len(names)} of {total} images: {some_of(names, ', ')}"
     return [Finding(code=code, where=where, found=found, fix=fix)]
 
 
