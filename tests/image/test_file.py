@@ -11,7 +11,6 @@ from PIL import Image, PngImagePlugin
 
 from tests.refusals import refused
 from vocoder.config import load
-from vocoder.errors import BadInput
 from vocoder.image.codec.palette import Colormap, Hue
 from vocoder.image.codec.scalar import Float32, Gray8, Gray16, Rgb24, RgbSum
 from vocoder.image.codec.seed import SeedJpeg, SeedTiff
@@ -108,7 +107,7 @@ class TestLoss:
     @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
     def test_exact_codecs_refuse_it_when_writing(self, codec, suffix, mel256, tmp_path):
         path = tmp_path / f"a{suffix}"
-        with pytest.raises(BadInput, match=rf"codec {codec.name} .* needs every bit; use \.png"):
+        with refused("image.suffix"):
             write_image(path, smooth(codec, mel256), codec, None)
         assert not path.exists()
 
@@ -116,7 +115,7 @@ class TestLoss:
     def test_exact_codecs_refuse_it_when_decoding(self, name, mel256, tmp_path):
         codec = Rgb24(**RANGE)
         Image.fromarray(smooth(codec, mel256)).save(tmp_path / name, quality=90)
-        with pytest.raises(BadInput, match=rf"{name}: stored with loss, .* rgb24 needs every bit"):
+        with refused("image.lossy"):
             decode_image(read_image(tmp_path / name), codec, mel256)
 
     def test_extended_webp_is_told_apart(self, mel256, tmp_path):
@@ -132,29 +131,29 @@ class TestLoss:
 
 class TestWritingIsRefused:
     @pytest.mark.parametrize(
-        ("codec", "name", "options", "phrase"),
+        ("codec", "name", "options", "key"),
         [
-            (Gray8(**RANGE), "a.bmp", {}, r"cannot be stored as \.bmp; use \.png"),
-            (Gray8(**RANGE), "a", {}, "a file without suffix"),
-            (Gray8(**RANGE), "a.png", {"quality": 90}, r"quality is 90, but \.png is lossless"),
-            (Gray8(**RANGE), "a.jpg", {"quality": 0}, "quality is 0; expected 1 to 100"),
-            (Gray8(**RANGE), "a.jpg", {"quality": 101}, "expected 1 to 100"),
-            (Gray8(**RANGE), "a.jpg", {"subsampling": "4:1:1"}, "subsampling is '4:1:1'"),
-            (Float32(**RANGE), "a.png", {}, r"float32 cannot be stored as \.png; use \.tif"),
+            (Gray8(**RANGE), "a.bmp", {}, "image.suffix"),
+            (Gray8(**RANGE), "a", {}, "image.suffix"),
+            (Gray8(**RANGE), "a.png", {"quality": 90}, "quality.conflict"),
+            (Gray8(**RANGE), "a.jpg", {"quality": 0}, "quality.range"),
+            (Gray8(**RANGE), "a.jpg", {"quality": 101}, "quality.range"),
+            (Gray8(**RANGE), "a.jpg", {"subsampling": "4:1:1"}, "subsampling.unknown"),
+            (Float32(**RANGE), "a.png", {}, "image.suffix"),
         ],
     )
-    def test_for_the_container(self, codec, name, options, phrase, mel256, tmp_path):
-        with pytest.raises(BadInput, match=phrase):
+    def test_for_the_container(self, codec, name, options, key, mel256, tmp_path):
+        with refused(key):
             write_image(tmp_path / name, smooth(codec, mel256), codec, None, **options)
         assert not list(tmp_path.iterdir())
 
     def test_for_the_pixels(self, mel256, tmp_path):
         grey = smooth(Gray8(**RANGE), mel256)
-        with pytest.raises(BadInput, match=r"8-bit grey .* hue writes 8-bit colour"):
+        with refused("pixels.mode"):
             write_image(tmp_path / "a.png", grey, Hue(**RANGE), None)
-        with pytest.raises(BadInput, match="do not fit into WebP"):
+        with refused("image.size"):
             write_image(tmp_path / "a.webp", np.zeros((2, 16384), np.uint8), CODECS[0], None)
-        with pytest.raises(BadInput, match="cannot write"):
+        with refused("output.unwritable"):
             write_image(tmp_path / "a.jpg", np.zeros((2, 65536), np.uint8), CODECS[0], None)
         assert not list(tmp_path.iterdir())
 
@@ -162,7 +161,7 @@ class TestWritingIsRefused:
         codec = Gray8(**RANGE)
         write_image(tmp_path / "a.png", smooth(codec, mel256), codec, None)
         before = (tmp_path / "a.png").read_bytes()
-        with pytest.raises(BadInput, match=r"a\.png exists"):
+        with refused("output.exists"):
             write_image(tmp_path / "a.png", smooth(codec, mel256), codec, None)
         assert (tmp_path / "a.png").read_bytes() == before
 
@@ -178,7 +177,7 @@ def png(width, height, *, depth=8, colour=0, data=b""):
 
 
 def bad_files(folder):
-    """Every file that is no spectrogram image, with a phrase of its refusal."""
+    """Files that are no spectrogram images, and how they are refused."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     real = np.where(np.eye(64, dtype=bool), np.float32("nan"), np.float32(-3))
     image = Image.fromarray(noise)
@@ -208,34 +207,35 @@ def bad_files(folder):
     data = (folder / "packed.tif").read_bytes()
     (folder / "half_packed.tif").write_bytes(data[: len(data) // 2])
     return {
-        "cmyk.jpg": "CMYK colour",
-        "palette.png": "transparent",
-        "bit.png": "black and white",
-        "alpha.png": "transparent",
-        "grey_alpha.png": "transparent",
-        "int.tif": r"unusual kind of image \(mode I\)",
-        "animation.png": "holds several images",
-        "nan.tif": "NaN or infinity",
-        "inf.tif": "NaN or infinity",
-        "deep.png": "16 bits a channel",
-        "bomb.png": "30000 x 30000, has more than 500000000 pixels",
-        "big.png": "24000 x 24000, has more than 500000000 pixels",
-        "text.png": "not a PNG, JPEG, TIFF, WebP, BMP, GIF or PPM image",
-        "empty.png": r"empty \(0 bytes\)",
-        "folder.png": "no such image",
-        "missing.png": "no such image",
-        "half.png": "truncated or damaged",
-        "half.jpg": "truncated or damaged",
-        "half.tif": "truncated|damaged",
-        "half.webp": "truncated|damaged",
-        "half_packed.tif": "truncated|damaged",
+        "cmyk.jpg": "image.mode",
+        "palette.png": "image.transparent",
+        "bit.png": "image.mode",
+        "alpha.png": "image.transparent",
+        "grey_alpha.png": "image.transparent",
+        "int.tif": "image.mode",
+        "animation.png": "image.frames",
+        "nan.tif": "image.range",
+        "inf.tif": "image.range",
+        "deep.png": "image.depth",
+        "bomb.png": "image.large",
+        "big.png": "image.large",
+        "text.png": "image.format",
+        "empty.png": "image.empty",
+        "folder.png": "image.missing",
+        "missing.png": "image.missing",
+        "half.png": "image.damaged",
+        "half.jpg": "image.damaged",
+        "half.tif": "image.damaged",
+        "half.webp": "image.damaged",
+        "half_packed.tif": "image.damaged",
     }
 
 
-def test_what_is_no_spectrogram_is_refused(tmp_path):
-    for name, phrase in bad_files(tmp_path).items():
-        with pytest.raises(BadInput, match=rf"{name}: .*({phrase})"):
+def test_what_is_no_spectrogram_is_refused_by_its_name(tmp_path):
+    for name, key in bad_files(tmp_path).items():
+        with refused(key) as caught:
             read_image(tmp_path / name)
+        assert str(caught.value).startswith(f"{tmp_path / name}: ")
 
 
 def test_sixteen_bit_colour_in_tiff_is_refused(tmp_path):
@@ -254,7 +254,7 @@ def test_sixteen_bit_colour_in_tiff_is_refused(tmp_path):
     directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
     data = b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
     (tmp_path / "a.tif").write_bytes(data + struct.pack("<3H", 16, 16, 16) + bytes(12))
-    with pytest.raises(BadInput, match="16 bits a channel"):
+    with refused("image.depth"):
         read_image(tmp_path / "a.tif")
 
 
@@ -290,8 +290,8 @@ def test_files_are_closed(tmp_path, monkeypatch):
         return opened[-1]
 
     monkeypatch.setattr(Image, "open", spy)
-    for name in bad_files(tmp_path):
-        with pytest.raises(BadInput):
+    for name, key in bad_files(tmp_path).items():
+        with refused(key):
             read_image(tmp_path / name)
     read_image(tmp_path / "whole.png")
     assert len(opened) > 5
@@ -300,28 +300,29 @@ def test_files_are_closed(tmp_path, monkeypatch):
 
 class TestBrokenMetadata:
     @pytest.mark.parametrize(
-        ("change", "phrase"),
+        ("change", "key"),
         [
-            (lambda text: text[:-5], "its vocoder metadata is damaged"),
-            (lambda text: "[]", "metadata holds list"),
-            (lambda text: "[" * 100_000, "damaged"),
-            (lambda text: text.replace('"n_fft": 1024', '"n_fft": 1023'), "spec.n_fft is 1023"),
-            (lambda text: text.replace('"n_fft"', '"nfft"'), "the spec lacks n_fft"),
-            (lambda text: text.replace("gray8", "gray9"), "codec is named 'gray9'"),
-            (lambda text: text.replace('"samples": null', '"samples": -1'), "samples is -1"),
-            (lambda text: text.replace('"gain_db": 0.0', '"gain_db": NaN'), "gain_db is nan"),
-            (lambda text: text.replace('"gain_db"', '"gain"'), r"holds \['codec', 'gain'"),
+            (lambda text: text[:-5], "image.metadata"),
+            (lambda text: "[]", "image.metadata"),
+            (lambda text: "[" * 100_000, "image.metadata"),
+            (lambda text: text.replace('"n_fft": 1024', '"n_fft": 1023'), "spec.n_fft.range"),
+            (lambda text: text.replace('"n_fft"', '"nfft"'), "spec.missing"),
+            (lambda text: text.replace("gray8", "gray9"), "codec.unknown"),
+            (lambda text: text.replace('"samples": null', '"samples": -1'), "image.metadata"),
+            (lambda text: text.replace('"gain_db": 0.0', '"gain_db": NaN'), "image.metadata"),
+            (lambda text: text.replace('"gain_db"', '"gain"'), "image.metadata"),
         ],
     )
-    def test_names_the_file(self, change, phrase, mel256, tmp_path):
+    def test_names_the_file(self, change, key, mel256, tmp_path):
         text = ImageInfo(mel256, Gray8(**RANGE)).to_json()
         assert change(text) != text
         chunks = PngImagePlugin.PngInfo()
         chunks.add_text("vocoder", change(text))
         image = Image.fromarray(np.zeros((4, 4), np.uint8))
         image.save(tmp_path / "a.png", pnginfo=chunks)
-        with pytest.raises(BadInput, match=rf"a\.png: .*{phrase}"):
+        with refused(key) as caught:
             read_image(tmp_path / "a.png")
+        assert str(tmp_path / "a.png") in str(caught.value)
 
     @pytest.mark.parametrize("suffix", [".tif", ".jpg", ".webp"])
     def test_in_an_image_description(self, suffix, tmp_path):
@@ -329,15 +330,16 @@ class TestBrokenMetadata:
         exif[270] = json.dumps({"vocoder": {"spec": 1}})
         image = Image.fromarray(np.zeros((4, 4, 3), np.uint8))
         image.save(tmp_path / f"a{suffix}", exif=exif)
-        with pytest.raises(BadInput, match="its vocoder metadata holds"):
+        with refused("image.metadata"):
             read_image(tmp_path / f"a{suffix}")
 
 
 def test_decoding_names_the_file(mel256, tmp_path):
     codec = Gray8(**RANGE)
     write_image(tmp_path / "small.png", smooth(codec, mel256)[:100], codec, None)
-    with pytest.raises(BadInput, match=r"small\.png: image is 48 wide and 100 high"):
+    with refused("image.size") as caught:
         decode_image(read_image(tmp_path / "small.png"), codec, mel256)
+    assert "small.png" in str(caught.value)
 
 
 def test_jpeg_tables(mel256, tmp_path):
@@ -348,5 +350,5 @@ def test_jpeg_tables(mel256, tmp_path):
     np.testing.assert_array_equal(table[0], [16, 11, 10, 16, 24, 40, 51, 61])
     np.testing.assert_array_equal(table[:, 0], [16, 12, 14, 14, 18, 24, 49, 72])
     write_image(tmp_path / "a.png", smooth(codec, mel256), codec, None)
-    with pytest.raises(BadInput, match="not a JPEG image"):
+    with refused("image.format"):
         jpeg_tables(tmp_path / "a.png")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from vocoder.image.codec.base import (
 from vocoder.image.codec.colours import require_analyses, require_colours
 from vocoder.image.codec.registry import codec_from_dict
 from vocoder.image.codec.riffusion import settings_from_exif
-from vocoder.image.opening import FORMATS, is_lossy_webp, open_image, plain
+from vocoder.image.opening import is_lossy_webp, open_image, plain
 from vocoder.spec import SpectrogramSpec
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
@@ -79,38 +79,23 @@ class ImageInfo:
     @classmethod
     def from_json(cls, text: str, source: str) -> ImageInfo:
         """Back from `to_json`; ``source`` names where the text came from in errors."""
+        names = {field.name for field in fields(cls)}
         try:
             values = json.loads(text)
+            if not isinstance(values, dict) or values.keys() != names:
+                raise ValueError(f"it does not hold {', '.join(sorted(names))} alone")
+            samples, gain_db = values["samples"], values["gain_db"]
+            if samples is not None and (type(samples) is not int or samples < 1):
+                raise ValueError(f"samples is {samples!r}; expected a whole number above 0")
+            require_number(gain_db, "gain_db", "dB")
         except (ValueError, RecursionError) as error:
             raise BadInput(
                 f"{source}: its vocoder metadata is damaged ({error}); strip the metadata "
                 "and give spec= and codec=",
                 key="image.metadata",
             ) from error
-        return cls._from_values(values, source)
-
-    @classmethod
-    def _from_values(cls, values: Any, source: str) -> ImageInfo:
-        names = ("spec", "codec", "samples", "gain_db")
-        if not isinstance(values, dict) or sorted(values) != sorted(names):
-            found = sorted(values) if isinstance(values, dict) else type(values).__name__
-            raise BadInput(
-                f"{source}: its vocoder metadata holds {found}; expected {names}",
-                key="image.metadata",
-            )
-        samples = values["samples"]
-        if samples is not None and (type(samples) is not int or samples < 1):
-            raise BadInput(
-                f"{source}: samples is {samples!r}; expected a whole number above 0",
-                key="image.metadata",
-            )
-        require_number(values["gain_db"], f"{source}: gain_db", "dB")
-        return cls(
-            spec=SpectrogramSpec.from_dict(values["spec"], source),
-            codec=codec_from_dict(values["codec"], source),
-            samples=samples,
-            gain_db=values["gain_db"],
-        )
+        spec = SpectrogramSpec.from_dict(values["spec"], source)
+        return cls(spec, codec_from_dict(values["codec"], source), samples, gain_db)
 
 
 @dataclass(frozen=True)
@@ -258,9 +243,8 @@ def write_image(
             key="image.size",
         )
     options = _save_options(suffix, info, quality, subsampling)
-    image_format = next(name for suffixes, name in FORMATS.items() if suffix in suffixes)
     with atomic_path(path, overwrite=overwrite) as temporary:
-        Image.fromarray(pixels).save(temporary, format=image_format, **options)
+        Image.fromarray(pixels).save(temporary, **options)
 
 
 def _save_options(

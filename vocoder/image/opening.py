@@ -10,17 +10,9 @@ import numpy as np
 from PIL import Image
 
 from vocoder.errors import BadInput
-from vocoder.image.codec.base import BMP, GIF, JPEG, MODE_WORDS, PNG, PPM, TIFF, WEBP
+from vocoder.image.codec.base import MODE_WORDS
 
-FORMATS = {
-    PNG: "PNG",
-    JPEG: "JPEG",
-    WEBP: "WEBP",
-    TIFF: "TIFF",
-    BMP: "BMP",
-    GIF: "GIF",
-    PPM: "PPM",
-}
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")  # Pillow's names
 MAX_PIXELS = 500_000_000  # more than 20 000 x 20 000
 LIMIT_VARIABLE = "VOCODER_MAX_PIXELS"
 _pixel_limit = threading.Lock()  # Pillow's limit is the process's
@@ -33,7 +25,7 @@ def open_image(path: Path) -> Image.Image:
         usual = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = None  # what is said below says it better
         try:
-            opened = Image.open(path, formats=list(FORMATS.values()))
+            opened = Image.open(path, formats=FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = usual
     if opened.width * opened.height > limit:

@@ -62,27 +62,32 @@ def read_settings(
         width = widths.pop() if len(widths) == 1 else None
         return Settings(root=root, tiles=tiles, spec=spec, codec=codec, tile_frames=width)
     side = read_sidecar(source)
-    if spec is not None:
-        spec.require_same(side.spec, "spec=", str(source))
-    if codec is not None:
-        require_same_codec(codec, side.codec, str(source))
     return Settings(
         root=root,
         tiles=tiles,
         spec=side.spec,
-        codec=codec or side.codec,  # equal, but the user's may say how to read
+        codec=agreed(spec, codec, side.spec, side.codec, str(source)),
         tile_frames=side.tile_frames,
     )
 
 
-def require_same_codec(given: Codec, found: Codec, source: str) -> None:
-    """Refuse a codec other than the one that ``source`` names."""
-    if given != found:
+def agreed(
+    spec: SpectrogramSpec | None,
+    codec: Codec | None,
+    found_spec: SpectrogramSpec,
+    found_codec: Codec,
+    source: str,
+) -> Codec:
+    """Refuse given settings other than those that ``source`` names; the codec to read with."""
+    if spec is not None:
+        spec.require_same(found_spec, "the settings given", source)
+    if codec is not None and codec != found_codec:
         raise BadInput(
-            f"codec= is {given.to_dict()}, but {source} says {found.to_dict()}; leave codec= out, "
-            f"or correct {source}",
+            f"codec= is {codec.to_dict()}, but {source} says {found_codec.to_dict()}; leave codec= "
+            f"out, or correct {source}",
             key="codec.conflict",
         )
+    return codec or found_codec  # equal, but the user's may say how to read
 
 
 def manifest_above(path: Path) -> Path | None:

@@ -29,7 +29,7 @@ from vocoder.image.file import ImageFile, decode_image, read_image
 from vocoder.image.manifest import Tile
 from vocoder.image.opening import jpeg_tables
 from vocoder.image.pix2pix import dequantised
-from vocoder.image.settings import require_same_codec
+from vocoder.image.settings import agreed
 from vocoder.image.source import Found, Utterance
 from vocoder.image.tiles import stitch
 from vocoder.spec import SpectrogramSpec
@@ -210,8 +210,12 @@ def _decoded(
             dequantised = _without_truncation(image, codec, found)
             forced = doubts if found.force else None
             decibels = decode_image(dequantised, codec, spec, forced).decibels
-            tile = row if found.has_manifest else _whole_tile(image, decibels.shape[1])
-            _check_width(path, decibels.shape[1], tile, found)
+            tile, info, width = row, image.info, decibels.shape[1]
+            if not found.has_manifest:  # all of the image is an utterance of its own
+                tile = replace(row, frames=width, total_frames=width)
+                if info is not None:
+                    tile = replace(tile, gain_db=info.gain_db, samples=info.samples)
+            _check_width(path, width, tile, found)
             cells = _cells(image, codec, found)
         except BadInput as error:
             reason = str(error).removeprefix(f"{path}: ")
@@ -219,7 +223,7 @@ def _decoded(
                 raise BadInput(f"{path.name}: {reason}", key=error.key) from error
             problems[path.name] = reason
             continue
-        yield _Piece(tile, decibels, spec, codec, cells, image.info is not None)
+        yield _Piece(tile, decibels, spec, codec, cells, info is not None)
 
 
 def _check_width(path: Path, width: int, tile: Tile, found: Found) -> None:
@@ -246,11 +250,7 @@ def _settings_of(image: ImageFile, found: Found) -> tuple[SpectrogramSpec, Codec
     """The image's own settings or those given, which must agree where there are both."""
     info, spec, codec = image.info, found.spec, found.codec
     if info is not None:
-        if spec is not None:
-            spec.require_same(info.spec, "the settings given", str(image.path))
-        if codec is not None:
-            require_same_codec(codec, info.codec, str(image.path))
-        return info.spec, codec or info.codec
+        return info.spec, agreed(spec, codec, info.spec, info.codec, str(image.path))
     if spec is None or codec is None:
         needed = " and ".join(
             name for name, value in (("spec=", spec), ("codec=", codec)) if value is None
@@ -271,20 +271,6 @@ def _without_truncation(image: ImageFile, codec: Codec, found: Found) -> ImageFi
     if found.floor_scale is None or codec.exact or image.pixels.dtype != np.uint8:
         return image
     return replace(image, pixels=dequantised(found.floor_scale)[image.pixels])
-
-
-def _whole_tile(image: ImageFile, n_frames: int) -> Tile:
-    """All of an image as an utterance of its own."""
-    info = image.info
-    return Tile(
-        stem="whole",
-        utterance="whole",
-        start_frame=0,
-        frames=n_frames,
-        total_frames=n_frames,
-        gain_db=0.0 if info is None else info.gain_db,
-        samples=None if info is None else info.samples,
-    )
 
 
 def _cells(image: ImageFile, codec: Codec, found: Found) -> JpegCells | None:

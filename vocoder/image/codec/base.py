@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from vocoder.decibels import SILENCE_DB
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.spec import SpectrogramSpec
 
 # Levels up to here are written as 0.
@@ -76,12 +76,8 @@ class Codec(ABC):
     def __post_init__(self) -> None:
         for name in ("db_min", "db_max"):
             require_number(getattr(self, name), f"codec.{name}", "dB")
-        if not self.db_min < self.db_max:
-            raise BadInput(
-                f"codec.db_min is {self.db_min:g} and codec.db_max {self.db_max:g}; "
-                "expected db_min below db_max",
-                key="codec.db_min.range",
-            )
+        below = f"below codec.db_max, {self.db_max:g}"
+        expect(self.db_min < self.db_max, "codec.db_min", self.db_min, below)
 
     @abstractmethod
     def resolution_db(self) -> float:
@@ -128,13 +124,7 @@ class Codec(ABC):
             ``(rows, columns)``, or ``(rows, columns, 3)`` for mode RGB, as Pillow wants it for
             `mode`; row 0 is the highest band unless the codec says otherwise.
         """
-        bins = len(self.analyses(spec)) * spec.bins
-        if decibels.ndim != 2 or decibels.shape[0] != bins or not decibels.size:
-            raise BadInput(
-                f"spectrogram has shape {decibels.shape}; expected ({bins}, frames) "
-                f"for {spec.describe()}",
-                key="spectrogram.shape",
-            )
+        self._check_shape(decibels, spec)
         if not np.isfinite(decibels).all():
             raise BadInput("spectrogram holds infinite values or NaN", key="spectrogram.finite")
         pixels = self._write(decibels - np.float64(self.reference_db(spec)))
@@ -175,6 +165,15 @@ class Codec(ABC):
     @abstractmethod
     def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Pixels to dB above `reference_db`, -inf for silence, and the distance of `Decoded`."""
+
+    def _check_shape(self, decibels: np.ndarray, spec: SpectrogramSpec) -> None:
+        bins = len(self.analyses(spec)) * spec.bins
+        if decibels.ndim != 2 or decibels.shape[0] != bins or not decibels.size:
+            raise BadInput(
+                f"spectrogram has shape {decibels.shape}; expected ({bins}, frames) "
+                f"for {spec.describe()}",
+                key="spectrogram.shape",
+            )
 
     def _check_kind(self, pixels: np.ndarray) -> None:
         """Refuse pixels of another kind than the codec's."""
@@ -241,7 +240,8 @@ class LevelCodec(Codec):
 
     def levels(self, decibels: np.ndarray) -> np.ndarray:
         """Decibels, as `encode` takes them, to levels between whole ones; nothing is turned."""
-        return self._place(decibels)
+        placed = (np.clip(decibels, self.db_min, self.db_max) - self.db_min) / self.step_db
+        return np.asarray(placed)
 
     def decibels(self, levels: np.ndarray) -> np.ndarray:
         """Back from `levels`; what would be written as level 0 is silence.
@@ -251,14 +251,11 @@ class LevelCodec(Codec):
         heard = np.where(levels > SILENT_LEVEL, levels, 0)
         return np.asarray(np.maximum(self._loudness(heard), SILENCE_DB))
 
-    def _place(self, db: np.ndarray) -> np.ndarray:
-        return np.asarray((np.clip(db, self.db_min, self.db_max) - self.db_min) / self.step_db)
-
     def _loudness(self, levels: np.ndarray) -> np.ndarray:
         return np.where(levels > 0, self.db_min + levels * self.step_db, -np.inf)
 
     def _write(self, db: np.ndarray) -> np.ndarray:
-        return self._colours(np.rint(self._place(db)).astype(np.int64))
+        return self._colours(np.rint(self.levels(db)).astype(np.int64))
 
     def _read(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         levels, distance = self._levels(pixels)
@@ -321,7 +318,5 @@ def planes(pixels: np.ndarray) -> list[np.ndarray]:
 
 def require_number(value: object, what: str, unit: str) -> None:
     """Raise `BadInput` unless ``value`` is a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadInput(
-            f"{what} is {value!r}; expected a finite number of {unit}", key=f"{what}.range"
-        )
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    expect(ok, what, value, f"a finite number of {unit}")

@@ -87,12 +87,7 @@ class Foreign(Law, Codec):
         return unit_db * ((high or 0) - (low or 0)) / 255
 
     def encode(self, decibels: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-        if decibels.ndim != 2 or decibels.shape[0] != spec.bins or not decibels.size:
-            raise BadInput(
-                f"spectrogram has shape {decibels.shape}; expected ({spec.bins}, frames) "
-                f"for {spec.describe()}",
-                key="spectrogram.shape",
-            )
+        self._check_shape(decibels, spec)
         fractions = self.decibels_to_fractions(decibels, spec)
         if self.row_0 != "low":
             fractions = fractions[::-1]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 import scipy  # its packages are imported at their first use
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.image.codec.base import JPEG, PNG, WEBP, LevelCodec, require_number
 from vocoder.image.codec.maps import Path, map_colours, map_path, run_starts
 
@@ -58,17 +57,10 @@ class PathCodec(LevelCodec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.decoder not in DECODERS:
-            raise BadInput(
-                f"codec.decoder is {self.decoder!r}; expected one of {DECODERS}",
-                key="codec.decoder.unknown",
-            )
+        known = self.decoder in DECODERS
+        expect(known, "codec.decoder", self.decoder, f"one of {DECODERS}", "unknown")
         require_number(self.trust_steps, "codec.trust_steps", "8-bit steps")
-        if self.trust_steps <= 0:
-            raise BadInput(
-                f"codec.trust_steps is {self.trust_steps:g}; expected above 0",
-                key="codec.trust_steps.range",
-            )
+        expect(self.trust_steps > 0, "codec.trust_steps", self.trust_steps, "above 0")
 
     @abstractmethod
     def path(self) -> Path:
@@ -108,29 +100,17 @@ class Hue(PathCodec):
     name: ClassVar[str] = "hue"
     mode: ClassVar[str] = "RGB"
     suffixes: ClassVar[tuple[str, ...]] = PNG + JPEG + WEBP
-
-    @property
-    def top(self) -> int:
-        return EDGE * (len(HUE_CORNERS) - 1)
+    top = EDGE * (len(HUE_CORNERS) - 1)
 
     def path(self) -> Path:
-        return _hue_path()
+        # Every 15th level is enough, for the path is straight in between.
+        levels = np.arange(0, self.top + 1, 15)
+        return Path(self._colours(levels).astype(np.float32), levels.astype(np.float32))
 
     def _colours(self, levels: np.ndarray) -> np.ndarray:
-        return _hue_colours(levels)
-
-
-def _hue_colours(levels: np.ndarray) -> np.ndarray:
-    edge = np.minimum(levels // EDGE, len(HUE_CORNERS) - 2)
-    step = np.diff(HUE_CORNERS, axis=0)[edge] // EDGE
-    return np.asarray(HUE_CORNERS[edge] + (levels - EDGE * edge)[..., None] * step, np.uint8)
-
-
-@lru_cache(maxsize=1)
-def _hue_path() -> Path:
-    # Every 15th level is enough, for the path is straight in between.
-    levels = np.arange(0, EDGE * (len(HUE_CORNERS) - 1) + 1, 15)
-    return Path(_hue_colours(levels).astype(np.float32), levels.astype(np.float32))
+        edge = np.minimum(levels // EDGE, len(HUE_CORNERS) - 2)
+        step = np.diff(HUE_CORNERS, axis=0)[edge] // EDGE
+        return np.asarray(HUE_CORNERS[edge] + (levels - EDGE * edge)[..., None] * step, np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)

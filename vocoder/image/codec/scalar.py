@@ -18,10 +18,7 @@ class Gray8(LevelCodec):
     name: ClassVar[str] = "gray8"
     mode: ClassVar[str] = "L"
     suffixes: ClassVar[tuple[str, ...]] = PNG + JPEG + WEBP
-
-    @property
-    def top(self) -> int:
-        return 255
+    top = 255
 
     def _colours(self, levels: np.ndarray) -> np.ndarray:
         return levels.astype(np.uint8)
@@ -42,10 +39,7 @@ class Gray16(LevelCodec):
     mode: ClassVar[str] = "I;16"
     suffixes: ClassVar[tuple[str, ...]] = PNG
     exact: ClassVar[bool] = True
-
-    @property
-    def top(self) -> int:
-        return 65535
+    top = 65535
 
     def _colours(self, levels: np.ndarray) -> np.ndarray:
         return levels.astype(np.uint16)
@@ -62,10 +56,7 @@ class RgbSum(LevelCodec):
     name: ClassVar[str] = "rgb_sum"
     mode: ClassVar[str] = "RGB"
     suffixes: ClassVar[tuple[str, ...]] = PNG + JPEG + WEBP
-
-    @property
-    def top(self) -> int:
-        return 3 * 255
+    top = 3 * 255
 
     def _colours(self, levels: np.ndarray) -> np.ndarray:
         return np.stack([(levels + 2) // 3, (levels + 1) // 3, levels // 3], axis=2).astype(
@@ -84,10 +75,7 @@ class Rgb24(LevelCodec):
     mode: ClassVar[str] = "RGB"
     suffixes: ClassVar[tuple[str, ...]] = PNG + TIFF
     exact: ClassVar[bool] = True
-
-    @property
-    def top(self) -> int:
-        return 2**24 - 1
+    top = 2**24 - 1
 
     def _colours(self, levels: np.ndarray) -> np.ndarray:
         channels = [levels >> 16, levels >> 8 & 255, levels & 255]

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from vocoder.decibels import SILENCE_DB
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.image.codec.base import JPEG, TIFF, Codec, Decoded, require_number
 from vocoder.image.codec.law import magnitude_of_1_db
 from vocoder.spec import SpectrogramSpec
@@ -99,11 +99,7 @@ class SeedJpeg(Codec):
         for name in ("median_db", "margin_db"):
             if (value := getattr(self, name)) is not None:
                 require_number(value, f"codec.{name}", "dB")
-        if self.margin_db < 0:
-            raise BadInput(
-                f"codec.margin_db is {self.margin_db:g}; expected 0 or more",
-                key="codec.margin_db.range",
-            )
+        expect(self.margin_db >= 0, "codec.margin_db", self.margin_db, "0 or more")
 
     def resolution_db(self) -> float:
         """One decibel a level."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.image.codec.base import PNG, WEBP, LevelCodec, require_number
 from vocoder.spec import SpectrogramSpec
 
@@ -34,6 +34,7 @@ class Windows(LevelCodec):
     name: ClassVar[str] = "windows"
     mode: ClassVar[str] = "RGB"
     suffixes: ClassVar[tuple[str, ...]] = PNG + WEBP
+    top = 255
 
     red_window: int
     blue_window: int
@@ -44,18 +45,12 @@ class Windows(LevelCodec):
         super().__post_init__()
         for name in ("red_window", "blue_window"):
             value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise BadInput(
-                    f"codec.{name} is {value!r}; expected a whole number of samples above 0",
-                    key=f"codec.{name}.range",
-                )
+            samples = type(value) is int and value > 0
+            expect(samples, f"codec.{name}", value, "a whole number of samples above 0")
         for name in ("red_weight", "blue_weight"):
-            require_number(getattr(self, name), f"codec.{name}", "0 or more")
-            if getattr(self, name) < 0:
-                raise BadInput(
-                    f"codec.{name} is {getattr(self, name):g}; expected 0 or more",
-                    key=f"codec.{name}.range",
-                )
+            value = getattr(self, name)
+            require_number(value, f"codec.{name}", "0 or more")
+            expect(value >= 0, f"codec.{name}", value, "0 or more")
 
     def analyses(self, spec: SpectrogramSpec) -> tuple[tuple[SpectrogramSpec, float], ...]:
         """Green first, then red and blue."""
@@ -80,10 +75,6 @@ class Windows(LevelCodec):
             )
         red, blue = (spec.with_window(window) for window in (self.red_window, self.blue_window))
         return (spec, 1.0), (red, self.red_weight), (blue, self.blue_weight)
-
-    @property
-    def top(self) -> int:
-        return 255
 
     def _colours(self, levels: np.ndarray) -> np.ndarray:
         green, red, blue = np.split(levels.astype(np.uint8), 3)
