@@ -12,7 +12,6 @@ import torch
 from tests.refusals import refused
 from vocoder import load
 from vocoder.decibels import SILENCE_DB
-from vocoder.errors import BadInput
 from vocoder.image.array import find_arrays, read_array, write_array
 from vocoder.spectrogram import Spectrogram, analyse, analyse_linear
 
@@ -69,7 +68,7 @@ def test_arrays_of_other_programs_need_a_spec(sound, tmp_path):
 def test_two_meanings_must_agree(sound, tmp_path):
     write_array(tmp_path / "a.npy", analyse(sound, MEL), overwrite=False)
     assert read_array(tmp_path / "a.npy", MEL).n_samples == sound.shape[1]
-    with pytest.raises(BadInput, match=r"spec= and .*a\.spec\.json .*n_mels: 80 != 256"):
+    with refused("spec.conflict"):
         read_array(tmp_path / "a.npy", LOG)
 
 
@@ -100,24 +99,24 @@ def values(fill=0.5, shape=(256, 9), dtype=np.float32):
 
 
 @pytest.mark.parametrize(
-    ("array", "message"),
+    ("array", "key"),
     [
-        (values(shape=(9, 256)), r"shape \(9, 256\); expected \(256, frames\); .*transposed"),
-        (values(shape=(80, 9)), r"shape \(80, 9\); expected \(256, frames\)$"),
-        (values(shape=(2, 256, 9)), r"shape \(2, 256, 9\); expected"),
-        (values(shape=(256,)), r"shape \(256,\); expected"),
-        (values(shape=(256, 0)), r"shape \(256, 0\); expected"),
-        (values(dtype=np.int16), "holds int16; expected floating-point numbers"),
-        (values(dtype=np.complex64), "holds complex64; expected floating-point"),
-        (values(np.nan), "holds NaN or infinity"),
-        (values(np.inf), "holds NaN or infinity"),
-        (values(1e300, dtype=np.float64), "too large to be magnitudes"),
-        (values(-0.1), "values down to -0.1; expected magnitudes"),
+        (values(shape=(9, 256)), "array.shape"),
+        (values(shape=(80, 9)), "array.shape"),
+        (values(shape=(2, 256, 9)), "array.shape"),
+        (values(shape=(256,)), "array.shape"),
+        (values(shape=(256, 0)), "array.shape"),
+        (values(dtype=np.int16), "array.type"),
+        (values(dtype=np.complex64), "array.type"),
+        (values(np.nan), "array.range"),
+        (values(np.inf), "array.range"),
+        (values(1e300, dtype=np.float64), "array.range"),
+        (values(-0.1), "array.range"),
     ],
 )
-def test_arrays_that_are_no_spectrograms_are_refused(array, message, tmp_path):
+def test_arrays_that_are_no_spectrograms_are_refused(array, key, tmp_path):
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(BadInput, match=rf"a\.npy: the array .*{message}"):
+    with refused(key):
         read_array(tmp_path / "a.npy", MEL)
 
 
