@@ -24,8 +24,11 @@ ARRAY_SUFFIX = ".npy"
 ARCHIVE_SUFFIX = ".npz"  # only read, with one array of two dimensions
 TENSOR_SUFFIX = ".pt"  # only read
 INFO_SUFFIX = ".spec.json"
-# What NumPy raises of files that are no arrays.
-_DAMAGED = (BadZipFile, OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError)
+# What NumPy and torch raise of files that are no arrays.
+_DAMAGED = (
+    *(BadZipFile, OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError),
+    *(RuntimeError, TypeError, UnpicklingError),
+)
 
 
 def find_arrays(path: Path) -> dict[str, Path]:
@@ -90,21 +93,31 @@ def read_array(
         )
     spec, n_samples = meaning(path, spec)
     values = read_numbers(path)
+    if values.ndim != 2 or not values.size or values.dtype.kind not in "fiu":
+        raise BadInput(
+            f"{path}: the array holds {values.dtype} of shape {values.shape}; expected numbers of "
+            "two dimensions",
+            key="array.shape",
+        )
+    if not np.isfinite(values).all():
+        raise BadInput(f"{path}: the array holds NaN or infinity", key="array.range")
     if codec is not None:
-        return Spectrogram(_by_law(path, values, codec, spec), spec, n_samples)
-    if values.ndim != 2 or values.shape[0] != spec.bins or not values.size:
-        hint = "; it seems to be transposed" if values.shape[1:] == (spec.bins,) else ""
+        try:
+            decoded = codec.decode_array(values, spec)
+        except BadInput as error:
+            raise BadInput(f"{path}: {error}", error.key) from error
+        return Spectrogram(torch.from_numpy(decoded)[None], spec, n_samples)
+    if values.shape[0] != spec.bins:
+        hint = "; it seems to be transposed" if values.shape[1] == spec.bins else ""
         raise BadInput(
             f"{path}: the array has shape {values.shape}; expected ({spec.bins}, frames){hint}",
             key="array.shape",
         )
-    if not np.issubdtype(values.dtype, np.floating):
+    if values.dtype.kind != "f":
         raise BadInput(
             f"{path}: the array holds {values.dtype}; expected floating-point numbers",
             key="array.type",
         )
-    if not np.isfinite(values).all():
-        raise BadInput(f"{path}: the array holds NaN or infinity", key="array.range")
     with np.errstate(over="ignore"):  # told below
         values = values.astype(np.float32, copy=False)  # an hour is large enough once
         if spec.compression == "log":
@@ -142,11 +155,7 @@ def read_numbers(path: Path) -> np.ndarray:
     except BadInput:
         raise
     except _DAMAGED as error:
-        raise BadInput(
-            f"{path}: not a NumPy array of numbers ({error})", key="array.damaged"
-        ) from error
-    except (RuntimeError, TypeError, UnpicklingError) as error:
-        raise BadInput(f"{path}: not a tensor of numbers ({error})", "array.damaged") from error
+        raise BadInput(f"{path}: not an array of numbers ({error})", "array.damaged") from error
     if not isinstance(values, np.ndarray):
         raise BadInput(
             f"{path}: holds no array alone; save the spectrogram alone, with numpy.save say",
@@ -182,21 +191,6 @@ def _only(path: Path, archive: NpzFile) -> np.ndarray:
         "alone, with numpy.save say",
         key="array.archive",
     )
-
-
-def _by_law(path: Path, values: np.ndarray, codec: Foreign, spec: SpectrogramSpec) -> torch.Tensor:
-    if values.ndim != 2 or not values.size or values.dtype.kind not in "fiu":
-        raise BadInput(
-            f"{path}: the array holds {values.dtype} of shape {values.shape}; expected numbers of "
-            "two dimensions",
-            key="array.shape",
-        )
-    if not np.isfinite(values).all():
-        raise BadInput(f"{path}: the array holds NaN or infinity", key="array.finite")
-    try:
-        return torch.from_numpy(codec.decode_array(values, spec))[None]
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}", error.key) from error
 
 
 def meaning(path: Path, spec: SpectrogramSpec | None) -> tuple[SpectrogramSpec, int | None]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 from vocoder.files import parse_yaml, reading, write_text
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.registry import codec_from_dict
@@ -66,31 +66,22 @@ class Tile:
     def __post_init__(self) -> None:
         for name in ("stem", "utterance"):
             require_plain_name(getattr(self, name), name)
-        if not 0 < self.total_frames <= MAX_FRAMES:
-            raise BadInput(
-                f"total_frames is {self.total_frames}; expected 1 to {MAX_FRAMES}",
-                key="manifest.range",
-            )
-        if self.start_frame < 0:
-            raise BadInput(
-                f"start_frame is {self.start_frame}; expected 0 or more", key="manifest.range"
-            )
-        if self.frames < 1:
-            raise BadInput(f"frames is {self.frames}; expected 1 or more", key="manifest.range")
+        for name, ok, expected in (
+            ("total_frames", 0 < self.total_frames <= MAX_FRAMES, f"1 to {MAX_FRAMES}"),
+            ("start_frame", self.start_frame >= 0, "0 or more"),
+            ("frames", self.frames >= 1, "1 or more"),
+            ("gain_db", abs(self.gain_db) <= MAX_GAIN_DB, f"at most {MAX_GAIN_DB:g} dB"),
+            ("samples", self.samples is None or self.samples >= 1, "1 or more, or nothing"),
+        ):
+            if not ok:
+                raise BadInput(
+                    f"{name} is {getattr(self, name)}; expected {expected}", key="manifest.range"
+                )
         if self.start_frame + self.frames > self.total_frames:
             raise BadInput(
                 f"the tile covers frames {self.start_frame} to {self.start_frame + self.frames}, "
                 f"but total_frames is {self.total_frames}",
                 key="manifest.conflict",
-            )
-        if not abs(self.gain_db) <= MAX_GAIN_DB:
-            raise BadInput(
-                f"gain_db is {self.gain_db}; expected at most {MAX_GAIN_DB:g} dB",
-                key="manifest.range",
-            )
-        if self.samples is not None and self.samples < 1:
-            raise BadInput(
-                f"samples is {self.samples}; expected 1 or more, or nothing", key="manifest.range"
             )
 
 
@@ -198,17 +189,11 @@ class Sidecar:
 
 def require_tiling(tile_frames: int, overlap_frames: int) -> None:
     """Refuse tiles without width, or an overlap that leaves no step from tile to tile."""
-    if type(tile_frames) is not int or not 0 < tile_frames <= MAX_FRAMES:
-        raise BadInput(
-            f"tile.frames is {tile_frames!r}; expected a whole number above 0",
-            key="tile.frames.range",
-        )
-    if type(overlap_frames) is not int or not 0 <= overlap_frames < tile_frames:
-        raise BadInput(
-            f"tile.overlap_frames is {overlap_frames!r}; expected 0 to {tile_frames - 1}, less "
-            "than tile.frames",
-            key="tile.overlap_frames.range",
-        )
+    ok = type(tile_frames) is int and 0 < tile_frames <= MAX_FRAMES
+    expect(ok, "tile.frames", tile_frames, f"a whole number from 1 to {MAX_FRAMES}")
+    ok = type(overlap_frames) is int and 0 <= overlap_frames < tile_frames
+    expected = f"0 to {tile_frames - 1}, less than tile.frames"
+    expect(ok, "tile.overlap_frames", overlap_frames, expected)
 
 
 def read_sidecar(path: Path) -> Sidecar:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -171,15 +172,11 @@ class DataSet:
     quality: int | None
     overwrite: bool
     keep: bool = False
-    _silence: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, choices in (("style", STYLES), ("channels", (1, 3)), ("gain", GAINS)):
-            if getattr(self, name) not in choices:
-                raise BadInput(
-                    f"{name} is {getattr(self, name)!r}; expected one of {choices}",
-                    key=f"{name}.unknown",
-                )
+            value = getattr(self, name)
+            expect(value in choices, name, value, f"one of {choices}", "unknown")
         expect(-100 <= self.peak_db <= 0, "peak_db", self.peak_db, "-100 to 0 dB")
         spec, codec = self.sidecar.spec, self.sidecar.codec
         if self.style != "single" and not codec.suits_networks:
@@ -196,9 +193,13 @@ class DataSet:
                 key="suffix.unknown",
             )
         require_full_bands(spec)
+
+    @cached_property
+    def _silence(self) -> np.ndarray:
+        """A column of it."""
+        spec, codec = self.sidecar.spec, self.sidecar.codec
         n_bins = len(codec.analyses(spec)) * spec.bins
-        silence = codec.encode(np.full((n_bins, 1), SILENCE_DB, np.float32), spec)
-        object.__setattr__(self, "_silence", silence)
+        return codec.encode(np.full((n_bins, 1), SILENCE_DB, np.float32), spec)
 
     def folders(self, job: Job) -> tuple[str, ...]:
         """Folders below ``root`` that hold the tiles of a job: for A first, where there are two."""
@@ -214,24 +215,24 @@ class DataSet:
 
     def encode(self, job: Job) -> list[Strip]:
         """Read and analyse what a job speaks of: A first, where there are two. Writes nothing."""
+        spec = self.sidecar.spec
         recordings = [one for one in (job.given, job.target) if one is not None]
-        rate = self.sidecar.spec.sample_rate
         changes: list[list[str]] = [[] for _ in recordings]
         waveforms = [
-            read_audio(one.path, rate, one.channel, changes=done)
+            read_audio(one.path, spec.sample_rate, one.channel, changes=done)
             for one, done in zip(recordings, changes, strict=True)
         ]
-        delays_s = [0.0] * len(waveforms)
+        late_s = 0.0
         if len(waveforms) == 2:
-            waveforms = _fit(waveforms[0], waveforms[1], self.sidecar.spec.hop_length, self.trim)
-            delays_s[0] = delay_s(waveforms[0], waveforms[1], self.sidecar.spec)
-        strips: list[Strip] = []
-        while waveforms:
+            waveforms = _fit(waveforms[0], waveforms[1], spec.hop_length, self.trim)
+            late_s = delay_s(waveforms[0], waveforms[1], spec)
+        strips = []
+        for done in changes:
             samples = waveforms.pop(0)  # let go of each when it is encoded
             gain_db = gain_to_peak(samples, self.peak_db) if self.gain == "peak" else 0.0
-            strip = encode_strip(samples, self.sidecar.spec, self.sidecar.codec, gain_db)
-            k = len(strips)
-            strips.append(replace(strip, changes=tuple(changes[k]), delay_s=delays_s[k]))
+            strip = encode_strip(samples, spec, self.sidecar.codec, gain_db)
+            strips.append(replace(strip, changes=tuple(done)))
+        strips[0] = replace(strips[0], delay_s=late_s)
         return strips
 
     def write(self, job: Job, strips: Sequence[Strip]) -> Written:
