@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 
+from tests.image.laws import analysed
 from vocoder import load
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import analyse
 
 
 @pytest.fixture(scope="session")
@@ -17,4 +16,10 @@ def mel256() -> SpectrogramSpec:
 
 @pytest.fixture(scope="session")
 def decibels(speech: np.ndarray, mel256: SpectrogramSpec) -> np.ndarray:
-    return analyse(torch.from_numpy(speech)[None], mel256).decibels[0].numpy()
+    return analysed(speech, mel256)
+
+
+@pytest.fixture(scope="session")
+def truth(speech: np.ndarray) -> np.ndarray:
+    """Of laws that are about plain bins."""
+    return analysed(speech)

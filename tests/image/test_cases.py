@@ -11,8 +11,18 @@ import librosa
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
+from tests.image.laws import (
+    RANGE,
+    SPEC,
+    analysed,
+    assert_same,
+    grey,
+    level,
+    log_rows,
+    opened,
+    save,
+)
 from tests.refusals import refused
 from vocoder import load, read_spectrogram
 from vocoder.decibels import SILENCE_DB
@@ -21,50 +31,12 @@ from vocoder.image.codec.law import interpolate
 from vocoder.image.codec.maps import map_colours
 from vocoder.image.codec.registry import codec_from_dict
 from vocoder.image.file import ImageInfo, decode_image, read_image, write_image
-from vocoder.spectrogram import analyse, analyse_linear, bin_centres_hz
-
-SPEC = replace(load("spec", "linear512"), nyquist=True, pad_mode="constant")
-RANGE: dict[str, Any] = {"db_min": -90.0, "db_max": -10.0}
-
-
-@pytest.fixture(scope="module")
-def truth(speech):
-    return analyse(torch.from_numpy(speech)[None], SPEC).decibels[0].numpy()
+from vocoder.spectrogram import bin_centres_hz
 
 
 @pytest.fixture(scope="module")
 def magnitude(speech):
     return np.abs(librosa.stft(speech, n_fft=1024, hop_length=256))
-
-
-def spectrum(samples, spec):
-    return analyse_linear(torch.from_numpy(samples)[None], spec)[0].double().numpy()
-
-
-def grey(share):
-    """Fractions of 0 to 1, low frequencies first, as an upright 8-bit image."""
-    return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)[::-1]
-
-
-def level(truth):
-    return (truth + 90) / 80
-
-
-def assert_same(decoded, truth, tolerance, floor_db=-89.0, ceiling_db=-10.5):
-    """Where the range holds the truth, decibels agree; below it there is silence or nearly so."""
-    inside = (truth > floor_db) & (truth < ceiling_db)
-    assert inside.mean() > 0.1
-    np.testing.assert_allclose(decoded[inside], truth[inside], atol=tolerance)
-    assert decoded[truth < floor_db - 2].max(initial=SILENCE_DB) < floor_db + tolerance
-
-
-def opened(path, codec, spec=SPEC):
-    return decode_image(read_image(path), codec, spec).decibels
-
-
-def save(path, pixels):
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 STEP = 80 / 255 / 2 + 0.01
@@ -169,16 +141,11 @@ class TestZeroDecibels:
 
 class TestRows:
     def test_a_logarithmic_axis_is_brought_to_bins(self, truth, tmp_path):
-        """480 rows from 50 Hz to Nyquist, each the spectrum at its frequency."""
-        hz = np.geomspace(50, 11025, 480)
-        places = hz / 11025 * 512
-        below = np.minimum(places.astype(int), 511)
-        share = (places - below)[:, None]
         floored = np.maximum(truth, -90)
-        rows = (1 - share) * floored[below] + share * floored[below + 1]
-        path = save(tmp_path / "a.png", grey(level(rows)))
-        found = np.maximum(opened(path, Foreign(**RANGE, rows="log", hz_min=50.0)), -90)
-        assert (opened(path, Foreign(**RANGE, rows="log", hz_min=50.0))[:2] == SILENCE_DB).all()
+        path = save(tmp_path / "a.png", grey(level(log_rows(floored))))
+        shown = opened(path, Foreign(**RANGE, rows="log", hz_min=50.0))
+        assert (shown[:2] == SILENCE_DB).all()
+        found = np.maximum(shown, -90)
         dense = slice(3, 80)  # rows are closer than bins up to some 2 kHz
         assert np.sqrt(np.mean((found - floored)[dense] ** 2)) < 1.5
         assert np.sqrt(np.mean((found - floored)[80:] ** 2)) < 5
@@ -197,7 +164,7 @@ class TestRows:
 
     def test_mel_rows_in_hz_are_brought_to_bands(self, speech, tmp_path):
         spec = load("spec", "mel256")
-        truth = np.maximum(analyse(torch.from_numpy(speech)[None], spec).decibels[0].numpy(), -90)
+        truth = np.maximum(analysed(speech, spec), -90)
         hz = np.linspace(0, 11025, 2000)
         centres = bin_centres_hz(spec)
         drawn = np.stack([np.interp(hz, centres, column) for column in truth.T], axis=1)

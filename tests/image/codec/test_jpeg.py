@@ -22,9 +22,8 @@ SPEC, CODEC = load("spec", "mel256"), load("codec", "gray8")
 
 
 @pytest.fixture(scope="module")
-def levels(speech):
+def levels(decibels):
     """The image of a real line, ``(256, frames)``, between whole levels."""
-    decibels = analyse(torch.from_numpy(speech)[None], SPEC).decibels[0].numpy()
     return CODEC.levels(decibels)[::-1]
 
 

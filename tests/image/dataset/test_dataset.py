@@ -22,15 +22,10 @@ from vocoder.image.manifest import Sidecar
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 
-CONF = Path(__file__).parents[3] / "conf"
 RANGE = {"db_min": -100.0, "db_max": 0.0}
 
 
-def spec_named(name):
-    return load("spec", name)
-
-
-MEL = spec_named("mel256")
+MEL = load("spec", "mel256")
 
 
 def data_set(root, codec, suffix=".png", style="single", quality=None):
@@ -61,7 +56,7 @@ def test_analysis_in_blocks_is_analysis_of_the_whole(speech, name, block_frames)
     if name == "left":  # frames that begin, rather than centre, on their sample
         spec = SpectrogramSpec.from_dict(MEL.to_dict() | {"center": False}, name)
     else:
-        spec = spec_named(name)
+        spec = load("spec", name)
     samples = speech[:10_000] if block_frames == 1 else speech
     whole = analyse(torch.from_numpy(samples)[None], spec).linear[0]
     blocks = np.concatenate(list(analyse_blocks(samples, spec, block_frames)), axis=1)

@@ -9,28 +9,21 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from tests.image.doctor.looking import examine
+from tests.image.doctor.looking import GRAY8, OPTIONS, codes, examine
 from tests.refusals import refused
 from vocoder import load
 from vocoder.decibels import SILENCE_DB
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.palette import Hue
 from vocoder.image.codec.scalar import Float32, Gray8, Gray16
-from vocoder.image.doctor.options import PROBLEM
 from vocoder.image.file import ImageInfo, write_image
 from vocoder.image.manifest import Sidecar, Tile, write_manifest, write_sidecar
 from vocoder.image.tiles import cut
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 
-OPTIONS = Path(__file__).parents[2] / "data/options"
-GRAY8 = Gray8(db_min=-100.0, db_max=0.0)
 RUN = "results/tel/test_latest/images"
 FRAMES, OVERLAP = 100, 32
-
-
-def codes(findings, severity=PROBLEM):
-    return {finding.code for finding in findings if finding.severity == severity}
 
 
 @pytest.fixture

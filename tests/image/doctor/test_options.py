@@ -1,23 +1,12 @@
 """What the doctor reads in the options of a pix2pix program."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
-from tests.image.doctor.looking import examine, run
+from tests.image.doctor.looking import GRAY8, OPTIONS, codes, examine, run
 from vocoder.image.codec.palette import Hue
-from vocoder.image.codec.scalar import Gray8
 from vocoder.image.doctor.options import NOTE, PROBLEM, examine_options
-
-OPTIONS = Path(__file__).parents[2] / "data/options"
-GRAY8 = Gray8(db_min=-100.0, db_max=0.0)
-RUN = "results/tel/test_latest/images"
-FRAMES, OVERLAP = 100, 32
-
-
-def codes(findings, severity=PROBLEM):
-    return {finding.code for finding in findings if finding.severity == severity}
 
 
 class TestOptions:
