@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vocoder.decibels import SILENCE_DB, amplify
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.image.array import read_array
 from vocoder.image.codec.base import JPEG, Codec, LevelCodec
 from vocoder.image.codec.foreign import Foreign
@@ -182,9 +182,7 @@ def _why_none(problems: dict[str, str]) -> str:
     reasons = [f"{name}: {reason}" for name, reason in problems.items()]
     if len(reasons) == 1:
         return reasons[0]
-    if len(set(problems.values())) == 1:
-        return f"none of {len(reasons)} images can be used; {reasons[0]}"
-    return f"no image can be used ({'; '.join(reasons)})"
+    return f"none of {len(reasons)} images can be used: {some_of(reasons)}"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -197,19 +197,19 @@ class Codec(ABC):
     def to_dict(self) -> dict[str, Any]:
         """Name and fields as plain values, for JSON and YAML.
 
-        Fields that only say how to read are left out, here and when codecs are compared.
+        Fields that only say how to read are left out, here and when codecs are compared; so are
+        those that have their default.
         """
-        return {"name": self.name} | {name: getattr(self, name) for name in self.layout_fields()}
+        return {"name": self.name} | {
+            field.name: value
+            for field in self.layout_fields()
+            if (value := getattr(self, field.name)) != field.default
+        }
 
     @classmethod
-    def required_fields(cls) -> list[str]:
-        """Those of `layout_fields` that `to_dict` never leaves out."""
-        return cls.layout_fields()
-
-    @classmethod
-    def layout_fields(cls) -> list[str]:
+    def layout_fields(cls) -> list[Field]:
         """The fields that say how an image was written."""
-        return [field.name for field in fields(cls) if field.init and field.compare]
+        return [field for field in fields(cls) if field.init and field.compare]
 
 
 class LevelCodec(Codec):

@@ -21,12 +21,8 @@ def require_colours(path: Path, pixels: np.ndarray, distance: float, codec: Code
 
     Parameters
     ----------
-    path : Path
-        For the message.
-    pixels : ndarray
     distance : float
-        Their mean distance from the codec's colours, in 8-bit steps.
-    codec : Codec
+        Mean distance of the pixels from the codec's colours, in 8-bit steps.
     """
     if distance < SUSPICIOUS_DISTANCE or pixels.ndim == 2:
         if distance > MAX_DISTANCE:
@@ -69,8 +65,6 @@ def require_analyses(path: Path, pixels: np.ndarray, *, several: bool) -> None:
 
     Parameters
     ----------
-    path : Path
-        For the message.
     pixels : ndarray
         ``(rows, columns, 3)``.
     several : bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -121,17 +121,6 @@ class Foreign(Law, Codec):
     def _of_array(self, numbers: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
         pieces = (numbers[:, strip] for strip in strips(numbers))
         return _audible(self.numbers_to_decibels(pieces, spec))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Name and fields that are not their defaults: a law grows new fields."""
-        default = type(self)()
-        values = {name: getattr(self, name) for name in self.layout_fields()}
-        changed = {key: value for key, value in values.items() if value != getattr(default, key)}
-        return {"name": self.name} | changed
-
-    @classmethod
-    def required_fields(cls) -> list[str]:
-        return []
 
     def _arrange(self, pixels: np.ndarray, row_0: str) -> np.ndarray:
         """Cut out, turn: frequencies upwards from row 0, time across."""

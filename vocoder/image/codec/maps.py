@@ -183,7 +183,11 @@ def map_path(cmap: str) -> Path:
     levels = (starts + ends) / 2
     levels[0] = 0  # the floor is silence however many levels share its colour
     distinct = colours[starts].astype(np.float32)
-    _refuse_ambiguous(cmap, distinct, starts)
+    if why := _ambiguity(distinct, starts):
+        raise BadInput(
+            f"codec.cmap {cmap} {why}; use a map such as viridis, or codec hue",
+            key="codec.cmap.ambiguous",
+        )
     return Path(distinct, levels.astype(np.float32))
 
 
@@ -208,32 +212,22 @@ def nearest_map(pixels: np.ndarray) -> tuple[str, float]:
     return best, distances[best]
 
 
-def _refuse_ambiguous(cmap: str, colours: np.ndarray, levels: np.ndarray) -> None:
-    """Raise `BadInput` when a map's colours do not tell its levels apart."""
-    advice = "; use a map such as viridis, or codec hue"
+def _ambiguity(colours: np.ndarray, levels: np.ndarray) -> str:
+    """Why a map's colours do not tell its levels apart; empty where they do."""
     steps = np.linalg.norm(np.diff(colours, axis=0), axis=1)
     if not len(steps):
-        raise BadInput(f"codec.cmap {cmap} has only one colour{advice}", key="codec.cmap.ambiguous")
+        return "has only one colour"
     way = np.concatenate([[0], np.cumsum(steps)])
     first, second = np.triu_indices(len(colours), 1)
     apart = np.linalg.norm(colours[first] - colours[second], axis=1)
     share = apart / (way[second] - way[first])
     nearest, widest = int(share.argmin()), int(steps.argmax())
-    a, b = levels[first[nearest]], levels[second[nearest]]
-    if share[nearest] == 0:
-        raise BadInput(
-            f"codec.cmap {cmap} has the same colour at levels {a} and {b}{advice}",
-            key="codec.cmap.ambiguous",
-        )
     if share[nearest] < RETURN_RATIO:
-        raise BadInput(
-            f"codec.cmap {cmap} comes back to itself: levels {a} and {b} are only "
-            f"{apart[nearest]:.0f} steps of 255 apart{advice}",
-            key="codec.cmap.ambiguous",
-        )
+        a, b = levels[first[nearest]], levels[second[nearest]]
+        return f"comes back: levels {a} and {b} are {apart[nearest]:.0f} steps of 255 apart"
     if steps[widest] > LARGEST_STEP:
-        raise BadInput(
-            f"codec.cmap {cmap} leaps {steps[widest]:.0f} steps of 255 from level {levels[widest]} "
-            f"to {levels[widest + 1]}, so that a blend of the two reads as other levels{advice}",
-            key="codec.cmap.ambiguous",
+        return (
+            f"leaps {steps[widest]:.0f} steps of 255 from level {levels[widest]} to "
+            f"{levels[widest + 1]}, so that a blend of the two reads as other levels"
         )
+    return ""

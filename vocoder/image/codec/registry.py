@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING
 from typing import Any
 
 from vocoder.errors import BadInput
@@ -35,25 +36,25 @@ def codec_from_dict(values: dict[str, Any], source: str) -> Codec:
             f"{source}: the codec is {type(values).__name__}, expected named fields",
             key="codec.type",
         )
-    name, known = values.get("name"), CODECS
-    if not isinstance(name, str) or name not in known:
+    name = values.get("name")
+    if not isinstance(name, str) or name not in CODECS:
         raise BadInput(
-            f"{source}: codec is named {name!r}; expected one of {', '.join(known)}",
+            f"{source}: codec is named {name!r}; expected one of {', '.join(CODECS)}",
             key="codec.unknown",
         )
     given = {key: value for key, value in values.items() if key != "name"}
-    names = set(known[name].layout_fields())
-    if missing := sorted(set(known[name].required_fields()) - given.keys()):
+    known = {field.name: field.default for field in CODECS[name].layout_fields()}
+    required = {key for key, default in known.items() if default is MISSING}
+    if missing := sorted(required - given.keys()):
         raise BadInput(
-            f"{source}: codec {name} lacks {', '.join(missing)}; every field is required",
-            key="codec.field.missing",
+            f"{source}: codec {name} lacks {', '.join(missing)}", key="codec.field.missing"
         )
-    if unknown := sorted(given.keys() - names, key=str):
+    if unknown := sorted(given.keys() - known.keys(), key=str):
         raise BadInput(
             f"{source}: codec {name} has unknown fields {', '.join(map(str, unknown))}",
             key="codec.field.unknown",
         )
     try:
-        return known[name](**given)
+        return CODECS[name](**given)
     except BadInput as error:
         raise BadInput(f"{source}: {error}", key=error.key) from error

@@ -76,9 +76,9 @@ class SeedJpeg(Codec):
     Parameters
     ----------
     median_db : float or None
-        The median magnitude in dB above 1, which is where 0 stands. See `median_db_of`; recordings
-        of speech had -15 to -70, by the noise of their pauses. ``None``, where nobody knows it,
-        gives what is decoded a usual level, `USUAL_LEVEL_DB`, and writes no images.
+        The median magnitude in dB above 1, which is where 0 stands; recordings of speech had -15
+        to -70, by the noise of their pauses. ``None``, where nobody knows it, gives what is decoded
+        a usual level, `USUAL_LEVEL_DB`, and writes no images.
     margin_db : float
         Up to how far above the floor a pixel still counts as silence. JPEG smears the floor by up
         to 4 levels at Pillow's default quality; with 0, decoding inverts encoding.
@@ -151,17 +151,6 @@ def _speech_level_db(decibels: np.ndarray) -> float:
     if not squares.any():
         return USUAL_LEVEL_DB
     return float(10 * np.log10(squares[squares > 1e-4 * squares.max()].mean()))
-
-
-def median_db_of(decibels: np.ndarray, spec: SpectrogramSpec) -> float:
-    """What ``ref=np.median`` was for a spectrogram, in dB above 1: `SeedJpeg.median_db`.
-
-    Parameters
-    ----------
-    decibels : ndarray
-        ``(bins, frames)``, relative to a full-scale sine.
-    """
-    return max(AMIN_DB, float(np.median(decibels)) - magnitude_of_1_db(spec))
 
 
 def _as_librosa(db: np.ndarray, amin_db: float) -> np.ndarray:
