@@ -325,9 +325,3 @@ def test_settings_that_cannot_be(fields, fault):
 def test_a_logarithm_needs_its_range(truth):
     with refused("codec.range"):
         Foreign(unit="ln").decode(grey(level(truth)), SPEC)
-
-
-def test_every_option_is_built():
-    for name in ("foreign", "riffusion", "audio_diffusion", "librosa", "sox", "specvqgan"):
-        assert isinstance(load("codec", name), Foreign)
-    assert load("codec", "foreign") == Foreign()

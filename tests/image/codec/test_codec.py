@@ -227,6 +227,7 @@ class TestAsPlainValues:
 
 def test_every_codec_has_an_option_with_its_own_defaults():
     assert CODECS.keys() <= set(options("codec"))
+    assert load("codec", "foreign") == Foreign()
     for name in options("codec"):
         codec = load("codec", name)
         assert type(codec) is CODECS.get(name, Foreign)

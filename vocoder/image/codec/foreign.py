@@ -105,13 +105,13 @@ class Foreign(Law, Codec):
             return Decoded(self._of_array(pixels, spec))
         distances: list[np.ndarray | None] = []
 
-        def one_by_one() -> Iterator[np.ndarray]:
+        def one_by_one() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for strip in strips(pixels):
                 fractions, distance = self._fractions(pixels[:, strip], mode)
                 distances.append(distance)
-                yield fractions
+                yield self._of_fractions(fractions)
 
-        db = self.strips_to_decibels(one_by_one(), spec)
+        db = self._placed(one_by_one(), spec)
         return Decoded(_audible(db), joined(distances))
 
     def decode_array(self, numbers: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
@@ -119,8 +119,8 @@ class Foreign(Law, Codec):
         return self._of_array(self._arrange(numbers, row_0=self.row_0 or "low"), spec)
 
     def _of_array(self, numbers: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-        pieces = (numbers[:, strip] for strip in strips(numbers))
-        return _audible(self.numbers_to_decibels(pieces, spec))
+        pieces = (self._of_numbers(numbers[:, strip]) for strip in strips(numbers))
+        return _audible(self._placed(pieces, spec))
 
     def _arrange(self, pixels: np.ndarray, row_0: str) -> np.ndarray:
         """Cut out, turn: frequencies upwards from row 0, time across."""

@@ -187,22 +187,13 @@ class Law:
         ndarray
             ``(bins, frames)``, dB of a full-scale sine, -inf for silence.
         """
-        return self.strips_to_decibels([fractions], spec)
-
-    def strips_to_decibels(self, strips: Iterable[np.ndarray], spec: SpectrogramSpec) -> np.ndarray:
-        """The same of columns in strips, of which only what they become is kept."""
-        return self._placed(map(self._of_fractions, strips), spec)
-
-    def numbers_to_decibels(
-        self, strips: Iterable[np.ndarray], spec: SpectrogramSpec
-    ) -> np.ndarray:
-        """Decode the numbers of an array, its columns in strips; see `pixels_to_decibels`."""
-        return self._placed(map(self._of_numbers, strips), spec)
+        return self._placed([self._of_fractions(fractions)], spec)
 
     def _placed(
         self, strips: Iterable[tuple[np.ndarray, np.ndarray]], spec: SpectrogramSpec
     ) -> np.ndarray:
-        """Values in the law's unit, and which of them are silent, to the spec's decibels."""
+        """Values in the law's unit, and which of them are silent, to the spec's decibels; columns
+        in strips, of which only what they become is kept."""
         if self.top_db is not None:  # which needs the loudest of all
             values, silent = (np.hstack(parts) for parts in zip(*strips, strict=True))
             strips = [(values, silent)]
