@@ -22,15 +22,16 @@ from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from recipes.results import Results, recipe, show
-from recipes.systems import inversion
+from recipes.results import Lines, Results, differences, interval_rows, recipe, show
+from recipes.systems import inverted
 from vocoder import encode, load
 from vocoder.audio import read_audio
-from vocoder.evaluate.inference import mean_interval, paired_p
+from vocoder.evaluate.inference import paired_p
 from vocoder.evaluate.metrics import METRICS, measure
 from vocoder.evaluate.summary import markdown
-from vocoder.image.source import ImageSource
+from vocoder.image.source import Found, ImageSource, Utterance
 from vocoder.image.utterances import load_utterance
+from vocoder.spectrogram import Spectrogram
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 RANGE_DB = {"db_min": -92.04, "db_max": -12.04}
@@ -48,7 +49,6 @@ ROWS = {
     "hue nearest, griffin_lim": ("hue", "hue:decoder=nearest", "none+griffin_lim"),
     "hue neighbours, griffin_lim": ("hue", "hue:decoder=neighbours", "none+griffin_lim"),
 }
-Lines = dict[str, dict[str, float]]
 SCALE, CAPTION = 2, 24  # pixels of windows.png
 # With ``--repairs``: the repair of each, learnt from as many images of the same generators.
 REPAIRED = {
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def measured(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
+def measured(given: argparse.Namespace) -> Iterator[tuple[str, Lines]]:
     """Every row, line by line."""
     rows = dict(ROWS)
     if given.repairs:
@@ -99,15 +99,21 @@ def measured(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, dict[st
             spec=load("spec", "mel256"),
             codec=load("codec", codec, **RANGE_DB),
         ).find()
-        repair, inverter = inversion(word)
         lines = {}
         for utterance in found.utterances:
-            spectrogram = load_utterance(utterance, found).spectrogram
-            sound = inverter(repair(spectrogram))[0].numpy()
-            sample_rate = spectrogram.spec.sample_rate
-            true = read_audio(given.reference / f"{utterance.name}.flac", sample_rate)
-            lines[utterance.name] = measure(true, sound, sample_rate, MEASURES)
+            spectrogram, true = image_and_recording(utterance, found, given.reference)
+            sound = inverted(word, spectrogram)
+            lines[utterance.name] = measure(true, sound, spectrogram.spec.sample_rate, MEASURES)
         yield row, lines
+
+
+def image_and_recording(
+    utterance: Utterance, found: Found, reference: Path
+) -> tuple[Spectrogram, np.ndarray]:
+    """What was generated of a line, and its recording ``(samples,)`` in ``reference``."""
+    spectrogram = load_utterance(utterance, found).spectrogram
+    recording = reference / f"{utterance.name}.flac"
+    return spectrogram, read_audio(recording, spectrogram.spec.sample_rate)
 
 
 def write_meaning(path: Path, line: Path) -> None:
@@ -139,17 +145,8 @@ def write_meaning(path: Path, line: Path) -> None:
 
 def table(results: Results) -> str:
     """Means over lines with 95 % bootstrap intervals, and windows against grey, as Markdown."""
-    titles = ["generated, decoded and inverted as", *(METRICS[key].heading for key in COLUMNS)]
-    rows = [titles]
-    for name, lines in results.items():
-        cells = [
-            mean_interval([row[key] for row in lines.values() if key in row]).text(
-                METRICS[key].digits
-            )
-            for key in COLUMNS
-        ]
-        rows.append([name, *cells])
-    pairs = [["windows minus grey", *titles[1:]]]
+    rows = interval_rows("generated, decoded and inverted as", results)
+    pairs = [["windows minus grey", *(METRICS[key].heading for key in COLUMNS)]]
     for name, lines in results.items():
         grey = results.get(name.replace("windows, ", "grey, "))
         if grey is not None and grey is not lines:
@@ -161,11 +158,7 @@ def table(results: Results) -> str:
 
 def difference(ours: Lines, theirs: Lines, key: str) -> str:
     """The mean over lines that both have, and its p."""
-    both = [
-        ours[line][key] - theirs[line][key]
-        for line in ours
-        if key in ours[line] and key in theirs[line]
-    ]
+    both = differences(ours, theirs, key)
     digits = METRICS[key].digits
     return f"{np.mean(both):+.{digits}f} (p {paired_p(both):.2g})" if both else "-"
 

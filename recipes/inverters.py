@@ -17,26 +17,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 
-from recipes.generated import DATA, RANGE_DB
-from recipes.results import Results, chosen_lines, measured, recipe, show
-from recipes.systems import in_full, inversion, render
+from recipes import quality
+from recipes.generated import DATA, RANGE_DB, image_and_recording
+from recipes.results import Results, chosen_lines, interval_rows, measured, recipe, show
+from recipes.systems import in_full, inverted
 from vocoder import load
-from vocoder.audio import read_audio
-from vocoder.evaluate.inference import mean_interval
 from vocoder.evaluate.metrics import METRICS, choose_metrics, measure
 from vocoder.evaluate.summary import markdown
 from vocoder.image.source import Found, ImageSource
-from vocoder.image.utterances import load_utterance
 
 # Conditions: how recordings become images (`recipes.systems`), or images as a pix2pix made them.
 GENERATED = "generated"
@@ -58,20 +53,6 @@ INVERSIONS = (
 TRAINED = ("wavenet", "generated", "jpeg")  # for the spec of all conditions but one
 OVERVIEW = ("estoi", "pesq_wb", "visqol")
 MEASURES = ("estoi", "pesq", "visqol", "dnsmos", "f0", "voicing", "mel")
-
-
-@dataclass(frozen=True)
-class Task:
-    """One line, one condition, one inversion."""
-
-    condition: str  # one of `ROADS`, or a name for generated images
-    inversion: str
-    line: str
-    folder: Path  # of the recordings, or of the generated images
-
-    @property
-    def system(self) -> str:
-        return f"{self.condition} | {self.inversion}"
 
 
 @recipe
@@ -98,15 +79,14 @@ def main(arguments: list[str] | None = None) -> int:
 def measure_all(given: argparse.Namespace) -> Results:
     """Measure what ``results.json`` lacks, and return what is asked for."""
     lines = chosen_lines(given.corpus, "test", given.lines)
-    tasks = []
+    asked: dict[str, list[str]] = {}
     for condition in given.conditions:
-        folder, names = given.corpus, lines
+        names = lines
         if condition == GENERATED:
-            folder = given.generated
-            names = [one.name for one in generated(folder).utterances]
-        words = fitting(condition, given.inversions)
-        tasks += [Task(condition, word, name, folder) for word in words for name in names]
-    return measured(given.output / "results.json", tasks, measure_task, given.processes)
+            names = [one.name for one in generated(given.generated).utterances]
+        asked |= {f"{condition} | {w}": names for w in fitting(condition, given.inversions)}
+    work = partial(measure_line, given.corpus, given.generated)
+    return measured(given.output / "results.json", asked, work, given.processes)
 
 
 def fitting(condition: str, inversions: Sequence[str]) -> list[str]:
@@ -128,24 +108,22 @@ def generated(folder: Path) -> Found:
     return ImageSource(input=folder / "results", manifest=manifest, **settings).find()
 
 
-def measure_task(task: Task) -> dict[str, float]:
-    """Invert one line and compare it with its recording."""
+def measure_line(corpus: Path, images: Path, system: str, line: str) -> dict[str, float]:
+    """Send a line of a corpus along a road, or invert what was generated of it; compare."""
+    condition, _, word = system.partition(" | ")
+    if condition in ROADS:
+        return quality.measure_line(corpus, MEASURES, f"{ROADS[condition]}/{word}", line)
+    return measure_generated(images, system, line)
+
+
+def measure_generated(images: Path, system: str, line: str) -> dict[str, float]:
+    """Invert a generated line and compare it with its recording."""
     torch.set_num_threads(1)
-    if task.condition not in ROADS:
-        found = generated(task.folder)
-        utterance = next(one for one in found.utterances if one.name == task.line)
-        spectrogram = load_utterance(utterance, found).spectrogram
-        sample_rate = spectrogram.spec.sample_rate
-        repair, inverter = inversion(task.inversion)
-        sound = inverter(repair(spectrogram))[0].numpy()
-        true = read_audio(task.folder / "reference" / f"{task.line}.flac", sample_rate)
-    else:
-        true, sample_rate = soundfile.read(task.folder / f"{task.line}.flac", dtype="float32")
-        with tempfile.TemporaryDirectory() as folder:
-            road = f"{ROADS[task.condition]}/{task.inversion}"
-            sound = render(road, true, sample_rate, Path(folder)).samples
-    # Some lines are too short for one measure or another; the others count.
-    return measure(true, sound, sample_rate, MEASURES, problems={})
+    found = generated(images)
+    utterance = next(one for one in found.utterances if one.name == line)
+    spectrogram, true = image_and_recording(utterance, found, images / "reference")
+    sound = inverted(system.partition(" | ")[2], spectrogram)
+    return measure(true, sound, spectrogram.spec.sample_rate, MEASURES, problems={})
 
 
 def overview(results: Results, conditions: Sequence[str], inversions: Sequence[str]) -> str:
@@ -169,24 +147,13 @@ def overview(results: Results, conditions: Sequence[str], inversions: Sequence[s
 def tables(results: Results, conditions: Sequence[str], inversions: Sequence[str]) -> Iterator[str]:
     """For every condition a Markdown table: means and 95 % bootstrap intervals over lines."""
     for condition in conditions:
-        rows = {name: results[f"{condition} | {name}"] for name in fitting(condition, inversions)}
-        if not rows:
+        words = fitting(condition, inversions)
+        if not words:
             continue
-        measured = [
-            column
-            for name, column in METRICS.items()
-            if any(name in line for lines in rows.values() for line in lines.values())
-        ]
-        titles = [condition, *(column.heading for column in measured)]
-        body = [titles]
-        for word, lines in rows.items():
-            cells = [f"`{word}`"]
-            for column in measured:
-                values = [line[column.column] for line in lines.values() if column.column in line]
-                cells.append(mean_interval(values).text(column.digits) if values else "")
-            body.append(cells)
-        n_lines = len(next(iter(rows.values())))
-        yield f"{markdown(body)}\n\n{n_lines} lines; mean and 95 % bootstrap interval of the mean."
+        found = {f"`{word}`": results[f"{condition} | {word}"] for word in words}
+        n_lines = len(next(iter(found.values())))
+        note = f"{n_lines} lines; mean and 95 % bootstrap interval of the mean."
+        yield f"{markdown(interval_rows(condition, found))}\n\n{note}"
 
 
 if __name__ == "__main__":

@@ -14,12 +14,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from recipes.inverters import Task, measure_task
+from recipes.inverters import measure_generated
 from recipes.results import Results, measured, recipe, show, spread
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import holm, paired_p
@@ -53,9 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
 def both(folder: Path, given: argparse.Namespace) -> tuple[Results, list[str]]:
     """Both systems on a generator's utterances, and these."""
     names, words = chosen(folder, given.lines), (WITHOUT, f"{given.repair}+{INVERTER}")
-    tasks = [Task(folder.name, word, name, folder) for word in words for name in names]
-    found = measured(given.output / "results.json", tasks, measure_task, given.processes)
-    return {word: found[f"{folder.name} | {word}"] for word in words}, names
+    asked = {f"{folder.name} | {word}": names for word in words}
+    work = partial(measure_generated, folder)
+    found = measured(given.output / "results.json", asked, work, given.processes)
+    return dict(zip(words, found.values(), strict=True)), names
 
 
 def chosen(folder: Path, count: int) -> list[str]:

@@ -13,7 +13,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +37,6 @@ TOLERANCE = 0.02
 N_ITER = 32
 
 
-@dataclass(frozen=True)
-class Task:
-    """One line by one law."""
-
-    system: str
-    line: str
-    corpus: Path
-    folder: Path  # for what is drawn
-
-    @property
-    def recording(self) -> Path:
-        return self.corpus / f"{self.line}.flac"
-
-
 @recipe
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -59,17 +45,18 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     given.output.mkdir(parents=True, exist_ok=True)
     lines = chosen_lines(given.corpus, given.split, given.lines)
-    tasks = [Task(law, line, given.corpus, given.output) for law in given.laws for line in lines]
-    results = measured(given.output / "results.json", tasks, measure, given.processes)
+    asked, work = dict.fromkeys(given.laws, lines), partial(measure, given.corpus, given.output)
+    results = measured(given.output / "results.json", asked, work, given.processes)
     show(given.output, table(results))
     return 0
 
 
-def measure(task: Task) -> dict[str, float]:
+def measure(corpus: Path, output: Path, law: str, line: str) -> dict[str, float]:
     """ESTOI by the true law and by the two first readings, and seconds that `identify` took."""
-    y, _ = soundfile.read(task.recording, dtype="float32")
-    draw, settings = LAWS[task.system]
-    path = draw(y, task.folder / task.recording.stem)
+    recording = corpus / f"{line}.flac"
+    y, _ = soundfile.read(recording, dtype="float32")
+    draw, settings = LAWS[law]
+    path = draw(y, output / recording.stem)
     started = time.perf_counter()
     try:
         readings = identify(path)

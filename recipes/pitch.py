@@ -19,16 +19,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from recipes.generated import DATA
+from recipes.generated import DATA, image_and_recording
 from recipes.inverters import generated
 from recipes.results import recipe
-from recipes.systems import in_full, inversion
-from vocoder.audio import read_audio
+from recipes.systems import in_full, inverted
 from vocoder.evaluate.inference import mean_interval
 from vocoder.evaluate.metrics.loudness import level_difference_db
 from vocoder.evaluate.metrics.pitch import CENTS_PER_OCTAVE, pitch_track
 from vocoder.evaluate.summary import markdown
-from vocoder.image.utterances import load_utterance
 
 INVERSIONS = ("none+admm:n_iter=100", "auto+griffin_lim")
 # Farther off is another note.
@@ -61,15 +59,11 @@ def measured(folder: Path, inversions: Sequence[str]) -> Iterator[Cents]:
     """Invert every generated line in every way."""
     found = generated(folder)
     for utterance in tqdm(found.utterances, desc="pitch", unit="line"):
-        spectrogram = load_utterance(utterance, found).spectrogram
+        spectrogram, true = image_and_recording(utterance, found, folder / "reference")
         sample_rate = spectrogram.spec.sample_rate
-        true = read_audio(folder / "reference" / f"{utterance.name}.flac", sample_rate)
-        found_cents = {}
-        for word in inversions:
-            repair, inverter = inversion(word)
-            waveform = inverter(repair(spectrogram))[0].numpy()
-            found_cents[word] = cents_off(true, waveform, sample_rate)
-        yield found_cents
+        yield {
+            word: cents_off(true, inverted(word, spectrogram), sample_rate) for word in inversions
+        }
 
 
 def cents_off(true: np.ndarray, sound: np.ndarray, sample_rate: int) -> np.ndarray:

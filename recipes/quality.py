@@ -14,32 +14,27 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import soundfile
+import torch
 
-from recipes.results import Results, chosen_lines, measured, recipe, show
+from recipes.results import (
+    Results,
+    chosen_lines,
+    differences,
+    interval_rows,
+    measured,
+    recipe,
+    show,
+)
+from recipes.systems import render
 from vocoder.evaluate.inference import mean_interval
+from vocoder.evaluate.metrics import METRICS, measure
 from vocoder.evaluate.summary import markdown
 
 MEASURES = ("estoi", "lsd", "mel", "level")
-COLUMNS = {
-    "estoi": ("ESTOI", 3),
-    "pesq_wb": ("PESQ-WB", 2),
-    "log_spectral_distance_db": ("LSD dB", 2),
-    "mel_distance_db": ("mel dB", 2),
-    "level_difference_db": ("level dB", 1),
-    "kilobytes_per_s": ("image kB/s", 1),
-}
-
-
-@dataclass(frozen=True)
-class Task:
-    system: str
-    line: str
-    path: Path
-    pesq: bool
 
 
 @recipe
@@ -70,29 +65,21 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 def measure_systems(systems: Sequence[str], given: argparse.Namespace, *, pesq: bool) -> Results:
     """Measure what ``results.json`` lacks, and return the wanted systems and lines of it."""
     lines = chosen_lines(given.corpus, given.split, given.lines)
-    tasks = [
-        Task(system, line, given.corpus / f"{line}.flac", pesq)
-        for system in systems
-        for line in lines
-    ]
+    work = partial(measure_line, given.corpus, (*MEASURES, *(["pesq"] if pesq else [])))
+    asked = dict.fromkeys(systems, lines)
     column = "pesq_wb" if pesq else None
-    return measured(given.output / "results.json", tasks, measure_line, given.processes, column)
+    return measured(given.output / "results.json", asked, work, given.processes, column)
 
 
-def measure_line(task: Task) -> dict[str, float]:
+def measure_line(corpus: Path, measures: Sequence[str], system: str, line: str) -> dict[str, float]:
     """Send one line along one road and compare what comes out."""
-    import torch
-
-    from recipes.systems import render
-    from vocoder.evaluate.metrics import measure
-
     torch.set_num_threads(1)
-    samples, sample_rate = soundfile.read(task.path, dtype="float32")
+    samples, sample_rate = soundfile.read(corpus / f"{line}.flac", dtype="float32")
     with tempfile.TemporaryDirectory() as folder:
-        rendered = render(task.system, samples, sample_rate, Path(folder))
+        rendered = render(system, samples, sample_rate, Path(folder))
     seconds = len(samples) / sample_rate
-    names = (*MEASURES, "pesq") if task.pesq else MEASURES
-    found = measure(samples, rendered.samples, sample_rate, names)
+    # Some lines are too short for one measure or another; the others count.
+    found = measure(samples, rendered.samples, sample_rate, measures, problems={})
     found["kilobytes_per_s"] = rendered.picture_bytes / 1000 / seconds
     if rendered.picture_rms_db is not None:
         found["picture_rms_db"] = rendered.picture_rms_db
@@ -105,31 +92,21 @@ def table(results: Results, baseline: str | None) -> str:
     With a baseline, also the mean differences from it line by line, whose intervals are much
     narrower than those of the means.
     """
-    measures = [name for name in COLUMNS if all(name in row for row in rows_of(results))]
-    titles = ["system", *(COLUMNS[name][0] for name in measures)]
-    compared = [name for name in ("estoi", "pesq_wb") if baseline and name in measures]
-    titles += [f"{COLUMNS[name][0]} - baseline" for name in compared]
-    body = []
-    for system, lines in results.items():
-        cells = [f"`{system}`"]
-        cells += [
-            mean_interval([row[name] for row in lines.values()]).text(COLUMNS[name][1])
-            for name in measures
-        ]
-        for name in compared:
-            base = results[str(baseline)]
-            pairs = [row[name] - base[line][name] for line, row in lines.items()]
-            cells.append(
-                "" if system == baseline else mean_interval(pairs).text(COLUMNS[name][1] + 1)
-            )
-        body.append(cells)
+    titles, *body = interval_rows("system", {f"`{name}`": own for name, own in results.items()})
+    titles.append("image kB/s")
+    for cells, lines in zip(body, results.values(), strict=True):
+        rates = [row["kilobytes_per_s"] for row in lines.values()]
+        cells.append(mean_interval(rates).text(1))
+    for metric in (METRICS["estoi"], METRICS["pesq_wb"]):
+        if baseline is not None and metric.heading in titles:
+            titles.append(f"{metric.heading} - baseline")
+            for cells, (system, lines) in zip(body, results.items(), strict=True):
+                apart = differences(lines, results[baseline], metric.column)
+                text = mean_interval(apart).text(metric.digits + 1)
+                cells.append("" if system == baseline else text)
     n_lines = len(next(iter(results.values())))
     note = f"{n_lines} lines; mean and 95 % bootstrap interval of the mean."
     return f"{markdown([titles, *body])}\n\n{note}"
-
-
-def rows_of(results: Results) -> list[dict[str, float]]:
-    return [row for lines in results.values() for row in lines.values()]
 
 
 if __name__ == "__main__":

@@ -8,31 +8,21 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ParamSpec, Protocol, TypeVar
+from typing import ParamSpec
 
 import numpy as np
 from tqdm import tqdm
 
 from vocoder.errors import BadInput
+from vocoder.evaluate.inference import mean_interval
+from vocoder.evaluate.metrics import METRICS
 from vocoder.files import read_record, write_text
 
-Results = dict[str, dict[str, dict[str, float]]]  # system to line to measure to value
+Lines = dict[str, dict[str, float]]  # line to measure to value
+Results = dict[str, Lines]  # by system
 Given = ParamSpec("Given")
-
-
-class Named(Protocol):
-    """One line through one system."""
-
-    @property
-    def system(self) -> str: ...
-    @property
-    def line(self) -> str: ...
-
-
-AnyTask = TypeVar("AnyTask", bound=Named)
 
 
 def recipe(main: Callable[Given, int]) -> Callable[Given, int]:
@@ -73,46 +63,39 @@ def spread(names: Sequence[str], count: int) -> list[str]:
 
 def measured(
     path: Path,
-    tasks: Sequence[AnyTask],
-    work: Callable[[AnyTask], dict[str, float]],
+    asked: Mapping[str, Sequence[str]],
+    work: Callable[[str, str], dict[str, float]],
     processes: int,
     column: str | None = None,
 ) -> Results:
-    """Results of the tasks; what ``path`` lacks is measured first, system by system.
+    """Results of the lines asked of every system; what ``path`` lacks is measured first.
 
-    With ``column``, results that lack it count as missing.
+    ``work`` measures a line through a system. With ``column``, results that lack it count as
+    missing.
     """
     results = read_results(path)
-    asked: Results = {}
-    for system, group in groupby(tasks, key=lambda task: task.system):
-        own = list(group)
+    for system, lines in asked.items():
         done = results.setdefault(system, {})
         has = {line for line, found in done.items() if column is None or column in found}
-        missing = [task for task in own if task.line not in has]
-        for task, found in in_processes(work, missing, processes):
-            done[task.line] = found
+        missing = [line for line in lines if line not in has]
+        done |= in_processes(functools.partial(work, system), missing, processes, system)
         write_results(path, results)
-        asked[system] = {task.line: done[task.line] for task in own}
-    return asked
+    return {name: {line: results[name][line] for line in lines} for name, lines in asked.items()}
 
 
 def in_processes(
-    work: Callable[[AnyTask], dict[str, float]], tasks: Sequence[AnyTask], processes: int
-) -> Iterator[tuple[AnyTask, dict[str, float]]]:
-    """Do tasks in separate processes of one thread each, with a progress bar.
+    work: Callable[[str], dict[str, float]], lines: Sequence[str], processes: int, title: str
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Measure lines in separate processes of one thread each, with a progress bar.
 
     Threads of several processes that share two cores wait for one another in busy loops.
     """
-    if not tasks:
+    if not lines:
         return
     os.environ["OMP_NUM_THREADS"] = "1"
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes) as pool:
-        results = pool.imap(work, tasks)
-        progress = tqdm(zip(tasks, results, strict=True), total=len(tasks), unit="line")
-        for task, found in progress:
-            progress.set_description(f"{task.system} {task.line}", refresh=False)
-            yield task, found
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        found = tqdm(pool.imap(work, lines), desc=title, total=len(lines), unit="line")
+        yield from zip(lines, found, strict=True)
 
 
 def read_results(path: Path) -> Results:
@@ -122,6 +105,29 @@ def read_results(path: Path) -> Results:
 
 def write_results(path: Path, results: Results) -> None:
     write_text(path, json.dumps(results, indent=1), overwrite=True)
+
+
+def interval_rows(title: str, results: Results) -> list[list[str]]:
+    """Means over lines with 95 % bootstrap intervals, of all metrics that any line has."""
+    rows = [line for lines in results.values() for line in lines.values()]
+    metrics = [metric for name, metric in METRICS.items() if any(name in row for row in rows)]
+    table = [[title, *(metric.heading for metric in metrics)]]
+    for system, lines in results.items():
+        cells = [system]
+        for metric in metrics:
+            values = [row[metric.column] for row in lines.values() if metric.column in row]
+            cells.append(mean_interval(values).text(metric.digits) if values else "")
+        table.append(cells)
+    return table
+
+
+def differences(ours: Lines, theirs: Lines, column: str) -> list[float]:
+    """Ours minus theirs, line by line, where both have it."""
+    return [
+        row[column] - theirs[line][column]
+        for line, row in ours.items()
+        if column in row and column in theirs.get(line, {})
+    ]
 
 
 def show(output: Path, text: str) -> None:

@@ -28,7 +28,7 @@ from vocoder.image.file import ImageInfo, write_image
 from vocoder.inverter.base import Inverter
 from vocoder.repair.base import Repair
 from vocoder.spec import SpectrogramSpec
-from vocoder.spectrogram import analyse
+from vocoder.spectrogram import Spectrogram, analyse
 
 DEFAULT_REPAIR = "auto"  # as on the command line
 
@@ -204,6 +204,12 @@ def inversion(word: str) -> tuple[Repair, Inverter]:
     """The repair and the inverter that ``REPAIR+INVERTER`` or ``INVERTER`` means; see `in_full`."""
     repair, _, inverter = in_full(word).partition("+")
     return load("repair", repair), load("inverter", inverter)
+
+
+def inverted(word: str, spectrogram: Spectrogram) -> np.ndarray:
+    """The waveform ``(samples,)`` of a spectrogram by an inversion."""
+    repair, inverter = inversion(word)
+    return inverter(repair(spectrogram))[0].numpy()
 
 
 def in_full(word: str) -> str:

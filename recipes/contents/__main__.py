@@ -21,7 +21,15 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from recipes.contents.planes import CONTENTS, SPEC, Content
-from recipes.results import Results, chosen_lines, read_results, recipe, show, write_results
+from recipes.results import (
+    Results,
+    chosen_lines,
+    differences,
+    read_results,
+    recipe,
+    show,
+    write_results,
+)
 from vocoder.corpus.corpus import Corpus
 from vocoder.evaluate.inference import paired_p
 from vocoder.evaluate.metrics import METRICS, choose_metrics, measure
@@ -162,13 +170,9 @@ def table(results: Results) -> str:
         for column in columns:
             values = [found[column.column] for found in lines.values() if column.column in found]
             cell = f"{np.mean(values):.{column.digits}f}" if values else "-"
-            differences = [
-                found[column.column] - grey[line][column.column]
-                for line, found in lines.items()
-                if column.column in found and column.column in grey.get(line, {})
-            ]
-            if differences and name != BASELINE:
-                cell += f" (p {paired_p(differences):.2g})"
+            apart = differences(lines, grey, column.column)
+            if apart and name != BASELINE:
+                cell += f" (p {paired_p(apart):.2g})"
             cells.append(cell)
         body.append(cells)
     return markdown(body)

@@ -54,7 +54,7 @@ def test_each_measured_pair_is_the_inverters_of_the_repairs(generated, monkeypat
     monkeypatch.setattr(inverters, "measure", hear)
     line = "nl_v__jes-v-kamen"
     for repair in ("none", "auto"):
-        inverters.measure_task(inverters.Task("generated", f"{repair}+{cheap}", line, generated))
+        inverters.measure_generated(generated, f"generated | {repair}+{cheap}", line)
     plain, repaired = heard
     found = inverters.generated(generated)
     utterance = next(one for one in found.utterances if one.name == line)

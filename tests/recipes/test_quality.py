@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +117,10 @@ def test_what_is_measured_is_not_measured_again(
 ) -> None:
     seen = []
 
-    def one_process(work: Any, tasks: list[quality.Task], processes: int) -> Any:
-        for task in tasks:
-            seen.append((task.system, task.line))
-            yield task, work(task)
+    def one_process(work: Any, lines: list[str], processes: int, title: str) -> Any:
+        for line in lines:
+            seen.append((title, line))
+            yield line, work(line)
 
     monkeypatch.setattr(results, "in_processes", one_process)
     coarse = GRAY8.replace("gray8", "gray8:db_max=100.0")
@@ -149,10 +150,10 @@ def test_lines_of_a_split_are_spread_evenly(corpus: Path) -> None:
 
 
 def test_a_process_of_its_own_measures_the_same(corpus: Path) -> None:
-    task = quality.Task("seed_tiff", "cs_m/a", corpus / "cs_m/a.flac", pesq=False)
-    ((done, found),) = results.in_processes(quality.measure_line, [task], processes=1)
-    here = quality.measure_line(task)
-    assert done == task
+    work = partial(quality.measure_line, corpus, quality.MEASURES, "seed_tiff")
+    ((done, found),) = results.in_processes(work, ["cs_m/a"], 1, "seed_tiff")
+    here = work("cs_m/a")
+    assert done == "cs_m/a"
     assert found["estoi"] == pytest.approx(here["estoi"], abs=1e-3)
 
 
