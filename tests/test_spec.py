@@ -14,8 +14,7 @@ from scipy.signal import get_window
 from tests.refusals import refused
 from tests.specs import OWN
 from vocoder.config import load
-from vocoder.errors import BadInput
-from vocoder.spec import FLOAT_FIELDS, SpectrogramSpec, periodic_window
+from vocoder.spec import FLOAT_FIELDS, MEL_FIELDS, SpectrogramSpec, periodic_window
 from vocoder.spectrogram import analyse, stft
 
 MEL = load("spec", "mel256")
@@ -23,12 +22,28 @@ LINEAR = load("spec", "linear512")
 TACOTRON2 = load("spec", "tacotron2")
 NAMES = [field.name for field in fields(SpectrogramSpec)]
 
+WRONG: dict[str, list[Any]] = {
+    "kind": ["cqt"],
+    "sample_rate": [0, 22050.0],
+    "n_fft": [True, 1025],
+    "hop_length": [-256, 1024, 1025],  # no overlap, and longer than the window
+    "win_length": ["1024", 1026],
+    "window": [5, ["kaiser", 8]],
+    "center": [1],
+    "pad_mode": ["edge"],
+    "power": [3, True, None],
+    "nyquist": ["yes", False],
+    "n_mels": [0, None],
+    "fmin": [-1, None, math.nan, "1e1"],
+    "fmax": [12_000, 0, None],
+    "mel_scale": [None],
+    "mel_norm": ["area"],
+    "compression": ["db"],
+    "floor": [1e-5],
+}
 # Another admissible value of every field of mel256, with what has to change along with it.
 OTHERWISE: dict[str, dict[str, Any]] = {
-    "kind": {
-        "kind": "linear",
-        **dict.fromkeys(("n_mels", "fmin", "fmax", "mel_scale", "mel_norm")),
-    },
+    "kind": {"kind": "linear", **dict.fromkeys(MEL_FIELDS)},
     "sample_rate": {"sample_rate": 24_000},
     "n_fft": {"n_fft": 2048},
     "hop_length": {"hop_length": 128},
@@ -37,11 +52,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "center": {"center": False},
     "pad_mode": {"pad_mode": "constant"},
     "power": {"power": 2.0},
-    "nyquist": {
-        "nyquist": False,
-        "kind": "linear",
-        **dict.fromkeys(("n_mels", "fmin", "fmax", "mel_scale", "mel_norm")),
-    },
+    "nyquist": {"nyquist": False, "kind": "linear", **dict.fromkeys(MEL_FIELDS)},
     "n_mels": {"n_mels": 80},
     "fmin": {"fmin": 20.0},
     "fmax": {"fmax": 8000.0},
@@ -58,62 +69,22 @@ def spec(request):
 
 
 @pytest.mark.parametrize(
-    ("base", "changes", "message"),
+    ("base", "name", "value"),
     [
-        (MEL, {"kind": "cqt"}, "spec.kind is 'cqt'; expected one of ('mel', 'linear')"),
-        (MEL, {"pad_mode": "edge"}, "spec.pad_mode is 'edge'; expected one of"),
-        (MEL, {"power": 3}, "spec.power is 3.0; expected one of (1.0, 2.0)"),
-        (MEL, {"power": True}, "spec.power is True; expected a finite number"),
-        (MEL, {"power": None}, "spec.power is None; expected a finite number"),
-        (MEL, {"compression": "db"}, "spec.compression is 'db'; expected one of"),
-        (MEL, {"sample_rate": 0}, "spec.sample_rate is 0; expected a whole number above 0"),
-        (MEL, {"sample_rate": 22050.0}, "spec.sample_rate is 22050.0; expected a whole number"),
-        (MEL, {"n_fft": True}, "spec.n_fft is True; expected a whole number above 0"),
-        (MEL, {"n_fft": 1025}, "spec.n_fft is 1025; expected an even number"),
-        (MEL, {"hop_length": -256}, "spec.hop_length is -256; expected a whole number above 0"),
-        (MEL, {"hop_length": 1025}, "spec.hop_length is 1025; expected at most win_length (1024)"),
-        (MEL, {"hop_length": 1024}, "spec.hop_length is 1024; expected short enough"),
-        (MEL, {"win_length": "1024"}, "spec.win_length is '1024'; expected a whole number"),
-        (MEL, {"win_length": 1026}, "spec.win_length is 1026; expected at most n_fft (1024)"),
-        (MEL, {"window": "hannn"}, "spec.window is 'hannn', which scipy does not know; try hann"),
-        (MEL, {"window": 5}, "spec.window is 5; expected the name of a window"),
-        (MEL, {"window": ["kaiser", 8]}, "spec.window is ['kaiser', 8]; expected the name"),
-        (MEL, {"center": 1}, "spec.center is 1; expected true or false"),
-        (MEL, {"nyquist": "yes"}, "spec.nyquist is 'yes'; expected true or false"),
-        (MEL, {"nyquist": False}, "spec.nyquist is False; expected true for kind=mel"),
-        (MEL, {"n_mels": 0}, "spec.n_mels is 0; expected a whole number from 1 to 513"),
-        (MEL, {"n_mels": None}, "spec.n_mels is None; expected a whole number from 1 to 513"),
-        (MEL, {"fmin": -1}, "spec.fmin is -1.0; expected 0 to 11025 Hz"),
-        (MEL, {"fmin": None}, "spec.fmin is None; expected 0 to 11025 Hz"),
-        (MEL, {"fmin": math.nan}, "spec.fmin is nan; expected a finite number"),
-        (MEL, {"fmin": "1e1"}, "spec.fmin is '1e1'; expected a finite number (YAML takes 1e-5"),
-        (
-            MEL,
-            {"fmax": 12_000},
-            "spec.fmax is 12000.0; expected above fmin (0.0) and at most 11025",
-        ),
-        (MEL, {"fmax": 100, "fmin": 100}, "spec.fmax is 100.0; expected above fmin (100.0)"),
-        (MEL, {"fmax": None}, "spec.fmax is None; expected above fmin"),
-        (MEL, {"mel_scale": None}, "spec.mel_scale is None; expected one of ('slaney', 'htk')"),
-        (MEL, {"mel_norm": "area"}, "spec.mel_norm is 'area'; expected one of"),
-        (MEL, {"floor": 1e-5}, "spec.floor is 1e-05; expected 0 for compression=none"),
-        (TACOTRON2, {"floor": 0}, "spec.floor is 0.0; expected above 0 for compression=log"),
-        (TACOTRON2, {"floor": None}, "spec.floor is None; expected a finite number"),
-        (TACOTRON2, {"floor": math.inf}, "spec.floor is inf; expected a finite number"),
-        *(
-            (
-                LINEAR,
-                {name: getattr(MEL, name)},
-                f"spec.{name} is {getattr(MEL, name)!r}; expected null",
-            )
-            for name in ("n_mels", "fmin", "fmax", "mel_scale", "mel_norm")
-        ),
+        *((MEL, name, value) for name, values in WRONG.items() for value in values),
+        *((TACOTRON2, "floor", value) for value in (0, None, math.inf)),
+        *((LINEAR, name, getattr(MEL, name)) for name in MEL_FIELDS),
     ],
 )
-def test_a_wrong_field_is_named_with_its_value_and_what_was_expected(base, changes, message):
-    with pytest.raises(BadInput) as refusal:
-        replace(base, **changes)
-    assert message in str(refusal.value)
+def test_a_wrong_field_is_named(base, name, value):
+    with refused(f"spec.{name}.range") as caught:
+        replace(base, **{name: value})
+    assert str(caught.value).startswith(f"spec.{name} is ")
+
+
+def test_a_window_that_nobody_knows_is_named():
+    with refused("spec.window.unknown"):
+        replace(MEL, window="hannn")
 
 
 def test_no_field_has_a_default():
@@ -124,24 +95,32 @@ def test_no_field_has_a_default():
 def test_a_spec_survives_json_and_yaml(spec):
     values = spec.to_dict()
     for read in (json.loads(json.dumps(values)), yaml.safe_load(yaml.safe_dump(values))):
-        assert SpectrogramSpec.from_dict(read, "there") == spec
+        again = SpectrogramSpec.from_dict(read, "there")
+        assert again == spec and hash(again) == hash(spec)
+        spec.require_same(again, "this", "that")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_from_dict_fills_nothing_in(name):
     values = MEL.to_dict()
     del values[name]
-    with pytest.raises(BadInput, match=f"spec.yaml: the spec lacks {name}; every field"):
+    with refused("spec.missing") as caught:
         SpectrogramSpec.from_dict(values, "spec.yaml")
+    assert name in str(caught.value)
 
 
-def test_from_dict_says_where_a_spec_came_from():
-    with refused("spec.unknown"):
-        SpectrogramSpec.from_dict({**MEL.to_dict(), "hop": 256, "db_min": -100}, "tile.png")
-    with refused("spec.type"):
-        SpectrogramSpec.from_dict([1024, 256], "tile.png")  # type: ignore[arg-type]
-    with refused("spec.n_fft.range"):
-        SpectrogramSpec.from_dict({**MEL.to_dict(), "n_fft": -2}, "tile.png")
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({**MEL.to_dict(), "hop": 256, "db_min": -100}, "spec.unknown"),
+        ([1024, 256], "spec.type"),
+        ({**MEL.to_dict(), "n_fft": -2}, "spec.n_fft.range"),
+    ],
+)
+def test_from_dict_says_where_a_spec_came_from(values, key):
+    with refused(key) as caught:
+        SpectrogramSpec.from_dict(values, "tile.png")
+    assert str(caught.value).startswith("tile.png")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,12 +132,6 @@ def test_every_field_matters(name):
     assert told.startswith("the sidecar and tile.png")
     assert f"{name}: {getattr(MEL, name)} != {getattr(other, name)}" in told
     assert told.count("!=") == sum(getattr(MEL, n) != getattr(other, n) for n in OTHERWISE[name])
-
-
-def test_a_spec_agrees_with_itself(spec):
-    again = replace(spec)
-    spec.require_same(again, "this", "that")
-    assert hash(spec) == hash(again)
 
 
 @pytest.mark.parametrize("name", FLOAT_FIELDS)
