@@ -1,11 +1,12 @@
 """One Python file and one file in conf/ add an inverter or a repair; the contracts find it."""
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import python
 
 ROOT = Path(__file__).parents[1]
 INVERTER = '''
@@ -93,22 +94,15 @@ def checkout(tmp_path_factory):
 
 
 def run(folder, *words):
-    """The program, or pytest, of that copy."""
+    """A module of that copy: the program, or pytest."""
     environment = {"PYTHONPATH": str(folder), "PATH": str(Path(sys.executable).parent)}
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("-m", *words, cwd=folder, env=environment)
     return done.returncode, done.stdout + done.stderr
 
 
 def test_the_contracts_find_them(checkout):
     code, said = run(
-        checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0",
+        checkout, "pytest", "-q", "-p", "no:cacheprovider", "-n", "0",
         "tests/inverter/test_contract.py", "tests/repair/test_repair.py",
         "-k", "quick or smooth",
     )  # fmt: skip
@@ -117,12 +111,12 @@ def test_the_contracts_find_them(checkout):
 
 
 def test_the_command_line_knows_them(checkout, generated):
-    words = ("invert", f"input={generated}", "output=out", "inverter=quick")
-    code, said = run(checkout, "-m", "vocoder.cli.main", *words, "repair=smooth")
+    invert = ("vocoder.cli.main", "invert", "inverter=quick")
+    words = (*invert, f"input={generated}", "output=out")
+    code, said = run(checkout, *words, "repair=smooth")
     assert code == 0, said
     assert len(list((checkout / "out").glob("*.wav"))) == 3
-    slip = (*words, "inverter.sede=2", "overwrite=true")
-    code, said = run(checkout, "-m", "vocoder.cli.main", *slip)
+    code, said = run(checkout, *words, "inverter.sede=2", "overwrite=true")
     assert code == 2 and "inverter.seed" in said
-    code, said = run(checkout, "-m", "vocoder.cli.main", "invert", "inverter=quick", "--help")
+    code, said = run(checkout, *invert, "--help")
     assert code == 0 and "quick" in said and "smooth" in said and "of the quiet bins" in said

@@ -17,7 +17,7 @@ import torch
 import yaml
 from PIL import Image
 
-from tests.corpora import write_clip
+from tests.corpora import make_corpus
 from tests.model import foreign
 from tests.model.test_checkpoint import small_checkpoint
 from tests.model.test_original_hifigan import V1, original_weights
@@ -31,7 +31,7 @@ from vocoder.compare.study import STUDY_NAME, Audio, Study, Trial, read_study
 from vocoder.compare.webmushra import read_webmushra
 from vocoder.corpus.captions import read_captions
 from vocoder.corpus.labels import read_labels
-from vocoder.corpus.manifest import read_corpus, write_corpus
+from vocoder.corpus.manifest import read_corpus
 from vocoder.corpus.partial import PARTIAL_NAME, Partial
 from vocoder.corpus.store import open_store
 from vocoder.errors import BadInput
@@ -234,8 +234,7 @@ def kinds(tmp_path: Path, speech: np.ndarray, generated: Path) -> dict[str, Kind
         )
     # Corpora.
     corpus = tmp_path / "corpus"
-    clips = [write_clip(corpus, f"{k}.wav", speech[k:5000], 22_050, "train") for k in (0, 1)]
-    write_corpus(corpus, clips, overwrite=False)
+    clips = make_corpus(corpus, {f"{k}.wav": (speech[k:5000], "train") for k in (0, 1)})
     found["corpus"] = Kind(corpus / "corpus.csv", lambda path: read_corpus(path.parent))
     data, _, _ = open_store(corpus, clips, tmp_path / "cache")
     found["store"] = of_json(

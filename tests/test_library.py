@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,6 +12,7 @@ import soundfile
 import torch
 
 import vocoder
+from tests.processes import python
 from tests.refusals import refused
 from vocoder.cli import main
 from vocoder.cpu import torch_threads
@@ -96,7 +96,7 @@ def test_both_stages_use_one_thread_or_those_that_were_asked_for(picture, monkey
 
 def test_to_import_the_package_takes_no_time():
     code = "import sys, vocoder; print(*(set(sys.modules) & {'torch', 'numpy', 'hydra', 'yaml'}))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = python("-c", code)
     assert (result.returncode, result.stdout.strip(), result.stderr) == (0, "", "")
 
 

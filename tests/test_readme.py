@@ -18,8 +18,7 @@ import soundfile
 from PIL import Image
 
 from tests.compare.listeners import Listener
-from tests.corpora import write_clip
-from vocoder.corpus.manifest import Utterance, write_corpus
+from tests.corpora import make_corpus
 from vocoder.image.dataset.commands import commands
 
 ROOT = Path(__file__).parents[1]
@@ -63,7 +62,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (home / folder).mkdir()
         for name in ("one.wav", "two.flac"):
             soundfile.write(home / folder / name, gain * samples, sample_rate)
-    write_corpus(home / "corpus", clips(samples, sample_rate, home / "corpus"), overwrite=False)
+    splits = ("train", "train", "train", "train", "val")
+    clips = {
+        f"{k}.flac": (samples[k * sample_rate // 4 :][: 2 * sample_rate], split)
+        for k, split in enumerate(splits)
+    }
+    make_corpus(home / "corpus", clips)
     db = librosa.amplitude_to_db(np.abs(librosa.stft(samples)))
     (home / "old").mkdir()
     Image.fromarray(db).save(home / "old/line.tif")
@@ -75,20 +79,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "mels").mkdir()
     np.save(home / "mels/line.npy", np.log(np.maximum(mel, 1e-5)))
     return home
-
-
-def clips(samples: np.ndarray, sample_rate: int, folder: Path) -> list[Utterance]:
-    """Sound files of two seconds, the last to validate on."""
-    return [
-        write_clip(
-            folder,
-            f"{number}.flac",
-            samples[number * sample_rate // 4 :][: 2 * sample_rate],
-            sample_rate,
-            split,
-        )
-        for number, split in enumerate(("train", "train", "train", "train", "val"))
-    ]
 
 
 def test_the_whole_way_is_what_encode_prints() -> None:

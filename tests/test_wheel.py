@@ -1,36 +1,27 @@
 """The built wheel works where the repository is not."""
 
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.processes import program, python
 
 ROOT = Path(__file__).parents[1]
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Python in another folder, with the unpacked wheel before anything else."""
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=folder.parent,
-        env={"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def elsewhere(folder: Path) -> dict[str, Any]:
+    """For Python in another folder, with the unpacked wheel before anything else."""
+    environment = {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PATH": ""}
+    return {"cwd": folder.parent, "env": environment}
 
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT],
-        check=True,
-        capture_output=True,
-    )
+    python("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT).check_returncode()
     (wheel,) = folder.glob("vocoder-*-py3-none-any.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
@@ -72,12 +63,9 @@ def test_license_and_program_are_named(unpacked):
 
 
 def test_the_help_is_printed_from_the_wheels_own_configuration(unpacked):
-    where = run(unpacked, "-c", "import vocoder.config as c; print(c.conf_dir())")
-    assert where.stdout.strip() == str(unpacked / "vocoder/conf")
-    here = subprocess.run(
-        [sys.executable, "-m", "vocoder.cli.main"], cwd=ROOT, capture_output=True, text=True
-    )
-    there = run(unpacked, "-m", "vocoder.cli.main")
+    code = "import vocoder.config as c; print(c.conf_dir())"
+    assert python("-c", code, **elsewhere(unpacked)).stdout == f"{unpacked / 'vocoder/conf'}\n"
+    here, there = program(cwd=ROOT), program(**elsewhere(unpacked))
     assert (there.returncode, there.stderr) == (0, "")
     assert there.stdout == here.stdout and "vocoder invert" in there.stdout
 
@@ -86,10 +74,8 @@ def test_pictures_become_sound_and_hydra_finds_its_files(unpacked, generated, tm
     picture = tmp_path / "picture.png"
     tiles = generated / "results/tel/test_latest/images"
     shutil.copy(tiles / "nl_v__jes-v-kamen__00_fake_B.png", picture)
-    done = run(
-        unpacked,
-        *("-m", "vocoder.cli.main", "invert", f"input={picture}", f"output={tmp_path / 'out'}"),
-        *("spec=mel256", "codec=gray8", "inverter=admm", "inverter.n_iter=1", "inverter.init=zero"),
-    )
+    words = ["invert", f"input={picture}", f"output={tmp_path / 'out'}", "spec=mel256"]
+    words += ["codec=gray8", "inverter=admm", "inverter.n_iter=1", "inverter.init=zero"]
+    done = program(*words, **elsewhere(unpacked))
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "out/picture.wav").stat().st_size > 100_000

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
 
@@ -23,6 +21,7 @@ from tests.cli.encoding import (
     spec_named,
     utterance,
 )
+from tests.processes import program
 from tests.refusals import refused
 from vocoder.cli import main
 from vocoder.decibels import SILENCE_DB
@@ -263,13 +262,8 @@ def test_names_that_are_not_utf8_are_told_and_do_not_stop_the_others(tmp_path, f
     shutil.copy(folder / "a.wav", folder / f"{name}.wav")
     (folder / f"{name}.txt").write_text("words")
     out = tmp_path / "out"
-    done = subprocess.run(
-        [sys.executable, "-m", "vocoder.cli.main", "encode", f"input={folder}", f"output={out}"],
-        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},  # as most terminals have it
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}  # as most terminals have it
+    done = program("encode", f"input={folder}", f"output={out}", env=strict)
     assert done.returncode == 2 and done.stderr.count("Traceback") == 0
     assert {t.utterance for t in read_manifest(out / "manifest.csv")} == {"a", "b", "sub__c"}
     report = report_of(out)

@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 import soundfile
 from PIL import Image
 
+from tests.processes import program
 from vocoder.cli import main
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -115,14 +114,7 @@ def test_results_are_not_replaced(whole: Path, home: Path, capsys: pytest.Captur
 
 def test_processes_find_the_same(home: Path, whole: Path, tmp_path: Path) -> None:
     words = [f"reference={home}/true", f"systems=[{home}/sweep/snr\\=10]", f"output={tmp_path}"]
-    code = "from vocoder.cli.main import main\nif __name__ == '__main__': main()\n"
-    (tmp_path / "program.py").write_text(code)
-    done = subprocess.run(
-        [sys.executable, tmp_path / "program.py", "evaluate", *words, "measures=lsd", "workers=2"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = program("evaluate", *words, "measures=lsd", "workers=2")
     assert done.returncode == 0, done.stderr
     here, there = (report(path)["systems"]["snr=10"] for path in (whole, tmp_path))
     name = "log_spectral_distance_db"

@@ -13,10 +13,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from tests.cli.inverting import CHEAP, IMAGES, RATE
-from tests.corpora import write_clip
+from tests.corpora import make_corpus
+from tests.processes import python
 from vocoder.cli import main
 from vocoder.cli.sweep import Job, Unfinished
-from vocoder.corpus.manifest import write_corpus
 
 BIN = Path(sys.executable).parent
 
@@ -57,14 +57,7 @@ def cluster():
 
 
 def run(environment, folder, *words):
-    return subprocess.run(
-        [BIN / "vocoder", *words],
-        env=environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return python(BIN / "vocoder", *words, env=environment, cwd=folder)
 
 
 def test_a_cluster_makes_the_same_sounds(cluster, generated, tmp_path, monkeypatch):
@@ -120,11 +113,8 @@ def test_a_folder_that_a_machine_does_not_have(monkeypatch, tmp_path, capsys):
 
 def test_jobs_start_processes_of_their_own(generated, speech, tmp_path):
     """Which joblib's workers would start as they themselves are."""
-    clips = [
-        write_clip(tmp_path / "corpus", f"{split}.flac", samples, RATE, split)
-        for split, samples in (("train", speech[:RATE]), ("val", speech[-RATE:]))
-    ]
-    write_corpus(tmp_path / "corpus", clips, overwrite=False)
+    clips = {"a.flac": (speech[:RATE], "train"), "b.flac": (speech[-RATE:], "val")}
+    make_corpus(tmp_path / "corpus", clips)
     words = ["experiment=jpeg", "data.root=corpus", "seed=0,1", "output=runs"]
     few = ["train.plan.steps=1", "train.plan.workers=1", "train.validation_utterances=1"]
     many = ["-m", "hydra/launcher=joblib"]

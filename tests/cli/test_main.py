@@ -14,6 +14,7 @@ import yaml
 from hydra import compose
 from omegaconf import OmegaConf
 
+from tests.processes import python
 from tests.refusals import refused as told
 from vocoder import config
 from vocoder.cli import help as help_texts
@@ -32,7 +33,7 @@ def _as_it_was(monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "")
 
 
-def program(*words):
+def process(*words):
     """The program in a process of its own, with the modules it had imported at the end."""
     code = (
         "import sys, atexit\n"
@@ -40,9 +41,7 @@ def program(*words):
         "atexit.register(lambda: print('MODULES', *sys.modules, file=sys.stderr))\n"
         "main()"
     )
-    return subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
-    )
+    return python("-c", code, *words)
 
 
 def refused(capsys, *words):
@@ -125,7 +124,7 @@ def test_help_into_a_pipe_that_is_closed():
     "words", [(), ("invert", "--help"), ("encode", "style=aligned", "-h"), ("invrt",)]
 )
 def test_help_and_slips_import_nothing_slow(words):
-    done = program(*words)
+    done = process(*words)
     assert done.returncode == (2 if words == ("invrt",) else 0)
     modules = set(done.stderr.partition("MODULES ")[2].split())
     assert "vocoder.cli.main" in modules
@@ -134,7 +133,7 @@ def test_help_and_slips_import_nothing_slow(words):
 
 def test_an_inversion_imports_only_what_it_uses(tiles, tmp_path):
     words = (f"input={tiles}", "repair=none", "inverter.n_iter=1", f"output={tmp_path / 'out'}")
-    done = program("invert", *words)
+    done = process("invert", *words)
     assert done.returncode == 0
     modules = set(done.stderr.partition("MODULES ")[2].split())
     others = {"scipy.ndimage", "scipy.signal", "pydantic", "vocoder.evaluate.reference"}
@@ -238,7 +237,7 @@ def test_bad_use_names_what_is_wrong_and_what_is_right(words, key, named):
     ],
 )
 def test_the_process_exits_with_2_and_no_traceback(words):
-    done = program(*words)
+    done = process(*words)
     line, _, _ = done.stderr.partition("MODULES")
     assert done.returncode == 2
     assert line.startswith("vocoder: ") and line.count("\n") == 1 and done.stdout == ""
@@ -250,7 +249,7 @@ def test_a_bug_is_a_traceback_and_1(monkeypatch):
         "m.command_help = None\n"  # as a bug would be
         "import sys; sys.argv = ['vocoder', 'invert', '--help']; m.main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = python("-c", code)
     assert done.returncode == 1 and "Traceback" in done.stderr
 
 

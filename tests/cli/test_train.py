@@ -19,10 +19,9 @@ from filelock import FileLock
 from hydra import compose
 from omegaconf import OmegaConf
 
-from tests.corpora import write_clip
+from tests.corpora import make_corpus
 from vocoder.cli import main
 from vocoder.config import build, conf_dir, hydra_conf, missing_settings, options
-from vocoder.corpus.manifest import write_corpus
 from vocoder.model.checkpoint import read_checkpoint as read_model
 from vocoder.train.data import Data
 from vocoder.train.degradation import Degradation
@@ -63,13 +62,13 @@ def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
     path = Path(__file__).parents[1] / f"data/pix2pix/reference/{LINES[0]}.flac"
     samples, _ = soundfile.read(path, dtype="float32")
-    clips = []
-    parts = {"one": (8_000, 30_000), "two": (31_000, 53_000), "three": (54_000, 76_000),
-             "blip": (20_000, 20_400)}  # fmt: skip
-    for name, (first, last) in parts.items():
-        split = "val" if name == "three" else "train"
-        clips.append(write_clip(folder, f"{name}.flac", samples[first:last], RATE, split))
-    write_corpus(folder, clips, overwrite=False)
+    clips = {
+        "one.flac": (samples[8_000:30_000], "train"),
+        "two.flac": (samples[31_000:53_000], "train"),
+        "three.flac": (samples[54_000:76_000], "val"),
+        "blip.flac": (samples[20_000:20_400], "train"),
+    }
+    make_corpus(folder, clips)
     return folder
 
 

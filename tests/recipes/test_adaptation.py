@@ -5,15 +5,15 @@ import json
 import shutil
 from argparse import Namespace
 
+import numpy as np
 import pytest
 
 from recipes import adaptation
 from recipes.generated import RANGE_DB
-from tests.corpora import write_clip
+from tests.corpora import make_corpus
 from tests.refusals import refused
 from vocoder.audio import read_audio, write_audio
 from vocoder.cli.main import run
-from vocoder.corpus.manifest import write_corpus
 from vocoder.image.manifest import read_manifest
 
 RATE = 22_050
@@ -24,18 +24,14 @@ SPEAKERS = {"anna": "nl_v__jes-v-kamen", "ben": "nl_m__m-obdivovat"}
 def home(tmp_path_factory, generated):
     """Two speakers, three lines each, and pictures of them at twice the recordings' level."""
     home = tmp_path_factory.mktemp("home")
-    clips = []
+    clips = {}
     for speaker, line in SPEAKERS.items():
         sound = read_audio(generated / f"reference/{line}.flac", RATE)[5_000:]
-        length = sound.size // 3
         for number, split in enumerate(("train", "train", "val")):
-            part = sound[number * length : (number + 1) * length]
-            name = f"{speaker}/line{number}.flac"
-            clips.append(write_clip(home / "recordings", name, part / 2, RATE, split, speaker))
-            loud = home / f"loud/{speaker}/line{number}.flac"
-            loud.parent.mkdir(parents=True, exist_ok=True)
-            write_audio(loud, part, RATE, overwrite=False)
-    write_corpus(home / "recordings", clips, overwrite=False)
+            part = np.array_split(sound, 3)[number]
+            clips[f"{speaker}/line{number}.flac"] = part / 2, split
+            write_audio(home / f"loud/{speaker}/line{number}.flac", part, RATE, overwrite=False)
+    make_corpus(home / "recordings", clips)
     ends = [f"codec.{name}={value}" for name, value in RANGE_DB.items()]
     words = [f"input={home / 'loud'}", f"output={home / 'generated'}"]
     assert run(["encode", *words, "codec=gray8", *ends]) == 0

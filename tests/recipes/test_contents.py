@@ -6,9 +6,8 @@ import torch
 
 from recipes.contents.__main__ import ContentGenerator, table
 from recipes.contents.planes import CONTENTS, SPEC, PhaseDerivatives
-from tests.corpora import write_clip
+from tests.corpora import make_corpus
 from vocoder.corpus.corpus import Corpus
-from vocoder.corpus.manifest import write_corpus
 from vocoder.evaluate.metrics.perceptual import estoi
 from vocoder.spectrogram import bin_centres_hz
 
@@ -47,8 +46,7 @@ def test_the_frequency_in_its_plane_is_that_of_a_tone(hz):
 
 
 def test_a_generator_goes_on_where_it_stopped(excerpt, tmp_path):
-    clip = write_clip(tmp_path, "anna/1.flac", excerpt, RATE, "train", "anna")
-    write_corpus(tmp_path, [clip], overwrite=False)
+    make_corpus(tmp_path, {"anna/1.flac": (excerpt, "train")})
     corpus = Corpus(tmp_path, "train", sample_rate=RATE)
     whole = ContentGenerator(CONTENTS["grey"], "telephone", 0, tmp_path / "whole")
     whole.train(corpus, 2)

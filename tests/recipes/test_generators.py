@@ -9,12 +9,11 @@ import torch
 from PIL import Image
 
 from recipes.generators import main
-from tests.corpora import write_clip
+from tests.corpora import make_corpus
 from tests.refusals import refused
 from vocoder import load
 from vocoder.audio import read_audio
 from vocoder.corpus.corpus import Corpus
-from vocoder.corpus.manifest import write_corpus
 from vocoder.image.source import ImageSource
 from vocoder.image.utterances import load_utterance
 from vocoder.spectrogram import analyse, to_bins
@@ -30,14 +29,8 @@ RATE = SPEC.sample_rate
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory, speech):
     folder = tmp_path_factory.mktemp("corpus")
-    third = speech.size // 3
-    clips = [
-        write_clip(
-            folder, f"anna/{k}.flac", speech[k * third : (k + 1) * third], RATE, split, "anna"
-        )
-        for k, split in enumerate(("train", "train", "val"))
-    ]
-    write_corpus(folder, clips, overwrite=False)
+    parts = zip(np.split(speech, 3), ("train", "train", "val"), strict=True)
+    make_corpus(folder, {f"anna/{k}.flac": part for k, part in enumerate(parts)})
     return folder
 
 

@@ -7,9 +7,8 @@ import pytest
 import soundfile
 
 from recipes.speaker_wavenet import table
-from tests.corpora import write_clip
+from tests.corpora import make_corpus
 from tests.inverter.wavenet.networks import MEL, small
-from vocoder.corpus.manifest import write_corpus
 from vocoder.model.checkpoint import Checkpoint, settings_of
 
 RATE = 22_050
@@ -18,8 +17,7 @@ RATE = 22_050
 @pytest.fixture
 def corpus(tmp_path, speech):
     """A second of speech, held out."""
-    clip = write_clip(tmp_path, "test.flac", speech[:RATE], RATE, "test")
-    write_corpus(tmp_path, [clip], overwrite=False)
+    make_corpus(tmp_path, {"test.flac": (speech[:RATE], "test")})
     return tmp_path
 
 
