@@ -55,6 +55,13 @@ def groups_of(command):
         return list(overrides.places(command, [])[1])
 
 
+def composed_whole(command, *more):
+    """With an option of every group that the command has."""
+    return composed(
+        command, *[f"{group}={options(group)[0]}" for group in groups_of(command)], *more
+    )
+
+
 def test_the_rooms_of_the_configuration_are_there():
     assert {"spec", "codec", "inverter"} <= set(GROUPS)
     assert set(COMMANDS) >= {"bench", "decode", "doctor", "encode", "invert"}
@@ -81,8 +88,7 @@ def test_every_option_builds_an_object_with_every_field_in_its_file(group, name)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_called_with_exactly_the_keys_of_its_file(command):
     run = main._function(command)
-    choices = [f"{group}={options(group)[0]}" for group in groups_of(command)]
-    values = composed(command, *choices)
+    values = composed_whole(command)
     recorded = {"composed"} if command == "train" else set()
     wanted = set(inspect.signature(run).parameters) - recorded
     assert wanted <= set(values)
@@ -98,12 +104,11 @@ def test_every_command_is_called_with_exactly_the_keys_of_its_file(command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_key_can_be_set_on_the_command_line(command):
     """One that is called like a group, which this command hasn't, would be taken for an option."""
-    before = composed(command, *[f"{group}={options(group)[0]}" for group in groups_of(command)])
+    before = composed_whole(command)
     for key in before.keys() - set(groups_of(command)):
         assert key not in GROUPS
         if not isinstance(before[key], dict):
-            choices = [f"{group}={options(group)[0]}" for group in groups_of(command)]
-            assert composed(command, *choices, f"{key}=7")[key] == 7
+            assert composed_whole(command, f"{key}=7")[key] == 7
 
 
 @pytest.mark.parametrize(
@@ -231,28 +236,28 @@ def test_arguments_that_do_not_fit_are_named():
         build({TARGET: target}, "inverter")
     assert "Admm needs n_iter" in str(caught.value)
     values = composed("invert", "inverter=admm")["inverter"]
-    with refused("inverter.n_iters.unknown") as caught:
-        build(values | {"n_iters": 3}, "inverter")
-    assert "n_iter?" in str(caught.value)
     for word in ("_partial_", "_args_", "_recursive_"):  # which Hydra would obey
         with refused(f"inverter.{word}.unknown"):
             build(values | {word: True}, "inverter")
 
 
-def test_faults_deeper_down_are_named_by_their_whole_key():
-    """Classes know their settings by their group; here they are another object's."""
-    for group, name, change, key in (
-        ("repair", "auto", {"jpeg": {"strength": 2.0}}, "repair.jpeg.strength.range"),
+@pytest.mark.parametrize(
+    ("group", "name", "changes", "key"),
+    [
+        ("repair", "auto", {"jpeg": {"strength": 2.0}}, "repair.jpeg.strength"),
         (
             "train",
             "repairing",
             {"task": {"inverter": {"n_iter": -1}}},
-            "train.task.inverter.n_iter.range",
+            "train.task.inverter.n_iter",
         ),
-    ):
-        with refused(key) as caught:
-            load(group, name, **change)
-        assert str(caught.value).startswith(f"{key.removesuffix('.range')} is ")
+    ],
+)
+def test_faults_deeper_down_are_named_by_their_whole_key(group, name, changes, key):
+    """Classes know their settings by their group; here they are another object's."""
+    with refused(f"{key}.range") as caught:
+        load(group, name, **changes)
+    assert str(caught.value).startswith(f"{key} is ")
 
 
 def test_a_bug_in_a_constructor_is_itself(monkeypatch):

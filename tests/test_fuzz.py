@@ -141,16 +141,25 @@ def as_yaml(tree: Any) -> bytes:
     return yaml.safe_dump(tree, sort_keys=False).encode()
 
 
-def of_json(path: Path, read: Callable[[Path], object], tree: Any = None) -> Kind:
-    tree = json.loads(path.read_text()) if tree is None else tree
-    path.write_bytes(as_json(tree))
-    return Kind(path, read, as_json, tree)
+def of_json(path: Path, read: Callable[[Path], object]) -> Kind:
+    return Kind(path, read, as_json, json.loads(path.read_text()))
 
 
 @pytest.fixture
 def kinds(tmp_path: Path, speech: np.ndarray, generated: Path) -> dict[str, Kind]:
     """One good file of each kind, read as the commands read it."""
     found: dict[str, Kind] = {}
+
+    def put(
+        name: str,
+        file: str,
+        read: Callable[[Path], object],
+        dump: Callable[[Any], bytes],
+        tree: Any,
+    ) -> None:
+        path = place(file)
+        path.write_bytes(dump(tree))
+        found[name] = Kind(path, read, dump, tree)
 
     def place(name: str) -> Path:
         path = tmp_path / name
@@ -168,11 +177,10 @@ def kinds(tmp_path: Path, speech: np.ndarray, generated: Path) -> dict[str, Kind
         path = place(f"image{suffix}")
         write_image(path, pixels, codec, ImageInfo(SPEC, codec, 4000), overwrite=False)
         found[path.name] = Kind(path, lambda p: decode(p, codec))
-    about = json.loads(ImageInfo(SPEC, codec, 4000).to_json())
+    about = place("metadata.txt")
+    about.write_text(ImageInfo(SPEC, codec, 4000).to_json())
     found["metadata"] = of_json(
-        place("metadata.txt"),
-        lambda p: ImageInfo.from_json(p.read_text(errors="replace"), "it"),
-        about,
+        about, lambda p: ImageInfo.from_json(p.read_text(errors="replace"), "it")
     )
     path = place("image.tif")
     Image.fromarray(pixels.astype(np.float32) - 100).save(path)
@@ -221,17 +229,16 @@ def kinds(tmp_path: Path, speech: np.ndarray, generated: Path) -> dict[str, Kind
 
     as_checkpoint(state)
     found["checkpoint"] = Kind(step, go_on, as_checkpoint, state)
-    path = place("hifigan/config.json")
+
+    def import_beside(path: Path) -> object:
+        return import_generator(path, path.with_name("g"))
+
     torch.save({"generator": original_weights(V1)}, place("hifigan/g"))
-    found["hifigan"] = of_json(path, lambda p: import_generator(p, tmp_path / "hifigan/g"), V1)
+    put("hifigan", "hifigan/config.json", import_beside, as_json, V1)
     for name in ("bigvgan", "parallel_wavegan", "vocos"):
         made: foreign.Foreign = getattr(foreign, name)()
         torch.save(made.state, place(f"{name}/g"))
-        path = place(f"{name}/config.yml")
-        path.write_bytes(as_yaml(made.config))
-        found[name] = Kind(
-            path, lambda p: import_generator(p, p.with_name("g")), as_yaml, made.config
-        )
+        put(name, f"{name}/config.yml", import_beside, as_yaml, made.config)
     # Corpora.
     corpus = tmp_path / "corpus"
     clips = make_corpus(corpus, {f"{k}.wav": (speech[k:5000], "train") for k in (0, 1)})
@@ -277,17 +284,12 @@ def kinds(tmp_path: Path, speech: np.ndarray, generated: Path) -> dict[str, Kind
     test = {"testname": "t", "testId": "i", "pages": [page, ["random", {**page, "id": "q"}]]}
     for name in ("r.wav", "a.wav"):
         soundfile.write(place(f"webmushra/{name}"), speech[:3000], 22_050)
-    path = place("webmushra/test.yaml")
-    path.write_bytes(as_yaml(test))
-    found["webmushra"] = Kind(path, read_webmushra, as_yaml, test)
-    path = place("words.yaml")
-    path.write_bytes(as_yaml({"Next": "Weiter"}))
-    found["words"] = Kind(path, lambda p: read_words(str(p)), as_yaml, {"Next": "Weiter"})
+    put("webmushra", "webmushra/test.yaml", read_webmushra, as_yaml, test)
+    put("words", "words.yaml", lambda p: read_words(str(p)), as_yaml, {"Next": "Weiter"})
     # What commands note down.
     row = {"utterance": "a", "file": "a.wav", "seconds": 1.0, "measures": {"estoi": 0.5}}
     report = {"repair": {"a": 1}, "utterances": [row]}
-    path = place(f"out/{REPORT_NAME}")
-    found["report"] = of_json(path, report_again, report)
+    put("report", f"out/{REPORT_NAME}", report_again, as_json, report)
     return found
 
 
