@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 
 from recipes.inverters import measure_generated
-from recipes.results import Results, measured, recipe, show, spread
+from recipes.results import Results, differences, measured, recipe, show, spread
 from vocoder.errors import BadInput
 from vocoder.evaluate.inference import holm, paired_p
 from vocoder.evaluate.metrics import METRICS, choose_metrics
@@ -51,13 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def both(folder: Path, given: argparse.Namespace) -> tuple[Results, list[str]]:
-    """Both systems on a generator's utterances, and these."""
+def both(folder: Path, given: argparse.Namespace) -> Results:
+    """Without and with repair on some of a generator's utterances."""
     names, words = chosen(folder, given.lines), (WITHOUT, f"{given.repair}+{INVERTER}")
     asked = {f"{folder.name} | {word}": names for word in words}
     work = partial(measure_generated, folder)
     found = measured(given.output / "results.json", asked, work, given.processes)
-    return dict(zip(words, found.values(), strict=True)), names
+    return dict(zip(words, found.values(), strict=True))
 
 
 def chosen(folder: Path, count: int) -> list[str]:
@@ -74,35 +74,30 @@ def chosen(folder: Path, count: int) -> list[str]:
     return spread(usual, count)
 
 
-def table(kinds: Mapping[str, tuple[Results, list[str]]]) -> str:
+def table(kinds: Mapping[str, Results]) -> str:
     """Means without and with repair, as Markdown; bold where the difference is beyond chance.
 
     Permutation tests in pairs, corrected for all cells of the table by Holm's method.
     """
-    cells: list[tuple[float, float, list[float]]] = []
-    for systems, names in kinds.values():
-        before, after = systems.values()
-        for column in COLUMNS:
-            pairs = [
-                (before[name][column], after[name][column])
-                for name in names
-                if column in before[name] and column in after[name]
-            ]
-            without, repaired = np.array(pairs).T
-            cells.append((without.mean(), repaired.mean(), list(repaired - without)))
-    p_values = holm([paired_p(differences) for *_, differences in cells])
-    shown = []
-    for place, ((without, repaired, _), p) in enumerate(zip(cells, p_values, strict=True)):
-        metric = METRICS[COLUMNS[place % len(COLUMNS)]]
-        text = f"{repaired:.{metric.digits}f}"
-        shown.append(f"{without:.{metric.digits}f} / {f'**{text}**' if p < ALPHA else text}")
+    pairs = {kind: tuple(systems.values()) for kind, systems in kinds.items()}
+    apart = [
+        differences(after, before, column) for before, after in pairs.values() for column in COLUMNS
+    ]
+    p_values = iter(holm([paired_p(one) for one in apart]))
     rows = [["generator", *(METRICS[column].heading for column in COLUMNS)]]
-    for place, kind in enumerate(kinds):
-        rows.append([kind, *shown[place * len(COLUMNS) : (place + 1) * len(COLUMNS)]])
-    words, lines = next(iter(kinds.values()))
+    for kind, (before, after) in pairs.items():
+        cells = [kind]
+        for column in COLUMNS:
+            lines = [line for line in before if column in before[line] and column in after[line]]
+            means = (np.mean([one[line][column] for line in lines]) for one in (before, after))
+            without, repaired = (f"{mean:.{METRICS[column].digits}f}" for mean in means)
+            shown = f"**{repaired}**" if next(p_values) < ALPHA else repaired
+            cells.append(f"{without} / {shown}")
+        rows.append(cells)
+    systems = next(iter(kinds.values()))
     return (
-        f"{markdown(rows)}\n\n{len(lines)} utterances of each; "
-        f"{' / '.join(f'`{word}`' for word in words)}. "
+        f"{markdown(rows)}\n\n{len(systems[WITHOUT])} utterances of each; "
+        f"{' / '.join(f'`{word}`' for word in systems)}. "
         f"Bold: p < {ALPHA} (permutation in pairs, Holm over the table)."
     )
 

@@ -27,7 +27,7 @@ def test_bold_is_what_is_beyond_chance():
             name: columns | {"estoi": 0.2, "visqol": 0.1 + noise[k]} for k, name in enumerate(names)
         },
     }
-    text = kinds.table({"room": (both, names)})
+    text = kinds.table({"room": both})
     assert f"`{kinds.WITHOUT}` / `auto+griffin_lim`" in text
     row = text.splitlines()[2]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
