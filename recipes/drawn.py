@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -54,13 +55,10 @@ def _mel(y: np.ndarray, rate: int = RATE, **options: Any) -> np.ndarray:
     return np.asarray(librosa.feature.melspectrogram(y=y, sr=rate, **options))
 
 
-def _own(spec: str, codec: str, **settings: Any) -> Draw:
-    def draw(y: np.ndarray, path: Path) -> Path:
-        made = load("spec", spec)
-        shown = analyse(torch.from_numpy(y)[None], made).decibels[0].numpy()
-        return _save(path, load("codec", codec, **settings).encode(shown, made))
-
-    return draw
+def _own(y: np.ndarray, path: Path, *, spec: str, codec: str) -> Path:
+    made = load("spec", spec)
+    shown = analyse(torch.from_numpy(y)[None], made).decibels[0].numpy()
+    return _save(path, load("codec", codec).encode(shown, made))
 
 
 def _riffusion(y: np.ndarray, path: Path, *, stereo: bool) -> Path:
@@ -263,25 +261,22 @@ def _arss(y: np.ndarray, path: Path) -> Path:
     return _save(path, _grey(np.array(rows) / np.max(rows)))
 
 
-def _constant_q(bins_per_octave: int) -> Draw:
-    def draw(y: np.ndarray, path: Path) -> Path:
-        options: Any = {"n_bins": 7 * bins_per_octave, "bins_per_octave": bins_per_octave}
-        shown = np.abs(librosa.cqt(y, sr=RATE, **options))
-        return _save(path, _grey(librosa.amplitude_to_db(shown, ref=np.max) / 80 + 1))
-
-    return draw
+def _constant_q(y: np.ndarray, path: Path, *, octave: int) -> Path:
+    """Seven octaves of so many bins each."""
+    shown = np.abs(librosa.cqt(y, sr=RATE, n_bins=7 * octave, bins_per_octave=octave))
+    return _save(path, _grey(librosa.amplitude_to_db(shown, ref=np.max) / 80 + 1))
 
 
 # What the law is called, how it is drawn, and the settings that are right.
 LAWS: dict[str, tuple[Draw, str]] = {
-    "gray8": (_own("mel256", "gray8"), "spec=mel256 codec=gray8"),
+    "gray8": (partial(_own, spec="mel256", codec="gray8"), "spec=mel256 codec=gray8"),
     "linear512": (
-        _own("linear512", "gray8", db_min=-80.0),
+        partial(_own, spec="linear512", codec="gray8:db_min=-80.0"),
         "spec=linear512 codec=gray8 codec.db_min=-80",
     ),
-    "hue": (_own("mel256", "hue"), "spec=mel256 codec=hue"),
+    "hue": (partial(_own, spec="mel256", codec="hue"), "spec=mel256 codec=hue"),
     "viridis": (
-        _own("mel256", "colormap", cmap="viridis"),
+        partial(_own, spec="mel256", codec="colormap:cmap=viridis"),
         "spec=mel256 codec=colormap codec.cmap=viridis",
     ),
     "row_0=low": (
@@ -301,23 +296,20 @@ LAWS: dict[str, tuple[Draw, str]] = {
         f"{A} codec=foreign codec.unit=linear codec.exponent=0.25 codec.reference=max",
     ),
     "log rows": (_log_rows, f"{A} codec=foreign codec.rows=log codec.hz_min=50 {R}"),
-    "riffusion": (
-        lambda y, path: _riffusion(y, path, stereo=False),
-        "spec=riffusion codec=riffusion",
-    ),
+    "riffusion": (partial(_riffusion, stereo=False), "spec=riffusion codec=riffusion"),
     "riffusion stereo": (
-        lambda y, path: _riffusion(y, path, stereo=True),
+        partial(_riffusion, stereo=True),
         "spec=riffusion codec=riffusion codec.channel=green",
     ),
     "audio_diffusion": (_audio_diffusion, "spec=audio_diffusion codec=audio_diffusion"),
     "librosa imsave": (_imsave, "spec=librosa_mel codec=librosa codec.cmap=magma"),
     "specshow of bins": (
-        lambda y, path: _specshow(y, path, y_axis="log"),
+        partial(_specshow, y_axis="log"),
         "spec=seed codec=librosa codec.cmap=magma codec.rows=specshow "
         "codec.crop=[126,49,744,355] codec.hop_length={hop}",
     ),
     "librosa specshow": (
-        lambda y, path: _specshow(y, path, y_axis="mel"),
+        partial(_specshow, y_axis="mel"),
         "spec=librosa_mel codec=librosa codec.cmap=magma codec.rows=specshow "
         "codec.crop=[126,49,744,355] codec.hop_length={hop}",
     ),
@@ -329,7 +321,7 @@ LAWS: dict[str, tuple[Draw, str]] = {
     "parallel_wavegan": (_parallel_wavegan, "spec=parallel_wavegan codec=parallel_wavegan"),
     "whisper": (_whisper, "spec=whisper codec=whisper"),
     "whisper large-v3": (
-        lambda y, path: _whisper(y, path, n_mels=128),
+        partial(_whisper, n_mels=128),
         "spec=whisper spec.n_mels=128 codec=whisper",
     ),
     "specvqgan": (_specvqgan, "spec=specvqgan codec=specvqgan"),
@@ -344,8 +336,11 @@ LAWS: dict[str, tuple[Draw, str]] = {
         "codec.crop=[133,64,-133,-64] codec.hop_length={ffmpeg}",
     ),
     "audacity": (_audacity, "spec=audacity codec=audacity codec.hop_length=512"),
-    "constant_q 12": (_constant_q(12), "spec=seed codec=librosa_cqt"),
-    "constant_q 24": (_constant_q(24), "spec=seed codec=librosa_cqt codec.bins_per_octave=24"),
+    "constant_q 12": (partial(_constant_q, octave=12), "spec=seed codec=librosa_cqt"),
+    "constant_q 24": (
+        partial(_constant_q, octave=24),
+        "spec=seed codec=librosa_cqt codec.bins_per_octave=24",
+    ),
     "arss": (_arss, "spec=arss codec=arss"),
     "amplitudes": (
         lambda y, path: _save(path, _grey(_magnitude(y) / _magnitude(y).max())),
