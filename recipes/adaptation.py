@@ -53,8 +53,7 @@ Tiles = list[Tile]
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/corpus.py wrote")
     parser.add_argument("recordings", type=Path, help="folder that recipes/fillets/fetch.py wrote")
     parser.add_argument("generated", type=Path, help="what was generated of training lines")

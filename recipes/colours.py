@@ -42,8 +42,7 @@ TILE_FRAMES = 256
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     add_common_options(parser)
     parser.add_argument(
         "--inversion", default="none+griffin_lim", help="[REPAIR+]INVERTER, name:field=value,..."

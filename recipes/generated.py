@@ -64,8 +64,7 @@ COLUMNS = ("estoi", "pesq_wb", "mel_distance_db", "f0_rmse_cents", "voicing_erro
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     parser.add_argument("output", type=Path)
     parser.add_argument("--grey", type=Path, default=DATA / "pix2pix", help="generated in grey")
     parser.add_argument("--hue", type=Path, default=DATA / "pix2pix_hue", help="generated in hue")

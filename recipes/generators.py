@@ -24,8 +24,7 @@ from vocoder.train.generators.trainer import Kind
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     parser.add_argument("corpus", type=Path, help="folder with corpus.csv")
     parser.add_argument("output", type=Path, help="folder for what is generated")
     parser.add_argument("--task", choices=list(TASKS), help="drawn if not given")

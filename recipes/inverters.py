@@ -56,8 +56,7 @@ MEASURES = ("estoi", "pesq", "visqol", "dnsmos", "f0", "voicing", "mel")
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/fetch.py wrote")
     parser.add_argument("output", type=Path, help="folder for results.json and the table")
     parser.add_argument(

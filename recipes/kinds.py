@@ -34,8 +34,7 @@ ALPHA = 0.05
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     parser.add_argument("generators", type=Path, help="folder of folders of recipes.generators")
     parser.add_argument("output", type=Path, help="folder for results.json and the table")
     parser.add_argument("--lines", type=int, default=12, help="utterances of each kind")

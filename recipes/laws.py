@@ -38,8 +38,7 @@ N_ITER = 32
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     add_common_options(parser)
     parser.add_argument("--laws", nargs="+", choices=list(LAWS), default=list(LAWS))
     given = parser.parse_args(arguments)

@@ -44,8 +44,7 @@ Cents = dict[str, np.ndarray]
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     parser.add_argument("generated", type=Path, nargs="?", default=DATA / "pix2pix")
     parser.add_argument("--inversions", nargs="+", default=INVERSIONS)
     given = parser.parse_args(arguments)

@@ -38,8 +38,7 @@ MEASURES = ("estoi", "lsd", "mel", "level")
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     add_common_options(parser)
     parser.add_argument(
         "systems", nargs="+", help="seed_tiff, seed_jpeg, spec/codec/degradation/inversion"

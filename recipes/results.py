@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import functools
 import json
@@ -10,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ParamSpec
 
 import numpy as np
 from tqdm import tqdm
@@ -22,16 +22,21 @@ from vocoder.files import read_record, write_text
 
 Lines = dict[str, dict[str, float]]  # line to measure to value
 Results = dict[str, Lines]  # by system
-Given = ParamSpec("Given")
 
 
-def recipe(main: Callable[Given, int]) -> Callable[Given, int]:
-    """Have ``main`` end as `vocoder` does where a user can mend something."""
+def recipe(
+    main: Callable[[argparse.ArgumentParser, list[str] | None], int],
+) -> Callable[..., int]:
+    """Give ``main`` a parser, and have it end as `vocoder` does where a user can mend something.
+
+    The parser is described by the first line of the module; arguments are by default the process's.
+    """
 
     @functools.wraps(main)
-    def wrapped(*args: Given.args, **kwargs: Given.kwargs) -> int:
+    def wrapped(arguments: list[str] | None = None) -> int:
+        about = sys.modules[main.__module__].__doc__ or ""
         try:
-            return main(*args, **kwargs)
+            return main(argparse.ArgumentParser(description=about.partition("\n")[0]), arguments)
         except BadInput as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

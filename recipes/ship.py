@@ -24,8 +24,7 @@ from vocoder.train.record import RECORD_NAME
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     parser.add_argument("run", type=Path, help="folder of a training")
     parser.add_argument("name", help="such as generated")
     parser.add_argument("--licence", required=True, help="of the data, which binds the weights")

@@ -46,8 +46,7 @@ BASELINE = "grey: level"
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     parser.add_argument("corpus", type=Path, help="folder with corpus.csv, to learn from")
     parser.add_argument("lines", type=Path, help="folder that recipes/fillets/fetch.py wrote")
     parser.add_argument("output", type=Path, help="folder for generators, results and the table")

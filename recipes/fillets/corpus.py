@@ -47,8 +47,7 @@ Kept = list[tuple[Utterance, float]]  # with the SNR
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     parser.add_argument("recordings", type=Path, help="folder that recipes/fillets/fetch.py wrote")
     parser.add_argument("output", type=Path, help="new folder for the corpus")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of validation lines")

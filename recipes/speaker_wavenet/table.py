@@ -49,8 +49,7 @@ BLOCK_S, FLOOR_DBFS = 0.1, -60.0
 
 
 @recipe
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     parser.add_argument("corpus", type=Path, help="folder that recipes/fillets/corpus.py wrote")
     parser.add_argument("output", type=Path, help="folder for waveforms and tables")
     parser.add_argument("weights", nargs="+", help="runs, files, or names of shipped weights")
