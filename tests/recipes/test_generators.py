@@ -11,7 +11,7 @@ from PIL import Image
 from recipes.generators import main
 from tests.corpora import make_corpus
 from tests.refusals import refused
-from vocoder import load
+from vocoder import load, read_spectrogram
 from vocoder.audio import read_audio
 from vocoder.corpus.corpus import Corpus
 from vocoder.image.source import ImageSource
@@ -32,6 +32,25 @@ def corpus(tmp_path_factory, speech):
     parts = zip(np.split(speech, 3), ("train", "train", "val"), strict=True)
     make_corpus(folder, {f"anna/{k}.flac": part for k, part in enumerate(parts)})
     return folder
+
+
+def studio(corpus, folder, seed):
+    """One that learns from all utterances, for one step, and generates the first."""
+    return Studio(
+        Corpus(corpus, "train"),
+        folder,
+        Kind.drawn(seed, "codec", paired=True),
+        spec=SPEC,
+        codec=load("codec", "gray8", db_min=-92.0, db_max=-12.0),
+        learns=[0, 1],
+        generates=[0],
+        seed=seed,
+        steps=1,
+    )
+
+
+def make(corpus, folder, *words):
+    assert main([str(corpus), str(folder), *words]) == 0
 
 
 def vowel(pitch_hz, seconds=1.0):
@@ -133,7 +152,7 @@ def test_what_it_leaves_is_read_as_pairs_and_an_interruption_changes_nothing(
     corpus, tmp_path, monkeypatch
 ):
     arguments = ["--task", "whisper", "--steps", "3", "--utterances", "2", "--seed", "6"]
-    assert main([str(corpus), str(tmp_path / "whole"), *arguments]) == 0
+    make(corpus, tmp_path / "whole", *arguments)
     monkeypatch.setattr("vocoder.train.generators.studio.SAVE_EVERY", 1)
     with monkeypatch.context() as stopped:
         learn, steps = Trainer.step, iter(range(3))
@@ -145,8 +164,8 @@ def test_what_it_leaves_is_read_as_pairs_and_an_interruption_changes_nothing(
 
         stopped.setattr(Trainer, "step", stop)
         with pytest.raises(KeyboardInterrupt):
-            main([str(corpus), str(tmp_path / "halves"), *arguments])
-    assert main([str(corpus), str(tmp_path / "halves"), *arguments]) == 0
+            make(corpus, tmp_path / "halves", *arguments)
+    make(corpus, tmp_path / "halves", *arguments)
     images = sorted((tmp_path / "whole/results").rglob("*.png"))
     assert images
     for image in images:
@@ -181,25 +200,22 @@ def test_a_real_one_draws_tiles_of_256_frames_and_only_what_it_has_not_learnt(
     with monkeypatch.context() as watched:
         watched.setattr(Studio, "samples", noted)
         watched.setattr(Studio, "generate", lambda self, utterances: None)
-        assert main([str(corpus), str(tmp_path / "made"), *arguments]) == 0
+        make(corpus, tmp_path / "made", *arguments)
     generated = {path.stem.rsplit("_", 1)[0] for path in (tmp_path / "made/reference").iterdir()}
     assert len(learnt) == len(generated) == 1 and not learnt & generated
-    assert main([str(corpus), str(tmp_path / "drawn"), *arguments]) == 0
-    (utterance,) = (found := ImageSource(input=str(tmp_path / "drawn/results")).find()).utterances
-    assert load_utterance(utterance, found).spectrogram.decibels.shape[1] == 256
-    images = sorted((tmp_path / "drawn/results").rglob("*.png"))
-    sizes = []
-    for image in images:
+    make(corpus, tmp_path / "drawn", *arguments)
+    assert read_spectrogram(tmp_path / "drawn/results").decibels.shape[1] == 256
+    sizes = set()
+    for image in (tmp_path / "drawn/results").rglob("*.png"):
         with Image.open(image) as opened:
-            sizes.append(opened.size)
-    assert set(sizes) == {(256, 256)}
+            sizes.add(opened.size)
+    assert sizes == {(256, 256)}
 
 
 def test_workers_prepare_the_same_examples(corpus, tmp_path):
     arguments = ["--task", "buzz", "--steps", "3", "--utterances", "1", "--seed", "6"]
     for workers in (0, 2):
-        where = [str(corpus), str(tmp_path / str(workers)), "--workers", str(workers)]
-        assert main([*where, *arguments]) == 0
+        make(corpus, tmp_path / str(workers), "--workers", str(workers), *arguments)
     alone, helped = (
         [image.read_bytes() for image in sorted((tmp_path / name).rglob("*.png"))]
         for name in ("0", "2")
@@ -210,44 +226,23 @@ def test_workers_prepare_the_same_examples(corpus, tmp_path):
 def test_a_folder_from_before_there_were_sizes_goes_on_and_no_other(corpus, tmp_path):
     folder = tmp_path / "made"
     arguments = ["--task", "codec", "--steps", "1", "--utterances", "1", "--seed", "6"]
-    assert main([str(corpus), str(folder), *arguments]) == 0
+    make(corpus, folder, *arguments)
     written = json.loads((folder / "kind.json").read_text())
     before = {name: value for name, value in written.items() if name not in ("levels", "frames")}
     (folder / "kind.json").write_text(json.dumps(before))
-    assert main([str(corpus), str(folder), *arguments]) == 0
+    make(corpus, folder, *arguments)
     assert json.loads((folder / "kind.json").read_text()) == written
     for text in (json.dumps({**written, "frames": 256}), "{"):
         (folder / "kind.json").write_text(text)
         with refused("generators.conflict"):
-            Studio(
-                Corpus(corpus, "train"),
-                folder,
-                Kind.drawn(6, "codec", paired=True),
-                spec=SPEC,
-                codec=load("codec", "gray8", db_min=-92.0, db_max=-12.0),
-                learns=[0, 1],
-                generates=[0],
-                seed=6,
-                steps=1,
-            ).work()
+            studio(corpus, folder, seed=6).work()
 
 
 def test_a_true_image_is_what_the_spec_gives(corpus, tmp_path, speech):
-    studio = Studio(
-        Corpus(corpus, "train"),
-        tmp_path,
-        Kind.drawn(1, "codec", paired=True),
-        spec=SPEC,
-        codec=load("codec", "gray8", db_min=-92.0, db_max=-12.0),
-        learns=[0],
-        generates=[1],
-        seed=1,
-        steps=1,
-    )
     true = analyse(torch.from_numpy(speech)[None], SPEC).linear
     linear = torch.from_numpy(magnitudes(speech, SPEC))[None]
     torch.testing.assert_close(to_bins(linear, SPEC), true, rtol=1e-3, atol=1e-4)
-    _, image = studio.images(speech, np.random.default_rng(0))
+    _, image = studio(corpus, tmp_path, seed=1).images(speech, np.random.default_rng(0))
     assert image.shape[3] == true.shape[2] and -1 <= float(image.min()) < float(image.max()) <= 1
 
 
@@ -272,9 +267,8 @@ def test_images_of_three_windows_hold_the_recording_in_each(corpus, tmp_path, mo
 
     monkeypatch.setattr(Trainer, "__init__", begin)
     arguments = ["--task", "telephone", "--steps", "2", "--utterances", "1", "--codec", "windows"]
-    assert main([str(corpus), str(tmp_path / "made"), *arguments]) == 0
-    (utterance,) = (found := ImageSource(input=str(tmp_path / "made/results")).find()).utterances
-    shown = load_utterance(utterance, found).spectrogram
+    make(corpus, tmp_path / "made", *arguments)
+    shown = read_spectrogram(tmp_path / "made/results")
     (recording,) = (tmp_path / "made/reference").glob("*.flac")
     waveform = torch.from_numpy(read_audio(recording, RATE))[None]
     assert len(shown.specs) == 3
@@ -283,5 +277,5 @@ def test_images_of_three_windows_hold_the_recording_in_each(corpus, tmp_path, mo
         heard = (plane.decibels > -85) & (true > -85)
         assert heard.any() and (plane.decibels - true)[heard].abs().mean() < 0.5
     with pytest.raises(SystemExit, match="2"):
-        main([str(corpus), str(tmp_path / "no"), "--task", "hum", "--codec", "windows"])
+        make(corpus, tmp_path / "no", "--task", "hum", "--codec", "windows")
     assert "waveform" in capsys.readouterr().err
