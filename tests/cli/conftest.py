@@ -1,12 +1,20 @@
 """Recordings to encode, and pictures to spoil."""
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 
 from tests.cli.encoding import save
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(monkeypatch):
+    """Hydra's own program reads and sets what belongs to the process."""
+    monkeypatch.setattr(sys, "argv", ["vocoder"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Encoding in tests, and what it should have made."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -21,28 +20,29 @@ RATE = 22_050
 GRAY = Gray8(db_min=-100.0, db_max=0.0)
 
 
-def spec_named(name):
-    """A spec of ``conf/spec``."""
-    return load("spec", name)
+MEL = load("spec", "mel256")
 
 
-MEL = spec_named("mel256")
-
-
-def conf_keys():
-    keys = yaml.safe_load((conf_dir() / "encode.yaml").read_text(encoding="utf-8"))
-    del keys["defaults"]
+def defaults(command):
+    """The keys of a command, as its file has them."""
+    keys = yaml.safe_load((conf_dir() / f"{command}.yaml").read_text(encoding="utf-8"))
+    keys.pop("defaults", None)
     return keys
 
 
 def encode(source, output, **changes):
-    changes = {key: str(v) if isinstance(v, Path) else v for key, v in changes.items()}
-    keys = conf_keys() | {"spec": MEL, "codec": GRAY, "input": str(source), "output": str(output)}
-    return run(**(keys | changes))
+    changes = {"input": source, "output": output, "spec": MEL, "codec": GRAY} | changes
+    texts = {key: str(value) for key, value in changes.items() if isinstance(value, Path)}
+    return run(**(defaults("encode") | changes | texts))
 
 
-def report_of(output):
-    return json.loads((output / "report.json").read_text(encoding="utf-8"))
+def tiles_of(output):
+    return read_manifest(output / "manifest.csv")
+
+
+def splits_of(output):
+    """Of every utterance."""
+    return {tile.utterance: tile.split for tile in tiles_of(output)}
 
 
 def analysed(samples, spec=MEL):
@@ -58,7 +58,7 @@ def utterance(output, name, folder, half=slice(None)):
     """Decode and stitch the tiles of an utterance."""
     sidecar = read_sidecar(output / "spec.yaml")
     pieces = []
-    for tile in read_manifest(output / "manifest.csv"):
+    for tile in tiles_of(output):
         if tile.utterance == name:
             picture = read_image(output / folder / f"{tile.stem}.png")
             decibels = decode_image(picture, sidecar.codec, sidecar.spec).decibels[:, half]

@@ -1,6 +1,5 @@
 """Inverting in tests, as cheaply as can be."""
 
-import json
 from pathlib import Path
 
 import soundfile
@@ -20,14 +19,6 @@ RANGE = ("codec=gray8", "codec.db_min=-92.04", "codec.db_max=-12.04")
 
 def invert(source, output, *words):
     return main.run(["invert", f"input={source}", f"output={output}", *CHEAP, *words])
-
-
-def report(output):
-    def no_constant(name):
-        raise AssertionError(f"{name} is no JSON")
-
-    text = (output / "report.json").read_text(encoding="utf-8")
-    return json.loads(text, parse_constant=no_constant)
 
 
 def sound(path):

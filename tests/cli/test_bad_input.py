@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.inverting import CHEAP, invert, report, sounds, write_one
+from tests.cli.inverting import CHEAP, invert, sounds, write_one
+from tests.cli.results import report
 from tests.refusals import refused
 from vocoder import load
 from vocoder.cli import main

@@ -3,13 +3,12 @@
 import json
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import pytest
-import yaml
 
+from tests.cli.encoding import defaults
 from tests.refusals import refused
 from vocoder.bench.inversion import griffin_lim, inverters, mel_to_stft
 from vocoder.bench.machine import memory_mb
@@ -20,7 +19,6 @@ from vocoder.bench.waveform import synthetic_speech, waveform
 from vocoder.bench.worker import measure
 from vocoder.cli.bench import run
 
-CONF = Path(__file__).parents[2] / "conf"
 TINY = Settings(
     input=None,
     seconds=0.5,
@@ -34,9 +32,8 @@ TINY = Settings(
 
 
 def bench(output, **changes):
-    keys = yaml.safe_load((CONF / "bench.yaml").read_text(encoding="utf-8"))
     tiny = {"output": str(output), "seconds": 0.5, "repetitions": 2, "minutes": 0.02}
-    return run(**(keys | tiny | changes))
+    return run(**(defaults("bench") | tiny | changes))
 
 
 def test_report_and_table_follow_from_the_times(tmp_path, capsys):

@@ -1,12 +1,11 @@
 """Stereo through the image: a channel an utterance, and one file again."""
 
-import json
-
 import numpy as np
 import pytest
 import soundfile
 
 from tests.cli.encoding import RATE, encode, save
+from tests.cli.results import report
 from vocoder.cli.main import run
 
 
@@ -26,9 +25,7 @@ def test_channels_become_one_file_at_their_levels(tmp_path, speech):
     rms = np.sqrt((samples**2).mean(axis=0))
     assert 20 * np.log10(rms[0] / rms[1]) == pytest.approx(6.02, abs=0.1)
     assert 0.98 < np.abs(samples).max() <= 1
-    rows = {
-        row["utterance"]: row for row in json.loads((out / "report.json").read_text())["utterances"]
-    }
+    rows = {row["utterance"]: row for row in report(out)["utterances"]}
     assert rows["duo"]["file"] == "joined/duo.wav"
     # Going on joins again what a kill has left apart, at the same levels.
     whole = (out / "joined/duo.wav").read_bytes()

@@ -1,12 +1,10 @@
 """``vocoder decode``: arrays that say what they are, and become the same sound."""
 
 import json
-import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -14,13 +12,14 @@ import soundfile
 import torch
 from PIL import Image
 
+from tests.cli.inverting import IMAGES
+from tests.cli.results import linked, report
 from vocoder import load
 from vocoder.cli import main
 from vocoder.image.file import ImageInfo, write_image
 from vocoder.spectrogram import analyse, analyse_linear
 
 ROOT = Path(__file__).parents[2]
-IMAGES = Path("results/tel/test_latest/images")
 LINES = {"nl_m__m-obdivovat": 573, "nl_v__jes-v-kamen": 319, "nl_v__poh-v-forma": 447}
 
 
@@ -40,9 +39,7 @@ def test_an_array_an_utterance_and_its_meaning_beside_it(arrays, generated):
     ends = (".npy", ".spec.json")
     made = [f"{name}{end}" for name in LINES for end in ends]
     assert names == sorted([*made, "report.json", "index.html"])
-    page = (arrays / "index.html").read_text(encoding="utf-8")
-    links = {(arrays / unquote(link)).resolve() for link in re.findall(r'src="([^"]+)"', page)}
-    assert links == {path.resolve() for path in generated.rglob("*_real_B.png")}
+    assert set(linked(arrays)) == {path.resolve() for path in generated.rglob("*_real_B.png")}
     for name, n_frames in LINES.items():
         values = np.load(arrays / f"{name}.npy", allow_pickle=False)
         assert values.shape == (256, n_frames) and values.dtype == np.float32
@@ -79,9 +76,9 @@ def test_arrays_are_repaired_where_that_is_asked_for(generated, tmp_path):
     """As `invert` does it: by name, and to the same audio when no repair is left to do."""
     words = ("repair.strength=0.5", "workers=1")
     assert decode(generated, tmp_path / "arrays", "repair=network", *words) == 0
-    report = json.loads((tmp_path / "arrays/report.json").read_text())
-    assert report["repair"]["strength"] == 0.5
-    assert [row["repaired"]["strength"] for row in report["utterances"]] == [0.5] * len(LINES)
+    found = report(tmp_path / "arrays")
+    assert found["repair"]["strength"] == 0.5
+    assert [row["repaired"]["strength"] for row in found["utterances"]] == [0.5] * len(LINES)
     fast = ("inverter.n_iter=2", "inverter.n_iter_estimated=2", "inverter.init=zero")
     more = (*fast, "subtype=FLOAT", "workers=1")
     for source, name, repair in (
@@ -124,7 +121,7 @@ def test_one_bad_file_does_not_stop_the_others(copy, tmp_path, capsys):
     gone = copy / IMAGES / "nl_v__poh-v-forma__01_fake_B.png"
     gone.unlink()
     assert decode(copy, tmp_path / "out") == 2
-    problems = json.loads((tmp_path / "out/report.json").read_text())["problems"]
+    problems = report(tmp_path / "out")["problems"]
     assert set(problems) == {bad.name, "nl_v__poh-v-forma__01"}
     assert all(reason.endswith("; silent") for reason in problems.values())
     assert bad.name in capsys.readouterr().out

@@ -16,19 +16,20 @@ from tests.cli.encoding import (
     analysed,
     assert_close,
     encode,
-    report_of,
     save,
-    spec_named,
+    splits_of,
+    tiles_of,
     utterance,
 )
+from tests.cli.results import report
 from tests.processes import program
 from tests.refusals import refused
+from vocoder import load
 from vocoder.cli import main
 from vocoder.decibels import SILENCE_DB
-from vocoder.errors import BadInput
 from vocoder.image.codec.scalar import Gray8
 from vocoder.image.file import read_image
-from vocoder.image.manifest import read_manifest, read_sidecar
+from vocoder.image.manifest import read_sidecar
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -37,7 +38,7 @@ def test_pictures_say_what_analysis_says(tmp_path, folder, speech, channels):
     tile = {"frames": 96, "overlap_frames": 32}
     assert encode(folder, out, channels=channels, tile=tile) == 0
     assert_close(utterance(out, "a", "pictures"), analysed(speech))
-    tiles = read_manifest(out / "manifest.csv")
+    tiles = tiles_of(out)
     assert {tile.utterance for tile in tiles} == {"a", "b", "sub__c"}
     assert {tile.source for tile in tiles} == {"a.wav", "b.wav", "sub/c.wav"}
     first = [tile for tile in tiles if tile.utterance == "a"]
@@ -56,7 +57,7 @@ def test_pictures_say_what_analysis_says(tmp_path, folder, speech, channels):
 def test_overlaps_are_identical_and_the_end_is_silent(tmp_path, folder):
     out = tmp_path / "out"
     encode(folder, out, tile={"frames": 128, "overlap_frames": 32})
-    tiles = [t for t in read_manifest(out / "manifest.csv") if t.utterance == "a"]
+    tiles = [t for t in tiles_of(out) if t.utterance == "a"]
     pixels = [read_image(out / "pictures" / f"{tile.stem}.png").pixels for tile in tiles]
     for left, right in pairwise(pixels):
         np.testing.assert_array_equal(left[:, -32:], right[:, :32])
@@ -70,7 +71,7 @@ def test_a_tone_keeps_its_pitch_and_level_at_any_rate(tmp_path):
     tone = 0.5 * np.sin(2 * np.pi * 1000 * time_s)
     stereo = np.stack([tone, np.zeros_like(tone)], axis=1).astype(np.float32)
     save(tmp_path / "in/tone.flac", stereo, 48_000, "PCM_24")
-    spec = spec_named("linear512")
+    spec = load("spec", "linear512")
     for channel, level_db in (("mix", -12.04), (1, -6.02)):
         out = tmp_path / f"out-{channel}"
         assert encode(tmp_path / "in", out, spec=spec, audio_channel=channel) == 0
@@ -83,7 +84,7 @@ def test_a_tone_keeps_its_pitch_and_level_at_any_rate(tmp_path):
         # Two bins share a tone between them, 1.42 dB at most for a Hann window (Harris 1978).
         peak_db = decibels[:, 40].max()
         assert level_db - 1.7 < peak_db < level_db + 0.3
-        assert read_manifest(out / "manifest.csv")[0].samples == RATE
+        assert tiles_of(out)[0].samples == RATE
 
 
 def test_the_command_takes_one_channel(tmp_path, speech, capsys):
@@ -100,7 +101,7 @@ def test_each_channel_can_be_an_utterance(tmp_path, speech):
     save(tmp_path / "in/solo.wav", speech)
     out = tmp_path / "out"
     assert encode(tmp_path / "in", out, audio_channel="split", split={"val": 0.0, "test": 0.5}) == 0
-    tiles = read_manifest(out / "manifest.csv")
+    tiles = tiles_of(out)
     assert {t.utterance for t in tiles} == {"duo_ch1", "duo_ch2", "solo"}
     assert {t.source for t in tiles} == {"duo.wav, channel 1", "duo.wav, channel 2", "solo.wav"}
     split = {t.utterance: t.split for t in tiles}
@@ -114,7 +115,7 @@ def test_the_peak_gain_is_recorded(tmp_path, speech):
     save(tmp_path / "in/silent.wav", np.zeros_like(quiet))
     out = tmp_path / "out"
     assert encode(tmp_path / "in", out, gain="peak", peak_db=-3.0) == 0
-    gains = {t.utterance: t.gain_db for t in read_manifest(out / "manifest.csv")}
+    gains = {t.utterance: t.gain_db for t in tiles_of(out)}
     expected_db = -3 - 20 * np.log10(np.abs(quiet).max())
     assert gains["quiet"] == pytest.approx(expected_db, abs=1e-4)
     assert gains["silent"] == 0
@@ -126,8 +127,7 @@ def test_the_peak_gain_is_recorded(tmp_path, speech):
 def test_pairs_lie_side_by_side(tmp_path, folder, pairs, speech, capsys):
     out = tmp_path / "out"
     assert encode(folder, out, style="aligned", input_a=pairs) == 0
-    tiles = read_manifest(out / "manifest.csv")
-    where = {t.utterance: t.split for t in tiles}
+    tiles, where = tiles_of(out), splits_of(out)
     assert sorted(where.values()) == ["test", "train", "train"]
     for tile in tiles:
         assert read_image(out / tile.split / f"{tile.stem}.png").pixels.shape == (256, 512, 3)
@@ -138,7 +138,7 @@ def test_pairs_lie_side_by_side(tmp_path, folder, pairs, speech, capsys):
     assert f"--phase test --num_test {n_test}\n" in printed
     for flag in ("--preprocess none --no_flip", "--netG unet_256", "--scale_size 256", "flip=0"):
         assert flag in printed
-    assert [one["program"] for one in report_of(out)["commands"]] == [
+    assert [one["program"] for one in report(out)["commands"]] == [
         "pytorch-CycleGAN-and-pix2pix",
         "pix2pix-tensorflow",
         "pix2pix (Lua)",
@@ -153,14 +153,11 @@ def test_pairs_that_are_not_in_time_are_named_and_not_moved(tmp_path, folder, pa
     save(late, samples)
     out = tmp_path / "out"
     assert encode(folder, out, style="aligned", input_a=pairs) == 0
-    (told,) = report_of(out)["delayed"]
+    (told,) = report(out)["delayed"]
     assert told == "b.wav: A is 116 ms later than B"  # ten frames
     assert told in capsys.readouterr().out
-    split = next(t.split for t in read_manifest(out / "manifest.csv") if t.utterance == "b")
-    assert_close(
-        utterance(out, "b", split, slice(0, 256)),
-        analysed(soundfile.read(late, dtype="float32")[0]),
-    )
+    shown = utterance(out, "b", splits_of(out)["b"], slice(0, 256))
+    assert_close(shown, analysed(samples))
 
 
 def test_a_recording_alone_is_encoded(tmp_path, folder, speech):
@@ -183,7 +180,7 @@ def test_pix2pixhd_has_a_folder_for_each_side(tmp_path, folder, pairs, speech, c
     for phase in ("train", "test"):
         a, b = ({p.name for p in (out / f"{phase}_{side}").iterdir()} for side in "AB")
         assert a == b != set()
-    phase = next(t.split for t in read_manifest(out / "manifest.csv") if t.utterance == "a")
+    phase = splits_of(out)["a"]
     assert_close(utterance(out, "a", f"{phase}_B"), analysed(speech))
     assert_close(utterance(out, "a", f"{phase}_A"), analysed(speech / 2))
     n_test = len(list((out / "test_A").iterdir()))
@@ -198,7 +195,7 @@ def test_unaligned_sides_need_not_match(tmp_path, folder, pairs, capsys):
     out = tmp_path / "out"
     assert encode(folder, out, style="unaligned", input_a=pairs) == 0
     assert {p.name for p in out.iterdir() if p.is_dir()} == {"trainA", "trainB", "testA", "testB"}
-    tiles = read_manifest(out / "manifest.csv")
+    tiles = tiles_of(out)
     names = "A__a A__b A__extra A__more B__a B__b B__sub__c"
     assert sorted({t.utterance for t in tiles}) == names.split()
     for tile in tiles:
@@ -214,30 +211,30 @@ def test_pairs_without_partner_are_listed_and_refused(tmp_path, folder, pairs):
     (pairs / "a.wav").unlink()
     save(pairs / "stranger.wav", np.zeros(RATE, np.float32))
     out = tmp_path / "out"
-    with pytest.raises(BadInput, match="unpaired=skip") as caught:
+    with refused("pairs.conflict") as caught:
         encode(folder, out, style="aligned", input_a=pairs)
     assert "\n  a.wav: in B (input)" in str(caught.value)
     assert "\n  stranger.wav: in A (input_a)" in str(caught.value)
     assert not out.exists()
     assert encode(folder, out, style="aligned", input_a=pairs, unpaired="skip") == 0
-    assert {t.utterance for t in read_manifest(out / "manifest.csv")} == {"b", "sub__c"}
-    assert len(report_of(out)["unpaired"]) == 2
+    assert set(splits_of(out)) == {"b", "sub__c"}
+    assert len(report(out)["unpaired"]) == 2
 
 
 def test_pairs_of_different_lengths_are_refused_or_trimmed(tmp_path, folder, pairs, speech):
     save(pairs / "a.wav", speech[:-257] / 2)  # more than a hop
     save(pairs / "b.wav", np.roll(speech, 1000)[: len(speech) - 5000 - 200] / 2)
     out = tmp_path / "out"
-    with pytest.raises(BadInput, match="lengths=trim") as caught:
+    with refused("pairs.conflict") as caught:
         encode(folder, out, style="aligned", input_a=pairs)
     assert "\n  a.wav: A is 2.488 s long, B 2.500 s" in str(caught.value)
     assert "b.wav" not in str(caught.value)
     encode(folder, out, style="aligned", input_a=pairs, lengths="trim")
-    samples = {t.utterance: t.samples for t in read_manifest(out / "manifest.csv")}
+    samples = {t.utterance: t.samples for t in tiles_of(out)}
     assert samples["a"] == len(speech) - 257
     shutil.copy(folder / "a.wav", pairs / "a.wav")
     encode(folder, out, style="aligned", input_a=pairs, overwrite=True)
-    samples = {t.utterance: t.samples for t in read_manifest(out / "manifest.csv")}
+    samples = {t.utterance: t.samples for t in tiles_of(out)}
     assert samples["b"] == len(speech) - 5000, "within a frame the wanted sound's length counts"
 
 
@@ -249,11 +246,11 @@ def test_bad_recordings_do_not_stop_the_others(tmp_path, folder, capsys):
     (folder / "notes.txt").write_text("read me")
     out = tmp_path / "out"
     assert encode(folder, out) == 2
-    assert {t.utterance for t in read_manifest(out / "manifest.csv")} == {"a", "b", "sub__c"}
-    report = report_of(out)
-    assert set(report["failed"]) == {"words.wav", "empty.flac", "short.wav", "nan.wav"}
-    assert "too short" in report["failed"]["short.wav"]
-    assert report["ignored"] == [str(folder / "notes.txt")]
+    assert set(splits_of(out)) == {"a", "b", "sub__c"}
+    found = report(out)
+    assert set(found["failed"]) == {"words.wav", "empty.flac", "short.wav", "nan.wav"}
+    assert "too short" in found["failed"]["short.wav"]
+    assert found["ignored"] == [str(folder / "notes.txt")]
     assert "Failed (4):" in capsys.readouterr().out
 
 
@@ -265,10 +262,10 @@ def test_names_that_are_not_utf8_are_told_and_do_not_stop_the_others(tmp_path, f
     strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}  # as most terminals have it
     done = program("encode", f"input={folder}", f"output={out}", env=strict)
     assert done.returncode == 2 and done.stderr.count("Traceback") == 0
-    assert {t.utterance for t in read_manifest(out / "manifest.csv")} == {"a", "b", "sub__c"}
-    report = report_of(out)
-    assert "its name is not UTF-8; rename it" in report["failed"][f"{name}.wav"]
-    assert report["ignored"] == [str(folder / f"{name}.txt")]
+    assert set(splits_of(out)) == {"a", "b", "sub__c"}
+    found = report(out)
+    assert "its name is not UTF-8; rename it" in found["failed"][f"{name}.wav"]
+    assert found["ignored"] == [str(folder / f"{name}.txt")]
     assert r"gr\udcfc\udcdfe.txt" in done.stdout and r"gr\udcfc\udcdfe.wav" in done.stdout
 
 
@@ -277,8 +274,8 @@ def test_a_bad_half_of_a_pair_costs_that_pair_only(tmp_path, folder, pairs):
     for channel in ("mix", "split"):
         out = tmp_path / f"out-{channel}"
         assert encode(folder, out, style="aligned", input_a=pairs, audio_channel=channel) == 2
-        assert {t.utterance for t in read_manifest(out / "manifest.csv")} == {"b", "sub__c"}
-        assert list(report_of(out)["failed"]) == ["a.wav"]
+        assert set(splits_of(out)) == {"b", "sub__c"}
+        assert list(report(out)["failed"]) == ["a.wav"]
 
 
 def test_nothing_usable_leaves_only_a_report(tmp_path):
@@ -290,7 +287,7 @@ def test_nothing_usable_leaves_only_a_report(tmp_path):
 def test_the_sheet_and_the_table_show_what_was_made(tmp_path, folder, capsys):
     out = tmp_path / "out"
     encode(folder, out, codec=Gray8(db_min=-100.0, db_max=-30.0))
-    row = report_of(out)["folders"]["pictures"]
+    row = report(out)["folders"]["pictures"]
     assert (row["utterances"], row["tiles"]) == (3, 3)
     assert row["clipped"] > 0.001
     assert -30 < row["peak_db"] < 0
@@ -303,13 +300,13 @@ def test_a_list_decides_the_split(tmp_path, folder, capsys):
     listed.write_text("sub/c\nabsent\n")
     out = tmp_path / "out"
     encode(folder, out, split={"val": 0.0, "test": str(listed)})
-    splits = {t.utterance: t.split for t in read_manifest(out / "manifest.csv")}
+    splits = splits_of(out)
     assert splits == {"a": "train", "b": "train", "sub__c": "test"}
     assert (out / "test/sub__c__00.png").exists()
-    assert report_of(out)["unknown_in_lists"] == ["absent"]
+    assert report(out)["unknown_in_lists"] == ["absent"]
     assert "name no recording (1):\n  absent" in capsys.readouterr().out
     listed.write_text("nothing\n")
-    with pytest.raises(BadInput, match="none of the 1 lines"):
+    with refused("split.unknown"):
         encode(folder, tmp_path / "other", split={"val": 0.0, "test": str(listed)})
 
 
@@ -322,12 +319,12 @@ def test_what_reading_changed_is_said_and_an_offset_is_not_seen(tmp_path, speech
     save(tmp_path / "in/b.wav", sound, 2 * RATE)
     for name in ("plain", "in"):
         assert encode(tmp_path / name, tmp_path / f"of {name}") == 0
-    assert report_of(tmp_path / "of in")["changes"] == {
+    assert report(tmp_path / "of in")["changes"] == {
         "2 channels mixed into one": 1,
         "a constant offset taken away": 1,
         f"converted from {2 * RATE} Hz": 1,
     }
-    assert report_of(tmp_path / "of plain")["changes"] == {}
+    assert report(tmp_path / "of plain")["changes"] == {}
     assert "1 recording: a constant offset taken away" in capsys.readouterr().out
     clean, shown = (utterance(tmp_path / f"of {name}", "a", "pictures") for name in ("plain", "in"))
     assert shown[:2, :80].max() < clean[:2, :80].max() + 3

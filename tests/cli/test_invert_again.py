@@ -14,7 +14,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from tests.cli.inverting import CHEAP, IMAGES, LINES, RANGE, RATE, invert, report, sound, sounds
+from tests.cli.inverting import CHEAP, IMAGES, LINES, RANGE, RATE, invert, sound, sounds
+from tests.cli.results import report
 from vocoder.cli import main
 from vocoder.evaluate.metrics import estoi
 
@@ -33,6 +34,35 @@ def test_results_that_exist_are_kept_gone_on_with_or_replaced(generated, tmp_pat
     assert report(tmp_path)["done_before"] == [LINES[0], LINES[2]]
     assert invert(generated, tmp_path, "overwrite=true") == 0
     assert soundfile.info(first).samplerate == RATE
+
+
+def test_a_run_of_other_settings_is_not_gone_on_with(generated, tmp_path, capsys):
+    lost = tmp_path / f"{LINES[0]}.wav"
+    assert invert(generated, tmp_path) == 0
+    lost.unlink()
+    assert invert(generated, tmp_path, "resume=true", "inverter.momentum=0.5") == 2
+    assert "was begun with inverter" in capsys.readouterr().err
+    assert not lost.exists()
+    assert invert(generated, tmp_path, "resume=true") == 0
+    assert sorted(row["utterance"] for row in report(tmp_path)["utterances"]) == list(LINES)
+
+
+def test_a_picture_lost_in_a_kill_is_drawn(generated, tmp_path):
+    assert invert(generated, tmp_path, "pictures=true") == 0
+    drawing = tmp_path / f"{LINES[1]}.png"
+    drawing.unlink()
+    assert invert(generated, tmp_path, "pictures=true", "resume=true") == 0
+    assert drawing.stat().st_size > 10_000
+
+
+def test_only_what_a_run_left_is_replaced(generated, tmp_path, capsys):
+    mine = tmp_path / f"{LINES[1]}.wav"
+    mine.write_bytes(b"mine")
+    assert invert(generated, tmp_path, "pictures=true", "resume=true") == 2
+    assert "holds no report.json of an earlier run" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [mine]
+    assert invert(generated, tmp_path, "resume=true") == 0  # seems done, and is kept
+    assert mine.read_bytes() == b"mine"
 
 
 def test_what_is_read_is_never_written_over(generated, tmp_path, capsys):

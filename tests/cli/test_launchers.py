@@ -22,10 +22,8 @@ BIN = Path(sys.executable).parent
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was(monkeypatch):
-    """What Hydra's own program and we set for the whole process."""
-    monkeypatch.setattr(sys, "argv", ["vocoder"])
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "")
+def _no_ray_yet(monkeypatch):
+    """What we set for the whole process."""
     for name in ("RAY_USAGE_STATS_ENABLED", "RAY_DEDUP_LOGS"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)

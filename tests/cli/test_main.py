@@ -26,13 +26,6 @@ SLOW_IMPORTS = {"torch", "librosa", "numpy", "scipy", "matplotlib"}
 CHEAP = ("inverter.n_iter=1", "inverter.init=zero")
 
 
-@pytest.fixture(autouse=True)
-def _as_it_was(monkeypatch):
-    """Hydra's own program reads and sets what belongs to the process."""
-    monkeypatch.setattr(sys, "argv", ["vocoder"])
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "")
-
-
 def process(*words):
     """The program in a process of its own, with the modules it had imported at the end."""
     code = (
