@@ -1,5 +1,6 @@
 """The one exception for mistakes that a user can mend, and how many are named in one line."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,14 @@ def expect(ok: object, name: str, value: object, expected: str, fault: str = "ra
     """
     if not ok:
         raise BadInput(f"{name} is {value!r}; expected {expected}", key=f"{name}.{fault}")
+
+
+def expect_ranges(settings: object, group: str, **ranges: tuple[float, float]) -> None:
+    """Refuse attributes of an object that lie out of their ranges; both ends are allowed."""
+    for name, (low, high) in ranges.items():
+        value = getattr(settings, name)
+        expected = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
+        expect(low <= value <= high, f"{group}.{name}", value, expected)
 
 
 def some_of(faults: Sequence[str], separator: str = "; ") -> str:

@@ -114,7 +114,7 @@ def test_what_cannot_be_is_refused(data, corpus, tmp_path):
         replace(data, tasks={"singing": 1.0})
     with refused("data.tasks.range"):
         replace(data, tasks={"buzz": 0})
-    with refused("data.steps"):
+    with refused("data.steps.range"):
         replace(data, steps=0)
     with refused("data.windows.conflict"):
         data.open((SPEC, SPEC.with_window(320)), Clean(), 0)

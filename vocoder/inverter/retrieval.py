@@ -14,7 +14,7 @@ from torch.nn import functional
 from vocoder.cpu import stepwise_threads
 from vocoder.decibels import SILENCE_DB
 from vocoder.device import torch_device
-from vocoder.errors import expect
+from vocoder.errors import expect, expect_ranges
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.joint import JointStft
 from vocoder.inverter.magnitude import Target
@@ -75,18 +75,14 @@ class PhaseRetrieval(Inverter):
     device: str
 
     def __post_init__(self) -> None:
-        for name in ("n_iter", "n_iter_estimated", "refine_from", "refine_every", "seed"):
-            self._require(getattr(self, name) >= 0, name, "at least 0")
-        self._require(self.init in INITS, "init", f"one of {INITS}")
-        least = MIN_BLOCK_FRAMES
-        self._require(self.block_frames >= least, "block_frames", f"at least {least}")
+        counts = ("n_iter", "n_iter_estimated", "refine_from", "refine_every")
+        expect_ranges(self, "inverter", **dict.fromkeys(counts, (0, math.inf)))
+        expect_ranges(self, "inverter", block_frames=(MIN_BLOCK_FRAMES, math.inf))
+        expect(self.init in INITS, "inverter.init", self.init, f"one of {INITS}")
         if self.mels is not None:
             require_kind(self.mels, MelNet)
         if self.phases is not None:
             require_kind(self.phases, PhaseNet)
-
-    def _require(self, ok: bool, name: str, expected: str) -> None:
-        expect(ok, f"inverter.{name}", getattr(self, name), expected)
 
     @abstractmethod
     def iterations(
@@ -132,8 +128,7 @@ class PhaseRetrieval(Inverter):
         spec = stft.longest
         context, lookahead = overlap_frames(spec)
         context += -context % stft.stride_frames
-        least = min_block_frames(spec)
-        self._require(self.block_frames >= least, "block_frames", f"at least {least} for this spec")
+        expect_ranges(self, "inverter", block_frames=(min_block_frames(spec), math.inf))
         hop = spec.hop_length
         padding = spec.padding
         generators = [torch.Generator().manual_seed(self.seed) for _ in spectrograms]

@@ -10,7 +10,7 @@ from scipy.signal import firwin, kaiser_atten, kaiser_beta
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.model.hifigan import Activations, HifiGan
 from vocoder.spec import SpectrogramSpec
 
@@ -46,11 +46,8 @@ class BigVgan(HifiGan):
         tanh: bool,
         **sizes: Any,
     ) -> None:
-        if activation not in (SNAKE, SNAKEBETA):
-            raise BadInput(
-                f"model.activation is {activation!r}; expected {SNAKE} or {SNAKEBETA}",
-                key="model.activation.unknown",
-            )
+        known = activation in (SNAKE, SNAKEBETA)
+        expect(known, "model.activation", activation, f"{SNAKE} or {SNAKEBETA}", "unknown")
         self.activation, self.log_scale = activation, log_scale
         self.last_bias, self.tanh = last_bias, tanh
         super().__init__(spec, **sizes)

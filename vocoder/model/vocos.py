@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.model.features import features
 from vocoder.model.generator import Generator, require_sizes
 from vocoder.spec import MIN_COVERAGE, SpectrogramSpec
@@ -46,11 +46,8 @@ class Vocos(Generator):
         super().__init__(spec)
         require_sizes({"width": width, "inner_width": inner_width, "n_blocks": n_blocks})
         hop = spec.hop_length
-        if n_fft < 2 * hop or n_fft % 2:
-            raise BadInput(
-                f"model.n_fft is {n_fft}; expected an even number of two hops, {2 * hop}, or more",
-                key="model.n_fft.range",
-            )
+        fits = n_fft >= 2 * hop and not n_fft % 2
+        expect(fits, "model.n_fft", n_fft, f"an even number of two hops, {2 * hop}, or more")
         self.settings = {
             "width": width,
             "inner_width": inner_width,

@@ -12,7 +12,7 @@ from torch import Tensor
 from vocoder.cpu import torch_threads
 from vocoder.decibels import SILENCE_DB
 from vocoder.device import torch_device
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect_ranges
 from vocoder.model.features import FLOOR_DB
 from vocoder.model.weights import load_network, require_kind
 from vocoder.repair.base import Repair
@@ -82,18 +82,9 @@ class NetworkRepair(Repair):
     device: str
 
     def __post_init__(self) -> None:
-        bounds = (
-            ("strength", 0, 1),
-            ("n_shifts", 1, RepairNet.stride_frames),
-            ("postfilter", 0, MAX_POSTFILTER),
-            ("chunk_frames", RepairNet.stride_frames, 10**6),
-        )
-        for name, low, high in bounds:
-            if not low <= getattr(self, name) <= high:
-                raise BadInput(
-                    f"repair.{name} is {getattr(self, name)}; expected {low} to {high:g}",
-                    key=f"repair.{name}.range",
-                )
+        stride = RepairNet.stride_frames
+        expect_ranges(self, "repair", strength=(0, 1), postfilter=(0, MAX_POSTFILTER))
+        expect_ranges(self, "repair", n_shifts=(1, stride), chunk_frames=(stride, 10**6))
         require_kind(self.weights, RepairNet)
 
     @torch_threads()

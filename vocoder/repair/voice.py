@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vocoder.decibels import to_decibels
-from vocoder.errors import BadInput, expect
+from vocoder.errors import BadInput, expect_ranges
 from vocoder.model.features import FLOOR_DB
 from vocoder.model.weights import fits, load_network, require_kind
 from vocoder.repair.envelope import envelope_db, smoother
@@ -76,9 +76,8 @@ class Voice:
                 "expected -1 to 1, and the second above the first",
                 key="repair.voice.agree_none.range",
             )
-        for name in ("smooth_frames", "smooth_pitch_frames"):
-            value = getattr(self, name)
-            expect(0 <= value <= 100, f"repair.voice.{name}", value, "0 to 100")
+        limits = {"smooth_frames": (0, 100), "smooth_pitch_frames": (0, 100)}
+        expect_ranges(self, "repair.voice", **limits)
 
     @torch.inference_mode()
     def draw(

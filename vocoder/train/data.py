@@ -60,13 +60,7 @@ class Recordings(Data):
 
     def __post_init__(self) -> None:
         names = self.speakers
-        if names is not None and (
-            isinstance(names, str) or not names or not all(isinstance(name, str) for name in names)
-        ):
-            raise BadInput(
-                f"data.speakers is {names!r}; expected a list, such as [anna,ben]",
-                key="data.speakers.type",
-            )
+        expect(names is None or names, "data.speakers", names, "one name or more, or null for all")
 
     def corpus(self, split: str, specs: tuple[SpectrogramSpec, ...]) -> Corpus:
         """The utterances of a split that are long enough for all analyses."""
@@ -194,13 +188,10 @@ class Mixed(Data):
     shares: Mapping[str, float]  # how often an example comes from each; of any sum, 0 is left out
 
     def __post_init__(self) -> None:
-        shares = self.shares
-        if not self._used or shares.keys() != self.parts.keys() or min(shares.values()) < 0:
-            raise BadInput(
-                f"data.shares is {dict(self.shares)}; expected 0 or more for each of "
-                f"{', '.join(self.parts)}, and one above it",
-                key="data.shares.range",
-            )
+        shares = dict(self.shares)
+        fits = self._used and shares.keys() == self.parts.keys() and min(shares.values()) >= 0
+        expected = f"0 or more for each of {', '.join(self.parts)}, and one above it"
+        expect(fits, "data.shares", shares, expected)
 
     @property
     def _used(self) -> dict[str, Data]:

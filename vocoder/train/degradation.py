@@ -19,7 +19,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, zoom
 
 from vocoder.decibels import SILENCE_DB
-from vocoder.errors import BadInput, expect
+from vocoder.errors import BadInput, expect, expect_ranges
 from vocoder.image.codec.base import Codec
 from vocoder.model.features import FLOOR_DB
 from vocoder.spec import SpectrogramSpec
@@ -36,12 +36,6 @@ class Degradation(ABC):
     @abstractmethod
     def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         """Degrade one spectrogram."""
-
-    def _require(self, **ranges: tuple[float, float]) -> None:
-        """Refuse fields that are out of their ranges."""
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            expect(low <= value <= high, f"degradation.{name}", value, f"{low:g} to {high:g}")
 
 
 @dataclass(frozen=True)
@@ -73,12 +67,9 @@ class Choice(Degradation):
 
     def __post_init__(self) -> None:
         n = len(self.degradations)
-        if not n or len(self.weights) != n or not all(w > 0 for w in self.weights):
-            raise BadInput(
-                f"degradation.weights is {list(self.weights)}; expected a number above 0 for each "
-                f"of the {n} degradations, and at least one of them",
-                key="degradation.weights.range",
-            )
+        fits = n and len(self.weights) == n and min(self.weights) > 0
+        expected = f"a number above 0 for each of the {n} degradations, and at least one of them"
+        expect(fits, "degradation.weights", list(self.weights), expected)
 
     def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         weights = np.asarray(self.weights, np.float64)
@@ -94,7 +85,7 @@ class Sometimes(Degradation):
     degradation: Degradation
 
     def __post_init__(self) -> None:
-        self._require(probability=(0, 1))
+        expect_ranges(self, "degradation", probability=(0, 1))
 
     def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         return (
@@ -110,7 +101,7 @@ class Noise(Degradation):
     max_grain: float  # size of the speckle in pixels, drawn from 0 (independent pixels) to this
 
     def __post_init__(self) -> None:
-        self._require(max_db=(0, 60), max_grain=(0, 20))
+        expect_ranges(self, "degradation", max_db=(0, 60), max_grain=(0, 20))
 
     def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         field = _smooth_noise(decibels.shape, rng.uniform(0, self.max_grain), rng)
@@ -125,7 +116,7 @@ class Blur(Degradation):
     max_frames: float  # likewise
 
     def __post_init__(self) -> None:
-        self._require(max_bins=(0, 20), max_frames=(0, 20))
+        expect_ranges(self, "degradation", max_bins=(0, 20), max_frames=(0, 20))
 
     def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         sigma = (rng.uniform(0, self.max_bins), rng.uniform(0, self.max_frames))
@@ -139,7 +130,7 @@ class Checkerboard(Degradation):
     max_db: float  # height of the grid, drawn from 0 to this
 
     def __post_init__(self) -> None:
-        self._require(max_db=(0, 30))
+        expect_ranges(self, "degradation", max_db=(0, 30))
 
     def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         period = int(rng.choice([2, 4]))
@@ -159,7 +150,7 @@ class Resize(Degradation):
     max_scale: float  # junyanz's default of 286 for 256 pixels is 1.12
 
     def __post_init__(self) -> None:
-        self._require(min_scale=(0.1, 4), max_scale=(self.min_scale, 4))
+        expect_ranges(self, "degradation", min_scale=(0.1, 4), max_scale=(self.min_scale, 4))
 
     def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         scale = rng.uniform(self.min_scale, self.max_scale)
@@ -175,7 +166,7 @@ class Truncation(Degradation):
     step_db: float  # a level; 80 dB / 255 for eight bits over 80 dB
 
     def __post_init__(self) -> None:
-        self._require(step_db=(1e-6, 10))
+        expect_ranges(self, "degradation", step_db=(1e-6, 10))
 
     def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         levels = np.floor((decibels - FLOOR_DB) / self.step_db)
@@ -191,7 +182,7 @@ class BandErrors(Degradation):
     frames: float  # likewise
 
     def __post_init__(self) -> None:
-        self._require(max_db=(0, 30), bins=(0, 1000), frames=(0, 1000))
+        expect_ranges(self, "degradation", max_db=(0, 30), bins=(0, 1000), frames=(0, 1000))
 
     def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         field = rng.standard_normal(decibels.shape)
@@ -216,8 +207,8 @@ class LostDetail(Degradation):
     max_shift: int  # how far away the foreign structure is taken from, in bins and frames
 
     def __post_init__(self) -> None:
-        self._require(max_share=(0, 1), max_mix=(0, 1), max_shift=(1, 100_000))
-        self._require(envelope_bins=(0.1, 100), envelope_frames=(0.1, 100))
+        expect_ranges(self, "degradation", max_share=(0, 1), max_mix=(0, 1), max_shift=(1, 1e5))
+        expect_ranges(self, "degradation", envelope_bins=(0.1, 100), envelope_frames=(0.1, 100))
 
     def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         sigma = (self.envelope_bins, self.envelope_frames)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from filelock import FileLock
 
 from vocoder.config import load
 from vocoder.corpus.corpus import Corpus
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect, expect_ranges
 from vocoder.image.codec.base import Codec
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.data import Data, Generated, Mixed, Recordings, Sources
@@ -46,15 +47,10 @@ class OwnGenerators(Data):
     validation_share: float
 
     def __post_init__(self) -> None:
-        unknown = sorted(self.tasks.keys() - TASKS.keys())
-        if unknown or not self._shares or min(self.tasks.values()) < 0:
-            raise BadInput(
-                f"data.tasks is {dict(self.tasks)}; expected shares of {', '.join(TASKS)}, one of "
-                "them above 0",
-                key="data.tasks.range",
-            )
-        if self.steps < 1:
-            raise BadInput(f"data.steps is {self.steps}; expected at least 1", key="data.steps")
+        fits = self.tasks.keys() <= TASKS.keys() and self._shares and min(self.tasks.values()) >= 0
+        expected = f"shares of {', '.join(TASKS)}, one of them above 0"
+        expect(fits, "data.tasks", dict(self.tasks), expected)
+        expect_ranges(self, "data", steps=(1, math.inf))
 
     @property
     def _shares(self) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from vocoder.errors import expect
+from vocoder.errors import expect, expect_ranges
 
 PRECISIONS = ("float32", "bfloat16")
 # AdamW moves a weight by about the learning rate in a step, and weights are below one.
@@ -35,38 +35,22 @@ class Plan:
     threads: int
 
     def __post_init__(self) -> None:
-        for name, minimum in (
-            ("steps", 1),
-            ("batch_size", 1),
-            ("frames", 8),
-            ("warmup_steps", 0),
-            ("validate_every", 1),
-            ("checkpoint_every", 1),
-            ("keep_checkpoints", 1),
-            ("patience", 1),
-            ("workers", 0),
-            ("threads", 1),
-        ):
-            self._require(getattr(self, name) >= minimum, name, f"at least {minimum}")
+        positive = ["steps", "batch_size", "validate_every", "checkpoint_every"]
+        positive += ["keep_checkpoints", "patience", "threads"]
+        expect_ranges(self, "train.plan", **dict.fromkeys(positive, (1, math.inf)))
+        not_negative = dict.fromkeys(("warmup_steps", "workers"), (0, math.inf))
+        limits = {"frames": (8, math.inf), "weight_decay": (0, 1)}
+        expect_ranges(self, "train.plan", **not_negative, **limits)
         for name in ("learning_rate", "discriminator_learning_rate"):
-            self._require(
-                0 < getattr(self, name) <= MAX_LEARNING_RATE,
-                name,
-                f"above 0 and at most {MAX_LEARNING_RATE:g}, usually 1e-4 to 2e-3",
-            )
-        self._require(self.clip_norm > 0, "clip_norm", "above 0")
-        self._require(0 <= self.weight_decay <= 1, "weight_decay", "0 to 1")
-        self._require(0 <= self.ema_decay < 1, "ema_decay", "0 to below 1")
-        self._require(
-            len(self.betas) == 2
-            and all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in self.betas),
-            "betas",
-            "two numbers from 0 to below 1",
-        )
-        self._require(self.precision in PRECISIONS, "precision", f"one of {PRECISIONS}")
-
-    def _require(self, ok: bool, name: str, expected: str) -> None:
-        expect(ok, f"train.plan.{name}", getattr(self, name), expected)
+            rate, most = getattr(self, name), MAX_LEARNING_RATE
+            usual = f"above 0 and at most {most:g}, usually 1e-4 to 2e-3"
+            expect(0 < rate <= most, f"train.plan.{name}", rate, usual)
+        expect(self.clip_norm > 0, "train.plan.clip_norm", self.clip_norm, "above 0")
+        expect(0 <= self.ema_decay < 1, "train.plan.ema_decay", self.ema_decay, "0 to below 1")
+        fits = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        expect(fits, "train.plan.betas", self.betas, "two numbers from 0 to below 1")
+        known = self.precision in PRECISIONS
+        expect(known, "train.plan.precision", self.precision, f"one of {PRECISIONS}")
 
     def rate_factor(self, step: int) -> float:
         """What learning rates are multiplied by in a step: a rise, then a half cosine.

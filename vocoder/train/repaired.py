@@ -12,6 +12,7 @@ from numpy.random import Generator
 
 from vocoder import read_spectrogram
 from vocoder.decibels import SILENCE_DB
+from vocoder.errors import expect_ranges
 from vocoder.image.codec.base import JPEG, PNG, Codec
 from vocoder.image.file import ImageInfo, write_image
 from vocoder.model.features import FLOOR_DB
@@ -31,11 +32,8 @@ class Repaired(Degradation):
     repair: Repair
 
     def __post_init__(self) -> None:
-        self._require(
-            jpeg_share=(0, 1),
-            jpeg_quality_min=(1, 100),
-            jpeg_quality_max=(self.jpeg_quality_min, 100),
-        )
+        expect_ranges(self, "degradation", jpeg_share=(0, 1), jpeg_quality_min=(1, 100))
+        expect_ranges(self, "degradation", jpeg_quality_max=(self.jpeg_quality_min, 100))
 
     def __call__(self, decibels: Array, spec: SpectrogramSpec, rng: Generator) -> Array:
         pixels = self.codec.encode(np.where(decibels > FLOOR_DB, decibels, SILENCE_DB), spec)

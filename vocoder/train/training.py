@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from vocoder.config import build
 from vocoder.cpu import torch_threads, usable_cores
-from vocoder.errors import BadInput, expect
+from vocoder.errors import BadInput, expect, expect_ranges
 from vocoder.model.checkpoint import load_weights, read_checkpoint, settings_of
 from vocoder.model.weights import BEST_NAME, find_weights
 from vocoder.repair.network import RepairNet
@@ -54,11 +55,7 @@ class Training:
     task: Task
 
     def __post_init__(self) -> None:
-        if self.validation_utterances < 1:
-            raise BadInput(
-                f"train.validation_utterances is {self.validation_utterances}; expected at least 1",
-                key="train.validation_utterances.range",
-            )
+        expect_ranges(self, "train", validation_utterances=(1, math.inf))
 
     def run(
         self,
@@ -89,13 +86,9 @@ class Training:
         Outcome or None
             ``None`` in all processes but the main one.
         """
-        expect(0 <= seed < 2**63, "seed", seed, "0 to 2^63 - 1")
-        if self.plan.workers > (cores := len(usable_cores())):
-            raise BadInput(
-                f"train.plan.workers is {self.plan.workers}; expected at most the {cores} cores of "
-                "this machine",
-                key="train.plan.workers.range",
-            )
+        cores, workers = len(usable_cores()), self.plan.workers
+        expected = f"at most the {cores} cores of this machine"
+        expect(workers <= cores, "train.plan.workers", workers, expected)
         summary_writer()  # before hours of work, or of waiting for other processes
         self.task.setup(model, spec)
         with (

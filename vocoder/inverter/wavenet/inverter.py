@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.cpu import stepwise_threads
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect_ranges
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.wavenet.network import (
@@ -58,11 +58,7 @@ class WaveNetInverter(Inverter):
     seed: int
 
     def __post_init__(self) -> None:
-        for name in ("temperature", "n_iter", "seed"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                message = f"inverter.{name} is {value}; expected at least 0"
-                raise BadInput(message, f"inverter.{name}.range")
+        expect_ranges(self, "inverter", temperature=(0, math.inf), n_iter=(0, math.inf))
         require_kind(self.weights, WaveNet)
 
     @stepwise_threads

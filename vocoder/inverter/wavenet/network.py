@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from vocoder.decibels import to_linear
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.inverter.griffin_lim import GriffinLim
 from vocoder.inverter.magnitude import mel_to_linear
 from vocoder.inverter.projection import impose_magnitude, magnitudes
@@ -103,12 +103,8 @@ class WaveNet(nn.Module):
             "condition_channels": condition_channels,
         }
         require_sizes(self.settings)
-        if bands == 1 or spec.hop_length % bands:
-            raise BadInput(
-                f"model.bands is {bands}; expected at least 2, and a divisor of the "
-                f"{spec.hop_length} samples of a hop",
-                "model.bands.range",
-            )
+        expected = f"at least 2, and a divisor of the {spec.hop_length} samples of a hop"
+        expect(bands > 1 and not spec.hop_length % bands, "model.bands", bands, expected)
         self.spec, self.initial_iterations = spec, initial_iterations
         self.bank = FilterBank(bands)
         self.register_buffer("energies", _energies(spec, self.bank), persistent=False)

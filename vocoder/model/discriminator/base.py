@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 
 # Logits (batch, n), and the outputs of all layers on the way, the last included.
 Output = tuple[Tensor, list[Tensor]]
@@ -71,11 +71,7 @@ def normed(layer: _Layer) -> _Layer:
 def scaled(channels: Sequence[int], width: float, groups: int = 1) -> list[int]:
     """Channels of layers at a fraction of the published width."""
     found = [round(number * width) for number in channels]
-    if min(found) < 1 or any(number % groups for number in found):
-        multiples = f"multiples of {groups}" if groups > 1 else "at least one"
-        raise BadInput(
-            f"width={width:g} makes {found} channels of {list(channels)}; expected {multiples}, as "
-            f"width={groups / min(channels):g} makes, or 1, the published width",
-            key="discriminators.width.range",
-        )
+    fits = all(number >= 1 and not number % groups for number in found)
+    expected = f"at least {groups / min(channels):g}, for layers of multiples of {groups} channels"
+    expect(fits, "discriminators.width", width, expected)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.model.discriminator.base import Discriminator, Output, View, normed, scaled
 
 CHANNELS = (32, 128, 512, 1024, 1024)
@@ -21,11 +21,9 @@ class MultiPeriod(Discriminator):
 
     def __init__(self, *, width: float, periods: list[int]) -> None:
         super().__init__()
-        if not periods or min(periods) < 1:
-            raise BadInput(
-                f"periods={periods}; expected whole numbers above 0, as 2, 3, 5, 7, 11",
-                key="discriminators.periods.range",
-            )
+        fits = periods and min(periods) >= 1
+        expected = "whole numbers above 0, as 2, 3, 5, 7, 11"
+        expect(fits, "discriminators.periods", periods, expected)
         self.periods = periods
         self.parts = nn.ModuleList(_view(width) for _ in periods)
 

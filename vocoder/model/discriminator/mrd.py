@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.model.discriminator.base import Discriminator, Layers, Output, normed, scaled
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import stft
@@ -33,11 +33,9 @@ class MultiResolution(Discriminator):
 
     def __init__(self, *, width: float, n_ffts: list[int]) -> None:
         super().__init__()
-        if not n_ffts or any(n_fft < 64 or n_fft % 2 for n_fft in n_ffts):
-            raise BadInput(
-                f"n_ffts={n_ffts}; expected even numbers from 64, as 2048, 1024, 512",
-                key="discriminators.n_ffts.range",
-            )
+        fits = n_ffts and all(n_fft >= 64 and not n_fft % 2 for n_fft in n_ffts)
+        expected = "even numbers from 64, as 2048, 1024, 512"
+        expect(fits, "discriminators.n_ffts", n_ffts, expected)
         self.parts = nn.ModuleList(_Resolution(n_fft, width) for n_fft in n_ffts)
 
     def forward(self, samples: Tensor) -> list[Output]:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.model.discriminator.base import Discriminator, Output, View, normed, scaled
 
 CHANNELS = (128, 128, 256, 512, 1024, 1024, 1024)
@@ -24,11 +24,7 @@ class MultiScale(Discriminator):
 
     def __init__(self, *, width: float, scales: int) -> None:
         super().__init__()
-        if scales < 1:
-            raise BadInput(
-                f"scales={scales}; expected 1 or more, as published 3",
-                key="discriminators.scales.range",
-            )
+        expect(scales >= 1, "discriminators.scales", scales, "at least 1, as published 3")
         # As published, spectral norm (Miyato et al. 2018) where the waveform is whole.
         self.parts = nn.ModuleList(_view(width, spectral=scale == 0) for scale in range(scales))
 

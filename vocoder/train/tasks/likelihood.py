@@ -6,7 +6,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.inverter.wavenet.inverter import sample
 from vocoder.inverter.wavenet.network import WaveNet
 from vocoder.spec import SpectrogramSpec
@@ -29,12 +29,9 @@ class Likelihood(Task):
         # Examples are cut out of words. Windows at their ends lack what was before and after, and
         # the initial estimate's phases are bad in what overlaps with these.
         edge_frames = -(-self.spec.n_fft // self.spec.hop_length)
-        if (frames := batch.degraded.shape[2]) <= 2 * edge_frames:
-            raise BadInput(
-                f"train.plan.frames is {frames}; expected more than {2 * edge_frames}, of which "
-                "nothing is learnt",
-                key="train.plan.frames.range",
-            )
+        frames = batch.degraded.shape[2]
+        expected = f"more than {2 * edge_frames}, of which nothing is learnt"
+        expect(frames > 2 * edge_frames, "train.plan.frames", frames, expected)
         model = cast(WaveNet, self.model)
         return {"total": model.loss(batch.degraded, batch.waveform, edge_frames)}
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.decibels import to_decibels
-from vocoder.errors import BadInput, expect
+from vocoder.errors import BadInput, expect_ranges
 from vocoder.inverter.differences import gradient_differences, log_above_floor
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.mels import MelNet, between_bands
@@ -35,8 +35,7 @@ class Phasing(Task):
     bands_share: float  # how large a part, 0 to 1
 
     def __post_init__(self) -> None:
-        share = self.bands_share
-        expect(0 <= share <= 1, "train.task.bands_share", share, "0 to 1")
+        expect_ranges(self, "train.task", bands_share=(0, 1))
         if self.mels is not None:
             require_kind(self.mels, MelNet)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vocoder.decibels import SILENCE_DB
-from vocoder.errors import BadInput
+from vocoder.errors import expect
 from vocoder.evaluate.metrics.metric import optional_package
 from vocoder.evaluate.metrics.pitch import FRAME_S, pitch_track
 from vocoder.inverter.base import Inverter
@@ -49,11 +49,8 @@ class Pitching(Task):
     inverter: Inverter
 
     def __post_init__(self) -> None:
-        if not 0 < self.spread <= PITCHES_PER_OCTAVE:
-            raise BadInput(
-                f"train.task.spread is {self.spread}; expected above 0, up to {PITCHES_PER_OCTAVE}",
-                key="train.task.spread.range",
-            )
+        fits = 0 < self.spread <= PITCHES_PER_OCTAVE
+        expect(fits, "train.task.spread", self.spread, f"above 0, up to {PITCHES_PER_OCTAVE}")
         require_kind(self.repair, RepairNet)
 
     def setup(self, model: nn.Module, spec: SpectrogramSpec) -> None:
