@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.model.shapes import MEL, ODD, hifigan
+from tests.refusals import refused
 from vocoder.config import load
-from vocoder.errors import BadInput
 from vocoder.model.generator import generate
 from vocoder.model.hifigan import split_hop
 
@@ -111,8 +111,8 @@ def test_folded_weights_sound_the_same(name):
         (300, 4, [6, 5, 5, 2]),
         (1024, 3, [16, 16, 4]),
         (275, 3, [11, 5, 5]),
-        (275, 4, None),
-        (257, 2, None),
+        (275, 4, []),
+        (257, 2, []),
     ],
 )
 def test_rates_follow_from_the_hop(hop_length, stages, rates):
@@ -122,39 +122,31 @@ def test_rates_follow_from_the_hop(hop_length, stages, rates):
 
 
 @pytest.mark.parametrize(
-    ("changes", "hop_length", "message"),
+    ("changes", "hop_length", "key"),
     [
-        (
-            {"upsample_rates": [8, 8, 2, 2]},
-            512,
-            r"2\], 256 samples a frame; .* 512, such as \[8, 8, 4, 2\]",
-        ),
-        ({"upsample_rates": 4}, 275, r"is 4, more stages .* 275, such as \[11, 5, 5\]"),
-        ({"upsample_rates": [8, 8, 4]}, 257, r"257, such as \[257\]"),
-        ({"upsample_rates": 0}, 256, "upsample_rates is 0; expected a number of stages"),
-        ({"upsample_rates": []}, 256, r"upsample_rates is \[\]; expected a number of stages"),
-        ({"upsample_rates": ["8", 32]}, 256, r"upsample_rates is \['8', 32\]"),
-        ({"upsample_rates": [-16, -16]}, 256, r"upsample_rates is \[-16, -16\]"),
-        ({"upsample_kernels": [16, 16, 4]}, 256, r"one for each of the rates \[8, 8, 2, 2\]"),
-        ({"upsample_kernels": [16, 6, 4, 4]}, 256, "not below it"),
-        ({"channels": 24}, 256, "channels is 24; expected a multiple of 16"),
-        ({"channels": 0}, 256, "channels is 0"),
-        ({"block": 3}, 256, "block is 3; expected 1 or 2"),
-        ({"kernels": [3, 6, 7]}, 256, r"kernels is \[3, 6, 7\]; expected odd"),
-        ({"kernels": []}, 256, r"kernels is \[\]"),
-        ({"dilations": [[1, 3]]}, 256, "a list of dilations for each"),
-        ({"dilations": [[1], [], [2]]}, 256, "a list of dilations for each"),
-        ({"dilations": [1, 2, 3]}, 256, "expected a list, each a list"),
+        ({"upsample_rates": [8, 8, 2, 2]}, 512, "upsample_rates.range"),
+        ({"upsample_rates": 4}, 275, "upsample_rates.range"),
+        ({"upsample_rates": [8, 8, 4]}, 257, "upsample_rates.range"),
+        ({"upsample_rates": 0}, 256, "upsample_rates.range"),
+        ({"upsample_rates": []}, 256, "upsample_rates.range"),
+        ({"upsample_rates": ["8", 32]}, 256, "upsample_rates.type"),
+        ({"upsample_rates": [-16, -16]}, 256, "upsample_rates.range"),
+        ({"upsample_kernels": [16, 16, 4]}, 256, "upsample_kernels.range"),
+        ({"upsample_kernels": [16, 6, 4, 4]}, 256, "upsample_kernels.range"),
+        ({"channels": 24}, 256, "channels.range"),
+        ({"channels": 0}, 256, "channels.range"),
+        ({"block": 3}, 256, "block.range"),
+        ({"kernels": [3, 6, 7]}, 256, "kernels.range"),
+        ({"kernels": []}, 256, "kernels.range"),
+        ({"dilations": [[1, 3]]}, 256, "dilations.range"),
+        ({"dilations": [[1], [], [2]]}, 256, "dilations.range"),
+        ({"dilations": [1, 2, 3]}, 256, "dilations.type"),
+        ({"chanels": 3}, 256, "chanels.unknown"),
     ],
 )
-def test_refuses_what_does_not_fit(changes, hop_length, message):
-    with pytest.raises(BadInput, match=message):
+def test_refuses_what_does_not_fit(changes, hop_length, key):
+    with refused(f"model.{key}"):
         hifigan("hifigan_v2", replace(MEL, hop_length=hop_length), **changes)
-
-
-def test_a_misspelt_field_is_named():
-    with pytest.raises(BadInput, match="chanels"):
-        hifigan("hifigan_v2", chanels=3)
 
 
 def test_in_half_precision_its_samples_are_whole():

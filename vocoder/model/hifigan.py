@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from vocoder.errors import BadInput, expect
+from vocoder.errors import expect
 from vocoder.model.features import features
 from vocoder.model.generator import Generator, fold_weight_norm
 from vocoder.spec import SpectrogramSpec
@@ -213,8 +213,8 @@ def _reach(stages: list[_Stage], hop_length: int, last_reach: int) -> int:
     return max(outer - first, last + outer)
 
 
-def split_hop(hop_length: int, stages: int) -> list[int] | None:
-    """A hop length as a product of ``stages`` factors, greatest first, or None if it is none.
+def split_hop(hop_length: int, stages: int) -> list[int]:
+    """A hop length as a product of ``stages`` factors, greatest first; none if it is no such.
 
     Factors above `COMMON_RATE` only where there is no other way; otherwise as great as can be at
     first, since the early stages are the cheap ones.
@@ -222,7 +222,7 @@ def split_hop(hop_length: int, stages: int) -> list[int] | None:
     for largest in range(COMMON_RATE, max(hop_length, COMMON_RATE) + 1):
         if found := next(_factorisations(hop_length, stages, largest), None):
             return found
-    return None
+    return []
 
 
 def _factorisations(number: int, parts: int, largest: int) -> Iterator[list[int]]:
@@ -238,27 +238,11 @@ def _factorisations(number: int, parts: int, largest: int) -> Iterator[list[int]
 
 def _rates(wanted: int | list[int], hop_length: int) -> list[int]:
     """The rates given, or those for a number of stages; the product checked."""
-    fits = wanted > 0 if isinstance(wanted, int) else _are_positive(wanted)
-    expect(fits, "model.upsample_rates", wanted, "a number of stages, or the rate of each")
-    stages = wanted if isinstance(wanted, int) else len(wanted)
-    found = split_hop(hop_length, stages)
-    if isinstance(wanted, int):
-        if found:
-            return found
-        trouble = "more stages than the hop length has factors"
-    else:
-        if math.prod(wanted) == hop_length:
-            return wanted
-        trouble = f"{math.prod(wanted)} samples a frame"
-    fewer = (
-        split_hop(hop_length, n) for n in range(min(stages, hop_length.bit_length()) - 1, 0, -1)
-    )
-    fitting = found or next((rates for rates in fewer if rates), [hop_length])
-    raise BadInput(
-        f"model.upsample_rates is {wanted}, {trouble}; expected rates whose product is "
-        f"spec.hop_length, {hop_length}, such as {fitting}",
-        key="model.upsample_rates.range",
-    )
+    rates = split_hop(hop_length, wanted) if isinstance(wanted, int) else wanted
+    fits = len(rates) > 0 and min(rates) > 0 and math.prod(rates) == hop_length
+    expected = f"rates whose product is spec.hop_length, {hop_length}, or a number of its factors"
+    expect(fits, "model.upsample_rates", wanted, expected)
+    return rates
 
 
 def _check(
@@ -269,10 +253,8 @@ def _check(
     kernels: list[int],
     dilations: list[list[int]],
 ) -> None:
-    fits = (
-        _are_positive(upsample_kernels)
-        and len(upsample_kernels) == len(rates)
-        and all(k >= r > (k - r) % 2 for k, r in zip(upsample_kernels, rates, strict=True))
+    fits = len(upsample_kernels) == len(rates) and all(
+        k >= r > (k - r) % 2 for k, r in zip(upsample_kernels, rates, strict=True)
     )
     expected = f"one for each of the rates {rates}, not below it"
     expect(fits, "model.upsample_kernels", upsample_kernels, expected)
@@ -281,24 +263,11 @@ def _check(
     fits = 0 < channels <= MAX_CHANNELS and channels % halved == 0
     expect(fits, "model.channels", channels, expected)
     expect(block in (1, 2), "model.block", block, "1 or 2")
-    fits = _are_positive(kernels) and all(kernel % 2 for kernel in kernels)
+    fits = len(kernels) > 0 and all(kernel > 0 and kernel % 2 for kernel in kernels)
     expect(fits, "model.kernels", kernels, "odd whole numbers")
-    fits = (
-        isinstance(dilations, list)
-        and len(dilations) == len(kernels)
-        and all(_are_positive(steps) for steps in dilations)
-    )
-    expect(
-        fits, "model.dilations", dilations, f"a list of dilations for each of the kernels {kernels}"
-    )
-
-
-def _are_positive(numbers: object) -> bool:
-    return (
-        isinstance(numbers, list)
-        and bool(numbers)
-        and all(type(number) is int and number > 0 for number in numbers)
-    )
+    fits = len(dilations) == len(kernels) and all(steps and min(steps) > 0 for steps in dilations)
+    expected = f"a list of dilations for each of the kernels {kernels}"
+    expect(fits, "model.dilations", dilations, expected)
 
 
 def _same_conv(

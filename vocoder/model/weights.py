@@ -11,7 +11,7 @@ from torch import nn
 
 from vocoder.config import TARGET, own_class
 from vocoder.errors import BadInput
-from vocoder.model.checkpoint import SUFFIX, Checkpoint, read_checkpoint
+from vocoder.model.checkpoint import SUFFIX, read_checkpoint
 from vocoder.model.generator import Generator
 from vocoder.spec import SpectrogramSpec
 
@@ -60,21 +60,18 @@ def fits(source: str, spec: SpectrogramSpec) -> bool:
     A user's weights for another spec are an error where they are loaded, not a reason to go on
     without them.
     """
-    return not is_shipped(source) or _shipped(source).spec == spec
+    return not is_shipped(source) or spec_of(source) == spec
 
 
 def spec_of(source: str) -> SpectrogramSpec:
     """The spec that weights were trained for."""
-    if is_shipped(source):
-        return _shipped(source).spec
     return read_checkpoint(find_weights(source), tensors=False).spec
 
 
 def require_kind(source: str, kind: type[nn.Module]) -> None:
     """Refuse weights that are missing or of another kind of network, before any work is done."""
     path = find_weights(source)
-    checkpoint = _shipped(source) if is_shipped(source) else read_checkpoint(path)
-    found = own_class(checkpoint.model[TARGET], str(path))
+    found = own_class(read_checkpoint(path).model[TARGET], str(path))
     if not issubclass(found, kind):
         raise _wrong_kind(found, kind, path)
 
@@ -94,18 +91,11 @@ def load_network(
         That it has to be trained for; fields that differ are named.
     """
     path = find_weights(source)
-    changed_ns = path.stat().st_mtime_ns if path.is_file() else 0
-    network, own = _read(path, 0 if is_shipped(source) else changed_ns, device)
+    network, own = _read(path, path.stat().st_mtime_ns, device)
     if not isinstance(network, kind):
         raise _wrong_kind(type(network), kind, path)
     own.require_same(spec, str(path), "the image")
     return network
-
-
-@lru_cache(maxsize=8)
-def _shipped(name: str) -> Checkpoint:
-    """What weights that come with the package say they are; most runs use few of them."""
-    return read_checkpoint(find_weights(name), tensors=False)
 
 
 def _wrong_kind(found: type, kind: type[nn.Module], path: Path) -> BadInput:
