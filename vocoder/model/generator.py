@@ -52,12 +52,9 @@ class Generator(nn.Module, ABC):
     def forward(self, decibels: Tensor) -> Tensor:
         """Decibels ``(batch, bins, frames)`` to samples ``(batch, frames * hop_length)``."""
 
-    def fold(self) -> None:
-        """Replace what only training needs (weight norm) by plain weights, in place."""
-
 
 def fold_weight_norm(network: nn.Module) -> None:
-    """Make normalised weights plain ones, in place.
+    """Make normalised weights, which only training needs, plain ones in place; copies keep theirs.
 
     PyTorch's own `remove_parametrizations` changes the class, which a deep copy shares.
     """

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrizations
 
 from vocoder.errors import expect
 from vocoder.model.features import features
-from vocoder.model.generator import Generator, fold_weight_norm
+from vocoder.model.generator import Generator
 from vocoder.spec import SpectrogramSpec
 
 # The largest published generators have 1 536; a damaged file asks for terabytes.
@@ -128,10 +128,6 @@ class HifiGan(Generator):
     def limited(self, samples: Tensor) -> Tensor:
         """Samples within -1 to 1."""
         return torch.tanh(samples)
-
-    def fold(self) -> None:
-        """Make the normalised weights plain ones, in place; copies stay as they are."""
-        fold_weight_norm(self)
 
 
 class _Stage(nn.Module):

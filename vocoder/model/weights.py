@@ -12,7 +12,7 @@ from torch import nn
 from vocoder.config import TARGET, own_class
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import SUFFIX, read_checkpoint
-from vocoder.model.generator import Generator
+from vocoder.model.generator import fold_weight_norm
 from vocoder.spec import SpectrogramSpec
 
 FOLDER = Path(__file__).parent / "shipped"
@@ -110,6 +110,5 @@ def _read(path: Path, changed_ns: int, device: torch.device) -> tuple[nn.Module,
     """Read once, unless the file has changed."""
     checkpoint = read_checkpoint(path)
     network = checkpoint.build()
-    if isinstance(network, Generator):
-        network.fold()
+    fold_weight_norm(network)
     return network.to(device), checkpoint.spec

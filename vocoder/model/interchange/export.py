@@ -87,8 +87,6 @@ def program(network: Portable) -> ExportedProgram:
     if not isinstance(own, nn.Module):
         raise TypeError(f"{type(own).__name__} is not a network")
     own = own.cpu().eval()
-    if isinstance(own, Generator):
-        own.fold()
     fold_weight_norm(own)
     example, longer = (_example(own, n) for n in (_EXAMPLE_STRIDES, 2 * _EXAMPLE_STRIDES))
     strides = Dim("frames") if own.stride_frames == 1 else Dim("strides")
