@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ from vocoder.train.examples import Batch, Example, Mixture
 from vocoder.train.logging import Curves, Progress
 from vocoder.train.plan import Plan
 from vocoder.train.record import RECORD_NAME
-from vocoder.train.state import State, checkpoints, new_state, save_tensors
+from vocoder.train.state import State, new_state, save_tensors, what_is_left
 from vocoder.train.tasks.base import MODEL, Task
-from vocoder.train.validation import Interrupted, Scores, Validation
+from vocoder.train.validation import Scores, Validation
 
 LAST_NAME = "last.safetensors"
 DISCRIMINATORS_NAME = "discriminators.pt"
@@ -123,6 +123,8 @@ def fit(
         """Measure the moving average, and keep it if none was better."""
         model = state.average.module
         scores = validation(task, model, device, state.step, curves, interrupted)
+        if scores is None:  # interrupted: it is done when the run goes on
+            return
         state.validated = state.step
         state.first = state.first or scores
         diverged = scores.has_diverged(state.first)
@@ -157,7 +159,7 @@ def fit(
                 at_end = state.step >= plan.steps
                 due = at_end or state.step % plan.validate_every == 0
                 if main and due and state.validated < state.step:
-                    with progress.pause("validating"), suppress(Interrupted):
+                    with progress.pause("validating"):
                         validate()
                 out_of_patience = state.since_best >= plan.patience
                 stop = distributed.any_process(at_end or out_of_patience or interrupted())
@@ -235,11 +237,9 @@ def _require_finite(
             temporary.write_bytes(save(tensors))
     except BadInput as error:  # the disk is full
         kept = f"the batch could not be kept ({error})"
-    there = checkpoints(run)
-    left = f"{there[-1].name} is intact" if there else "there is no checkpoint yet"
     raise BadInput(
-        f"{name}/{bad[0]} became {figures[bad[0]]} in step {step}; {kept}, and {left}. A lower "
-        "train.plan.learning_rate helps, unless the batch itself holds what it should not",
+        f"{name}/{bad[0]} became {figures[bad[0]]} in step {step}; {kept}; {what_is_left(run)}. A "
+        "lower train.plan.learning_rate helps, unless the batch itself holds what it should not",
         key="train.diverged",
     )
 

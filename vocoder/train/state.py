@@ -70,16 +70,7 @@ class State:
         try:
             save_tensors(content, run / FOLDER / f"step_{self.step:08d}.pt")
         except BadInput as error:
-            kept = [old.name for old in checkpoints(run)]
-            raise BadInput(
-                f"{error}; "
-                + (
-                    f"{kept[-1]} is intact, go on from it with resume=true once there is room"
-                    if kept
-                    else "there is no earlier checkpoint"
-                ),
-                key=error.key,
-            ) from error
+            raise BadInput(f"{error}; {what_is_left(run)}", key=error.key) from error
         for old in checkpoints(run)[:-keep]:
             old.unlink()
 
@@ -145,34 +136,25 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(path for path in (run / FOLDER).glob("step_*.pt") if _NAME.fullmatch(path.name))
 
 
+def what_is_left(run: Path) -> str:
+    """What a run that has failed can go on from, for its error."""
+    there = checkpoints(run)
+    return f"resume=true goes on from {there[-1].name}" if there else "there is no checkpoint yet"
+
+
 def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:
-    """A run's newest checkpoint, read; where it is damaged, the error says which one is not."""
+    """A run's newest checkpoint, read."""
     there = checkpoints(run)
     if not there:
         return None
     try:
         return there[-1], read_checkpoint(there[-1])
     except BadInput as error:
-        intact = next(filter(_is_readable, reversed(there[:-1])), None)
-        if intact is None:
-            raise BadInput(
-                f"{error}; there is no other checkpoint that is intact; begin anew in another "
-                f"output, from the best weights so far with train.init={run}",
-                key=error.key,
-            ) from error
-        newer = ", ".join(path.name for path in there[there.index(intact) + 1 :])
         raise BadInput(
-            f"{error}; {intact.name} is intact: delete {newer}, and resume=true goes on from it",
+            f"{error}; delete it to go on from the one before it, or begin anew in another output "
+            f"from the best weights so far, with train.init={run}",
             key=error.key,
         ) from error
-
-
-def _is_readable(path: Path) -> bool:
-    try:
-        read_checkpoint(path)
-    except BadInput:
-        return False
-    return True
 
 
 # What each entry of a checkpoint is; what lies deeper is checked where it is used.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -52,17 +53,6 @@ class Scores:
         return self.mean_estoi > best.mean_estoi
 
 
-class Interrupted(Exception):
-    """A validation was told to stop."""
-
-
-@dataclass(frozen=True)
-class _Utterance:
-    name: str
-    example: Example
-    n_samples: int
-
-
 class Validation:
     """Fixed utterances, each degraded in the same way every time.
 
@@ -73,25 +63,20 @@ class Validation:
         self, sources: Sequence[Source], spec: SpectrogramSpec, utterances: int, seed: int
     ) -> None:
         self._spec = spec
-        self._utterances: list[_Utterance] = []
-        longest = max(len(source.total_frames) for source in sources)
-        candidates = [
-            (source, index)
-            for index in range(longest)
-            for source in sources
-            if index < len(source.total_frames)
-        ]
-        for number, (source, index) in enumerate(candidates):
+        self._utterances: list[Example] = []
+        numbered = [[(source, i) for i in range(len(source.total_frames))] for source in sources]
+        in_turn = [one for turn in zip_longest(*numbered) for one in turn if one is not None]
+        for number, (source, index) in enumerate(in_turn):
             if len(self._utterances) == utterances:
                 break
             example = source.whole(index, np.random.default_rng((seed, number)))
             n_samples = min(example.waveform.size, spec.n_samples(example.true.shape[1]))
+            waveform = example.waveform[:n_samples]
             try:
-                estoi(example.waveform[:n_samples], example.waveform[:n_samples], spec.sample_rate)
+                estoi(waveform, waveform, spec.sample_rate)
             except BadInput:  # too short or silent to be measured
                 continue
-            name = f"utterance{len(self._utterances):02d}"
-            self._utterances.append(_Utterance(name, example, n_samples))
+            self._utterances.append(replace(example, waveform=waveform))
         if not self._utterances:
             raise BadInput(
                 "nothing to validate on: no utterance of the validation split has 0.4 s of speech",
@@ -107,21 +92,18 @@ class Validation:
         step: int,
         curves: Curves | None,
         stop: Callable[[], bool] = lambda: False,
-    ) -> Scores:
+    ) -> Scores | None:
         """Render every utterance with ``model`` and measure it; the first go into the curves.
 
-        Raises
-        ------
-        Interrupted
-            ``stop`` said so.
+        Nothing is found once ``stop`` says so.
         """
         scores, distances = [], []
-        for number, utterance in enumerate(self._utterances):
+        for number, example in enumerate(self._utterances):
             if stop():
-                raise Interrupted
-            decibels = torch.from_numpy(utterance.example.degraded)[None].to(device)
-            made = task.render(model, decibels)[0, : utterance.n_samples].float().cpu().numpy()
-            true = utterance.example.waveform[: utterance.n_samples]
+                return None
+            true = example.waveform
+            decibels = torch.from_numpy(example.degraded)[None].to(device)
+            made = task.render(model, decibels)[0, : true.size].float().cpu().numpy()
             if not np.isfinite(made).all() or not np.abs(made).max() > 0:
                 scores.append(0.0)
                 distances.append(WORST_MEL_DISTANCE_DB)
@@ -131,25 +113,27 @@ class Validation:
             scores.append(round(float(np.nan_to_num(estoi(true, made, self._spec.sample_rate))), 6))
             distances.append(round(float(np.fmin(distance, WORST_MEL_DISTANCE_DB)), 6))
             if curves is not None and number < SHOWN:
-                self._show(curves, utterance, made, step)
+                self._show(curves, f"utterance{number:02d}", example, made, step)
         found = Scores(scores, distances)
         if curves is not None:
             curves.add_scalar("validation/estoi", found.mean_estoi, step)
             curves.add_scalar("validation/mel_distance_db", found.mean_mel_distance_db, step)
         return found
 
-    def _show(self, curves: Curves, utterance: _Utterance, made: np.ndarray, step: int) -> None:
-        rate, example = self._spec.sample_rate, utterance.example
-        curves.add_audio(f"{utterance.name}/made", torch.from_numpy(made)[None], step, rate)
-        after = analyse(torch.from_numpy(made)[None], self._spec).decibels[0]
+    def _show(
+        self, curves: Curves, name: str, example: Example, made: np.ndarray, step: int
+    ) -> None:
+        rate, waveform = self._spec.sample_rate, torch.from_numpy(made)[None]
+        curves.add_audio(f"{name}/made", waveform, step, rate)
+        after = analyse(waveform, self._spec).decibels[0]
         frames = min(after.shape[1], example.true.shape[1])
         bins = self._spec.bins  # of several analyses the first
         rows = [example.degraded[:bins], after.numpy(), example.true[:bins]]
-        image = np.concatenate([self._grey(row[:, :frames]) for row in rows])
-        curves.add_image(f"{utterance.name}/given_made_true", image, step)
+        image = np.concatenate([_grey(row[:, :frames]) for row in rows])
+        curves.add_image(f"{name}/given_made_true", image, step)
         if step == 0:
-            true = torch.from_numpy(example.waveform)[None]
-            curves.add_audio(f"{utterance.name}/true", true, step, rate)
+            curves.add_audio(f"{name}/true", torch.from_numpy(example.waveform)[None], step, rate)
 
-    def _grey(self, decibels: np.ndarray) -> np.ndarray:
-        return np.asarray((decibels[::-1] / FLOOR_DB * -255 + 255).clip(0, 255), np.uint8)
+
+def _grey(decibels: np.ndarray) -> np.ndarray:
+    return np.asarray((decibels[::-1] / FLOOR_DB * -255 + 255).clip(0, 255), np.uint8)
