@@ -1,8 +1,8 @@
 """What generators are given: speech that lost something, with the recording as the answer.
 
-Every task takes a waveform and returns STFT magnitudes ``(513, frames)``. Those that take the pitch
-away work on magnitudes alone: a spectral envelope, from the cepstrum, times the fine structure of
-something else.
+Every one of `TASKS` takes a waveform and returns STFT magnitudes ``(513, frames)``. Those that take
+the pitch away work on magnitudes alone: a spectral envelope, from the cepstrum, times the fine
+structure of something else.
 """
 
 from __future__ import annotations
@@ -61,12 +61,7 @@ def pulses(pitch_hz: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
 
 
 def telephone(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
-    """A narrow band, mu-law with few levels, noise."""
-    return magnitudes(over_telephone(samples, spec, rng), spec)
-
-
-def over_telephone(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
-    """The waveform of `telephone`, ``(samples,)``."""
+    """A narrow band, mu-law with few levels, noise; a waveform."""
     band = (rng.uniform(200, 400), rng.uniform(2800, 3800))
     narrow = sosfiltfilt(butter(4, band, "bandpass", fs=spec.sample_rate, output="sos"), samples)
     noisy = narrow + rng.normal(0, 10 ** (rng.uniform(-65, -40) / 20), samples.size)
@@ -78,24 +73,14 @@ def over_telephone(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.n
 
 
 def noise(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
-    """Noise of any colour at -5 to 15 dB."""
-    return magnitudes(with_noise(samples, spec, rng), spec)
-
-
-def with_noise(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
-    """The waveform of `noise`, ``(samples,)``."""
+    """Noise of any colour at -5 to 15 dB; a waveform."""
     coloured = lfilter([1], [1, -rng.uniform(0, 0.98)], rng.normal(size=samples.size))
     ratio_db = rng.uniform(-5, 15)
     return np.asarray(samples + coloured * samples.std() / coloured.std() / 10 ** (ratio_db / 20))
 
 
 def room(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
-    """A room's response: noise that decays by 60 dB in .4 to 1.2 s."""
-    return magnitudes(in_room(samples, spec, rng), spec)
-
-
-def in_room(samples: np.ndarray, spec: SpectrogramSpec, rng: Rng) -> np.ndarray:
-    """The waveform of `room`, ``(samples,)``."""
+    """A room's response: noise that decays by 60 dB in .4 to 1.2 s; a waveform."""
     length_s = rng.uniform(0.4, 1.2)
     time_s = np.arange(round(length_s * spec.sample_rate)) / spec.sample_rate
     response = rng.normal(size=time_s.size) * 10 ** (-3 * time_s / length_s)
@@ -183,18 +168,18 @@ def _warped(samples: np.ndarray, spec: SpectrogramSpec, tract: float, pitch: flo
     return np.asarray(np.exp(log))
 
 
-TASKS: dict[str, Task] = {
-    task.__name__: task
-    for task in (
-        *(telephone, noise, room, codec),  # the pitch is kept
-        *(whisper, buzz, monotone, shifted, hum),  # the pitch, or all but it, is invented
-        voice,
-    )
-}
+def _analysed(task: Task) -> Task:
+    return lambda samples, spec, rng: magnitudes(task(samples, spec, rng), spec)
+
+
+_SPOKEN = {task.__name__: task for task in (telephone, noise, room)}
 # As waveforms, for images of several analyses.
-WAVEFORMS: dict[str, Task] = {
-    "telephone": over_telephone,
-    "noise": with_noise,
-    "room": in_room,
-    "whisper": whispered,
+WAVEFORMS: dict[str, Task] = {**_SPOKEN, "whisper": whispered}
+TASKS: dict[str, Task] = {
+    # The pitch is kept.
+    **{name: _analysed(task) for name, task in _SPOKEN.items()},
+    "codec": codec,
+    # The pitch, or all but it, is invented.
+    **{task.__name__: task for task in (whisper, buzz, monotone, shifted, hum)},
+    "voice": voice,
 }
