@@ -14,12 +14,13 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from vocoder.config import TARGET, build
-from vocoder.errors import BadInput, some_of
+from vocoder.errors import BadInput
 from vocoder.files import atomic_path
 from vocoder.spec import SpectrogramSpec
 
 FORMAT = "vocoder-model-1"
 SUFFIX = ".safetensors"
+MAX_REASON = 300  # letters of what PyTorch says, which names every tensor
 
 
 @dataclass(frozen=True)
@@ -72,21 +73,15 @@ def settings_of(model: nn.Module) -> dict[str, Any]:
 
 def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
     """Give a model exactly these weights."""
-    own = model.state_dict()
-    missing = sorted(own.keys() - tensors.keys())
-    foreign = sorted(tensors.keys() - own.keys())
-    shapes = [
-        f"{name} {tuple(tensors[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in own.keys() & tensors.keys()
-        if own[name].shape != tensors[name].shape
-    ]
-    if wrong := [*(f"lacks {n}" for n in missing), *(f"has {n}" for n in foreign), *sorted(shapes)]:
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:MAX_REASON]
         raise BadInput(
-            f"{source} does not fit {type(model).__name__}: {some_of(wrong)}; "
-            "it was made by another model or version",
+            f"{source} does not fit {type(model).__name__}: {reason}; it was made by another model "
+            "or version",
             key="weights.shape",
-        )
-    model.load_state_dict(tensors)
+        ) from error
 
 
 def read_checkpoint(path: Path, *, tensors: bool = True) -> Checkpoint:

@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from vocoder.config import build
 from vocoder.cpu import torch_threads, usable_cores
-from vocoder.errors import BadInput, expect, expect_ranges
+from vocoder.errors import BadInput, differences, expect, expect_ranges, some_of
 from vocoder.model.checkpoint import load_weights, read_checkpoint, settings_of
+from vocoder.model.interchange.reading import is_state
 from vocoder.model.weights import BEST_NAME, find_weights
 from vocoder.repair.network import RepairNet
 from vocoder.spec import SpectrogramSpec
@@ -144,16 +145,9 @@ def initialise(task: Task, source: str) -> None:
     task.spec.require_same(checkpoint.spec, "this training", str(path))
     # Of a built model: one network's settings can be written in several ways.
     model = build({**checkpoint.model, "spec": checkpoint.spec}, str(path))
-    ours, theirs = settings_of(task.model), settings_of(model)
-    if ours != theirs:
-        named = "; ".join(
-            f"{key}: {ours.get(key)} != {theirs.get(key)}"
-            for key in sorted(ours.keys() | theirs.keys())
-            if ours.get(key) != theirs.get(key)
-        )
-        raise BadInput(
-            f"{path} holds another model than model= says ({named})", key="train.init.conflict"
-        )
+    if wrong := list(differences(settings_of(task.model), settings_of(model), "model")):
+        named = some_of([f"{name}: {ours} != {theirs}" for name, ours, theirs in wrong])
+        raise BadInput(f"{path} holds another model ({named})", key="train.init.conflict")
     load_weights(task.model, checkpoint.tensors, str(path))
     discriminators = {name: net for name, net in task.networks().items() if name != MODEL}
     if not discriminators:
@@ -168,7 +162,7 @@ def initialise(task: Task, source: str) -> None:
     states = load_tensors(beside)
     for name, network in discriminators.items():
         weights = states.get(name) if isinstance(states, dict) else None
-        if not isinstance(weights, dict) or not all(map(torch.is_tensor, weights.values())):
+        if not is_state(weights):
             raise BadInput(
                 f"{beside} holds no weights of a discriminator {name}, but the model's training "
                 "needs them",

@@ -6,7 +6,7 @@ import json
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 import yaml
@@ -154,7 +154,7 @@ def read_torch(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def is_state(state: Any) -> bool:
+def is_state(state: Any) -> TypeGuard[dict[str, Tensor]]:
     """Whether it is tensors by name."""
     return (
         isinstance(state, Mapping)
