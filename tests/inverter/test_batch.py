@@ -48,15 +48,6 @@ def test_each_sounds_as_alone(name, spec, center, block_frames, lines):
         assert (together - alone).abs().max() <= TOLERANCE * alone.abs().max()
 
 
-def test_a_batch_sounds_as_its_members_alone(lines):
-    spec = load("spec", "mel256")
-    pair = torch.cat([line[:, :11_025] for line in lines[:2]])
-    inverter = load("inverter", "griffin_lim", n_iter=9)
-    for both, line in zip(inverter(analyse(pair, spec)), pair, strict=True):
-        alone = inverter(analyse(line[None], spec))[0]
-        assert (both - alone).abs().max() <= TOLERANCE * alone.abs().max()
-
-
 def test_what_an_image_leaves_open_is_each_ones_own(lines):
     """One line comes from a JPEG, the other does not."""
     spec, codec = load("spec", "mel256"), load("codec", "gray8")

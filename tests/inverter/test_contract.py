@@ -13,7 +13,7 @@ from vocoder.decibels import SILENCE_DB
 from vocoder.device import torch_device
 from vocoder.inverter.base import Inverter
 from vocoder.inverter.retrieval import PhaseRetrieval
-from vocoder.spectrogram import Spectrogram, analyse, analyse_linear
+from vocoder.spectrogram import Spectrogram, analyse
 
 # Those that need no weights for a spec; networks have contracts of their own.
 INVERTERS = [name for name in options("inverter") if name not in ("hifigan", "wavenet")]
@@ -65,6 +65,7 @@ def test_sound_has_the_promised_shape_and_type(name, spec, word):
     before = spectrogram.decibels.clone()
     random_state = torch.get_rng_state()
     sound = inverter(spectrogram)
+    assert torch.equal(inverter(spectrogram), sound), "it cannot be used twice"
     assert sound.shape == (1, word.shape[1]) == (1, spectrogram.length)
     assert sound.dtype == torch.float32
     assert sound.device.type == "cpu"
@@ -146,28 +147,15 @@ def test_a_seed_decides_everything(retrieval, spec, init, word):
     assert difference > (0.1 if init == "random" else 0)
 
 
-def test_one_inverter_can_be_used_twice(name, word):
-    inverter = load("inverter", name)
-    spectrogram = analyse(word, MEL)
-    assert torch.equal(inverter(spectrogram), inverter(spectrogram))
-
-
 @pytest.mark.parametrize("init", ["zero", "phase_gradient"])
 def test_a_batch_is_its_members(retrieval, spec, init, word):
     pair = torch.cat([word, 0.1 * word.flip(1)])
     inverter = load("inverter", retrieval, init=init, n_iter=8)  # rounding errors grow with each
     both = inverter(analyse(pair, spec))
     assert both.shape == pair.shape
-    for i, one in enumerate(both):
-        if init == "zero":
-            alone = inverter(analyse(pair[i : i + 1], spec))[0]
-            assert (one - alone).abs().max() < 1e-4 * alone.abs().max()
-        else:  # other random phases where it's quiet, but nobody's phases mixed up
-            shown, wanted = (
-                analyse_linear(both, spec)[i, :, 4:-4],
-                analyse_linear(pair, spec)[i, :, 4:-4],
-            )
-            assert torch.linalg.norm(shown - wanted) < 0.35 * torch.linalg.norm(wanted)
+    for one, member in zip(both, pair, strict=True):
+        alone = inverter(analyse(member[None], spec))[0]
+        assert (one - alone).abs().max() < 1e-4 * alone.abs().max()
 
 
 def test_ends_do_not_click(name, spec, word):

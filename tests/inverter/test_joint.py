@@ -8,6 +8,8 @@ import pytest
 import torch
 from scipy.signal import get_window
 
+from tests.inverter.test_batch import joined
+from tests.inverter.test_contract import strongest_sine
 from tests.refusals import refused
 from vocoder.audio import read_audio
 from vocoder.config import load
@@ -112,11 +114,8 @@ class TestInversion:
 
     def test_a_tone_keeps_its_pitch_and_level(self, name):
         tone = (0.5 * torch.sin(2 * torch.pi * 220 * seconds(RATE_HZ))).float()[None]
-        heard = load("inverter", name)(three(tone))[0, 4_096:-4_096].double()
-        spectrum = torch.fft.rfft(heard * torch.hann_window(len(heard)), n=2**18).abs()
-        peak = int(spectrum.argmax())
-        assert abs(peak * RATE_HZ / 2**18 - 220) < 1
-        amplitude = float(spectrum[peak] * 2 / torch.hann_window(len(heard)).sum())
+        heard_hz, amplitude = strongest_sine(load("inverter", name)(three(tone)))
+        assert abs(heard_hz - 220) < 1
         assert abs(20 * np.log10(amplitude / 0.5)) < 0.5
 
     def test_a_click_stays_as_short_as_the_shortest_window_shows_it(self, name):
@@ -133,12 +132,9 @@ class TestInversion:
             torch.from_numpy(speech[a:b].copy())[None] for a, b in ((0, 15_000), (9_000, 40_000))
         ]
         spectrograms = [three(line) for line in lines]
-        heard: list[list[torch.Tensor]] = [[], []]
-        for which, piece in inverter.invert_batch(spectrograms):
-            heard[which].append(piece)
-        for pieces, one in zip(heard, spectrograms, strict=True):
+        for together, one in zip(joined(inverter, spectrograms), spectrograms, strict=True):
             alone = inverter(one)[0]
-            assert (torch.cat(pieces) - alone).abs().max() < 1e-3 * alone.abs().max()
+            assert (together - alone).abs().max() < 1e-3 * alone.abs().max()
 
     def test_blocks_join_without_a_seam(self, name, speech):
         """ESTOI against the waveform is that of the whole's inversion, and nothing jumps."""

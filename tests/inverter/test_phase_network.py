@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from tests.refusals import refused
+from tests.train.tiny import written
 from vocoder.config import load
 from vocoder.evaluate.metrics import estoi
 from vocoder.inverter.differences import gradient_differences, log_above_floor
 from vocoder.inverter.magnitude import Target
 from vocoder.inverter.phase_network import PhaseNet, phase_network
-from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.spectrogram import Spectrogram, analyse, stft
 
 SPEC = load("spec", "mel256")
@@ -130,15 +130,14 @@ def test_silence_stays_silent():
 
 
 def test_ones_own_weights_have_to_fit(tmp_path):
-    path = tmp_path / "own.safetensors"
     other = replace(SPEC, hop_length=128)
     model = untrained(other)
-    Checkpoint(settings_of(model), other, model.state_dict(), {}).write(path, overwrite=False)
-    found = cast(PhaseNet, phase_network(str(path), other, CPU)).state_dict()
+    path = written(model, tmp_path / "own.safetensors")
+    found = cast(PhaseNet, phase_network(path, other, CPU)).state_dict()
     assert found.keys() == model.state_dict().keys()
     assert all(torch.equal(found[name], one) for name, one in model.state_dict().items())
     with refused("spec.conflict"):
-        phase_network(str(path), SPEC, CPU)
+        phase_network(path, SPEC, CPU)
 
 
 def test_weights_of_another_kind_are_refused():

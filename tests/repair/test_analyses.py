@@ -9,20 +9,26 @@ import pytest
 import torch
 
 from tests.refusals import refused
-from tests.train.tiny import SPEC, griffin_lim, real_clips, repair_net, shaken
+from tests.train.tiny import (
+    SPEC,
+    generated_data,
+    griffin_lim,
+    learnt_from,
+    real_clips,
+    repair_net,
+    repairing,
+    shaken,
+    written,
+)
 from vocoder.config import load
 from vocoder.image.source import ImageSource
 from vocoder.image.utterances import load_utterance
-from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.features import FLOOR_DB
 from vocoder.model.interchange.export import export
 from vocoder.repair.network import RepairNet
 from vocoder.spectrogram import Spectrogram, analyse
-from vocoder.train.data import Generated
 from vocoder.train.degradation import Clean
 from vocoder.train.examples import Batch, Simulated
-from vocoder.train.spectrogram_losses import LOSSES
-from vocoder.train.tasks.repairing import Repairing
 
 DATA = Path(__file__).parents[1] / "data"
 WINDOWS = (320, 3072)
@@ -34,18 +40,9 @@ def net(windows=WINDOWS):
     return RepairNet(SPEC, channels=4, context=8, context_blocks=1, windows=windows)
 
 
-def task(network):
-    made = Repairing(weights=dict.fromkeys(LOSSES, 1.0), tau=0.5, inverter=griffin_lim())
-    made.setup(network, SPEC)
-    return made
-
-
 def repair(network, tmp_path, **changes):
-    path = tmp_path / "weights.safetensors"
-    Checkpoint(settings_of(network), network.spec, network.state_dict(), {}).write(
-        path, overwrite=True
-    )
-    return load("repair", "network", weights=str(path), **changes)
+    weights = written(network, tmp_path / "weights.safetensors")
+    return load("repair", "network", weights=weights, **changes)
 
 
 @pytest.fixture
@@ -112,11 +109,8 @@ def test_pairs_hold_all_analyses_of_image_and_recording(tmp_path):
     folder = Path(shutil.copytree(DATA / "pix2pix_windows", tmp_path / "given"))
     manifest = folder / "manifest.csv"
     manifest.write_text(manifest.read_text().replace(",test\n", ",train\n"))
-    data = Generated(
-        input=str(folder / "results"), reference=str(DATA / "pix2pix/reference"), manifest=None,
-        codec=None, db_min=None, db_max=None, reference_gain_db=0, simulated_share=0.2,
-        validation_share=0.3,
-    )  # fmt: skip
+    reference = str(DATA / "pix2pix/reference")
+    data = generated_data(folder, reference=reference, validation_share=0.3)
     sources = data.open(SPECS, Clean(), 0)
     found = ImageSource(input=folder / "results").find()
     shown = {
@@ -150,35 +144,23 @@ def test_the_loss_is_the_mean_over_analyses_and_training_lowers_it():
     examples = [clips.piece(number, 5, 48, rng) for number in range(2)]
     quieter = [replace(one, degraded=one.degraded - 6) for one in examples]
     batch, network = Batch.of(quieter), net()
-    ours = task(network).losses("model", batch, 0)
+    ours = repairing(network).losses("model", batch, 0)
     alone = []
     for k in range(3):
-        part = Batch.of(
-            [
-                replace(
-                    one,
-                    degraded=np.split(one.degraded, 3)[k],
-                    true=np.split(one.true, 3)[k],
-                )
-                for one in quieter
-            ]
-        )
-        single = task(repair_net())
-        single.model.specs = (SPECS[k],)
-        alone.append(float(single.losses("model", part, 0)["decibels"].detach()))
+        degraded, true = (images.chunk(3, 1)[k] for images in (batch.degraded, batch.true))
+        plane = replace(batch, degraded=degraded, true=true)
+        model = repair_net()
+        model.specs = (SPECS[k],)
+        single = repairing(model)
+        alone.append(float(single.losses("model", plane, 0)["decibels"].detach()))
     assert float(ours["decibels"].detach()) == pytest.approx(np.mean(alone), rel=1e-4)
-    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
-    for _ in range(30):
-        optimiser.zero_grad()
-        total = task(network).losses("model", batch, 0)["total"]
-        total.backward()
-        optimiser.step()
-    assert float(total.detach()) < 0.7 * float(ours["total"].detach())
+    totals = learnt_from(repairing(network), batch, 30)
+    assert totals[-1] < 0.7 * totals[0]
 
 
 @torch.inference_mode()  # as validations are
 def test_what_is_trained_is_heard_from_all_analyses(spectrogram):
-    heard = task(net()).render(net(), spectrogram.stacked)
+    heard = repairing(net()).render(net(), spectrogram.stacked)
     expected = griffin_lim()(spectrogram)
     assert heard.shape[1] == Spectrogram(spectrogram.decibels, SPEC).length
     off = heard - expected[:, : heard.shape[1]]  # what lies below the floor is silenced

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.inverter.test_batch import joined
 from tests.refusals import refused
-from tests.train.tiny import SPEC, griffin_lim, repair_net, shaken
+from tests.train.tiny import SPEC, griffin_lim, repair_net, shaken, written
 from vocoder.config import load, options
 from vocoder.decibels import SILENCE_DB
-from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.features import FLOOR_DB
 from vocoder.model.weights import load_network
 from vocoder.repair.base import Repair
@@ -47,8 +47,7 @@ def weights(tmp_path_factory):
         "other": repair_net(load("spec", "tacotron2")),
     }
     for name, network in networks.items():
-        checkpoint = Checkpoint(settings_of(network), network.spec, network.state_dict(), {})
-        checkpoint.write(folder / f"{name}.safetensors", overwrite=False)
+        written(network, folder / f"{name}.safetensors")
     return lambda name: str(folder / f"{name}.safetensors")
 
 
@@ -184,11 +183,9 @@ def test_an_estimate_is_worth_fewer_iterations(wrong):
     assert torch.equal(guess, griffin_lim(n_iter=4)(wrong))
     assert torch.equal(sure, griffin_lim(n_iter=20)(wrong))
     # Side by side each has its own number of them.
-    pieces: dict[int, list[torch.Tensor]] = {0: [], 1: []}
-    for which, piece in inverter.invert_batch([wrong, replace(wrong, estimated=1.0)]):
-        pieces[which].append(piece)
-    for together, alone in zip(pieces.values(), (sure, guess), strict=True):
-        assert (torch.cat(together) - alone[0]).abs().max() < 1e-3 * alone.abs().max()
+    both = joined(inverter, [wrong, replace(wrong, estimated=1.0)])
+    for together, alone in zip(both, (sure, guess), strict=True):
+        assert (together - alone[0]).abs().max() < 1e-3 * alone.abs().max()
 
 
 def test_a_true_jpeg_is_corrected_within_what_its_file_leaves_open(weights, spectrogram, wrong):

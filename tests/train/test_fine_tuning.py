@@ -8,29 +8,19 @@ import pytest
 import torch
 
 from tests.refusals import refused
-from tests.train.tiny import SPEC, hifigan_net, plan, repairing
+from tests.train.tiny import SPEC, hifigan_net, plan, repairing, vocoding
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import Checkpoint, settings_of
-from vocoder.model.discriminator.mpd import MultiPeriod
 from vocoder.model.hifigan import HifiGan
 from vocoder.spec import SpectrogramSpec
 from vocoder.train.loop import DISCRIMINATORS_NAME, write_discriminators, write_model
 from vocoder.train.state import new_state
 from vocoder.train.tasks.base import Task
-from vocoder.train.tasks.vocoding import ADVERSARIAL, SPECTRAL, Vocoding
 from vocoder.train.training import initialise
-
-SPECTRAL_ONLY = dict.fromkeys(SPECTRAL, 1.0) | dict.fromkeys(ADVERSARIAL, 0.0)
 
 
 def adversarial(spec: SpectrogramSpec = SPEC, seed: int = 0, channels: int = 16) -> Task:
-    model = hifigan_net(spec, seed, channels)  # which seeds what is drawn next
-    task = Vocoding(
-        weights=dict.fromkeys((*SPECTRAL, *ADVERSARIAL), 1.0),
-        discriminators={"mpd": MultiPeriod(width=0.03, periods=[2])},
-        adversarial_from=0,
-    )
-    task.setup(model, spec)
+    task = vocoding(net=hifigan_net(spec, seed, channels))
     for network in task.networks().values():
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -65,12 +55,6 @@ def hifigan(rates: int | list[int], kernels: list[int] | None) -> HifiGan:
     )
 
 
-def spectral(model: HifiGan) -> Task:
-    task = Vocoding(weights=SPECTRAL_ONLY, discriminators={}, adversarial_from=0)
-    task.setup(model, SPEC)
-    return task
-
-
 WRITTEN_OUT = ([8, 8, 2, 2], [16, 16, 4, 4])
 DERIVED = (4, None)
 
@@ -83,10 +67,11 @@ def test_one_network_is_the_same_however_its_rates_are_given(ours, theirs, tmp_p
     settings = dict(zip(("upsample_rates", "upsample_kernels"), theirs, strict=True))
     checkpoint = Checkpoint({**settings_of(before), **settings}, SPEC, before.state_dict(), {})
     checkpoint.write(tmp_path / "import.safetensors", overwrite=False)
-    after = spectral(hifigan(*ours))
+    alone: dict[str, Any] = {"adversarial": 0.0, "features": 0.0}  # no discriminators
+    after = vocoding(net=hifigan(*ours), **alone)
     initialise(after, str(tmp_path / "import.safetensors"))
     assert all(torch.equal(after.model.state_dict()[k], v) for k, v in checkpoint.tensors.items())
-    other = spectral(hifigan([8, 4, 4, 2], None))
+    other = vocoding(net=hifigan([8, 4, 4, 2], None), **alone)
     with refused("train.init.conflict"):
         initialise(other, str(tmp_path / "import.safetensors"))
 

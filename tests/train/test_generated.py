@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tests.refusals import refused
-from tests.train.tiny import NOISE, RATE, SPEC, decibels
+from tests.train.tiny import NOISE, RATE, SPEC, decibels, generated_data
 from vocoder.audio import write_audio
 from vocoder.config import load
 from vocoder.errors import BadInput
@@ -21,29 +21,23 @@ from vocoder.image.utterances import load_utterance
 from vocoder.model.features import FLOOR_DB
 from vocoder.spectrogram import analyse
 from vocoder.train import generated as module
-from vocoder.train.data import Generated, Mixed, Recordings
+from vocoder.train.data import Mixed, Recordings
 from vocoder.train.examples import Mixture
 from vocoder.train.generated import GeneratedPairs, best_shift, level_db, read_pairs
 
 LINES = ("nl_m__m-obdivovat", "nl_v__jes-v-kamen", "nl_v__poh-v-forma")
-GAIN_DB = 0.0  # from the references' level to that of the recordings that were generated
 IMAGES = "results/tel/test_latest/images"
 
 
 def pairs(folder, **changes):
-    gain_db = changes.pop("reference_gain_db", GAIN_DB)
+    gain_db = changes.pop("reference_gain_db", 0.0)
     spec = changes.pop("spec", SPEC)
     source = ImageSource(input=folder / "results", spec=spec, **changes)
     return read_pairs(source, folder / "reference", specs=(spec,), reference_gain_db=gain_db)
 
 
 def data(folder, **changes):
-    values = {
-        "input": str(folder / "results"), "reference": str(folder / "reference"), "manifest": None,
-        "codec": None, "db_min": None, "db_max": None, "reference_gain_db": GAIN_DB,
-        "simulated_share": 0.25, "validation_share": 0.34,
-    }  # fmt: skip
-    return Generated(**{**values, **changes})
+    return generated_data(folder, **{"validation_share": 0.34, **changes})
 
 
 def test_pairs_are_read_at_the_recordings_level_and_place(training):
@@ -51,7 +45,6 @@ def test_pairs_are_read_at_the_recordings_level_and_place(training):
     assert [pair.name for pair in found] == list(LINES) and problems == {}
     for pair in found:
         sound, _ = soundfile.read(training / f"reference/{pair.name}.flac", dtype="float32")
-        sound *= np.float32(10 ** (GAIN_DB / 20))
         assert np.allclose(pair.waveform, sound, rtol=1e-6, atol=0)
         true = decibels(torch.from_numpy(sound)[None])[0].numpy()
         assert pair.decibels.shape == true.shape and pair.decibels.dtype == np.float16
@@ -129,7 +122,7 @@ def test_another_level_throughout_is_refused_and_can_be_told(training):
         soundfile.write(path, sound / 4, RATE)
     with refused("data.reference_gain_db.conflict"):
         pairs(training)
-    found, _ = pairs(training, reference_gain_db=GAIN_DB + 12.04)
+    found, _ = pairs(training, reference_gain_db=12.04)
     before, _ = soundfile.read(training / f"reference/{LINES[0]}.flac", dtype="float32")
     assert np.allclose(found[0].waveform, before * 4, rtol=1e-3)
 
@@ -157,11 +150,8 @@ def test_arrays_are_pairs_as_images_are(spec, speech, tmp_path):
         shown = analyse(torch.from_numpy(sound)[None], spec)
         write_array(tmp_path / f"mels/a{number}.npy", shown, overwrite=False)
     (tmp_path / "mels/a2.spec.json").unlink()  # then it is what spec= says
-    arrays = Generated(
-        input=str(tmp_path / "mels"), reference=str(tmp_path / "true"), manifest=None, codec=None,
-        db_min=None, db_max=None, reference_gain_db=0, simulated_share=0, validation_share=0.3,
-    )  # fmt: skip
-    sources = arrays.open((spec,), NOISE, 0)
+    places = {"input": str(tmp_path / "mels"), "reference": str(tmp_path / "true")}
+    sources = data(tmp_path, **places).open((spec,), NOISE, 0)
     assert sources.notes == [] and sources.record["generated"]["utterances"] == 2
     assert {*sources.train[0].recordings, *sources.validation[0].recordings} == {"a0", "a1", "a2"}
     example = sources.train[0].piece(0, 10, 40, np.random.default_rng(0))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.train.tiny import griffin_lim
+from tests.train.tiny import griffin_lim, learnt_from
 from vocoder.config import load
 from vocoder.repair.pitch import NO_VOICE, pitches_hz
 from vocoder.repair.pitch_network import PitchNet
@@ -59,13 +59,6 @@ def test_a_network_learns_the_pitch_of_a_voice():
     model = PitchNet(MEL, channels=16, blocks=2, dropout=0.0)
     task.setup(model, MEL)
     batch = Batch(image, image, samples)
-    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
-    losses = []
-    for step in range(30):
-        loss = task.losses("model", batch, step)["total"]
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
+    losses = learnt_from(task, batch, 30, rate=1e-2)
     assert losses[-1] < 0.5 * losses[0]
     assert task.render(model, image[:1]).shape[0] == 1

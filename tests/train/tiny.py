@@ -11,6 +11,7 @@ from torch import nn
 
 from vocoder.config import load
 from vocoder.inverter.griffin_lim import GriffinLim
+from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.discriminator.mpd import MultiPeriod
 from vocoder.model.features import FLOOR_DB
 from vocoder.model.generator import Generator
@@ -18,6 +19,7 @@ from vocoder.model.hifigan import HifiGan
 from vocoder.repair.network import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
+from vocoder.train.data import Generated
 from vocoder.train.degradation import Degradation, Noise
 from vocoder.train.examples import Batch, Mixture, Simulated, cut_piece
 from vocoder.train.loop import Outcome, fit
@@ -55,9 +57,9 @@ def piece_of(speech: np.ndarray, spec: SpectrogramSpec, begin: int, frames: int)
     return Batch(*(torch.from_numpy(np.array(one))[None] for one in (true, true, waveform)))
 
 
-def learnt_from(task: Task, batch: Batch, steps: int) -> list[float]:
+def learnt_from(task: Task, batch: Batch, steps: int, rate: float = 3e-3) -> list[float]:
     """Train a task's model on one batch; the total loss before every step."""
-    optimiser = torch.optim.Adam(task.model.parameters(), 3e-3)
+    optimiser = torch.optim.Adam(task.model.parameters(), rate)
     totals = []
     for step in range(steps):
         total = task.losses(MODEL, batch, step)["total"]
@@ -130,6 +132,13 @@ def shaken(network: Network, size: float = 0.05) -> Network:
     return network
 
 
+def written(network: nn.Module, path: Path) -> str:
+    """Write a network's weights as a training does; the file's name."""
+    spec = cast(SpectrogramSpec, network.spec)
+    Checkpoint(settings_of(network), spec, network.state_dict(), {}).write(path, overwrite=True)
+    return str(path)
+
+
 def griffin_lim(**changes: Any) -> GriffinLim:
     inverter = load("inverter", "griffin_lim", **{"n_iter": 2, "init": "zero", **changes})
     assert isinstance(inverter, GriffinLim)
@@ -141,6 +150,14 @@ def repairing(net: RepairNet | None = None) -> Repairing:
     task = Repairing(weights=weights, tau=0.5, inverter=griffin_lim())
     task.setup(net or repair_net(), SPEC)
     return task
+
+
+def generated_data(folder: Path, **changes: Any) -> Generated:
+    """``data=generated`` of ``results`` in a folder, with the recordings in its ``reference``."""
+    places = {"input": str(folder / "results"), "reference": str(folder / "reference")}
+    data = load("data", "generated", **{**places, "simulated_share": 0.25, **changes})
+    assert isinstance(data, Generated)
+    return data
 
 
 def hifigan_net(spec: SpectrogramSpec = SPEC, seed: int = 0, channels: int = 16) -> HifiGan:
@@ -157,7 +174,7 @@ def vocoding(adversarial_from: int = 1, net: Generator | None = None, **weights:
         discriminators={"mpd": MultiPeriod(width=0.03, periods=[2, 3])},
         adversarial_from=adversarial_from,
     )
-    task.setup(net, SPEC)
+    task.setup(net, net.spec)
     return task
 
 

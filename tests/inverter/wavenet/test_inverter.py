@@ -6,8 +6,8 @@ import torch
 from tests.inverter.wavenet.networks import MEL, pair_of, small
 from tests.refusals import refused
 from tests.specs import OWN
+from tests.train.tiny import written
 from vocoder.config import load
-from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.spectrogram import Spectrogram, analyse
 
 
@@ -16,10 +16,8 @@ def trained(tmp_path):
     """Write a small network for a spec and give the inverter that samples from it."""
 
     def trained(spec=MEL, **changes):
-        model = small(spec)
-        path = tmp_path / f"{hash(spec)}.safetensors"
-        Checkpoint(settings_of(model), spec, model.state_dict(), {}).write(path, overwrite=True)
-        return load("inverter", "wavenet", weights=str(path), **changes)
+        weights = written(small(spec), tmp_path / f"{hash(spec)}.safetensors")
+        return load("inverter", "wavenet", weights=weights, **changes)
 
     return trained
 
