@@ -8,7 +8,7 @@ from matplotlib import cbook
 from PIL import Image, ImageDraw
 
 from tests.cli.results import report
-from tests.image.test_cases import SPEC, grey, level, save
+from tests.image.laws import SPEC, grey, level, save
 from vocoder.cli.main import run
 from vocoder.image.codec.maps import map_colours
 from vocoder.repair.consistency import CONSISTENT_DB

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from recipes.drawn import LAWS
-from tests.image.test_cases import SPEC, grey, level, save
+from tests.image.laws import SPEC, grey, level, save
 from tests.refusals import refused
 from vocoder import encode, load
 from vocoder.cli.main import run

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.image.test_cases import grey, save
+from tests.image.laws import grey, save
 from vocoder.cli.main import run
 from vocoder.identify.identify import identify, other_lengths
 from vocoder.image.codec.foreign import Foreign

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.compare.browser import PATIENCE_MS
-from tests.image.test_cases import grey, level, save
+from tests.image.laws import grey, level, save
 from tests.serving import served
 from vocoder.cli.open import _invert
 from vocoder.identify.identify import identify

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.compare.browser import Keyboard
-from tests.image.test_cases import save
+from tests.image.laws import save
 from tests.window.driving import HEARD, wait
 
 PLAYING = f"{HEARD} && player.playing"
