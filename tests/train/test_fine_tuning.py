@@ -80,7 +80,9 @@ def test_fine_tuning_refuses_what_does_not_fit(tmp_path):
     source = written(adversarial(), tmp_path)
     with refused("train.init.conflict"):
         initialise(adversarial(channels=32), source)
-    with pytest.raises(BadInput, match=r"this training and .*\(hop_length: 128 != 256; fmax: 8000"):
+    with pytest.raises(
+        BadInput, match=r"this training and .*\(fmax: 8000.* hop_length: 128 != 256\)"
+    ):
         initialise(adversarial(replace(SPEC, hop_length=128, fmax=8000.0)), source)
     with refused("train.init.conflict"):
         initialise(adversarial(), written(repairing(), tmp_path / "repair"))
