@@ -143,6 +143,11 @@ def test_codecs_that_pix2pix_would_ruin_are_refused(tmp_path, style):
             data_set(tmp_path, codec(**RANGE), suffix, style)
 
 
+def test_codecs_that_write_no_images_are_refused_before_any_work(tmp_path):
+    with refused("codec.median_db.missing"):
+        data_set(tmp_path, load("codec", "seed_jpeg"), ".jpg")
+
+
 def test_sizes_that_programs_would_resample_are_refused():
     require_sides("aligned", 80, 256)
     require_sides("single", 1025, 250)

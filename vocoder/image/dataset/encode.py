@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +171,7 @@ class DataSet:
     quality: int | None
     overwrite: bool
     keep: bool = False
+    _silence: np.ndarray = field(init=False, repr=False)  # a column of it
 
     def __post_init__(self) -> None:
         for name, choices in (("style", STYLES), ("channels", (1, 3)), ("gain", GAINS)):
@@ -193,13 +193,10 @@ class DataSet:
                 key="suffix.unknown",
             )
         require_full_bands(spec)
-
-    @cached_property
-    def _silence(self) -> np.ndarray:
-        """A column of it."""
-        spec, codec = self.sidecar.spec, self.sidecar.codec
         n_bins = len(codec.analyses(spec)) * spec.bins
-        return codec.encode(np.full((n_bins, 1), SILENCE_DB, np.float32), spec)
+        # Here, so that a codec that writes no images is refused before any work.
+        silence = codec.encode(np.full((n_bins, 1), SILENCE_DB, np.float32), spec)
+        object.__setattr__(self, "_silence", silence)
 
     def folders(self, job: Job) -> tuple[str, ...]:
         """Folders below ``root`` that hold the tiles of a job: for A first, where there are two."""
