@@ -194,6 +194,11 @@ class TestDataSet:
         assert finding.code == "size"
         assert "line__01.png (256 x 256)" in finding.where
 
+    def test_other_heights_beside_a_neighbour(self, data_set):
+        root = data_set("single")
+        change(root, lambda image: image.crop((0, 0, 100, 251)), "line__01.png")
+        assert "size" in codes(examine(root))
+
     def test_images_and_manifest_disagree(self, data_set):
         root = data_set("single")
         (root / "pictures/line__01.png").rename(root / "pictures/other.png")

@@ -204,7 +204,7 @@ class Symptoms:
                 self.votes.append((name, left < right))
         before = self._previous.get(place)
         self._previous[place] = (tile, view)
-        if before is None or before[0].utterance != tile.utterance or columns != before[1].shape[1]:
+        if before is None or before[0].utterance != tile.utterance or view.shape != before[1].shape:
             return
         overlap = before[0].start_frame + columns - tile.start_frame
         if MIN_COLUMNS <= overlap < columns:
