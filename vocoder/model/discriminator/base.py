@@ -72,6 +72,10 @@ def scaled(channels: Sequence[int], width: float, groups: int = 1) -> list[int]:
     """Channels of layers at a fraction of the published width."""
     found = [round(number * width) for number in channels]
     fits = all(number >= 1 and not number % groups for number in found)
-    expected = f"at least {groups / min(channels):g}, for layers of multiples of {groups} channels"
+    multiples = f"multiples of {groups}" if groups > 1 else "at least one"
+    expected = (
+        f"a share of {list(channels)} channels that makes {multiples}, not {found}: "
+        f"{groups / min(channels):g}, or 1, the published width"
+    )
     expect(fits, "discriminators.width", width, expected)
     return found
