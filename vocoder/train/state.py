@@ -150,9 +150,10 @@ def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:
     try:
         return there[-1], read_checkpoint(there[-1])
     except BadInput as error:
+        earlier = f"delete it to go on from {there[-2].name}, or " if len(there) > 1 else ""
         raise BadInput(
-            f"{error}; delete it to go on from the one before it, or begin anew in another output "
-            f"from the best weights so far, with train.init={run}",
+            f"{error}; {earlier}begin anew in another output from the best weights so far, with "
+            f"train.init={run}",
             key=error.key,
         ) from error
 
