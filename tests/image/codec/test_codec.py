@@ -216,7 +216,9 @@ class TestAsPlainValues:
             ({"name": "gray8", **RANGE, "bits": 8}, "codec.field.unknown"),
             ({"name": "gray8", "db_min": 0.0, "db_max": -1.0}, "codec.db_min.range"),
             ({"name": "colormap", **RANGE, "cmap": "virids"}, "codec.cmap.unknown"),
-            ({"name": "seed_jpeg", "median_db": "x"}, "codec.median_db.range"),
+            ({"name": "colormap", **RANGE, "cmap": ["viridis"]}, "codec.cmap.type"),
+            ({"name": "foreign", "hz_max": "8 kHz"}, "codec.hz_max.type"),
+            ({"name": "seed_jpeg", "median_db": "x"}, "codec.median_db.type"),
         ],
     )
     def test_mistakes_name_the_source(self, values, key):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING
 from typing import Any
 
+from vocoder.config import require_types
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.foreign import Foreign
@@ -55,6 +56,7 @@ def codec_from_dict(values: dict[str, Any], source: str) -> Codec:
             key="codec.field.unknown",
         )
     try:
+        require_types(CODECS[name], given, "codec.")
         return CODECS[name](**given)
     except BadInput as error:
         raise BadInput(f"{source}: {error}", key=error.key) from error
