@@ -24,7 +24,6 @@ DEFAULTS = {"repair": "auto", "inverter": "griffin_lim"}
 FORCE = "force"
 # What the page has a control for.
 CODEC_FIELDS = ("unit", "db_min", "db_max", "cmap", "dark_is_loud", "row_0", "rows", "hz_min")
-REPAIR_FIELDS = ("strength",)
 Values = dict[str, Any]
 
 
