@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from vocoder.compare.answers import (
     AbxAnswer,
@@ -55,17 +55,22 @@ def _require_inner(file: str) -> str:
     return str(path)
 
 
-File = Annotated[str, Strict(), AfterValidator(_require_inner)]
+def _as_text(value: object) -> object:
+    return str(value) if type(value) in (int, float) else value
+
+
+File = Annotated[str, AfterValidator(_require_inner)]
+Named = Annotated[Name, BeforeValidator(_as_text)]  # YAML reads a name such as 3 as a number
 
 
 class Rated(Record):
     """What is taken of a page with audio to rate; names may be numbers."""
 
-    model_config = ConfigDict(extra="ignore", strict=False, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="ignore")
 
-    id: Name
+    id: Named
     reference: File
-    stimuli: Annotated[dict[Name, File], Field(min_length=1)]
+    stimuli: Annotated[dict[Named, File], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
