@@ -126,3 +126,12 @@ def test_what_cannot_be_is_refused(data, corpus, tmp_path):
     write_corpus(tmp_path, clips, overwrite=False)
     with refused("data.root.short"):
         replace(data, root=str(tmp_path)).open((SPEC,), Clean(), 0)
+
+
+def test_nothing_to_validate_on_is_refused_before_generators_learn(data, tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.1, (6, 30_000)).astype(np.float32)
+    clips = [write_clip(tmp_path, f"{k}.flac", one, RATE, "train") for k, one in enumerate(noise)]
+    write_corpus(tmp_path, clips, overwrite=False)
+    with refused("split.missing"):
+        replace(data, root=str(tmp_path)).open((SPEC,), Clean(), 0)
+    assert not Path(data.folder).exists()

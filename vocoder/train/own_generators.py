@@ -68,6 +68,7 @@ class OwnGenerators(Data):
         codec: Codec = load("codec", "gray8", db_min=self.db_min, db_max=self.db_max)
         recordings = Recordings(root=self.root, speakers=self.speakers, cache=self.cache)
         corpus = recordings.corpus("train", specs)
+        recordings.corpus("val", specs)  # what it lacks is told before generators are trained
         if len(corpus) < MIN_UTTERANCES:
             raise BadInput(
                 f"{self.root} has {len(corpus)} utterance(s) to learn from; expected at least "
