@@ -90,7 +90,7 @@ class Corpus:
         what = " of ".join([f"of split {split}", *([", ".join(speakers)] if speakers else [])])
         if not rows:
             raise BadInput(
-                f"{folder / CORPUS_NAME} has no utterances {what}; name some so in its column split",
+                f"{folder / CORPUS_NAME} has no utterances {what}; name some in its column split",
                 key="split.missing",
             )
         if len(self.skipped) > MAX_UNUSABLE * len(rows):
