@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,19 +172,44 @@ def test_an_existing_run_is_kept_or_gone_on_with(corpus, run, tmp_path, capsys):
     assert on_corpus(corpus, tmp_path / "none", "resume=true") == 2
     assert "none holds no run; leave resume out" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
-    (tmp_path / "killed").mkdir()  # before its first checkpoint, while it read or made its data
-    (tmp_path / "killed/.lock").touch()
+    (tmp_path / "killed/generators").mkdir(parents=True)  # while it read or made its data
     assert on_corpus(corpus, tmp_path / "killed", *given, "train.plan.steps=1") == 0
 
 
 def test_a_run_that_came_to_no_checkpoint_begins_anew(corpus, run, tmp_path):
-    copy = Path(shutil.copytree(run, tmp_path / "copy"))
-    shutil.rmtree(copy / "checkpoints")
+    """All that a kill then leaves are the weights that it began with."""
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    began = read_model(run / "best.safetensors")
+    replace(began, card={**began.card, "steps": 0}).write(
+        killed / "best.safetensors", overwrite=False
+    )
     words = ("degradation=generated", "data.speakers=[anna]", "resume=true")
-    assert on_corpus(corpus, copy, *words) == 0
-    ours, theirs = (read_checkpoint(checkpoints(folder)[-1]) for folder in (copy, run))
+    assert on_corpus(corpus, killed, *words) == 0
+    ours, theirs = (read_checkpoint(checkpoints(folder)[-1]) for folder in (killed, run))
     for name, tensor in ours["networks"]["model"].items():
         assert torch.equal(tensor, theirs["networks"]["model"][name])
+
+
+@pytest.mark.parametrize(
+    ("lost", "key"),
+    [
+        (["checkpoints"], "checkpoint.missing"),
+        (["checkpoints", "run.json", "last.safetensors"], "checkpoint.missing"),
+        (["best.safetensors"], "weights.missing"),
+    ],
+)
+def test_a_run_of_which_something_is_lost_is_left_alone(lost, key, corpus, run, tmp_path):
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    for name in lost:
+        shutil.rmtree(copy / name) if (copy / name).is_dir() else (copy / name).unlink()
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    words = ["degradation=generated", "data.speakers=[anna]", "resume=true"]
+    with refused(key):
+        main.dispatch(
+            ["train", f"output={copy}", f"data.root={corpus}", *TINY["repair"], *SHORT, *words]
+        )
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("resume", ["false", "true"])

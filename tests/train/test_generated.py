@@ -1,5 +1,6 @@
 """Generated images with their recordings: found by name, checked, never those held out."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -95,6 +96,40 @@ def test_a_planted_shift_is_found(shift, training):
     found, problems = pairs(training)
     assert len(found) == 2
     assert problems == {LINES[0]: f"it lies {shift:+d} frames from the recording"}
+
+
+def test_recordings_of_other_speech_are_refused(training):
+    """Of wrong pairs few lie where they should, by chance."""
+    recordings = {name: training / f"reference/{name}.flac" for name in LINES}
+    read = {name: soundfile.read(path, dtype="float32")[0] for name, path in recordings.items()}
+    for name, other in itertools.pairwise(LINES):
+        soundfile.write(recordings[name], np.resize(read[other], read[name].size), RATE)
+    with refused("data.reference.conflict"):
+        pairs(training)
+
+
+def test_one_recording_at_another_level_is_left_out(training):
+    path = training / f"reference/{LINES[0]}.flac"
+    sound, _ = soundfile.read(path, dtype="float32")
+    soundfile.write(path, sound / 10, RATE)
+    found, problems = pairs(training)
+    assert [pair.name for pair in found] == list(LINES[1:]) and set(problems) == {LINES[0]}
+
+
+def test_what_is_said_of_an_image_counts_as_its_content(training):
+    """Level and place are no part of the files."""
+    before = [pair.sha256 for pair in pairs(training)[0]]
+    for name, old, new in (
+        ("spec.yaml", "-92.04", "-91.0"),
+        ("manifest.csv", ",0,256,", ",0,255,"),
+    ):
+        path = training / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        assert all(a != b.sha256 for a, b in zip(before, pairs(training)[0], strict=True))
+        path.write_text(text)
+    assert before == [pair.sha256 for pair in pairs(training)[0]]
 
 
 def test_shifts_of_bare_arrays():

@@ -131,7 +131,7 @@ def test_a_validation_that_was_interrupted_is_done_when_the_run_goes_on(tmp_path
 
 
 def test_a_second_interruption_ends_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("vocoder.train.loop.AGAIN_S", -1.0)
+    monkeypatch.setattr("vocoder.train.interruption.AGAIN_S", -1.0)
     task = interrupts(interrupts(repairing(), 2), 2)
     with pytest.raises(KeyboardInterrupt):
         train(task, tmp_path, plan(steps=5, checkpoint_every=100))
@@ -209,6 +209,10 @@ def test_what_was_gained_is_said(tmp_path):
     outcome = train(repairing(), tmp_path, plan(), validation=lambda *_: next(scores))
     said = outcome.describe(tmp_path, fine_tuned=True)
     assert "step 2" in said and "0.700 to 0.750 (higher in 1)" in said and "5.50 to 4.50" in said
+    assert "chance" in said  # one of two
+    many = iter([Scores([0.6] * 8, [5] * 8), Scores([0.7] * 8, [4] * 8), Scores([0] * 8, [9] * 8)])
+    outcome = train(repairing(), tmp_path / "many", plan(), validation=lambda *_: next(many))
+    assert "chance" not in outcome.describe(tmp_path, fine_tuned=True)
 
 
 def test_a_run_that_has_diverged_is_not_the_best(tmp_path):

@@ -147,17 +147,18 @@ class Generated(Data):
             checked=self.checked,
         )
         left_out = [f"{name}: {reason}" for name, reason in problems.items()]
-        held = max(1, round(self.validation_share * len(pairs)))
-        if held >= len(pairs):
+        recordings = list(dict.fromkeys(pair.recording for pair in pairs))  # channels are of one
+        held = max(1, round(self.validation_share * len(recordings)))
+        if held >= len(recordings):
             raise BadInput(
-                f"{self.input} gives {len(pairs)} utterance(s) with a recording; expected at least "
-                "two, one of them to validate on",
+                f"{self.input} gives {len(recordings)} utterance(s) with a recording; expected at "
+                "least two, one of them to validate on",
                 key="data.input.short",
             )
-        order = np.random.default_rng(seed).permutation(len(pairs))
-        validation, train = (
-            [pairs[i] for i in sorted(part)] for part in (order[:held], order[held:])
-        )
+        order = np.random.default_rng(seed).permutation(len(recordings))
+        kept = {recordings[i] for i in order[:held]}
+        validation = [pair for pair in pairs if pair.recording in kept]
+        train = [pair for pair in pairs if pair.recording not in kept]
         return Sources(
             train=[
                 GeneratedPairs(train, specs),

@@ -26,6 +26,11 @@ MAX_SHIFT_FRAMES = 12
 N_PROBED = 8
 # Levels differ by less than this: nine generators of other tasks and networks were within 2.5 dB.
 MAX_LEVEL_DB = 4.0
+# One utterance from the others: twenty generators' were within 4.2 dB.
+MAX_LEVEL_APART_DB = 10.0
+# Of utterances that lie elsewhere than their recordings: of twenty generators' up to 15 % did,
+# of wrong pairs 68 % and more.
+MAX_SHIFTED = 1 / 3
 HEARD_DB = 25.0  # above the floor
 
 
@@ -40,7 +45,9 @@ class Pair:
     decibels: np.ndarray
     waveform: np.ndarray  # (samples,), float32
     level_db: float  # how much louder it was generated than it was recorded
-    sha256: str  # of both files: what is computed from them depends on the machine in its last bits
+    # Of both files and what is said of them: what is computed depends on the machine in its last
+    # bits.
+    sha256: str
 
 
 def read_pairs(
@@ -78,6 +85,7 @@ def read_pairs(
     found = source.find()
     problems = dict(found.problems)
     pairs: list[Pair] = []
+    shifted: list[str] = []
     offset = _frame_offset(found, references, specs)
     for utterance in tqdm(found.utterances, desc="pairs", unit="utterance"):
         if any(tile.split == HELD_OUT_SPLIT for tile, _ in utterance.tiles):
@@ -89,6 +97,8 @@ def read_pairs(
             )
         except BadInput as error:
             problems[utterance.name] = str(error)
+            if error.key == "pair.shifted":
+                shifted.append(utterance.name)
     if not pairs:
         reasons = [f"{name}: {reason}" for name, reason in problems.items()]
         raise BadInput(
@@ -96,6 +106,14 @@ def read_pairs(
             "program generated for the training set (--phase train), with true recordings of the "
             "same names",
             key="data.input.empty",
+        )
+    if len(shifted) > MAX_SHIFTED * (len(shifted) + len(pairs)):
+        raise BadInput(
+            f"{len(shifted)} of {len(shifted) + len(pairs)} utterances in {folder} lie elsewhere "
+            f"than their recordings in {reference} "
+            f"({some_of([f'{name}: {problems[name]}' for name in shifted])}); expected recordings "
+            "of the same names to be of the same speech",
+            key="data.reference.conflict",
         )
     louder_db = float(np.median([pair.level_db for pair in pairs]))
     if checked and abs(louder_db) > MAX_LEVEL_DB:
@@ -105,7 +123,14 @@ def read_pairs(
             f"data.reference_gain_db={reference_gain_db + louder_db:.1f}",
             key="data.reference_gain_db.conflict",
         )
-    return pairs, problems
+    fitting = []
+    for pair in pairs:
+        apart_db = pair.level_db - louder_db
+        if checked and abs(apart_db) > MAX_LEVEL_APART_DB:
+            problems[pair.name] = f"it is {apart_db:+.1f} dB from its recording, unlike the others"
+        else:
+            fitting.append(pair)
+    return fitting, problems
 
 
 def _frame_offset(found: Found, references: References, specs: tuple[SpectrogramSpec, ...]) -> int:
@@ -186,7 +211,9 @@ def _pair(
     if checked and (shift := best_shift(generated, true)):
         raise BadInput(f"it lies {shift:+d} frames from the recording", key="pair.shifted")
     source = utterance.tiles[0][0].source if utterance.tiles else ""
-    digest = hashlib.sha256()
+    codec = found.codec and found.codec.to_dict()
+    tiles = [tile for tile, _ in utterance.tiles]
+    digest = hashlib.sha256(repr((tiles, found.spec, codec, found.floor_scale)).encode())
     for file in (*utterance.paths, path):
         digest.update(file.read_bytes())
     return Pair(

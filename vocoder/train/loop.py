@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +16,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from vocoder.errors import BadInput
+from vocoder.evaluate.inference import ALPHA, paired_p
 from vocoder.files import atomic_path, write_text
 from vocoder.memory import enough_memory
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.weights import BEST_NAME
 from vocoder.train import distributed
 from vocoder.train.examples import Batch, Example, Mixture
+from vocoder.train.interruption import ignore_interruptions, interruptible
 from vocoder.train.logging import Curves, Progress
 from vocoder.train.plan import Plan
 from vocoder.train.record import RECORD_NAME
@@ -36,7 +35,6 @@ LAST_NAME = "last.safetensors"
 DISCRIMINATORS_NAME = "discriminators.pt"
 CURVES_NAME = "curves"
 LOG_EVERY = 10  # steps between two points of the curves
-AGAIN_S = 1.0  # between two interruptions that are not one
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,14 @@ class Outcome:
         held_back = f"{n} held-back {'utterance' if n == 1 else 'utterances'}"
         said = [f"{self.steps} steps" + (", then no better for long enough" * self.stopped_early)]
         if self.best_step:
-            higher = sum(b > a for a, b in zip(self.first.estoi, self.best.estoi, strict=True))
+            gains = [b - a for a, b in zip(self.first.estoi, self.best.estoi, strict=True)]
+            higher, p = sum(gain > 0 for gain in gains), paired_p(gains)
+            chance = f"; that may be chance (p {p:.2f})" if p >= ALPHA else ""
             said.append(
                 f"Best at step {self.best_step}: on {held_back} ESTOI went from "
                 f"{self.first.mean_estoi:.3f} to {self.best.mean_estoi:.3f} (higher in {higher}), "
                 f"the mel distance from {self.first.mean_mel_distance_db:.2f} to "
-                f"{self.best.mean_mel_distance_db:.2f} dB"
+                f"{self.best.mean_mel_distance_db:.2f} dB{chance}"
             )
         elif not self.interrupted:
             began = "the weights it began with" if fine_tuned else "the untrained weights"
@@ -152,7 +152,7 @@ def fit(
             enough_memory("lower train.plan.batch_size or train.plan.frames"),
             Curves(run / CURVES_NAME, state.step + 1) if main else nullcontext() as curves,
             Progress(plan.steps, state.step, enabled=main) as progress,
-            _interruptible(progress) as interrupted,
+            interruptible(progress.write) as interrupted,
         ):
             batches = _batches(examples, plan, state.step)
             while True:
@@ -260,47 +260,9 @@ def _batches(examples: Mixture, plan: Plan, done: int) -> Iterator[Batch]:
         collate_fn=Batch.of,
         prefetch_factor=4 if plan.workers else None,
         generator=torch.Generator(),  # or else it draws from the common one, resumed or not
-        worker_init_fn=_ignore_interrupts,
+        worker_init_fn=ignore_interruptions,
     )
     return iter(loader)
-
-
-def _ignore_interrupts(worker: int) -> None:
-    """Ctrl+C reaches all processes; those that prepare examples end with the one that trains."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _interruptible(progress: Progress) -> Iterator[Callable[[], bool]]:
-    """Note Ctrl+C and SIGTERM instead of ending; gives a function that says whether there was one.
-
-    A second one ends at once. Launchers such as torchrun pass on what has arrived already, so it
-    has to be `AGAIN_S` later.
-    """
-    times: list[float] = []
-    is_told = False
-
-    def note(number: int, frame: object) -> None:
-        times.append(time.monotonic())
-        if times[-1] - times[0] > AGAIN_S:
-            raise KeyboardInterrupt
-
-    def interrupted() -> bool:
-        nonlocal is_told
-        if times and not is_told:
-            is_told = True
-            progress.write("interrupted: saving a checkpoint (once more ends without)")
-        return is_told
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def write_model(path: Path, task: Task, state: State, card: Mapping[str, Any]) -> None:

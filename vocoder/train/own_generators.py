@@ -50,7 +50,9 @@ class OwnGenerators(Data):
         fits = self.tasks.keys() <= TASKS.keys() and self._shares and min(self.tasks.values()) >= 0
         expected = f"shares of {', '.join(TASKS)}, one of them above 0"
         expect(fits, "data.tasks", dict(self.tasks), expected)
-        expect_ranges(self, "data", steps=(1, math.inf))
+        expect_ranges(self, "data", steps=(1, math.inf), recordings_share=(0, math.inf))
+        fits = 0 <= self.validation_share < 1
+        expect(fits, "data.validation_share", self.validation_share, "0 to below 1")
 
     @property
     def _shares(self) -> dict[str, float]:
@@ -77,7 +79,8 @@ class OwnGenerators(Data):
             )
         parts: dict[str, Data] = {
             task: self._generated(corpus, task, number, specs[0], codec, seed)
-            for number, task in enumerate(self._shares)
+            for number, task in enumerate(self.tasks)  # the seed of one is not the others' matter
+            if task in self._shares
         }
         parts[RECORDINGS] = recordings
         shares = {**self._shares, RECORDINGS: self.recordings_share}

@@ -171,6 +171,11 @@ def initialise(task: Task, source: str) -> None:
         load_weights(network, weights, f"{beside}, {name}")
 
 
+def _learnt(path: Path) -> bool:
+    """Whether there are weights, and not those that a start which was killed began with."""
+    return path.exists() and read_checkpoint(path).card.get("steps") != 0
+
+
 @contextmanager
 def _own_folder(folder: Path, *, resume: bool) -> Iterator[None]:
     """The folder of a run, for as long as it lasts; no other training may write there."""
@@ -179,10 +184,21 @@ def _own_folder(folder: Path, *, resume: bool) -> Iterator[None]:
         return
     names = (RECORD_NAME, BEST_NAME, LAST_NAME, CURVES_NAME)
     there = [name for name in names if (folder / name).exists()]
-    began = there or checkpoints(folder) or (folder / LOCK_NAME).exists()  # left by a kill
-    if resume and not began:
+    if resume and not (folder.is_dir() and any(folder.iterdir())):
         raise BadInput(
             f"resume=true, but {folder} holds no run; leave resume out", key="resume.missing"
+        )
+    if resume and not checkpoints(folder) and (RECORD_NAME in there or _learnt(folder / BEST_NAME)):
+        raise BadInput(
+            f"resume=true, but the run in {folder} has no checkpoint any more; go on from its "
+            f"weights in another output, with train.init={folder}",
+            key="checkpoint.missing",
+        )
+    if resume and checkpoints(folder) and BEST_NAME not in there:
+        raise BadInput(
+            f"resume=true, but {folder} has no {BEST_NAME} any more, the best weights so far; put "
+            "it back, or choose another output",
+            key="weights.missing",
         )
     if not resume and (checkpoints(folder) or there not in ([], [CURVES_NAME])):
         raise BadInput(

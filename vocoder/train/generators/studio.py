@@ -20,7 +20,7 @@ from tqdm import tqdm
 from vocoder.audio import write_audio
 from vocoder.corpus.corpus import Corpus
 from vocoder.decibels import to_decibels
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, some_of
 from vocoder.files import atomic_path, write_text
 from vocoder.image.codec.base import Codec
 from vocoder.image.manifest import Sidecar, Tile, write_manifest, write_sidecar
@@ -28,6 +28,7 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse, to_bins
 from vocoder.train.generators.tasks import TASKS, WAVEFORMS
 from vocoder.train.generators.trainer import Kind, Trainer
+from vocoder.train.interruption import ignore_interruptions, interruptible
 
 OVERLAP_FRAMES = 32  # of tiles
 PEAK_DBFS = -6.0  # of every utterance
@@ -98,28 +99,38 @@ class Studio:
         first = self.trainer.restore(path)
         shown = tqdm(range(first, self.steps), initial=first, total=self.steps, unit="step")
         shown.set_description(f"generator {self.output.name}")
-        for step, example in zip(shown, self._examples(first), strict=True):
-            distance, done = self.trainer.step(*example), step + 1
-            shown.set_postfix_str(f"L1 {distance:.3f}", refresh=False)
-            for stage, end in enumerate(ends):
-                if done == end:
-                    self.generate(self.generates[stage :: len(ends)])
-            if done % SAVE_EVERY == 0 or done in ends:
-                # After generating: stopped in its midst, the same generator goes on with it.
-                self.trainer.save(path, done)
+        with interruptible(tqdm.write) as interrupted:
+            for step, example in zip(shown, self._examples(first), strict=True):
+                distance, done = self.trainer.step(*example), step + 1
+                shown.set_postfix_str(f"L1 {distance:.3f}", refresh=False)
+                for stage, end in enumerate(ends):
+                    if done == end:
+                        self.generate(self.generates[stage :: len(ends)])
+                if done % SAVE_EVERY == 0 or done in ends or interrupted():
+                    # After generating: stopped in its midst, the same generator goes on with it.
+                    self.trainer.save(path, done)
+                if interrupted():
+                    raise KeyboardInterrupt
         self.finish()
 
     def _write_settings(self) -> None:
         settings = {
             "seed": self.seed,
             "steps": self.steps,
-            "codec": self.codec.name,
+            "codec": self.codec.to_dict(),
+            "spec": self.spec.to_dict(),
             "corpus": self.corpus.data_digest,
             "learns": len(self.learns),
             "generates": len(self.generates),
             **asdict(self.kind),
         }
         text, path = json.dumps(settings, indent=2) + "\n", self.output / SETTINGS_NAME
+        foreign = [one.name for one in self.output.iterdir() if not one.name.startswith(".")]
+        if foreign and not path.exists():
+            raise BadInput(
+                f"{self.output} holds {some_of(foreign)} and no generator; choose another folder",
+                key="output.exists",
+            )
         if path.exists() and _settings(path.read_text(encoding="utf-8")) != json.loads(text):
             raise BadInput(
                 f"{self.output} holds a generator of other settings or recordings, as "
@@ -137,6 +148,7 @@ class Studio:
             num_workers=self.workers,
             prefetch_factor=8 if self.workers else None,
             generator=torch.Generator(),  # or else it draws from the common one
+            worker_init_fn=ignore_interruptions,
         )
         return iter(loader)
 
@@ -186,14 +198,13 @@ class Studio:
     @torch.no_grad()
     def generate(self, utterances: Sequence[int]) -> None:
         """Generate utterances, tile by tile, as a program like junyanz's writes them."""
-        folder = self.output / "results" / "generator" / "train_latest" / "images"
-        folder.mkdir(parents=True, exist_ok=True)
         for utterance in utterances:
             given, _ = self.images(
                 self.samples(utterance), np.random.default_rng((self.seed, 3, utterance))
             )
             for tile in self.tiles(utterance):
-                path = folder / f"{tile.stem}_fake_B.png"
+                path = self._path(tile)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 if path.exists():  # from before an interruption
                     continue
                 cut = given[..., tile.start_frame : tile.start_frame + self.kind.frames]
@@ -204,6 +215,10 @@ class Studio:
                 colours = image.expand(3, -1, -1).movedim(0, 2).contiguous().numpy()
                 with atomic_path(path, overwrite=False) as temporary:
                     Image.fromarray(colours).save(temporary)
+
+    def _path(self, tile: Tile) -> Path:
+        folder = self.output / "results" / "generator" / "train_latest" / "images"
+        return folder / f"{tile.stem}_fake_B.png"
 
     def tiles(self, utterance: int) -> list[Tile]:
         """A utterance's rows in the manifest."""
@@ -231,6 +246,12 @@ class Studio:
         rows: list[Tile] = []
         for utterance in self.generates:
             tiles = self.tiles(utterance)
+            if lost := [tile.stem for tile in tiles if not self._path(tile).exists()]:
+                raise BadInput(
+                    f"{self.output} lacks images that its generator has made ({some_of(lost)}); "
+                    "remove it, for all to be made anew",
+                    key="generators.damaged",
+                )
             path = self.output / "reference" / f"{tiles[0].utterance}.flac"
             write_audio(path, self.corpus.read(utterance), self.spec.sample_rate, overwrite=True)
             rows += tiles
@@ -254,6 +275,6 @@ def _settings(text: str) -> dict[str, Any] | None:
     """What a ``kind.json`` says, whatever it was written before; ``None`` if it is damaged."""
     try:
         written = dict(json.loads(text))
-    except ValueError:
+    except (ValueError, TypeError):
         return None
     return {f.name: f.default for f in fields(Kind) if f.default is not MISSING} | written

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vocoder.files import atomic_path
 from vocoder.train.generators.networks import discriminator, initialise, resnet, unet
 from vocoder.train.generators.tasks import TASKS
+from vocoder.train.state import load_tensors, save_tensors
 
 CYCLE_WEIGHT, IDENTITY_WEIGHT = 10.0, 5.0  # Zhu et al. 2017, sections 4 and 5.2
 
@@ -121,14 +121,13 @@ class Trainer(nn.Module):
         """Write all that `restore` needs to go on after ``done`` steps."""
         rates = [optimiser.state_dict() for optimiser in self.optimisers]
         state = {"done": done, "networks": self.state_dict(), "optimisers": rates}
-        with atomic_path(path, overwrite=True) as temporary:
-            torch.save(state, temporary)
+        save_tensors(state, path)
 
     def restore(self, path: Path) -> int:
         """Steps done when ``path`` was written; none without it."""
         if not path.exists():
             return 0
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(path)
         self.load_state_dict(state["networks"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
