@@ -77,6 +77,32 @@ def test_channels_are_mixed_or_chosen(tmp_path):
             read_audio(path, RATE, wrong)
 
 
+def test_channels_that_cancel_or_are_empty_are_told(tmp_path, speech):
+    path = tmp_path / "stereo.wav"
+    hiss = np.random.default_rng(0).normal(0, 0.01, (2, len(speech))).astype(np.float32)
+
+    def mixed(left, right):
+        changes: list[str] = []
+        soundfile.write(path, np.stack([left, right], axis=1), RATE, subtype="FLOAT")
+        read_audio(path, RATE, changes=changes)
+        return changes[0]
+
+    for other in (-speech, -0.9 * speech, hiss[0] - speech):
+        with refused("audio.antiphase"):
+            mixed(speech, other)
+        assert read_audio(path, RATE, 2).any()
+    silence = np.zeros_like(speech)
+    usual = mixed(speech, speech)
+    for left, right in (
+        hiss,
+        (speech, 0.1 * speech),
+        (silence, silence),
+        (speech, tone(440, RATE, len(speech) / RATE)),
+    ):
+        assert mixed(left, right) == usual
+    assert "6 dB" in mixed(speech, silence)
+
+
 def test_what_is_no_sound_is_refused(tmp_path):
     def made(name, content):
         (tmp_path / name).write_bytes(content)
@@ -256,11 +282,9 @@ def test_a_constant_offset_is_taken_away_however_speech_is_stored(tmp_path, spee
     soundfile.write(path, np.stack([clean + offset] * 2, axis=1), 2 * RATE, "FLOAT")
     found = read_audio(path, RATE, changes=changes)
     assert abs(found[1_000:4_000].mean()) < 1e-4
-    assert changes == [
-        "2 channels mixed into one",
-        f"converted from {2 * RATE} Hz",
-        "a constant offset taken away",
-    ]
+    mixed, *others = changes
+    assert mixed.startswith("2 channels mixed into one; audio_channel=split")
+    assert others == [f"converted from {2 * RATE} Hz", "a constant offset taken away"]
     kept = read_audio(path, RATE, keep_offset=True)
     np.testing.assert_allclose(kept - found, offset, atol=1e-4)
     soundfile.write(path, clean, RATE, "FLOAT")

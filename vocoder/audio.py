@@ -30,6 +30,9 @@ MAX_PEAK = 64.0
 _FULL_SCALE_16 = 32768.0
 # Of full scale: the least constant offset that counts; real recordings stay below 0.04 %.
 MIN_OFFSET = 5e-4
+# Channels whose mix is so far below them cancel each other; what has nothing in common loses 3 dB.
+_CANCELLED_DB = 15.0
+_EMPTY_DB = 40.0  # below the loudest channel: there is nothing in it
 
 
 def read_audio(
@@ -70,18 +73,21 @@ def read_audio(
             if file.samplerate != sample_rate
             else None
         )
-        if index is None and file.channels > 1:
-            changes.append(f"{file.channels} channels mixed into one")
-        if resampler is not None:
-            changes.append(f"converted from {file.samplerate} Hz")
+        energies, mixed = np.zeros(file.channels), 0.0
         pieces, peak, n_read = [], 0.0, 0
         for block in read_blocks(file, path):
             n_read += len(block)
             peak = max(peak, float(np.abs(block).max()))
             mono = block.mean(axis=1) if index is None else np.ascontiguousarray(block[:, index])
+            energies += np.einsum("tc,tc->c", block, block, dtype=np.float64)
+            mixed += float(np.einsum("t,t->", mono, mono, dtype=np.float64))
             if resampler is not None:
                 mono = resampler.resample_chunk(mono, last=n_read >= file.frames)
             pieces.append(mono)
+    if index is None and len(energies) > 1:
+        changes.append(_mixed(path, energies, mixed))
+    if resampler is not None:
+        changes.append(f"converted from {file.samplerate} Hz")
     samples = np.concatenate(pieces)
     if not samples.size:
         raise BadInput(
@@ -100,6 +106,21 @@ def read_audio(
         changes.append("a constant offset taken away")
         samples -= np.float32(offset)
     return samples
+
+
+def _mixed(path: Path, energies: np.ndarray, mixed: float) -> str:
+    """What mixing channels did, by their energies and that of the mix; refused where they cancel
+    each other."""
+    if mixed < energies.mean() * 10 ** (-_CANCELLED_DB / 10):
+        raise BadInput(
+            f"{path}: its {len(energies)} channels cancel each other (antiphase), so their mix "
+            "is nearly silent; give audio_channel=1, or audio_channel=split for an utterance each",
+            key="audio.antiphase",
+        )
+    n_empty = int((energies < energies.max() * 10 ** (-_EMPTY_DB / 10)).sum())
+    quieter_db = 20 * math.log10(len(energies) / (len(energies) - n_empty))
+    empty = f", {n_empty} of them empty, so {quieter_db:.0f} dB quieter" if n_empty else ""
+    return f"{len(energies)} channels mixed into one{empty}; audio_channel=split keeps them apart"
 
 
 def constant_offset(samples: np.ndarray, sample_rate: int) -> float:

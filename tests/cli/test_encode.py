@@ -310,6 +310,21 @@ def test_a_list_decides_the_split(tmp_path, folder, capsys):
         encode(folder, tmp_path / "other", split={"val": 0.0, "test": str(listed)})
 
 
+def test_what_has_no_sound_is_named(tmp_path, speech, pairs, folder, capsys):
+    """A recording whose channels cancel is not used; a silent one is, in a pair too."""
+    save(folder / "antiphase.wav", np.stack([speech, -speech], axis=1))
+    save(folder / "b.wav", np.zeros_like(speech))
+    assert encode(folder, tmp_path / "out") == 2
+    found = report(tmp_path / "out")
+    assert list(found["failed"]) == ["antiphase.wav"] and found["silent"] == ["b.wav"]
+    assert "b.wav" in capsys.readouterr().out
+    save(pairs / "b.wav", speech)
+    save(pairs / "a.wav", np.zeros_like(speech))
+    settings = {"style": "aligned", "input_a": pairs, "unpaired": "skip", "lengths": "trim"}
+    assert encode(folder, tmp_path / "pairs", **settings) == 0
+    assert report(tmp_path / "pairs")["silent"] == ["a.wav", "b.wav"]
+
+
 def test_what_reading_changed_is_said_and_an_offset_is_not_seen(tmp_path, speech, capsys):
     """A constant offset would be a hum of 21 Hz over all pauses."""
     pause = np.random.default_rng(0).normal(0, 1e-4, RATE).astype(np.float32)
@@ -320,7 +335,7 @@ def test_what_reading_changed_is_said_and_an_offset_is_not_seen(tmp_path, speech
     for name in ("plain", "in"):
         assert encode(tmp_path / name, tmp_path / f"of {name}") == 0
     assert report(tmp_path / "of in")["changes"] == {
-        "2 channels mixed into one": 1,
+        "2 channels mixed into one; audio_channel=split keeps them apart": 1,
         "a constant offset taken away": 1,
         f"converted from {2 * RATE} Hz": 1,
     }

@@ -144,6 +144,7 @@ def run(
             for written in made
             if written.delay_s
         ],
+        "silent": [written.source for written in made if written.silent],
         "changes": Counter(change for written in made for change in written.changes),
         "failed": plan.failed,
         "unpaired": plan.unpaired,
@@ -231,6 +232,7 @@ def _print(report: dict[str, Any], found: Sequence[Commands], root: Path, codec:
     for title, key in (
         ("Not used, for lack of a partner", "unpaired"),
         ("Pairs that are not in time, which pix2pix cannot learn; shift A, then encode", "delayed"),
+        ("Silent, so that an image of it shows nothing: leave them out", "silent"),
         ("Lines of the split lists that name no recording", "unknown_in_lists"),
         ("Not audio by their suffix, ignored", "ignored"),
         ("Left over from an earlier run, and not part of this data set: remove them", "left_over"),

@@ -64,8 +64,8 @@ class Strip:
 
 @dataclass
 class Written:
-    """What was made of one job: its tiles, how long it is, its level and delay (see `Strip`), and
-    what reading changed of its recordings.
+    """What was made of one job: its tiles, how long it is, its level and delay (see `Strip`), what
+    reading changed of its recordings, and whether one of them shows nothing.
     """
 
     tiles: list[Tile]
@@ -76,6 +76,7 @@ class Written:
     changes: list[str]
     source: str
     delay_s: float
+    silent: bool
 
 
 def analyse_blocks(
@@ -268,6 +269,7 @@ class DataSet:
             [change for strip in strips for change in strip.changes],
             job.target.source,
             strips[0].delay_s,
+            any(bool((strip.pixels == self._silence).all()) for strip in strips),
         )
 
     def _tiles(self, job: Job, strip: Strip) -> list[Tile]:
