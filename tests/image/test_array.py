@@ -13,6 +13,8 @@ from tests.refusals import refused
 from vocoder import load
 from vocoder.decibels import SILENCE_DB
 from vocoder.image.array import find_arrays, read_array, write_array
+from vocoder.image.source import ImageSource
+from vocoder.image.utterances import load_utterance
 from vocoder.spectrogram import Spectrogram, analyse, analyse_linear
 
 MEL = load("spec", "mel256")
@@ -124,6 +126,58 @@ def test_decibels_are_no_logarithms(tmp_path):
     np.save(tmp_path / "a.npy", values(100.0, shape=(80, 9)))  # e to the 100 is too much
     with refused("array.range"):
         read_array(tmp_path / "a.npy", LOG)
+
+
+def decimal(x, floor=1e-5):
+    return np.log10(np.maximum(x, floor))
+
+
+def relative(x):
+    return np.maximum(20 * (decimal(x) - decimal(x).max()), -80)
+
+
+def standard(x):
+    return (decimal(x) - decimal(x).mean()) / decimal(x).std()
+
+
+OTHER_LAWS = {
+    "codec.unit=log10": decimal,
+    "codec.reference=one": lambda x: 20 * decimal(x),
+    "codec.reference=max": relative,
+    "codec.at_min": lambda x: relative(x) / 80 + 1,
+    "codec.at_max": lambda x: relative(x) / 10 + 4,
+    "codec.deviation": standard,
+}
+
+
+@pytest.mark.parametrize("told", OTHER_LAWS)
+def test_numbers_of_another_law_are_told(told, speech, tmp_path):
+    paused = np.concatenate([np.zeros(5000, np.float32), speech])
+    linear = analyse_linear(torch.from_numpy(paused)[None], LOG)[0].numpy()
+    np.save(tmp_path / "a.npy", OTHER_LAWS[told](linear))
+    found = ImageSource(input=tmp_path / "a.npy", spec=LOG).find()
+    (note,) = load_utterance(found.utterances[0], found).notes
+    assert told in note and f"vocoder identify input={tmp_path / 'a.npy'}" in note
+
+
+@pytest.mark.parametrize("name", ["tacotron2", "hifigan", "vocos", "diffsinger"])
+def test_no_true_logarithms_are_doubted(name, speech, tmp_path):
+    spec = load("spec", name)
+    noise = np.random.default_rng(0).normal(0, 0.1, speech.shape).astype(np.float32)
+    for samples in (
+        *(gain * speech for gain in (2, 1, 1e-2, 1e-4, 0)),
+        *(speech[:8000], np.pad(speech, 20_000), speech + noise, noise),
+        *(np.tanh(20 * speech), np.rint(32768 * speech) / np.float32(32768)),
+    ):
+        linear = analyse_linear(torch.from_numpy(samples)[None], spec)[0].numpy()
+        for floor in (spec.floor, 1e-10):
+            for kind in (np.float32, np.float16):
+                np.save(
+                    tmp_path / "a.npy", np.log(np.maximum(linear, np.float32(floor))).astype(kind)
+                )
+                notes: list[str] = []
+                read_array(tmp_path / "a.npy", spec, None, notes)
+                assert notes == []
 
 
 class Trap:

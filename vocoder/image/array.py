@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from pickle import UnpicklingError
 from tokenize import TokenError
@@ -17,6 +18,7 @@ from vocoder.errors import BadInput
 from vocoder.files import atomic_path, read_record, refuse_existing, write_text
 from vocoder.image.codec.base import strips
 from vocoder.image.codec.foreign import Foreign
+from vocoder.image.doctor.looks import middle_columns
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import Spectrogram
 
@@ -29,6 +31,14 @@ _DAMAGED = (
     *(BadZipFile, OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError),
     *(RuntimeError, TypeError, UnpicklingError),
 )
+# From the least to the greatest, natural logarithms of speech in noise as loud as it span 4.9 and
+# more, of white noise 3.6, of any with 16 bits 25 at most; decibels span 50 and more, what was
+# scaled to 0 to 1 or -1 to 1, and Whisper's numbers, 2 at most.
+_MIN_SPAN, _MAX_SPAN = 2.5, 35.0
+# Of the numbers equal to the least: only clipping makes so many. And how near is the same.
+_CLIPPED_SHARE, _NEAR = 0.005, 0.05
+_MIN_FRAMES = 24
+_LOG10_FLOORS = (-5.0, -10.0)
 
 
 def find_arrays(path: Path) -> dict[str, Path]:
@@ -74,7 +84,10 @@ def write_array(path: Path, spectrogram: Spectrogram, *, overwrite: bool) -> Non
 
 
 def read_array(
-    path: Path, spec: SpectrogramSpec | None, codec: Foreign | None = None
+    path: Path,
+    spec: SpectrogramSpec | None,
+    codec: Foreign | None = None,
+    notes: list[str] | None = None,
 ) -> Spectrogram:
     """Read an array; its meaning comes from the ``.spec.json`` beside it or from ``spec``.
 
@@ -84,6 +97,8 @@ def read_array(
         Holds one array, ``(bins, frames)`` or ``(1, bins, frames)``: ``.npy``, ``.npz``, ``.pt``.
     codec : Foreign or None
         What its numbers mean, where not what the spec says (magnitudes, powers or ``compression``).
+    notes : list of str, optional
+        Takes what speaks against that.
     """
     about = path.with_suffix(INFO_SUFFIX)
     if codec is not None and about.exists():
@@ -120,6 +135,8 @@ def read_array(
         )
     with np.errstate(over="ignore"):  # told below
         values = values.astype(np.float32, copy=False)  # an hour is large enough once
+        if spec.compression == "log" and notes is not None and not about.exists():
+            notes += _other_law(path, values, spec)
         if spec.compression == "log":
             np.exp(values, out=values)
     if not np.isfinite(values).all():
@@ -132,13 +149,39 @@ def read_array(
     elif float(values.min()) < 0:
         raise BadInput(
             f"{path}: the array holds values down to {float(values.min()):g}; expected "
-            "magnitudes, which are not negative (decibels or logarithms?)",
+            f"magnitudes, which are not negative; vocoder identify input={path} tells whether they "
+            "are decibels or logarithms",
             key="array.range",
         )
     decibels = torch.from_numpy(values)[None]
     for strip in strips(values):
         decibels[:, :, strip] = to_decibels(decibels[:, :, strip], spec)
     return Spectrogram(decibels, spec, n_samples)
+
+
+def _other_law(path: Path, values: np.ndarray, spec: SpectrogramSpec) -> list[str]:
+    """Why numbers cannot be natural logarithms of what speech has, if they cannot."""
+    values = middle_columns(values)
+    low, high, floor = float(values.min()), float(values.max()), math.log(spec.floor)
+    if values.shape[1] < _MIN_FRAMES or abs(low - floor) < _NEAR:
+        return []
+    clipped = float((values == low).mean()) > _CLIPPED_SHARE
+    if high - low > _MAX_SPAN:
+        why = "decibels: codec=foreign codec.reference="
+        why += "max" if abs(high) < _NEAR else "one"
+    elif abs(float(values.mean())) < _NEAR and abs(float(values.std()) - 1) < _NEAR:
+        why = "standardised: codec=log_mel with their codec.mean and codec.deviation"
+    elif clipped and min(abs(low - end) for end in (math.log10(spec.floor), *_LOG10_FLOORS)) < 1e-3:
+        why = f"decimal logarithms: codec=log_mel codec.unit=log10 codec.min={low:.4g}"
+    elif low > floor and (clipped or high - low < _MIN_SPAN):
+        why = "scaled to a range: codec=foreign with its codec.at_min and codec.at_max"
+    else:
+        return []
+    return [
+        f"its numbers, from {low:.4g} to {high:.4g}, do not seem to be what the spec says, natural "
+        f"logarithms from {floor:.4g} on, and become noise; perhaps {why}; vocoder identify "
+        f"input={path} tells what they may be"
+    ]
 
 
 def read_numbers(path: Path) -> np.ndarray:

@@ -49,8 +49,8 @@ MIN_FRAMES = 24
 # Beyond full scale by more than a gain accounts for: what was read as 0 dB is something else.
 FAR_TOO_LOUD_DB = 20.0
 OTHER_REFERENCE = (
-    "far too loud: 0 dB is something else here; give codec=foreign with codec.reference=one where "
-    "it is a magnitude of 1 (librosa's ref=1), else codec.reference=max"
+    "far too loud: 0 dB is something else here; ask vocoder identify, or give codec=foreign with "
+    "codec.reference=one where it is a magnitude of 1 (librosa's ref=1), else codec.reference=max"
 )
 
 
@@ -81,9 +81,10 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     doubts: list[str] = []
     if utterance.array is not None:
         law = found.codec if isinstance(found.codec, Foreign) else None
-        shown = read_array(utterance.array, found.spec, law)
+        notes: list[str] = []
+        shown = read_array(utterance.array, found.spec, law, notes)
         if law is None:
-            return Loaded(spectrogram=shown, problems={})
+            return Loaded(spectrogram=shown, problems={}, notes=notes)
         notes = _looks(shown.decibels[0].numpy(), found, utterance.name, doubts)
         return Loaded(spectrogram=shown, problems={}, notes=notes, doubts=doubts)
     problems = dict.fromkeys(utterance.missing, MISSING)
