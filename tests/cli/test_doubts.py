@@ -1,5 +1,7 @@
 """What would be another sound is not made without a word."""
 
+import re
+
 import numpy as np
 import pytest
 import soundfile
@@ -95,6 +97,30 @@ def test_images_that_become_another_sound(kind, refused, told, truth, tmp_path, 
     if refused:
         assert run([*arguments, "force=true"]) == 0
         assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["upside_down", "negative", "other_map"])
+@pytest.mark.parametrize("codec", ["gray8", "librosa", "colormap"])
+def test_advice_leaves_the_law_as_it_is(kind, codec, truth, tmp_path, capsys):
+    """What it says is added to the settings, and then there is nothing more to say."""
+    pixels = DRAWN[kind][0](truth)
+    words = [f"codec={codec}", *R]
+    if codec == "colormap":
+        words.append("codec.cmap=magma")
+        pixels = pixels if pixels.ndim == 3 else map_colours("magma")[pixels]
+    path = save(tmp_path / "a.png", np.ascontiguousarray(pixels))
+    arguments = ["decode", f"input={path}", f"output={tmp_path / 'out'}", "overwrite=true", *A]
+    run([*arguments, *words])
+    said = "".join(capsys.readouterr())
+    advised = re.search(r"(?:give|try) ((?:codec\S*=\w+ ?)+)", said)
+    assert advised
+    added = advised[1].split()
+    has_key = codec == "librosa" or (codec, kind) == ("colormap", "other_map")
+    assert any(one.startswith("codec=") for one in added) != has_key
+    keys = {one.split("=")[0] for one in added}
+    words = [one for one in words if one.split("=")[0] not in keys] + added
+    assert run([*arguments, *words]) == 0
+    assert not re.search("(give|try) codec", "".join(capsys.readouterr()))
 
 
 @pytest.mark.parametrize("more", [[], ["gain=peak"], ["gain=20", "subtype=FLOAT"], ["peak_db=-30"]])

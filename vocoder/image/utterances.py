@@ -85,7 +85,8 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
         shown = read_array(utterance.array, found.spec, law, notes)
         if law is None:
             return Loaded(spectrogram=shown, problems={}, notes=notes)
-        notes = _looks(shown.decibels[0].numpy(), found, utterance.name, doubts)
+        law = replace(law, row_0=law.row_0 or "low")  # as arrays have it
+        notes = _looks(shown.decibels[0].numpy(), law, found, utterance.name, doubts)
         return Loaded(spectrogram=shown, problems={}, notes=notes, doubts=doubts)
     problems = dict.fromkeys(utterance.missing, MISSING)
     cells: list[tuple[int, JpegCells]] = []
@@ -112,13 +113,15 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     unsure = isinstance(codec, LevelCodec | Foreign) and not first.says_itself
     unsure &= not found.has_manifest
     first_db = spectrogram.decibels[0].numpy()
-    notes = _looks(first_db, found, utterance.name, doubts) if unsure else []
+    notes = _looks(first_db, codec, found, utterance.name, doubts) if unsure else []
     problems |= {name: f"{why}; silent" for name, why in problems.items() if why != MISSING}
     spectrogram = replace(spectrogram, constraint=constraint)
     return Loaded(spectrogram=spectrogram, problems=problems, notes=notes, doubts=doubts)
 
 
-def _looks(decibels: np.ndarray, found: Found, name: str, doubts: list[str]) -> list[str]:
+def _looks(
+    decibels: np.ndarray, codec: Codec, found: Found, name: str, doubts: list[str]
+) -> list[str]:
     """What speaks against settings that nobody but the user vouches for.
 
     What can only become noise is refused, or forced and added to ``doubts``.
@@ -130,9 +133,8 @@ def _looks(decibels: np.ndarray, found: Found, name: str, doubts: list[str]) -> 
         return []
     upside_down, unlike = tilt(levels) < UPSIDE_DOWN_TILT, unlikeness(levels)
     negative = skewness(levels) > NEGATIVE_SKEW
-    law = found.codec if isinstance(found.codec, Foreign) else None
-    dark, low = law is None or not law.dark_is_loud, law is not None and law.row_0 == "low"
-    setting = f"codec=foreign with codec.dark_is_loud={str(dark).lower()}"
+    dark, low = getattr(codec, "dark_is_loud", False), getattr(codec, "row_0", None) == "low"
+    setting = codec.advice("dark_is_loud", str(not dark).lower())
     refusal: BadInput | None = None
     if negative and upside_down:
         refusal = BadInput(
@@ -157,12 +159,12 @@ def _looks(decibels: np.ndarray, found: Found, name: str, doubts: list[str]) -> 
     if np.abs(np.diff(levels)).mean() < UNCHANGING * levels.std():
         notes.append(
             "it shows the same at all times, which becomes a steady noise; if time runs down, give "
-            "codec=foreign with codec.transposed=true"
+            f"{codec.advice('transposed', 'true')}"
         )
     if upside_down:
         notes.append(
             "the upper half of the bands is louder than the lower; if it stands on its head, give "
-            f"codec=foreign with codec.row_0={'high' if low else 'low'}"
+            f"{codec.advice('row_0', 'high' if low else 'low')}"
         )
     return notes
 

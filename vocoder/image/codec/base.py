@@ -194,6 +194,20 @@ class Codec(ABC):
                     key="image.range",
                 )
 
+    def advice(self, key: str, value: str, other: str = "foreign") -> str:
+        """The settings that change nothing but a key: the codec stays unless only another has it.
+
+        >>> from vocoder import load
+        >>> load("codec", "librosa").advice("row_0", "low")
+        'codec.row_0=low'
+        >>> load("codec", "gray8").advice("row_0", "low")
+        'codec=foreign codec.row_0=low'
+        """
+        if hasattr(self, key):
+            return f"codec.{key}={value}"
+        drawn = f"codec.cmap={self.cmap} " if hasattr(self, "cmap") else ""
+        return f"codec={other} {drawn}codec.{key}={value}"
+
     def to_dict(self) -> dict[str, Any]:
         """Name and fields as plain values, for JSON and YAML.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from vocoder.errors import BadInput
 from vocoder.image.codec.base import Codec
+from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.maps import nearest_map
 
 # Mean distance of pixels from a codec's colours, in 8-bit steps. True maps have 0, through JPEG of
@@ -28,7 +29,8 @@ def require_colours(path: Path, pixels: np.ndarray, distance: float, codec: Code
         if distance > MAX_DISTANCE:
             raise BadInput(
                 f"{path}: this image is grey, and codec {codec.name} reads colours; give "
-                "codec=gray8, or codec=foreign with codec.dark_is_loud=true where black is loud",
+                f"{_grey(codec)}, and where black is loud "
+                f"{codec.advice('dark_is_loud', 'true')}",
                 key="image.colours",
             )
         return
@@ -43,14 +45,18 @@ def require_colours(path: Path, pixels: np.ndarray, distance: float, codec: Code
         "off with codec.crop=. Of a photograph there is nothing to hear"
     )
     if better:
-        advice = f"they are those of {cmap}: give codec=colormap codec.cmap={cmap}"
+        advice = f"they are those of {cmap}: give {codec.advice('cmap', cmap, 'colormap')}"
         if cmap == "gray":
-            advice = "they are grey: give codec=gray8"
+            advice = f"they are grey: give {_grey(codec)}"
     raise BadInput(
         f"{path}: its colours are not those of {wanted}, but {distance:.0f} steps of 255 "
         f"off on average; {advice}",
         key="image.colours",
     )
+
+
+def _grey(codec: Codec) -> str:
+    return "codec.cmap=null" if isinstance(codec, Foreign) else "codec=gray8"
 
 
 # Three windows see one recording differently, but not unrelated things, and the middle one stands
