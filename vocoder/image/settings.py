@@ -83,7 +83,7 @@ def agreed(
         spec.require_same(found_spec, "the settings given", source)
     if codec is not None and codec != found_codec:
         raise BadInput(
-            f"codec= is {codec.to_dict()}, but {source} says {found_codec.to_dict()}; leave codec= "
+            f"given: {codec.describe()}; {source} says {found_codec.describe()}; leave codec= "
             f"out, or correct {source}",
             key="codec.conflict",
         )

@@ -12,6 +12,8 @@ from tests.refusals import refused
 from vocoder import load
 from vocoder.errors import BadInput
 from vocoder.image.codec.foreign import Foreign
+from vocoder.image.source import ImageSource
+from vocoder.image.utterances import load_utterance
 from vocoder.spectrogram import analyse
 
 
@@ -77,3 +79,25 @@ def test_figures_are_not_taken_for_tiles(generated, tmp_path):
     assert examine(tmp_path / "a.png", spec=load("spec", "mel256"), codec=law) == []
     ImageOps.expand(image, 40, "black").save(tmp_path / "a.png")
     assert "drawn" not in {one.code for one in examine(tmp_path / "a.png")}
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "setting"),
+    [
+        (ImageOps.flip, "upside_down", "row_0: low"),
+        (ImageOps.invert, "negative", "dark_is_loud: true"),
+    ],
+)
+def test_what_it_says_of_a_data_set_can_be_done(copy, how, code, setting):
+    def shown():
+        found = ImageSource(input=copy, label="real_B").find()
+        return load_utterance(found.utterances[0], found).spectrogram.decibels
+
+    true, sidecar = shown(), copy / "spec.yaml"
+    for path in copy.rglob("*_real_B.png"):
+        how(Image.open(path)).save(path)
+    (finding,) = (one for one in examine(copy, label="real_B") if one.code == code)
+    assert all(word in finding.fix for word in ("spec.yaml", "name: foreign", setting))
+    sidecar.write_text(sidecar.read_text().replace("name: gray8", f"name: foreign\n  {setting}"))
+    assert examine(copy, label="real_B") == []
+    torch.testing.assert_close(shown(), true, rtol=0, atol=1e-3)

@@ -194,6 +194,16 @@ class Codec(ABC):
                     key="image.range",
                 )
 
+    def describe(self) -> str:
+        """As the command line's settings.
+
+        >>> from vocoder import load
+        >>> load("codec", "gray8", db_min=-80).describe()
+        'codec=gray8 codec.db_min=-80 codec.db_max=0.0'
+        """
+        name, *values = self.to_dict().items()
+        return " ".join([f"codec={name[1]}", *(f"codec.{key}={value}" for key, value in values)])
+
     def advice(self, key: str, value: str, other: str = "foreign") -> str:
         """The settings that change nothing but a key: the codec stays unless only another has it.
 

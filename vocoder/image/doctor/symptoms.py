@@ -259,8 +259,17 @@ class Symptoms:
             f"the images are bright ({level:.0%} on average) and brightest in the highest bands; "
             "speech is dark, and darkest there, so they seem to be negatives"
         )
-        fix = "codec=foreign codec.dark_is_loud=true; for programs invert the colours"
+        fix = f"{self._layout('dark_is_loud', 'true')}; for programs invert the colours"
         return [self._whole("negative", found, fix)]
+
+    def _layout(self, key: str, value: str) -> str:
+        """What to set where images are laid out in another way than their codec says."""
+        given = f"codec=foreign codec.{key}={value}"
+        words = given if self.codec is None else self.codec.advice(key, value)
+        return (
+            f"{words}, but where there is a spec.yaml of the data set, name: foreign and {key}: "
+            f"{value} in its codec"
+        )
 
     def _is_top_heavy(self) -> bool:
         """Whether the upper half of the bands is brighter than the lower."""
@@ -321,7 +330,7 @@ class Symptoms:
                 f"({lower:.0%}); speech has its energy in low bands, so the images seem to stand "
                 "on their heads"
             )
-            fix = "codec=foreign codec.row_0=low; for programs turn the images over"
+            fix = f"{self._layout('row_0', 'low')}; for programs turn the images over"
             findings.append(self._whole("upside_down", found, fix))
         mirrored = sorted({name for name, backwards in self.votes if backwards})
         if len(mirrored) > MIRRORED_SHARE * len({name for name, _ in self.votes}):
