@@ -20,6 +20,7 @@ from vocoder.image.codec.scalar import Gray8
 from vocoder.image.doctor.looks import (
     UNLIKE,
     UNLIKELY,
+    goes_on,
     middle_columns,
     skewness,
     tilt,
@@ -44,8 +45,9 @@ NEGATIVE_SKEW, UPSIDE_DOWN_TILT = 0.3, -0.05
 FEW_SILENT = 0.01
 UNCHANGING = 0.01  # of the standard deviation, from frame to frame; speech has 0.035 or more
 NO_SPECTROGRAM = "it does not look like a spectrogram; a photograph, a chart or text becomes noise"
+TOP_HEAVY = "the upper half of the bands is louder than the lower; if it stands on its head, "
 SHOWN_DB = 100.0
-MIN_FRAMES = 24
+MIN_FRAMES, MIN_OVERLAP = 24, 8
 # Beyond full scale by more than a gain accounts for: what was read as 0 dB is something else.
 FAR_TOO_LOUD_DB = 20.0
 OTHER_REFERENCE = (
@@ -79,9 +81,9 @@ class Loaded:
 def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     """Decode and stitch an utterance; tiles that cannot be used are left silent and reported."""
     doubts: list[str] = []
+    notes: list[str] = []
     if utterance.array is not None:
         law = found.codec if isinstance(found.codec, Foreign) else None
-        notes: list[str] = []
         shown = read_array(utterance.array, found.spec, law, notes)
         if law is None:
             return Loaded(spectrogram=shown, problems={}, notes=notes)
@@ -97,8 +99,15 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     tile, spec, codec = first.tile, first.spec, first.codec
     _check_length(tile, spec, utterance.name)
 
+    tilts: list[float] = []
+
     def one_by_one() -> Iterator[tuple[Tile, np.ndarray]]:
+        before = None
         for piece in chain([first], pieces):
+            if found.has_manifest:
+                notes.extend(_beside(before, piece))
+                tilts.append(tilt(_levels(_own(piece))))
+                before = piece
             if piece.cells is not None:
                 cells.append((piece.tile.start_frame, piece.cells))
             yield piece.tile, amplify(piece.decibels, -tile.gain_db)
@@ -111,9 +120,11 @@ def load_utterance(utterance: Utterance, found: Found) -> Loaded:
     spectrogram = as_spectrogram(decibels, spec, codec, tile.samples)
     # Images of the seed were always drawn in one way, and cut off half of what they show.
     unsure = isinstance(codec, LevelCodec | Foreign) and not first.says_itself
-    unsure &= not found.has_manifest
-    first_db = spectrogram.decibels[0].numpy()
-    notes = _looks(first_db, codec, found, utterance.name, doubts) if unsure else []
+    if unsure and not found.has_manifest:
+        first_db = spectrogram.decibels[0].numpy()
+        notes += _looks(first_db, codec, found, utterance.name, doubts)
+    elif unsure and np.mean(tilts) < UPSIDE_DOWN_TILT:
+        notes.append(f"{TOP_HEAVY}ask vocoder doctor what to set")
     problems |= {name: f"{why}; silent" for name, why in problems.items() if why != MISSING}
     spectrogram = replace(spectrogram, constraint=constraint)
     return Loaded(spectrogram=spectrogram, problems=problems, notes=notes, doubts=doubts)
@@ -127,10 +138,9 @@ def _looks(
     What can only become noise is refused, or forced and added to ``doubts``.
     """
     decibels = middle_columns(decibels)
-    top = float(decibels.max())
-    levels = np.clip(1 + (decibels - top) / SHOWN_DB, 0, 1)
-    if levels.shape[1] < MIN_FRAMES or top <= SILENCE_DB:
+    if decibels.shape[1] < MIN_FRAMES or decibels.max() <= SILENCE_DB:
         return []
+    levels = _levels(decibels)
     upside_down, unlike = tilt(levels) < UPSIDE_DOWN_TILT, unlikeness(levels)
     negative = skewness(levels) > NEGATIVE_SKEW
     dark, low = getattr(codec, "dark_is_loud", False), getattr(codec, "row_0", None) == "low"
@@ -162,11 +172,13 @@ def _looks(
             f"{codec.advice('transposed', 'true')}"
         )
     if upside_down:
-        notes.append(
-            "the upper half of the bands is louder than the lower; if it stands on its head, give "
-            f"{codec.advice('row_0', 'high' if low else 'low')}"
-        )
+        notes.append(f"{TOP_HEAVY}give {codec.advice('row_0', 'high' if low else 'low')}")
     return notes
+
+
+def _levels(decibels: np.ndarray) -> np.ndarray:
+    """0 to 1, which is the loudest."""
+    return np.asarray(np.clip(1 + (decibels - decibels.max()) / SHOWN_DB, 0, 1))
 
 
 def as_spectrogram(
@@ -198,6 +210,25 @@ class _Piece:
     codec: Codec
     cells: JpegCells | None
     says_itself: bool
+
+
+def _beside(before: _Piece | None, piece: _Piece) -> Iterator[str]:
+    """What is wrong with a tile of a data set, by itself and beside the one before."""
+    tile, shown = piece.tile, _own(piece)
+    if shown.max() <= SILENCE_DB:
+        yield f"{tile.stem} is black, so it is silent there"
+    elif before is not None and (last := _own(before)).max() > SILENCE_DB:
+        overlap = before.tile.start_frame + before.tile.frames - tile.start_frame
+        if MIN_OVERLAP <= overlap <= tile.frames and not goes_on(last, shown, overlap):
+            yield (
+                f"{tile.stem} does not go on as {before.tile.stem} ends: one of them was turned "
+                "over, mirrored or is of another place"
+            )
+
+
+def _own(piece: _Piece) -> np.ndarray:
+    """The frames of the spec's own analysis, without filling."""
+    return piece.decibels[: piece.spec.bins, : piece.tile.frames]
 
 
 def _decoded(

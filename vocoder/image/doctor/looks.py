@@ -126,6 +126,23 @@ def _unlikeness(levels: np.ndarray) -> float:
     return max(score, TOLD) if found["smooth"] > SMOOTH else score
 
 
+# How far below the loudest of two tiles an overlap is compared, and how loud it is at least; what
+# lies deeper a generator draws as it likes. Then 138 generated overlaps of three generators
+# correlated by 0.69 and more, 93 % and more of wrong ones (turned over, mirrored, of another tile)
+# by less than this.
+_COMPARED_DB, _LOUD_DB, _SAME = 50.0, 20.0, 0.4
+
+
+def goes_on(before: np.ndarray, after: np.ndarray, overlap: int) -> bool:
+    """Whether two tiles, ``(bands, frames)`` in decibels, show the same where they overlap."""
+    top = max(before.max(), after.max())
+    ends = before[:, -overlap:], after[:, :overlap]
+    if max(end.max() for end in ends) < top - _LOUD_DB:
+        return True  # too quiet to say
+    first, second = (np.maximum(end, top - _COMPARED_DB) for end in ends)
+    return correlation(first, second) > _SAME
+
+
 def correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Pearson's, over time within each band; 0 where either does not change."""
     one = one - one.mean(axis=1, keepdims=True)
