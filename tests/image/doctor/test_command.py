@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from tests.image.doctor.looking import examine, run
+from tests.image.doctor.looking import codes, examine, run
 from tests.refusals import refused
 from vocoder import load
 from vocoder.errors import BadInput
@@ -101,3 +101,11 @@ def test_what_it_says_of_a_data_set_can_be_done(copy, how, code, setting):
     sidecar.write_text(sidecar.read_text().replace("name: gray8", f"name: foreign\n  {setting}"))
     assert examine(copy, label="real_B") == []
     torch.testing.assert_close(shown(), true, rtol=0, atol=1e-3)
+
+
+def test_a_black_tile_among_generated_ones_is_named(copy):
+    (tile,) = copy.rglob("nl_m__m-obdivovat__01_fake_B.png")
+    assert "black" not in codes(examine(copy))
+    Image.new("RGB", (256, 256)).save(tile)
+    (finding,) = (one for one in examine(copy) if one.code == "black")
+    assert tile.name in finding.where

@@ -53,6 +53,10 @@ FAULTS = {
         "they are figures on a page, with axes around a spectrogram or without one",
         "codec=foreign with codec.crop=, as vocoder identify finds them",
     ),
+    "black": (
+        "they are black, so nothing is heard there",
+        "test.py again; of what is silent there, nothing",
+    ),
     "lossy": (
         "JPEG or lossy WebP costs 2 dB RMS at Pillow's quality 75",
         "PNG for the data set; a program that writes JPEG itself (pix2pixHD does) must be made to "
@@ -136,6 +140,9 @@ class Symptoms:
             self.faulty["unusable"].append(str(error))
             return
         if level is None:
+            return
+        if not self.given and not level.any():
+            self.faulty["black"].append(_name(path))
             return
         if grey:
             self.channels.add(pixels)
