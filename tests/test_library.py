@@ -158,3 +158,10 @@ def test_torch_has_one_thread_unless_told_otherwise(monkeypatch):
     with pytest.raises(SystemExit):
         main.main()
     assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.parametrize("given", [np.zeros((256, 100)), "picture.png", torch.zeros(256, 100)])
+def test_what_says_nothing_of_itself_is_not_inverted(given):
+    with refused("spectrogram.type") as caught:
+        vocoder.invert(given)
+    assert "read_spectrogram" in str(caught.value)

@@ -107,7 +107,15 @@ def invert(
         them.
     """
     from vocoder.cpu import torch_threads
+    from vocoder.spectrogram import Spectrogram
 
+    if not isinstance(spectrogram, Spectrogram):
+        raise BadInput(
+            f"spectrogram is of type {type(spectrogram).__name__}; expected what "
+            "vocoder.read_spectrogram gives of a file, or a vocoder.spectrogram.Spectrogram, which "
+            "says what its numbers mean",
+            key="spectrogram.type",
+        )
     with torch_threads(threads):
         waveform: Tensor = _loaded("inverter", inverter)(_loaded("repair", repair)(spectrogram))
     return waveform
