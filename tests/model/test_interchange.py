@@ -240,3 +240,9 @@ def test_a_training_of_vocos_holds_the_model_and_more(write):
     made.config = {"model": {"class_path": "vocos.VocosExp", "init_args": made.config}}
     path = write(made, {"state_dict": state, "epoch": 3})
     assert import_generator(None, path).spec == made.ours.spec
+
+
+def test_onnx_is_not_read_and_says_so(tmp_path):
+    (tmp_path / "g.onnx").write_bytes(b"\x08\x08")
+    with refused("weights.onnx"):
+        import_generator(None, tmp_path / "g.onnx")

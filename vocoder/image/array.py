@@ -123,7 +123,9 @@ def read_array(
             raise BadInput(f"{path}: {error}", error.key) from error
         return Spectrogram(torch.from_numpy(decoded)[None], spec, n_samples)
     if values.shape[0] != spec.bins:
-        hint = "; it seems to be transposed" if values.shape[1] == spec.bins else ""
+        hint = ""
+        if values.shape[1] == spec.bins:
+            hint = "; it seems to be transposed: save its transpose"
         raise BadInput(
             f"{path}: the array has shape {values.shape}; expected ({spec.bins}, frames){hint}",
             key="array.shape",
@@ -242,8 +244,9 @@ def meaning(path: Path, spec: SpectrogramSpec | None) -> tuple[SpectrogramSpec, 
     if not about.exists():
         if spec is None:
             raise BadInput(
-                f"{path} does not say how it was made; give spec=, such as spec=mel256, and where "
-                "its numbers are no decibels codec=; vocoder identify tells what it may be",
+                f"{path} does not say how it was made; give spec=, such as spec=mel256, and codec= "
+                "where its numbers are not the magnitudes or logarithms that the spec says; "
+                "vocoder identify tells what it may be",
                 key="spec.missing",
             )
         return spec, None

@@ -126,7 +126,8 @@ def find_generated(
             )
     if not folder.exists():
         raise BadInput(
-            f"{folder} does not exist; give the folder that the pix2pix program wrote",
+            f"{folder} does not exist; give an image, an array, or a folder of them such as a "
+            "pix2pix program writes",
             key="input.missing",
         )
     if program is not None:

@@ -161,6 +161,15 @@ def test_foreign_pixels_are_refused(codec, pixels, key, mel256):
         codec.decode(pixels, mel256)
 
 
+@pytest.mark.parametrize("codec", [Gray8(**RANGE), Foreign()], ids=by_name)
+def test_transposed_and_resized_images_get_a_remedy(codec, mel256):
+    for shape, transposed in (((100, 256), True), ((512, 512), False)):
+        with refused("image.size") as caught:
+            codec.decode(np.zeros(shape, np.uint8), mel256)
+        assert ("codec.transposed=true" in str(caught.value)) == transposed
+        assert len(str(caught.value)) < 160
+
+
 @pytest.mark.parametrize(
     ("bad", "key"),
     [

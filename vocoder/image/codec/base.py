@@ -141,9 +141,12 @@ class Codec(ABC):
         """
         self._check_kind(pixels)
         if pixels.shape[0] != spec.bins:
+            fix = "what was resized must be made again (vocoder doctor names the options)"
+            if pixels.shape[1] == spec.bins:
+                fix = f"it seems to be transposed: {self.advice('transposed', 'true')}"
             raise BadInput(
                 f"image is {pixels.shape[1]} wide and {pixels.shape[0]} high; expected "
-                f"{spec.bins} rows for {spec.describe()}",
+                f"{spec.bins} rows; {fix}",
                 key="image.size",
             )
         upwards = pixels[::-1] if self.top_down else pixels

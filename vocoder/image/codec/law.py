@@ -294,10 +294,15 @@ class Law:
         """Rows to the spec's bands."""
         if self.rows == "bins":
             if db.shape[0] != spec.bins - self.first_bin:
+                fix = (
+                    "cut axes off with codec.crop; of an image of another size say what its rows "
+                    "are with codec.rows"
+                )
+                if db.shape[1] == spec.bins - self.first_bin:
+                    turned = str(not self.transposed).lower()
+                    fix = f"it seems to be transposed: codec.transposed={turned}"
                 raise BadInput(
-                    f"it has {db.shape[0]} rows; expected {spec.bins - self.first_bin} for "
-                    f"{spec.describe()}. Cut axes off with codec.crop; of an image of another "
-                    "size say what its rows are with codec.rows",
+                    f"it has {db.shape[0]} rows; expected {spec.bins - self.first_bin}; {fix}",
                     key="image.size",
                 )
             missing = np.full((self.first_bin, db.shape[1]), -np.inf)

@@ -133,6 +133,12 @@ def read_torch(path: Path) -> dict[str, Any]:
             f"{path} does not exist; give a generator's checkpoint, such as g_02500000",
             key="weights.missing",
         )
+    if path.suffix == ".onnx":
+        raise BadInput(
+            f"{path} is ONNX, which is written (vocoder export) but not read; give the checkpoint "
+            "that it was made of",
+            key="weights.onnx",
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
