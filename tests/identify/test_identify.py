@@ -354,23 +354,6 @@ def test_specgram_is_linear_and_its_length_is_guessed(speech, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("write", "unit", "at_max"),
-    [(lambda x: x, "linear", None), (lambda x: grey(level_of(x)), "db", 255.0)],
-    ids=["magnitudes", "pixels"],
-)
-def test_arrays_above_0(write, unit, at_max, speech, tmp_path):
-    magnitude = np.abs(librosa.stft(speech, n_fft=1024, hop_length=256))
-    np.save(tmp_path / "a.npy", write(magnitude)[None])
-    found = first(tmp_path / "a.npy")
-    assert found.spec == SPEC
-    assert (found.codec.unit, found.codec.at_max) == (unit, at_max)
-
-
-def level_of(magnitude):
-    return np.clip(librosa.amplitude_to_db(magnitude, ref=np.max) / 80 + 1, 0, 1)
-
-
-@pytest.mark.parametrize(
     ("numbers", "key"),
     [
         (np.ones((2, 80, 90)), "array.shape"),

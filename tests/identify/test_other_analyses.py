@@ -1,5 +1,7 @@
 """Laws that have no preset, made as their programs make them, are named for what they are."""
 
+from dataclasses import replace
+
 import librosa
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.image.laws import grey, save
+from tests.image.laws import SPEC, grey, save
 from vocoder.cli.main import run
 from vocoder.identify.identify import identify, other_lengths
 from vocoder.image.codec.foreign import Foreign
@@ -106,3 +108,20 @@ def test_whether_a_resized_image_keeps_its_frames_is_not_known(magnitude, tmp_pa
     resized = Image.fromarray(grey(share)).resize((180, 300))
     found = identify(save(tmp_path / "a.png", np.asarray(resized)))[0]
     assert any("codec.seconds" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize(
+    ("write", "power", "unit", "at_max"),
+    [
+        (lambda x: x, 1.0, "linear", None),
+        (lambda x: x**2, 2.0, "linear", None),
+        (lambda x: np.log(x**2 + 1e-9), 2.0, "ln", None),
+        (lambda x: grey(librosa.amplitude_to_db(x, ref=np.max) / 80 + 1), 1.0, "db", 255.0),
+    ],
+    ids=["magnitudes", "powers", "logarithms_of_powers", "pixels"],
+)
+def test_arrays_of_plain_bins(write, power, unit, at_max, magnitude, tmp_path):
+    np.save(tmp_path / "a.npy", write(magnitude)[None])
+    found = identify(tmp_path / "a.npy")[0]
+    assert found.spec == replace(SPEC, power=power)
+    assert (law_of(found).unit, law_of(found).at_max) == (unit, at_max)

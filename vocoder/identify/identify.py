@@ -32,6 +32,7 @@ from vocoder.identify.laws import (
     may_blur,
     other_hops,
     resized,
+    squared,
 )
 from vocoder.identify.look import (
     View,
@@ -350,11 +351,15 @@ def _of_array(numbers: np.ndarray, first_row: str) -> list[Reading]:
             trial = Trial(fractions if low_first else fractions[::-1])
             found: list[Attempt] = []
             more = other_mels(len(fractions), known, is_array=True)
-            fitting = by_mel_harmonics(trial, [*known, *more])
+            fitting = by_harmonics(trial, by_mel_harmonics(trial, [*known, *more]))
             for power in (1.0, 2.0):
-                mine = by_harmonics(trial, [one for one in fitting if one.spec.power == power])
-                if mine:
-                    found += _search(trial, mine, array_ranges(view, power), refine=False)
+                ranges = array_ranges(view, power)
+                if mine := [one for one in fitting if one.spec.power == power]:
+                    found += _search(trial, mine, ranges, refine=False)
+            plain = [squared(one) for one in fitting if one.spec.kind == "linear"]
+            told = [one for one in ranges if "unit" in one.codec]  # decibels are the same
+            if plain and told:
+                found += _search(trial, plain, told, refine=False)
             found = [(analysis, width, score * against) for analysis, width, score in found]
             if low_first == usual:  # which presets say
                 found += of_array(trial, view, transposed=transposed)

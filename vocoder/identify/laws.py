@@ -99,7 +99,7 @@ class Range:
     width_db : float or None
         Of decibels: from 0 to 1.
     exponent : float
-        Otherwise: of magnitudes.
+        Otherwise: of what the spec says, magnitudes or powers.
     log1p_max : float or None
         Of ``ln(1 + x)``: what 1 stands for.
     codec : dict
@@ -120,8 +120,7 @@ class Range:
             return {"unit": "log1p", "max": self.log1p_max, "reference": "max"}
         reference = self.codec.get("reference", "full_scale")
         if self.width_db is None:
-            exponent = self.exponent / spec.power
-            return {"unit": "linear", "exponent": exponent, "reference": reference}
+            return {"unit": "linear", "exponent": self.exponent, "reference": reference}
         return {"reference": reference, "db_min": -self.width_db, "db_max": 0.0}
 
     def fractions(self, db: np.ndarray, top: float, power: float) -> np.ndarray:
@@ -132,7 +131,7 @@ class Range:
         elif self.width_db is not None:
             found = top + db / self.width_db
         else:
-            found = top * 10 ** (db / 20 * self.exponent)
+            found = top * 10 ** (db / 20 * power * self.exponent)
         return np.asarray(np.clip(found, 0, 1))
 
 
@@ -190,6 +189,12 @@ def other_hops(analysis: Analysis) -> list[Analysis]:
         for other in (hop // 2, 2 * hop)
         if other <= analysis.spec.win_length // 2
     ]
+
+
+def squared(analysis: Analysis) -> Analysis:
+    """Its powers instead of its magnitudes."""
+    changes = analysis.changes | {"power": 2.0}
+    return replace(analysis, changes=changes, prior=UNNAMED * analysis.prior)
 
 
 def _figures() -> list[Analysis]:
