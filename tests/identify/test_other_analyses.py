@@ -11,7 +11,9 @@ from PIL import Image
 
 from tests.image.laws import SPEC, grey, save
 from vocoder.cli.main import run
+from vocoder.identify.arrays import array_ranges
 from vocoder.identify.identify import identify, other_lengths
+from vocoder.identify.look import look_at_numbers
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.maps import map_colours
 
@@ -125,3 +127,8 @@ def test_arrays_of_plain_bins(write, power, unit, at_max, magnitude, tmp_path):
     found = identify(tmp_path / "a.npy")[0]
     assert found.spec == replace(SPEC, power=power)
     assert (law_of(found).unit, law_of(found).at_max) == (unit, at_max)
+
+
+def test_magnitudes_are_no_logarithms_of_hundreds_of_decibels(magnitude):
+    ranges = array_ranges(look_at_numbers(2 * magnitude), 1.0)
+    assert all((one.width_db or 0) < 300 for one in ranges)

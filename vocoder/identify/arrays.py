@@ -12,6 +12,7 @@ from vocoder.identify.look import View
 
 NEAR = 2e-3
 MAX_LOG1P = 25.0  # of arrays; more are no logarithms
+MAX_WIDTH_DB = 300.0  # that logarithms above 0 go through
 STANDARD = 0.01  # how near to 0 and 1 mean and deviation are that were taken off
 BRIGHT = 200.0  # of 255 levels, that some pixel reaches
 FLOORS = (1e-5, 1e-7, 1e-4, 1e-6, 1e-8, 1e-9, 1e-10)
@@ -52,6 +53,7 @@ def array_ranges(view: View, power: float) -> list[Range]:
         of(per_decade, {"unit": "log10"} | one | {"min": max(-10.0, _down(low))}),
     ]
     if low >= -NEAR:
+        found = [one_range for one_range in found if (one_range.width_db or 0.0) < MAX_WIDTH_DB]
         if high <= 1 + NEAR:
             found += [
                 of(100.0, one | {"db_min": -80.0, "db_max": 20.0, "at_min": 0.0, "at_max": 1.0})
