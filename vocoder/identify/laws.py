@@ -6,16 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vocoder.config import load, options
-from vocoder.identify.look import View
 from vocoder.image.codec.base import Codec
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.law import Law
 from vocoder.spec import SpectrogramSpec
+
+if TYPE_CHECKING:
+    from vocoder.identify.look import View
 
 Settings = dict[str, Any]
 # What speech is analysed with if nothing says so, linear bins every quarter of a window.

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from vocoder.errors import BadInput
+from vocoder.identify.laws import is_usual
 from vocoder.image.codec.base import channel_spread
 from vocoder.image.codec.colours import MAX_DISTANCE
 from vocoder.image.codec.maps import map_colours, map_path, nearest_map
@@ -17,6 +18,7 @@ from vocoder.image.doctor.looks import looks_grey, middle_columns
 
 APART = 12  # levels between colours that are not the same
 SIDE_SHARE = 0.95  # of a figure's frame that must be there
+BORDER_SHARE = 0.5  # of an image's outermost pixels that its border's colour is not
 FIGURE_SHARE = 0.2  # of the image that a spectrogram in a figure covers at least
 FILLED = 0.9  # of a panel that shows a spectrogram, unless its silence is of the page's colour
 MAX_LINE = 4  # pixels that a frame is thick
@@ -98,13 +100,14 @@ def look_at_pixels(pixels: np.ndarray) -> View:
     if unseen := columns - pixels.shape[1]:
         reasons.append(f"the middle {pixels.shape[1]} columns are looked at")
     codec: dict[str, Any] = {}
-    if box := figure_box(pixels):
+    exact = bordered_box(pixels)
+    if box := exact or figure_box(pixels):
         left, top, right, bottom = box
         pixels = pixels[top:bottom, left:right]
         codec["crop"] = list(box)
         reasons.append(f"a figure: the spectrogram is {right - left} x {bottom - top} pixels of it")
     fractions, is_hue = _fractions(pixels, codec, reasons)
-    if box and codec.get("cmap") not in SHARP_FRAMES:
+    if box and not exact and codec.get("cmap") not in SHARP_FRAMES:
         fractions = fractions[BLENDED:-BLENDED, BLENDED:-BLENDED]
         left, top, right, bottom = box
         codec["crop"] = [left + BLENDED, top + BLENDED, right - BLENDED, bottom - BLENDED]
@@ -125,6 +128,32 @@ def look_at_pixels(pixels: np.ndarray) -> View:
     )
 
 
+def bordered_box(pixels: np.ndarray) -> tuple[int, int, int, int] | None:
+    """Where an image of a usual number of rows is that has a border of one colour and nothing else
+    around it: left, top, right, bottom; else ``None``."""
+    sides = (pixels[:1], pixels[-1:], pixels[:, :1], pixels[:, -1:])
+    if any(np.ptp(side, axis=(0, 1)).any() for side in sides):
+        return None
+    drawn = _drawn(pixels)
+    across, down = np.flatnonzero(drawn.any(axis=0)), np.flatnonzero(drawn.any(axis=1))
+    if not len(down) or not is_usual(int(down[-1] + 1 - down[0])):
+        return None
+    left, top, right, bottom = map(int, (across[0], down[0], across[-1] + 1, down[-1] + 1))
+    inner = drawn[top:bottom, left:right]
+    return (left, top, right, bottom) if _has_sides(inner, BORDER_SHARE) else None
+
+
+def _drawn(pixels: np.ndarray) -> np.ndarray:
+    """What is not of the page's colour, ``(rows, columns)``."""
+    colours = pixels if pixels.ndim == 3 else pixels[..., None]
+    return np.asarray((np.abs(colours.astype(np.int32) - colours[0, 0]) > APART).any(axis=2))
+
+
+def _has_sides(drawn: np.ndarray, share: float = SIDE_SHARE) -> bool:
+    sides = (drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1])
+    return bool(min(side.mean() for side in sides) >= share)
+
+
 def figure_box(pixels: np.ndarray) -> tuple[int, int, int, int] | None:
     """Where the spectrogram is in a figure with axes: left, top, right, bottom; else ``None``.
 
@@ -132,10 +161,8 @@ def figure_box(pixels: np.ndarray) -> tuple[int, int, int, int] | None:
     colour there, or has a frame. Of several panels the largest is taken of which hardly anything
     is of the page's colour, unlike a waveform.
     """
-    colours = pixels if pixels.ndim == 3 else pixels[..., None]
-    colours = colours.astype(np.int32)
-    page = colours[0, 0]
-    drawn = (np.abs(colours - page) > APART).any(axis=2)
+    colours = (pixels if pixels.ndim == 3 else pixels[..., None]).astype(np.int32)
+    drawn = _drawn(pixels)
     edges = np.concatenate([drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]])
     if edges.mean() > 1 - SIDE_SHARE:
         return None
@@ -150,9 +177,8 @@ def figure_box(pixels: np.ndarray) -> tuple[int, int, int, int] | None:
         columns = np.flatnonzero(mine.mean(axis=0) > mine.mean(axis=0).max() / 2)
         top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
         inner = mine[top:bottom, left:right]
-        sides = (inner[0], inner[-1], inner[:, 0], inner[:, -1])
         size = (inner.mean() > FILLED) + mine.size / drawn.size
-        if min(side.mean() for side in sides) >= SIDE_SHARE and (not best or size > best[0]):
+        if _has_sides(inner) and (not best or size > best[0]):
             x, y = across.start, down.start
             best = (size, x + int(left), y + int(top), x + int(right), y + int(bottom))
     if best is None:

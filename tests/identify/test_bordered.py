@@ -1,0 +1,24 @@
+"""Images in a border, and those in which time runs down, are read band by band."""
+
+import librosa
+import numpy as np
+import pytest
+
+from tests.image.laws import grey, save
+from vocoder import load
+from vocoder.identify.identify import identify
+
+
+@pytest.fixture(scope="module")
+def pixels(speech):
+    mel = librosa.feature.melspectrogram(y=speech, sr=22050)
+    return grey(librosa.power_to_db(mel, ref=np.max) / 80 + 1)
+
+
+@pytest.mark.parametrize("page", [240, 128])
+def test_an_image_in_a_border_has_its_rows(page, pixels, tmp_path):
+    bordered = np.pad(pixels, ((30, 20), (40, 25)), constant_values=page)
+    found = identify(save(tmp_path / "a.png", bordered))[0]
+    assert found.spec == load("spec", "librosa_mel")
+    assert found.codec.crop == [40, 30, 40 + pixels.shape[1], 158]
+    assert found.codec.rows == "bins" and found.codec.keeps_columns
