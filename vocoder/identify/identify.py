@@ -11,17 +11,16 @@ import numpy as np
 
 from vocoder.config import load
 from vocoder.errors import BadInput
-from vocoder.identify.arrays import array_analyses, array_ranges
+from vocoder.identify.arrays import MAX_BANDS, array_analyses, array_ranges
 from vocoder.identify.laws import (
     CONSTANT_Q,
     LINEAR,
     OURS_DB,
     PAIRS,
+    SIGNED,
     TOGETHER,
-    UNNAMED,
     UNUSUAL,
     Analysis,
-    Range,
     Settings,
     analyses,
     as_words,
@@ -30,7 +29,6 @@ from vocoder.identify.laws import (
     is_usual,
     lasting,
     may_blur,
-    other_hops,
     resized,
     squared,
 )
@@ -44,6 +42,7 @@ from vocoder.identify.look import (
 from vocoder.identify.mels import by_mel_harmonics, other_mels
 from vocoder.identify.own import Attempt, arss_bands, of_array, of_image, signed
 from vocoder.identify.pitch import bin_is_missing, comb, harmonics_rise
+from vocoder.identify.search import LENGTH_SHARE, LIKELY_RANGES, search
 from vocoder.identify.trial import Trial
 from vocoder.image.array import INFO_SUFFIX, find_arrays, meaning, read_numbers
 from vocoder.image.codec.base import Codec
@@ -54,8 +53,7 @@ from vocoder.spec import SpectrogramSpec
 
 # Readings whose scores differ by less than this share explain the file equally well.
 EQUAL_SHARE = 0.05
-# Of mel bands, the right one of several hops and rates scores at most so much more than the best.
-LENGTH_SHARE, LENGTH_NEAR = 0.25, 0.02
+LENGTH_NEAR = 0.02
 SHOWN = 5
 # sox draws 513 rows and 100 columns a second, where they fit.
 SOX_ROWS, SOX_COLUMNS_HZ = 513, 100.0
@@ -65,9 +63,7 @@ PITCH_COLUMNS, VOTING_COLUMNS = 200, 600
 GUESSED = "how long it lasts is only guessed: codec.seconds= says it in place of codec.hop_length="
 RESIZED = "it may have been resized in time too: codec.seconds= says how long it lasts"
 OURS = {"cmap", "reference", "db_min", "db_max"}  # what gray8 and colormap can say
-STEP_DB = 10.0
 USUAL_SHARE = 0.8  # of the 100 dB that `unlikeness` is about
-LIKELY_RANGES = 3  # of `image_ranges`, with which the less likely way up is tried first
 # How much less likely speech is than its mirror image, for every hundredth by which what would be
 # its upper half is the brighter one.
 TILT_COUNTS = 4.0
@@ -125,7 +121,7 @@ def identify(path: str | Path) -> list[Reading]:
     try:
         if image is None or image.mode == "F":
             return _ranked(_of_array(numbers, first_row="low" if is_array else "high"))
-        return _ranked(_of_image(look_at_pixels(numbers)))
+        return _ranked(_of_pixels(numbers))
     except BadInput as error:
         raise BadInput(f"{path}: {error}", key=error.key) from error
 
@@ -166,8 +162,23 @@ def _require_likeness(fractions: np.ndarray) -> None:
         )
 
 
+def _of_pixels(pixels: np.ndarray) -> list[Reading]:
+    """Of what is as wide as bands are, and as much brighter on one side, time may run down."""
+    view = look_at_pixels(pixels)
+    seen = as_seen(view.fractions)
+    _require_likeness(seen)
+    readings = _of_image(view)
+    rows, columns = seen.shape
+    known = view.is_hue or view.stretch != 1 or view.codec.get("cmap") in SIGNED
+    may_turn = not known and columns <= MAX_BANDS and is_usual(columns)
+    if may_turn and abs(tilt(seen.T)) > abs(tilt(seen)):
+        against = UNUSUAL if is_usual(rows) else 1 / UNUSUAL
+        for one in _of_image(look_at_pixels(pixels, transposed=True)):
+            readings.append(replace(one, score=one.score * against))
+    return readings
+
+
 def _of_image(view: View) -> list[Reading]:
-    _require_likeness(as_seen(view.fractions))
     if own := signed(Trial(view.fractions), view):
         analysis, width, score = own
         codec = dict(view.codec) | analysis.placement | width.codec
@@ -202,7 +213,7 @@ def _of_image(view: View) -> list[Reading]:
             scores += map(_score, of_image(trial))
             if min(scores) * against > best[2]:
                 continue
-        found = [*_search(trial, known, image_ranges(), refine=True), *of_image(trial)]
+        found = [*search(trial, known, image_ranges(), refine=True), *of_image(trial)]
         ways += [(low_first, (one, width, score * against)) for one, width, score in found]
         best = min(found, key=_score)
     readings = []
@@ -291,46 +302,6 @@ def lowest_hz(trial: Trial) -> list[float]:
     return likely[:LIKELY_LOWEST]
 
 
-def _search(
-    trial: Trial, known: list[Analysis], ranges: list[Range], *, refine: bool
-) -> list[Attempt]:
-    """Try the ranges with the first analysis, the best of them with all others, and all ranges
-    with the best analysis; then other hops."""
-    found: dict[tuple[int, int], Attempt] = {}
-    known, ranges = list(known), list(ranges)
-
-    def attempt(which: int, width: int) -> float:
-        if (which, width) not in found:
-            score = trial.score(known[which], ranges[width])
-            found[which, width] = (known[which], ranges[width], score)
-        return found[which, width][2]
-
-    def best_range(which: int) -> int:
-        return min(range(len(ranges)), key=lambda width: attempt(which, width))
-
-    which = 0
-    for _ in range(2):
-        width = best_range(which)
-        most = attempt(which, width) * (1 + LENGTH_SHARE)
-        near = [one for one in range(len(ranges)) if attempt(which, one) <= most]
-        widths = {width, *(range(LIKELY_RANGES) if refine else near)}
-        best = min(range(len(known)), key=lambda one: min(attempt(one, of) for of in widths))
-        if best == which:
-            break
-        which = best
-    width = best_range(which)
-    if known[which].spec.kind == "linear" and known[which].placement.get("rows") != "constant_q":
-        for other in other_hops(known[which]):
-            known.append(other)
-            attempt(len(known) - 1, width)
-    if refine and (width_db := ranges[width].width_db) is not None:
-        for other_db in (width_db - STEP_DB, width_db + STEP_DB):
-            codec = ranges[width].codec | {"db_min": -other_db}
-            ranges.append(Range(width_db=other_db, codec=codec, prior=UNNAMED))
-            attempt(which, len(ranges) - 1)
-    return list(found.values())
-
-
 def _of_array(numbers: np.ndarray, first_row: str) -> list[Reading]:
     if numbers.ndim != 2 or not numbers.size or numbers.dtype.kind not in "fiu":
         raise BadInput(
@@ -355,11 +326,11 @@ def _of_array(numbers: np.ndarray, first_row: str) -> list[Reading]:
             for power in (1.0, 2.0):
                 ranges = array_ranges(view, power)
                 if mine := [one for one in fitting if one.spec.power == power]:
-                    found += _search(trial, mine, ranges, refine=False)
+                    found += search(trial, mine, ranges, refine=False)
             plain = [squared(one) for one in fitting if one.spec.kind == "linear"]
             told = [one for one in ranges if "unit" in one.codec]  # decibels are the same
             if plain and told:
-                found += _search(trial, plain, told, refine=False)
+                found += search(trial, plain, told, refine=False)
             found = [(analysis, width, score * against) for analysis, width, score in found]
             if low_first == usual:  # which presets say
                 found += of_array(trial, view, transposed=transposed)
@@ -387,7 +358,8 @@ def _reading(
     if together and "n_mels" not in analysis.changes:
         score *= TOGETHER
     rows, columns = view.fractions.shape
-    frames = rows if codec.get("transposed") else columns * view.stretch + view.unseen
+    turned = view.is_array and codec.get("transposed")
+    frames = rows if turned else columns * view.stretch + view.unseen
     hop_length = codec.get("hop_length", analysis.spec.hop_length)
     return Reading(
         spec=analysis.spec,

@@ -92,14 +92,19 @@ def look_at_numbers(numbers: np.ndarray) -> View:
     )
 
 
-def look_at_pixels(pixels: np.ndarray) -> View:
+def look_at_pixels(pixels: np.ndarray, *, transposed: bool = False) -> View:
     """See an image: cut figures out, take colours back to numbers. Of large ones the middle."""
     rows, columns = pixels.shape[:2]
     reasons = [f"{columns} x {rows} pixels"]
+    codec: dict[str, Any] = {}
+    if transposed:
+        pixels = pixels.swapaxes(0, 1)
+        rows, columns = columns, rows
+        codec["transposed"] = True
+        reasons.append("time runs down")
     pixels = middle_columns(pixels)
     if unseen := columns - pixels.shape[1]:
         reasons.append(f"the middle {pixels.shape[1]} columns are looked at")
-    codec: dict[str, Any] = {}
     exact = bordered_box(pixels)
     if box := exact or figure_box(pixels):
         left, top, right, bottom = box
@@ -111,6 +116,8 @@ def look_at_pixels(pixels: np.ndarray) -> View:
         fractions = fractions[BLENDED:-BLENDED, BLENDED:-BLENDED]
         left, top, right, bottom = box
         codec["crop"] = [left + BLENDED, top + BLENDED, right - BLENDED, bottom - BLENDED]
+    if box and transposed:  # the crop comes first
+        codec["crop"] = [codec["crop"][side] for side in (1, 0, 3, 2)]
     if len(np.unique(fractions[:: max(1, len(fractions) // 64)])) < 3:
         raise BadInput("it has hardly any shades; no spectrogram", key="image.colours")
     fractions = fractions[::-1].astype(np.float32)
@@ -129,16 +136,18 @@ def look_at_pixels(pixels: np.ndarray) -> View:
 
 
 def bordered_box(pixels: np.ndarray) -> tuple[int, int, int, int] | None:
-    """Where an image of a usual number of rows is that has a border of one colour and nothing else
-    around it: left, top, right, bottom; else ``None``."""
+    """Where an image of a usual number of rows, or columns, is that has a border of one colour and
+    nothing else around it: left, top, right, bottom; else ``None``."""
     sides = (pixels[:1], pixels[-1:], pixels[:, :1], pixels[:, -1:])
     if any(np.ptp(side, axis=(0, 1)).any() for side in sides):
         return None
     drawn = _drawn(pixels)
     across, down = np.flatnonzero(drawn.any(axis=0)), np.flatnonzero(drawn.any(axis=1))
-    if not len(down) or not is_usual(int(down[-1] + 1 - down[0])):
+    if not len(down):
         return None
     left, top, right, bottom = map(int, (across[0], down[0], across[-1] + 1, down[-1] + 1))
+    if not is_usual(bottom - top) and not is_usual(right - left):
+        return None
     inner = drawn[top:bottom, left:right]
     return (left, top, right, bottom) if _has_sides(inner, BORDER_SHARE) else None
 
