@@ -15,10 +15,14 @@ def pixels(speech):
     return grey(librosa.power_to_db(mel, ref=np.max) / 80 + 1)
 
 
+def first(path):
+    return identify(path)[0]
+
+
 @pytest.mark.parametrize("page", [240, 128])
 def test_an_image_in_a_border_has_its_rows(page, pixels, tmp_path):
     bordered = np.pad(pixels, ((30, 20), (40, 25)), constant_values=page)
-    found = identify(save(tmp_path / "a.png", bordered))[0]
+    found = first(save(tmp_path / "a.png", bordered))
     assert found.spec == load("spec", "librosa_mel")
     assert found.codec.crop == [40, 30, 40 + pixels.shape[1], 158]
     assert found.codec.rows == "bins" and found.codec.keeps_columns
@@ -27,7 +31,7 @@ def test_an_image_in_a_border_has_its_rows(page, pixels, tmp_path):
 @pytest.mark.parametrize("border", [0, 20])
 def test_time_may_run_down(border, pixels, tmp_path):
     bordered = np.pad(pixels.T, ((border // 2, border), (border, border)), constant_values=240)
-    found = identify(save(tmp_path / "a.png", np.ascontiguousarray(bordered)))[0]
+    found = first(save(tmp_path / "a.png", np.ascontiguousarray(bordered)))
     assert found.spec == load("spec", "librosa_mel")
     assert found.codec.transposed and found.codec.row_0 is None and found.codec.rows == "bins"
     crop = [20, 10, 148, 10 + pixels.shape[1]] if border else None
