@@ -188,25 +188,27 @@ def test_a_real_one_draws_tiles_of_256_frames_and_only_what_it_has_not_learnt(
     corpus, tmp_path, monkeypatch
 ):
     learnt = set()
-    read = Studio.samples
+    read, generate = Studio.samples, Studio.generate
 
     def noted(self, utterance):
         learnt.add(self.corpus.names[utterance].replace("/", "__"))
         return read(self, utterance)
 
+    def unnoted(self, utterances):
+        with monkeypatch.context() as unwatched:
+            unwatched.setattr(Studio, "samples", read)
+            generate(self, utterances)
+
     real = Kind.real
     monkeypatch.setattr(Kind, "real", lambda *given: replace(real(*given), width=2))
-    arguments = ["--task", "noise", "--real", "--unseen", "--steps", "4"]
-    with monkeypatch.context() as watched:
-        watched.setattr(Studio, "samples", noted)
-        watched.setattr(Studio, "generate", lambda self, utterances: None)
-        make(corpus, tmp_path / "made", *arguments)
-    generated = {path.stem.rsplit("_", 1)[0] for path in (tmp_path / "made/reference").iterdir()}
+    monkeypatch.setattr(Studio, "samples", noted)
+    monkeypatch.setattr(Studio, "generate", unnoted)
+    make(corpus, tmp_path, "--task", "noise", "--real", "--unseen", "--steps", "4")
+    generated = {path.stem.rsplit("_", 1)[0] for path in (tmp_path / "reference").iterdir()}
     assert len(learnt) == len(generated) == 1 and not learnt & generated
-    make(corpus, tmp_path / "drawn", *arguments)
-    assert read_spectrogram(tmp_path / "drawn/results").decibels.shape[1] == 256
+    assert read_spectrogram(tmp_path / "results").decibels.shape[1] == 256
     sizes = set()
-    for image in (tmp_path / "drawn/results").rglob("*.png"):
+    for image in (tmp_path / "results").rglob("*.png"):
         with Image.open(image) as opened:
             sizes.add(opened.size)
     assert sizes == {(256, 256)}
