@@ -168,7 +168,7 @@ def run(
             remarks.append(far_off(off_db))
         n_many = MANY_CLIPPED * written.n_samples
         too_loud = written.gain_db < -FAR_TOO_LOUD_DB and not loaded.doubts
-        if (written.n_clipped > n_many or too_loud) and not loaded.notes:
+        if written.n_clipped > n_many or too_loud:
             remarks.append(OTHER_REFERENCE)
         if written.n_clipped:
             remarks.append(

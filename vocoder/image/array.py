@@ -37,7 +37,7 @@ _DAMAGED = (
 _MIN_SPAN, _MAX_SPAN = 2.5, 35.0
 # Of the numbers equal to the least: only clipping makes so many. And how near is the same.
 _CLIPPED_SHARE, _NEAR = 0.005, 0.05
-_MIN_FRAMES = 24
+MIN_FRAMES = 24  # fewer say nothing of what numbers are
 _LOG10_FLOORS = (-5.0, -10.0)
 
 
@@ -165,7 +165,7 @@ def _other_law(path: Path, values: np.ndarray, spec: SpectrogramSpec) -> list[st
     """Why numbers cannot be natural logarithms of what speech has, if they cannot."""
     values = middle_columns(values)
     low, high, floor = float(values.min()), float(values.max()), math.log(spec.floor)
-    if values.shape[1] < _MIN_FRAMES or abs(low - floor) < _NEAR:
+    if values.shape[1] < MIN_FRAMES or abs(low - floor) < _NEAR:
         return []
     clipped = float((values == low).mean()) > _CLIPPED_SHARE
     if high - low > _MAX_SPAN:

@@ -12,7 +12,7 @@ import torch
 
 from vocoder.decibels import SILENCE_DB, amplify
 from vocoder.errors import BadInput, some_of
-from vocoder.image.array import read_array
+from vocoder.image.array import MIN_FRAMES, read_array
 from vocoder.image.codec.base import JPEG, Codec, LevelCodec
 from vocoder.image.codec.foreign import Foreign
 from vocoder.image.codec.jpeg import JpegCells, JpegConstraint
@@ -47,7 +47,7 @@ UNCHANGING = 0.01  # of the standard deviation, from frame to frame; speech has 
 NO_SPECTROGRAM = "it does not look like a spectrogram; a photograph, a chart or text becomes noise"
 TOP_HEAVY = "the upper half of the bands is louder than the lower; if it stands on its head, "
 SHOWN_DB = 100.0
-MIN_FRAMES, MIN_OVERLAP = 24, 8
+MIN_OVERLAP = 8
 # Beyond full scale by more than a gain accounts for: what was read as 0 dB is something else.
 FAR_TOO_LOUD_DB = 20.0
 OTHER_REFERENCE = (

@@ -180,7 +180,7 @@ class Workbench:
             *(f"{one}: {why}" for one, why in loaded.problems.items()),
         ]
         peak = float(np.abs(samples).max())
-        if peak > 10 ** (FAR_TOO_LOUD_DB / 20) and not loaded.notes:
+        if peak > 10 ** (FAR_TOO_LOUD_DB / 20):
             notes.append(OTHER_REFERENCE)
         law = built.codec if item.found is None else item.found.codec
         top = float(whole.decibels.max())
