@@ -22,7 +22,8 @@ const kept = new Map(); // settings by image
 const begun = new Map(); // what the server said of it
 let busy = false;
 let plays = false; // whether what comes is to be played: a page that was only opened is silent
-let unset = null; // what the controls stand at before anything is known
+// What the controls stand at before anything is known.
+let unset = Object.fromEntries(controls.map(({ dataset }) => [dataset.key, null]));
 const play = playButton(player, () => (player.playing ? "Pause" : waits() ? "Waiting" : "Play"));
 
 async function ask(path, body) {
@@ -80,7 +81,7 @@ function open(name, isToPlay = false) {
   $("listen").classList.add("unheard");
   for (const id of ["command", "yaml", "caveat"]) $(id).textContent = "";
   $("words").value = "";
-  if (unset) showControls(unset);
+  showControls(unset);
   showSlots();
   if (begun.has(name)) settle(name);
   return work();
