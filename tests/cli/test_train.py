@@ -299,6 +299,7 @@ def composed(*words: str) -> dict[str, Any]:
         ("train.plan.steps=many", "train.plan.steps.type", "'many'"),
         ("train.plan.steps=0", "train.plan.steps.range", "0"),
         ("train.plan.workers=1000", "train.plan.workers.range", "1000"),
+        ("train.plan.init_share=0.5", "train.plan.init_share.range", "0 without train.init"),
         ("train.init=nothing train.plan.workers=0", "weights.unknown", "'nothing'"),
         ("train.plan.workers=0", "corpus.missing", "corpus.csv"),
         ("data.speakers=anna", "data.speakers.type", "'anna'"),

@@ -252,6 +252,33 @@ def test_the_average_follows_the_weights_from_the_start(tmp_path, monkeypatch):
     assert torch.allclose(last(tmp_path)["average"][f"module.{name}"], expected, rtol=1e-4)
 
 
+def test_a_share_of_the_first_weights_is_validated_and_ships(tmp_path):
+    """Also where a run goes on, whatever it is given to begin with."""
+    numbers = plan(init_share=0.25, checkpoint_every=100, validate_every=100)
+    first = {name: value.clone() for name, value in repair_net().state_dict().items()}
+    seen = []
+
+    def validation(_, model, *__):
+        seen.append({name: value.clone() for name, value in model.state_dict().items()})
+        return Scores([0.1 * len(seen)], [1.0])
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(repairing(), whole, numbers, validation=validation)
+    assert equal(seen[0], first)
+    average = last(whole)["average"]
+    for name, value in load_file(whole / BEST_NAME).items():
+        expected = 0.75 * average[f"module.{name}"] + 0.25 * first[name]
+        assert torch.allclose(value, expected, atol=1e-7)
+    assert equal(seen[1], load_file(whole / LAST_NAME))
+    moved = max(float((average[f"module.{name}"] - first[name]).abs().max()) for name in first)
+    assert moved > 1e-4
+
+    train(interrupts(repairing(), 2), parts, numbers, validation=scored(0.1, 0.2))
+    other = repairing(tiny.shaken(repair_net()))
+    train(other, parts, numbers, resume=True, validation=scored(0.2))
+    same_results(whole, parts)
+
+
 def broken(examples, number):
     class Broken:
         def __getitem__(self, index):
@@ -344,6 +371,7 @@ def test_each_network_learns_at_its_own_rate(tmp_path):
         ("workers", -1),
         ("clip_norm", -1.0),
         ("ema_decay", 1.0),
+        ("init_share", 1.0),
         ("weight_decay", -0.1),
         *(("betas", value) for value in ([0.9], [0.9, 1.0])),
         ("precision", "float16"),

@@ -107,6 +107,7 @@ def plan(**changes: Any) -> Plan:
         "warmup_steps": 2,
         "clip_norm": 1.0,
         "ema_decay": 0.9,
+        "init_share": 0.0,
         "precision": "float32",
         "validate_every": 2,
         "checkpoint_every": 1,

@@ -120,9 +120,8 @@ def fit(
     main = distributed.is_main()
 
     def validate() -> None:
-        """Measure the moving average, and keep it if none was better."""
-        model = state.average.module
-        scores = validation(task, model, device, state.step, curves, interrupted)
+        """Measure the model as it would ship, and keep it if none was better."""
+        scores = validation(task, state.shipped(), device, state.step, curves, interrupted)
         if scores is None:  # interrupted: it is done when the run goes on
             return
         state.validated = state.step
@@ -266,8 +265,8 @@ def _batches(examples: Mixture, plan: Plan, done: int) -> Iterator[Batch]:
 
 
 def write_model(path: Path, task: Task, state: State, card: Mapping[str, Any]) -> None:
-    """Write the moving average, as `vocoder.model.checkpoint.read_checkpoint` reads it."""
-    tensors = state.average.module.state_dict()
+    """Write the model as it ships, as `vocoder.model.checkpoint.read_checkpoint` reads it."""
+    tensors = state.shipped().state_dict()
     settings = settings_of(task.model)
     checkpoint = Checkpoint(settings, task.spec, tensors, {**card, "steps": state.step})
     checkpoint.write(path, overwrite=True)

@@ -26,6 +26,7 @@ class Plan:
     warmup_steps: int
     clip_norm: float
     ema_decay: float
+    init_share: float
     precision: str
     validate_every: int
     checkpoint_every: int
@@ -47,6 +48,7 @@ class Plan:
             expect(0 < rate <= most, f"train.plan.{name}", rate, usual)
         expect(self.clip_norm > 0, "train.plan.clip_norm", self.clip_norm, "above 0")
         expect(0 <= self.ema_decay < 1, "train.plan.ema_decay", self.ema_decay, "0 to below 1")
+        expect(0 <= self.init_share < 1, "train.plan.init_share", self.init_share, "0 to below 1")
         fits = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
         expect(fits, "train.plan.betas", self.betas, "two numbers from 0 to below 1")
         known = self.precision in PRECISIONS

@@ -21,6 +21,7 @@ FIXED = (
     "data",
     "degradation",
     "train.init",
+    "train.plan.init_share",
     "train.task",
     "train.validation_utterances",
 )

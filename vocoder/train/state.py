@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import re
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from vocoder.files import atomic_path
 from vocoder.train.plan import Plan
 from vocoder.train.validation import Scores
 
-FORMAT = "vocoder-training-1"
+FORMAT = "vocoder-training-2"
 FOLDER = "checkpoints"
 _NAME = re.compile(r"step_(\d{8})\.pt")
 # What torch raises for files that are no pickles, or damaged or hostile ones.
@@ -42,7 +43,9 @@ class State:
 
     networks: dict[str, nn.Module]  # the model, and the discriminators by their names
     optimisers: dict[str, AdamW]  # one for each network
-    average: AveragedModel  # moving average of the model, which is what ships
+    average: AveragedModel  # moving average of the model
+    began: dict[str, Tensor]  # the weights it began with, where a share of them ships
+    init_share: float
     record: dict[str, Any]  # what the run is made from; see `vocoder.train.record`
     step: int = 0  # done; examples are numbered, so this is the position in the data too
     validated: int = -1  # the step of the last validation
@@ -51,6 +54,20 @@ class State:
     best_step: int = 0
     since_best: int = 0  # validations since then
 
+    def shipped(self) -> nn.Module:
+        """The model that is validated and written: the average, and a share of the beginning.
+
+        A mean of a network's weights before and after fine-tuning keeps what it knew of other data
+        and most of the gain (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+        """
+        if not self.began:
+            return self.average.module
+        mixed = copy.deepcopy(self.average.module)
+        with torch.no_grad():
+            for name, weight in mixed.named_parameters():
+                weight.lerp_(self.began[name], self.init_share)
+        return mixed
+
     def save(self, run: Path, keep: int) -> None:
         """Write a checkpoint whole or not at all, and delete all but the newest ``keep``."""
         content = {
@@ -58,6 +75,7 @@ class State:
             "networks": {name: one.state_dict() for name, one in self.networks.items()},
             "optimisers": {name: one.state_dict() for name, one in self.optimisers.items()},
             "average": self.average.state_dict(),
+            "began": self.began,
             "random": torch.get_rng_state(),
             "record": self.record,
             "step": self.step,
@@ -92,6 +110,8 @@ class State:
                 for group in optimiser.param_groups:
                     group.update({key: settings[key] for key in ("betas", "weight_decay")})
             self.average.load_state_dict(content["average"])
+            for name, weight in self.began.items():
+                weight.copy_(content["began"][name])
             torch.set_rng_state(content["random"])
             self.first, self.best = (
                 None if content[name] is None else Scores(**content[name])
@@ -120,6 +140,7 @@ def new_state(networks: Mapping[str, nn.Module], plan: Plan, record: dict[str, A
     average = AveragedModel(model, multi_avg_fn=update)
     average.module.eval()
     average.update_parameters(model)
+    weights = model.named_parameters() if plan.init_share else ()
     return State(
         networks=dict(networks),
         optimisers={
@@ -127,6 +148,8 @@ def new_state(networks: Mapping[str, nn.Module], plan: Plan, record: dict[str, A
             for name, network in networks.items()
         },
         average=average,
+        began={name: weight.detach().clone() for name, weight in weights},
+        init_share=plan.init_share,
         record=record,
     )
 
@@ -163,6 +186,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "networks": dict,
     "optimisers": dict,
     "average": dict,
+    "began": dict,
     "random": Tensor,
     "record": dict,
     "step": int,

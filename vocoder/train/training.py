@@ -57,6 +57,12 @@ class Training:
 
     def __post_init__(self) -> None:
         expect_ranges(self, "train", validation_utterances=(1, math.inf))
+        expect(
+            self.init is not None or not self.plan.init_share,
+            "train.plan.init_share",
+            self.plan.init_share,
+            "0 without train.init, whose weights it is a share of",
+        )
 
     def run(
         self,
