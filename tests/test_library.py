@@ -165,3 +165,19 @@ def test_what_says_nothing_of_itself_is_not_inverted(given):
     with refused("spectrogram.type") as caught:
         vocoder.invert(given)
     assert "read_spectrogram" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["int16", "uint8", "complex64"])
+def test_samples_that_are_no_floating_point_numbers_are_refused(kind, tmp_path):
+    """scipy.io.wavfile reads 16-bit files as whole numbers, which are 90 dB too loud."""
+    with refused("waveform.type") as caught:
+        vocoder.encode(np.zeros(9000, kind), tmp_path / "a.png")
+    assert kind in str(caught.value) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("level", [np.nan, np.inf])
+def test_levels_that_are_no_numbers_are_not_inverted(level):
+    decibels = torch.full((1, 256, 8), -40.0)
+    decibels[0, 9, 3] = level
+    with refused("spectrogram.finite"):
+        vocoder.invert(Spectrogram(decibels, vocoder.load("spec", "mel256")), repair="none")

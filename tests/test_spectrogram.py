@@ -241,6 +241,14 @@ def test_a_sound_without_a_batch_is_refused():
         analyse(torch.zeros(5_000), MEL)
 
 
+@pytest.mark.parametrize(
+    "decibels", [torch.zeros(1, 256, 10).double(), torch.zeros(1, 256, 10).half(), [[[0.0]]]]
+)
+def test_levels_of_another_type_are_refused(decibels):
+    with refused("spectrogram.type"):
+        Spectrogram(decibels, MEL)
+
+
 @pytest.mark.parametrize("shape", [(256, 10), (1, 255, 10), (1, 256, 0), (1, 1, 256, 10)])
 def test_values_that_do_not_fit_the_spec_are_refused(shape):
     with refused("spectrogram.shape"):

@@ -38,7 +38,7 @@ def encode(
     Parameters
     ----------
     samples : array_like
-        ``(samples,)``, full scale 1, at the sample rate of the spec.
+        ``(samples,)``, floating point, full scale 1, at the sample rate of the spec.
     path : str or Path
         The suffix names the format: ``.png``, ``.jpg``, ``.tif``, ``.webp``.
     spec : SpectrogramSpec or str
@@ -55,7 +55,15 @@ def encode(
     from vocoder.spectrogram import analyse
 
     spec, codec = _loaded("spec", spec), _loaded("codec", codec)
-    waveform = torch.as_tensor(samples, dtype=torch.float32)
+    waveform = torch.as_tensor(samples)
+    if not waveform.is_floating_point():
+        name = str(waveform.dtype).removeprefix("torch.")
+        raise BadInput(
+            f"samples are of type {name}; expected floating-point numbers of -1 to 1, such as "
+            "soundfile.read gives; of 16-bit samples, divide them by 32768.0",
+            key="waveform.type",
+        )
+    waveform = waveform.detach().float()
     with torch_threads():
         analyses = [analyse(waveform[None], one) for one, _ in codec.analyses(spec)]
     decibels = np.concatenate([one.decibels[0].numpy() for one in analyses])
@@ -116,6 +124,9 @@ def invert(
             "says what its numbers mean",
             key="spectrogram.type",
         )
+    levels = [one.decibels for one in spectrogram.analyses]
+    if any(one.isnan().any() or one.isposinf().any() for one in levels):
+        raise BadInput("spectrogram holds NaN or infinite levels", key="spectrogram.finite")
     with torch_threads(threads):
         waveform: Tensor = _loaded("inverter", inverter)(_loaded("repair", repair)(spectrogram))
     return waveform

@@ -114,7 +114,8 @@ def _mixed(path: Path, energies: np.ndarray, mixed: float) -> str:
     if mixed < energies.mean() * 10 ** (-_CANCELLED_DB / 10):
         raise BadInput(
             f"{path}: its {len(energies)} channels cancel each other (antiphase), so their mix "
-            "is nearly silent; give audio_channel=1, or audio_channel=split for an utterance each",
+            "is nearly silent; take one of them: audio_channel=1 where a command has that, else a "
+            "file of one channel",
             key="audio.antiphase",
         )
     n_empty = int((energies < energies.max() * 10 ** (-_EMPTY_DB / 10)).sum())

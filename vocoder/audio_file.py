@@ -37,6 +37,8 @@ def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
                 file = soundfile.SoundFile(path)
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: .raw without a header
             reason = getattr(error, "error_string", "no header that says rate and channels")
+            if "does not exist" in reason:  # libsndfile's words for an MP3 without a frame
+                reason = "it is damaged, or something else"
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             file = soundfile.SoundFile(_converted(path, folder, str(reason).rstrip(".")))
         stack.enter_context(closing(file))

@@ -106,6 +106,13 @@ class Spectrogram:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
+        kind = getattr(self.decibels, "dtype", type(self.decibels).__name__)
+        if kind != torch.float32:
+            raise BadInput(
+                f"spectrogram is of type {kind}; expected a tensor of float32, such as "
+                "torch.from_numpy(decibels).float() is",
+                key="spectrogram.type",
+            )
         shape = tuple(self.decibels.shape)
         if self.decibels.ndim != 3 or shape[1] != self.spec.bins or shape[2] < 1:
             raise BadInput(

@@ -44,13 +44,37 @@ def test_repeating_a_listeners_answer_adds_no_certainty():
     assert often.variance == pytest.approx(once.variance)
 
 
+def crossed(n_listeners: int, n_items: int) -> Groups:
+    """Everybody answers about everything, once."""
+    listeners = np.repeat(np.arange(n_listeners), n_items)
+    return Groups(listeners, np.tile(np.arange(n_items), n_listeners))
+
+
 def test_unanimity_is_as_sure_as_there_are_witnesses():
-    few = Groups(np.repeat(np.arange(3), 50), np.tile(np.arange(50), 3)).of_mean(np.ones(150))
-    low, high = few.share_interval(1.0)
-    assert low < 0.5
-    assert high == 1.0
-    many = Groups(np.repeat(np.arange(60), 50), np.tile(np.arange(50), 60)).of_mean(np.ones(3000))
-    assert many.share_interval(1.0)[0] > 0.9
+    for few in (crossed(2, 50), crossed(3, 1), crossed(1, 3), crossed(1, 1)):
+        low, high = few.of_mean(np.ones(len(few.listener))).share_interval(1.0)
+        assert low < 0.5 and high == 1.0
+    assert crossed(60, 10).of_mean(np.ones(600)).share_interval(1.0)[0] > 0.95
+
+
+@pytest.mark.parametrize("shape", [(2, 10), (3, 10), (5, 5), (5, 10), (12, 10), (20, 1), (1, 20)])
+def test_the_more_agree_the_surer_it_is(shape):
+    """Also where the last one does."""
+    groups, n = crossed(*shape), shape[0] * shape[1]
+    found = []
+    for dissent in range(3):
+        values = np.ones(n)
+        values[:: n // 2 - 1][:dissent] = 0  # by other listeners, about other items
+        spread = groups.of_mean(values)
+        found.append((spread.share_p(values.mean()), spread.share_interval(values.mean())[0]))
+    p, low = zip(*found, strict=True)
+    assert p[0] < p[1] and low[0] > low[1]
+
+
+def test_answers_that_cancel_out_in_every_group_are_no_certainty():
+    spread = crossed(2, 2).of_mean(np.array([1.0, 0.0, 0.0, 1.0]))
+    low, high = spread.share_interval(0.5)
+    assert spread.share_p(0.5) == 1 and low < 0.01 and high > 0.99
 
 
 @pytest.mark.parametrize("degrees", [2.0, 30.0])

@@ -80,10 +80,14 @@ def test_a_page_is_complete_and_holds_no_key(test, exported):
 def test_answers_come_back_with_the_systems_names(exported, tmp_path):
     study, folder, public, _ = exported("abx")
     file = save(tmp_path / "a.json", saved(public, comment="a click"))
-    assert collect(study, folder, [file]) == (2, 0)
-    assert collect(study, folder, [file]) == (0, 2)  # sent twice
+    assert collect(study, folder, [file]) == (2, 0, 0)
+    assert collect(study, folder, [file]) == (0, 2, 0)  # sent twice
+    contrary = saved(public)
+    for row, shown in zip(contrary["answers"], public["orders"][3], strict=True):
+        row["choice"] = shown["versions"][1]
+    assert collect(study, folder, [save(tmp_path / "c.json", contrary)]) == (0, 0, 2)
     other = save(tmp_path / "b.json", saved(public, listener="ffffffffffff", order=7))
-    assert collect(study, folder, [file, other]) == (2, 2)
+    assert collect(study, folder, [file, other]) == (2, 2, 0)
     found = answers_in(folder)
     assert len(found) == 4
     for one, arrangement in zip(found[:2], study.session("page3", "page"), strict=True):
@@ -98,7 +102,7 @@ def test_the_answers_of_a_server_and_of_pages_are_one_study(exported, tmp_path):
     said = {"heard": dict.fromkeys(a.names.values(), 1.0), "seconds": 1.0, "score": 3}
     with AnswerStore(folder) as store:
         store.add([study.resolve("ann", a, said, NOW)])
-    assert collect(study, folder, [save(tmp_path / "a.json", saved(public, score=5))]) == (2, 0)
+    assert collect(study, folder, [save(tmp_path / "a.json", saved(public, score=5))]) == (2, 0, 0)
     assert [one.score for one in answers_in(folder)] == [3, 5, 5]
 
 

@@ -70,7 +70,7 @@ def test_an_exported_page_in_two_tabs_and_the_next_listener(copy, browse, tmp_pa
     with page.expect_download() as download:
         page.get_by_role("button", name="Save my answers").click()
     assert download.value.suggested_filename == f"answers-{first}.json"
-    assert collect(study, folder, [download.value.path()]) == (3, 0)
+    assert collect(study, folder, [download.value.path()]) == (3, 0, 0)
     assert [(one.listener, one.choice) for one in answers_in(folder)] == [(first, "left")] * 3
     another.click()
     Mouse(page).begin()

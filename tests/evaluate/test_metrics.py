@@ -129,6 +129,12 @@ def test_estoi_of_equal_sounds_is_one_and_blind_to_level(speech: np.ndarray) -> 
     assert estoi(speech, 0.1 * speech, SAMPLE_RATE) == pytest.approx(1, abs=1e-6)
 
 
+def test_equal_sounds_have_equal_estoi(speech: np.ndarray) -> None:
+    """pystoi draws noise from NumPy's common generator."""
+    worse = noisy(speech, 10)
+    assert len({estoi(speech, worse, SAMPLE_RATE) for _ in range(5)}) == 1
+
+
 def test_estoi_equals_its_definition(speech: np.ndarray) -> None:
     """Jensen and Taal 2016, section III, written down anew at 10 kHz, without pauses to remove."""
     voiced = soxr.resample(speech.astype(np.float64), SAMPLE_RATE, 10_000)[2_000:12_000]

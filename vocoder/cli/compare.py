@@ -183,6 +183,9 @@ def _collect(study: Study, root: Path, files: Sequence[str]) -> int:
             f"collect={', '.join(files)} holds no .json files; give what listeners sent back",
             key="collect.missing",
         )
-    added, known = collect(study, root, paths)
-    print(f"{added} answers added to {root}, {known} were there already")
+    added, known, other = collect(study, root, paths)
+    print(
+        f"{added} answers added to {root}, {known} were there already"
+        + f"; {other} were left out, of listeners who had answered otherwise before" * (other > 0)
+    )
     return DONE

@@ -86,7 +86,7 @@ def export_page(study: Study, folder: Path, output: Path, *, overwrite: bool) ->
             temporary.write_bytes(page[name].read_bytes())
 
 
-def collect(study: Study, folder: Path, downloads: Sequence[Path]) -> tuple[int, int]:
+def collect(study: Study, folder: Path, downloads: Sequence[Path]) -> tuple[int, int, int]:
     """Add the answers that exported pages gave to the study's own.
 
     Parameters
@@ -96,8 +96,9 @@ def collect(study: Study, folder: Path, downloads: Sequence[Path]) -> tuple[int,
 
     Returns
     -------
-    added, known : int
-        Answers; those there already, of the same listener and trial, are left as they are.
+    added, known, other : int
+        Answers; those there already, of the same listener and trial, are left as they are, also
+        where what comes now says otherwise.
     """
     files = [_read(study, path) for path in downloads]
     found = [answer for _, _, answers in files for answer in answers]
@@ -105,8 +106,13 @@ def collect(study: Study, folder: Path, downloads: Sequence[Path]) -> tuple[int,
         for listener, details, _ in files:
             if details:
                 store.add_listener(listener, details)
+        before = [store.answer(one.listener, one.trial) for one in found]
         added = store.add(found) if found else 0
-    return added, len(found) - added
+    other = sum(
+        kept is not None and not kept.says_the_same(one)
+        for kept, one in zip(before, found, strict=True)
+    )
+    return added, len(found) - added - other, other
 
 
 def _page_id(study: Study) -> str:

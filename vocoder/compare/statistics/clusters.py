@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypedDict
 
 import numpy as np
@@ -39,11 +40,14 @@ class Spread:
         Degrees of freedom that the variance is known with (Satterthwaite 1946).
     n_groups : int
         The fewest groups of a kind that has more than one: how many witnesses there are at least.
+    n_agreed : float or None
+        Where all answers agree: how many independent ones are as sure.
     """
 
     variance: float
     degrees: float
     n_groups: int
+    n_agreed: float | None = None
 
     @property
     def quantile(self) -> float:
@@ -84,9 +88,10 @@ class Spread:
         return float(2 * stats.t.sf(deviations, self.degrees))
 
     def _effective_answers(self, share: float) -> float:
-        """How many independent answers were as sure; where nobody disagrees, the witnesses."""
-        within = share * (1 - share)
-        return within / self.variance if self.variance * within > 0 else float(self.n_groups)
+        if self.n_agreed is not None:
+            return self.n_agreed
+        # Where answers cancel out in every group, there are as many as witnesses.
+        return share * (1 - share) / self.variance if self.variance else float(self.n_groups)
 
 
 class Sizes(TypedDict):
@@ -127,6 +132,28 @@ class Groups:
             ``(answers,)``; what each answer adds to the estimate, less what it is expected to add
             (of a mean: the deviation from it, divided by their number).
         """
+        return self._spread(contributions) if contributions.any() else self._of_unanimity
+
+    @cached_property
+    def _of_unanimity(self) -> Spread:
+        """That of answers which all agree, which alone say nothing of how they vary.
+
+        They are as sure as they would be if one of them did not agree, in the mean over which.
+        """
+        n = len(self.listener)
+        if n == 1:
+            return Spread(0.0, 1.0, 1, 1.0)
+        share = 1 / n
+        found = [self._spread(((np.arange(n) == one) - share) / n) for one in range(n)]
+        return Spread(
+            variance=0.0,
+            degrees=float(np.mean([one.degrees for one in found])),
+            n_groups=found[0].n_groups,
+            n_agreed=float(np.mean([share * (1 - share) / one.variance for one in found])),
+        )
+
+    def _spread(self, contributions: np.ndarray) -> Spread:
+        """`spread` of contributions that are not all zero."""
         both = [(self.listener, self.n_listeners), (self.item, self.n_items)]
         kinds = [(index, n) for index, n in both if n > 1]
         if not kinds:  # one listener, one item: repeats

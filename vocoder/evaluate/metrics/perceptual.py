@@ -19,6 +19,8 @@ from vocoder.evaluate.metrics.metric import ALONE, HIGHER, metric, optional_pack
 SAMPLE_RATE = 16_000
 # What pystoi returns, with a warning, for less than 30 frames of speech.
 PYSTOI_TOO_SHORT = 1e-5
+# It adds noise of 1e-16, by which equal files would differ.
+PYSTOI_DIGITS = 9
 # Of DNSMOS: its window in seconds, and from its network's output to the scale of opinions.
 DNSMOS_WINDOW_S, DNSMOS_OVERALL = 9.01, (-0.06766283, 1.11546468, 0.04602535)
 _DNSMOS_PACKAGES = ("speechmos", "onnxruntime")
@@ -48,7 +50,7 @@ def estoi(reference: np.ndarray, degraded: np.ndarray, sample_rate: int) -> floa
             f"{len(reference) / sample_rate:.2f} s has less",
             "estoi.short",
         )
-    return value
+    return round(value, PYSTOI_DIGITS)
 
 
 @lru_cache(maxsize=4)  # several systems have the same reference
