@@ -221,6 +221,8 @@ class AudioWriter:
         Of these, samples beyond full scale that the integer format cut off; known at the end.
     gain_db : float
         What the peak has changed the level by; known at the end.
+    peak : float
+        The largest sample of the file, full scale at 1; known at the end.
     """
 
     def __init__(
@@ -248,6 +250,7 @@ class AudioWriter:
         self.n_samples = 0
         self.n_clipped = 0
         self.gain_db = 0.0
+        self.peak = 0.0
         self._factor = np.float32(1 if isinstance(gain, str) else 10 ** (gain / 20))
         self._to_peak, self._peak = gain == PEAK, 0.0
         self._target = None if peak_db is None else 10 ** (peak_db / 20)
@@ -318,6 +321,7 @@ class AudioWriter:
 
     def _encode(self, block: np.ndarray) -> None:
         bits = SUBTYPE_BITS[self._subtype]
+        self.peak = max(self.peak, float(np.abs(block).max(initial=0)))
         if bits is not None:
             self.n_clipped += int(np.count_nonzero(np.abs(block) > 1))
             block = _quantise(block, bits)

@@ -325,6 +325,16 @@ def test_what_has_no_sound_is_named(tmp_path, speech, pairs, folder, capsys):
     assert report(tmp_path / "pairs")["silent"] == ["a.wav", "b.wav"]
 
 
+def test_what_is_too_quiet_for_the_image_is_told(tmp_path, speech):
+    save(tmp_path / "in/loud.wav", speech)
+    save(tmp_path / "in/quiet.wav", speech / 300)
+    encode(tmp_path / "in", tmp_path / "out")
+    ((told, n),) = report(tmp_path / "out")["changes"].items()
+    assert n == 1 and "gain=peak" in told
+    encode(tmp_path / "in", tmp_path / "raised", gain="peak")
+    assert report(tmp_path / "raised")["changes"] == {}
+
+
 def test_what_reading_changed_is_said_and_an_offset_is_not_seen(tmp_path, speech, capsys):
     """A constant offset would be a hum of 21 Hz over all pauses."""
     pause = np.random.default_rng(0).normal(0, 1e-4, RATE).astype(np.float32)

@@ -131,6 +131,14 @@ def test_every_file_can_be_heard_and_seen_in_a_browser(whole, generated, tmp_pat
     assert (tmp_path / "index.html").read_text() == "somebody else's"
 
 
+def test_what_is_too_quiet_for_the_file_is_told(copy, tmp_path):
+    for tile in copy.rglob("nl_v__jes-v-kamen__*_fake_B.png"):
+        Image.fromarray(np.asarray(Image.open(tile)) // 200).save(tile)
+    assert invert(copy, tmp_path, "inverter.n_iter=2", "repair=none") == 0
+    notes = {row["utterance"]: row["note"] for row in report(tmp_path)["utterances"]}
+    assert [name for name, note in notes.items() if "gain=peak" in note] == ["nl_v__jes-v-kamen"]
+
+
 def test_the_level_can_be_set(generated, tmp_path):
     for name, words in {"a": (), "b": ("gain=-10",), "c": ("gain=peak", "peak_db=-6")}.items():
         assert invert(generated, tmp_path / name, "subtype=FLOAT", "repair=none", *words) == 0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vocoder.errors import BadInput
 from vocoder.image.source import ImageSource
 from vocoder.image.utterances import load_utterance
 
@@ -34,6 +35,18 @@ def test_real_tiles_go_on(name, generated):
 def test_a_tile_that_was_turned_is_told(copy, how):
     change(copy, SECOND, how)
     assert any(SECOND in note and FIRST in note for note in notes(copy))
+
+
+def test_floating_point_pixels_of_0_to_1_are_told(copy):
+    """As scikit-image and torch save them; as those of 0 to 255 they would be silence."""
+    for path in copy.rglob("*_fake_B.png"):
+        unit = np.asarray(Image.open(path).convert("L"), np.float32) / 255
+        path.unlink()
+        Image.fromarray(unit).save(path.with_suffix(".tif"))
+    found = ImageSource(input=copy).find()
+    for one in found.utterances:
+        with pytest.raises(BadInput, match=r"go up to 0\.9"):
+            load_utterance(one, found)
 
 
 def test_tiles_that_were_swapped_are_told(copy):

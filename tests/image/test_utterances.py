@@ -162,6 +162,17 @@ def test_bare_images_say_themselves_what_they_are_each_for_itself(tmp_path, spee
         assert error_db.max() < 0.25, utterance.name
 
 
+@pytest.mark.parametrize(("suffix", "most_db"), [(".jpg", 6.0), (".webp", 4.0)])
+def test_lossy_images_of_codec_hue_are_read(suffix, most_db, tmp_path, speech):
+    """A JPEG of Pillow's quality moves its colours by 16 to 22 levels."""
+    image(tmp_path, "colour", speech, codec=load("codec", "hue"), suffix=suffix)
+    found = ImageSource(input=tmp_path).find()
+    shown = load_utterance(found.utterances[0], found).spectrogram.decibels[0]
+    true = analyse(torch.from_numpy(speech)[None], SPEC).decibels[0]
+    loud = true > true.max() - 40
+    assert (shown[loud] - true[loud]).abs().mean() < most_db
+
+
 @pytest.fixture
 def mixed(tmp_path, speech):
     """Two images and two arrays, one of the same name, and a tensor."""

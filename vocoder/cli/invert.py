@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vocoder.spectrogram import Spectrogram
 
 MANY_CLIPPED = 0.05  # of the samples: more than loud peaks have
+INAUDIBLE = 1e-4  # peak, full scale at 1: -80 dBFS
 # Utterances that are inverted together where the device is no CPU, and how many frames they may
 # have in all (20 minutes at the default hop): a batch is in memory at once.
 _DEVICE_BATCH, _BATCH_FRAMES = 16, 100_000
@@ -163,6 +164,8 @@ def run(
             loudest = f"a peak of {NOISE_PEAK_DB:g} dBFS at most, since it is probably noise"
             remarks += [some_of(loaded.doubts), f"kept down to {loudest}"]
         remarks += loaded.notes
+        if written.peak < INAUDIBLE and not loaded.notes:
+            remarks.append("nothing is heard: the image is nearly black; gain=peak makes it loud")
         off_db = repaired.inconsistency_db
         if off_db is not None and off_db > CONSISTENT_DB and not found.has_manifest:
             remarks.append(far_off(off_db))

@@ -179,7 +179,7 @@ def _compare(
     rates = [read_info(one).sample_rate for one in (reference, path)]
     if sample_rate is None and rates[0] != rates[1]:
         raise BadInput(
-            f"it has {rates[1]} Hz, its reference {rates[0]} Hz; give sample_rate={min(rates)} to "
+            f"it has {rates[1]} Hz, its reference {rates[0]} Hz; give sample_rate={rates[1]} to "
             "convert both",
             "sample_rate.conflict",
         )

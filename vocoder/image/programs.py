@@ -254,8 +254,9 @@ def _bare(root: Path) -> Generated:
     with_images = [root] if images_in(root) else [f for f in _folders(root) if images_in(f)]
     if not with_images and root.is_file():
         raise BadInput(
-            f"{root} is not an image of a spectrogram ({', '.join(IMAGE_SUFFIXES)}); recordings "
-            "become images with vocoder encode",
+            f"{root} is not an image of a spectrogram: of another format than "
+            f"{', '.join(IMAGE_SUFFIXES)}, or drawn by vocoder for people; recordings become "
+            "images with vocoder encode",
             key="input.format",
         )
     if not with_images:

@@ -247,10 +247,17 @@ def _by_manifest(
         alone = replace(row, start_frame=0, total_frames=row.frames, samples=None)
         return [Utterance(name=row.stem, tiles=[(alone, path)])]
     if not there:
+        some = min(found.tiles)
+        fix = "give manifest= of the data set that they were generated from"
+        if known := max((stem for stem in rows if stem in some), key=len, default=""):
+            before, after = some.split(known, 1)
+            fix = (
+                f"it knows {known!r}: take {before or after!r} away from the names, or give label= "
+                "of the program that wrote them"
+            )
         raise BadInput(
             f"none of the {len(found.tiles)} images in {found.folder} is in the manifest, "
-            f"such as {min(found.tiles)!r}; give manifest= of the data set that they were "
-            "generated from",
+            f"such as {some!r}; {fix}",
             key="manifest.conflict",
         )
     splits = {row.split for tiles in there.values() for row, _ in tiles}

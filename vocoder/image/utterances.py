@@ -222,7 +222,8 @@ def _beside(before: _Piece | None, piece: _Piece) -> Iterator[str]:
         if MIN_OVERLAP <= overlap <= tile.frames and not goes_on(last, shown, overlap):
             yield (
                 f"{tile.stem} does not go on as {before.tile.stem} ends: one of them was turned "
-                "over, mirrored or is of another place"
+                "over, mirrored, resized and cropped, or is of another place; pix2pix programs "
+                "keep tiles as they are with --preprocess none --no_flip"
             )
 
 
@@ -239,6 +240,7 @@ def _decoded(
         try:
             image = read_image(path)
             spec, codec = _settings_of(image, found)
+            _require_8_bit_range(image, codec)
             dequantised = _without_truncation(image, codec, found)
             forced = doubts if found.force else None
             decibels = decode_image(dequantised, codec, spec, forced).decibels
@@ -256,6 +258,18 @@ def _decoded(
             problems[path.name] = reason
             continue
         yield _Piece(tile, decibels, spec, codec, cells, info is not None)
+
+
+def _require_8_bit_range(image: ImageFile, codec: Codec) -> None:
+    """Refuse floating-point pixels of 0 to 1, which as those of 0 to 255 would be silence."""
+    if image.pixels.dtype == np.float32 and codec.mode in ("L", "RGB"):
+        highest = float(image.pixels.max())
+        if 0 < highest <= 1:
+            raise BadInput(
+                f"{image.path}: its floating-point pixels go up to {highest:g}; expected 0 to 255, "
+                "as 8-bit images have; multiply them by 255, and save them with 8 bits",
+                key="image.range",
+            )
 
 
 def _check_width(path: Path, width: int, tile: Tile, found: Found) -> None:

@@ -156,6 +156,19 @@ class TestDataSet:
         assert "line__02.png" in finding.where
         assert "line__00.png" not in finding.where
 
+    def test_resized_and_cropped_ones_are_not_called_mirrored(self, data_set):
+        """As CycleGAN's programs do it by default."""
+        root = data_set("single")
+        edges = iter((0, 3, 30, 60, 5, 17, 41, 9))
+
+        def resize_and_crop(tile: Image.Image) -> Image.Image:
+            left, low = next(edges), next(edges)
+            wide, high = tile.size
+            return tile.resize((wide + 60, high + 60)).crop((left, low, left + wide, low + high))
+
+        change(root, resize_and_crop)
+        assert "mirrored" not in codes(examine(root))
+
     @pytest.mark.parametrize("codec", [Gray16, Float32])
     def test_depth_that_programs_destroy(self, data_set, codec):
         findings = examine(data_set("single", codec(db_min=-100.0, db_max=0.0)))

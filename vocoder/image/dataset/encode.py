@@ -25,6 +25,8 @@ from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 
 GAINS = ("none", "peak")
+# Speech of which an image shows less than this above its floor loses its quiet sounds.
+QUIET_DB = 45.0
 # The folder of style single where no split was asked for.
 UNSPLIT = "pictures"
 # Frames that are analysed at a time, about three minutes: bounds the memory of a long recording.
@@ -48,7 +50,8 @@ class Strip:
     clipped : float
         Share of the values above ``db_max``, 0 to 1.
     changes : tuple of str
-        What reading changed of the recording; see `vocoder.audio.read_audio`.
+        What reading changed of the recording (see `vocoder.audio.read_audio`), and whether it is
+        too quiet for the image.
     delay_s : float
         Of the given recording of a pair: how much later it is than the target.
     """
@@ -229,6 +232,9 @@ class DataSet:
             samples = waveforms.pop(0)  # let go of each when it is encoded
             gain_db = gain_to_peak(samples, self.peak_db) if self.gain == "peak" else 0.0
             strip = encode_strip(samples, spec, self.sidecar.codec, gain_db)
+            lowest = getattr(self.sidecar.codec, "db_min", None)
+            if lowest is not None and -np.inf < strip.peak_db < lowest + QUIET_DB:
+                done.append(f"so quiet that it uses less than {QUIET_DB:g} dB; gain=peak raises it")
             strips.append(replace(strip, changes=tuple(done)))
         strips[0] = replace(strips[0], delay_s=late_s)
         return strips

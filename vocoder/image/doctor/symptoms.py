@@ -38,7 +38,7 @@ MIN_COLUMNS = 8
 # measured 0.07 of 255, audio at the other end 23), and silence at both ends says nothing.
 DARKER, SILENT_LEVEL = 4, 0.01
 # Overlaps of neighbouring tiles correlate by 0.6 to 0.9 when generated, wrong ends by at most 0.4.
-CORRELATION_GAP = 0.2
+CORRELATION_GAP, ALIKE = 0.2, 0.5
 # One tile among many may be judged wrongly.
 MIRRORED_SHARE = 0.1
 DEEP_MODES = ("I;16", "F")
@@ -217,7 +217,7 @@ class Symptoms:
         if MIN_COLUMNS <= overlap < columns:
             straight = correlation(before[1][:, -overlap:], view[:, :overlap])
             mirrored = correlation(before[1][:, :overlap], view[:, -overlap:])
-            if abs(straight - mirrored) > CORRELATION_GAP:
+            if abs(straight - mirrored) > CORRELATION_GAP and max(straight, mirrored) > ALIKE:
                 self.votes.append((name, mirrored > straight))
 
     def findings(self) -> list[Finding]:
