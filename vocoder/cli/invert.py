@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vocoder.spectrogram import Spectrogram
 
 MANY_CLIPPED = 0.05  # of the samples: more than loud peaks have
-INAUDIBLE = 1e-4  # peak, full scale at 1: -80 dBFS
+INAUDIBLE = 3e-4  # peak, full scale at 1: -70 dBFS
 # Utterances that are inverted together where the device is no CPU, and how many frames they may
 # have in all (20 minutes at the default hop): a batch is in memory at once.
 _DEVICE_BATCH, _BATCH_FRAMES = 16, 100_000
