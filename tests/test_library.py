@@ -5,6 +5,7 @@ import shutil
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,3 +182,17 @@ def test_levels_that_are_no_numbers_are_not_inverted(level):
     decibels[0, 9, 3] = level
     with refused("spectrogram.finite"):
         vocoder.invert(Spectrogram(decibels, vocoder.load("spec", "mel256")), repair="none")
+
+
+@pytest.mark.parametrize("key", ["repair", "inverter", "threads"])
+def test_what_cannot_invert_is_refused(key):
+    spectrogram = Spectrogram(torch.zeros(1, 256, 4), vocoder.load("spec", "mel256"))
+    with pytest.raises(vocoder.BadInput, match=f"{key} is (None|0); expected"):
+        settings: dict[str, Any] = {"repair": "none", key: 0 if key == "threads" else None}
+        vocoder.invert(spectrogram, **settings)
+
+
+@pytest.mark.parametrize(("key", "value"), [("spec", None), ("codec", 3)])
+def test_what_is_no_spec_or_codec_is_refused(key, value, tmp_path):
+    with refused(f"{key}.type"):
+        vocoder.encode(np.zeros(9000), tmp_path / "a.png", **{key: value})

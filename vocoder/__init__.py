@@ -10,11 +10,12 @@ such as the inverters and repairs themselves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocoder.config import load
-from vocoder.errors import BadInput
+from vocoder.errors import BadInput, expect
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -50,11 +51,13 @@ def encode(
     import torch
 
     from vocoder.cpu import torch_threads
+    from vocoder.image.codec.base import Codec
     from vocoder.image.file import ImageInfo, write_image
     from vocoder.image.utterances import as_spectrogram
+    from vocoder.spec import SpectrogramSpec
     from vocoder.spectrogram import analyse
 
-    spec, codec = _loaded("spec", spec), _loaded("codec", codec)
+    spec, codec = _loaded("spec", spec, SpectrogramSpec), _loaded("codec", codec, Codec)
     waveform = torch.as_tensor(samples)
     if not waveform.is_floating_point():
         name = str(waveform.dtype).removeprefix("torch.")
@@ -82,10 +85,16 @@ def read_spectrogram(path: str | Path, spec: Any = None, codec: Any = None) -> S
     codec : Codec or str, optional
         How decibels became pixels, likewise.
     """
+    from vocoder.image.codec.base import Codec
     from vocoder.image.source import ImageSource
     from vocoder.image.utterances import load_utterance
+    from vocoder.spec import SpectrogramSpec
 
-    source = ImageSource(input=path, spec=_loaded("spec", spec), codec=_loaded("codec", codec))
+    source = ImageSource(
+        input=path,
+        spec=None if spec is None else _loaded("spec", spec, SpectrogramSpec),
+        codec=None if codec is None else _loaded("codec", codec, Codec),
+    )
     found = source.find()
     if len(found.utterances) != 1:
         raise BadInput(
@@ -117,6 +126,7 @@ def invert(
     from vocoder.cpu import torch_threads
     from vocoder.spectrogram import Spectrogram
 
+    expect(threads >= 1, "threads", threads, "1 or more")
     if not isinstance(spectrogram, Spectrogram):
         raise BadInput(
             f"spectrogram is of type {type(spectrogram).__name__}; expected what "
@@ -128,9 +138,13 @@ def invert(
     if any(one.isnan().any() or one.isposinf().any() for one in levels):
         raise BadInput("spectrogram holds NaN or infinite levels", key="spectrogram.finite")
     with torch_threads(threads):
-        waveform: Tensor = _loaded("inverter", inverter)(_loaded("repair", repair)(spectrogram))
+        repaired = _loaded("repair", repair, Callable)(spectrogram)
+        waveform: Tensor = _loaded("inverter", inverter, Callable)(repaired)
     return waveform
 
 
-def _loaded(group: str, given: Any) -> Any:
-    return load(group, given) if isinstance(given, str) else given
+def _loaded(group: str, given: Any, kind: Any) -> Any:
+    made = load(group, given) if isinstance(given, str) else given
+    expected = f"a {kind.__name__}, or the name of an option"
+    expect(isinstance(made, kind), group, made, expected, "type")
+    return made

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vocoder.errors import BadInput
@@ -14,9 +15,13 @@ IMAGES = "results/tel/test_latest/images"
 FIRST, SECOND, THIRD = (f"nl_m__m-obdivovat__{k:02d}" for k in range(3))
 
 
-def notes(root, **settings):
+def loaded(root, **settings):
     found = ImageSource(input=root, **settings).find()
-    return [note for one in found.utterances for note in load_utterance(one, found).notes]
+    return [load_utterance(one, found) for one in found.utterances]
+
+
+def notes(root, **settings):
+    return [note for one in loaded(root, **settings) for note in one.notes]
 
 
 def change(root, stem, how):
@@ -47,6 +52,18 @@ def test_floating_point_pixels_of_0_to_1_are_told(copy):
     for one in found.utterances:
         with pytest.raises(BadInput, match=r"go up to 0\.9"):
             load_utterance(one, found)
+
+
+def test_eight_bits_that_were_stored_in_sixteen_are_what_they_were(copy):
+    """As Photoshop and ImageMagick store them."""
+    paths = list(copy.rglob("*_fake_B.png"))
+    for path in paths:
+        Image.open(path).convert("L").save(path)
+    before = loaded(copy)
+    for path in paths:
+        Image.fromarray(np.asarray(Image.open(path), np.uint16) * 257).save(path)
+    for one, other in zip(before, loaded(copy), strict=True):
+        assert torch.equal(one.spectrogram.decibels, other.spectrogram.decibels)
 
 
 def test_tiles_that_were_swapped_are_told(copy):

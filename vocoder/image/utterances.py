@@ -240,7 +240,7 @@ def _decoded(
         try:
             image = read_image(path)
             spec, codec = _settings_of(image, found)
-            _require_8_bit_range(image, codec)
+            image = _in_8_bits(image, codec)
             dequantised = _without_truncation(image, codec, found)
             forced = doubts if found.force else None
             decibels = decode_image(dequantised, codec, spec, forced).decibels
@@ -260,16 +260,23 @@ def _decoded(
         yield _Piece(tile, decibels, spec, codec, cells, info is not None)
 
 
-def _require_8_bit_range(image: ImageFile, codec: Codec) -> None:
-    """Refuse floating-point pixels of 0 to 1, which as those of 0 to 255 would be silence."""
-    if image.pixels.dtype == np.float32 and codec.mode in ("L", "RGB"):
-        highest = float(image.pixels.max())
-        if 0 < highest <= 1:
-            raise BadInput(
-                f"{image.path}: its floating-point pixels go up to {highest:g}; expected 0 to 255, "
-                "as 8-bit images have; multiply them by 255, and save them with 8 bits",
-                key="image.range",
-            )
+def _in_8_bits(image: ImageFile, codec: Codec) -> ImageFile:
+    """Take back what other programs do to 8-bit pixels: store every byte twice, as 16 bits.
+
+    Those of 0 to 1 are refused: as pixels of 0 to 255 they would be silence.
+    """
+    pixels = image.pixels
+    if codec.mode not in ("L", "RGB"):
+        return image
+    if pixels.dtype == np.uint16 and not (pixels % 257).any():
+        return replace(image, pixels=(pixels // 257).astype(np.uint8), mode="L")
+    if pixels.dtype == np.float32 and 0 < (highest := float(pixels.max())) <= 1:
+        raise BadInput(
+            f"{image.path}: its floating-point pixels go up to {highest:g}; expected 0 to 255, as "
+            "8-bit images have; multiply them by 255, and save them with 8 bits",
+            key="image.range",
+        )
+    return image
 
 
 def _check_width(path: Path, width: int, tile: Tile, found: Found) -> None:

@@ -185,7 +185,9 @@ class Codec(ABC):
         if found not in self.modes and not dequantised:
             raise BadInput(
                 f"image is {MODE_WORDS[found]}; codec {self.name} needs {MODE_WORDS[self.mode]}; "
-                "give the codec that the image was made with",
+                "give the codec that the image was made with"
+                + ", or convert it to 8 bits"
+                * (found == "I;16" and "L" in self.modes),
                 key="image.mode",
             )
         if pixels.dtype == np.float32 and self.mode in ("L", "RGB"):
