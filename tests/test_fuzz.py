@@ -213,7 +213,7 @@ def kinds(tmp_path: Path, speech: np.ndarray, generated: Path) -> dict[str, Kind
     config = {"model": {"a": 1}, "data": {"b": [1, 2]}, "seed": 0}
     record = new_record(config=config, data={"sha256": "0"}, seed=0, processes=1)
     state: dict[str, Any] = {"format": FORMAT, "record": record}
-    state |= {"networks": {}, "optimisers": {}, "average": {}}
+    state |= {"networks": {}, "optimisers": {}, "average": {}, "began": {}}
     state |= {"random": torch.zeros(3), "step": 1, "validated": 1, "first": None, "best": None}
     state |= {"best_step": 0, "since_best": 0}
     step = place("step.pt")
