@@ -114,6 +114,9 @@ def test_what_is_no_sound_is_refused(tmp_path):
     soundfile.write(broken, np.array([0, np.nan, 0], np.float32), RATE, subtype="FLOAT")
     slow = tmp_path / "slow.wav"
     soundfile.write(slow, np.zeros(99, np.float32), 1)
+    mp3 = made("words.mp3", b"abc" * 100)  # of which libsndfile says that there is no such file
+    with pytest.raises(BadInput, match="damaged"):
+        read_audio(mp3, RATE)
     for path, fault in (
         (slow, "sample_rate"),
         (made("text.wav", b"these are words"), "format"),

@@ -223,6 +223,16 @@ def test_a_manifest_of_something_else_is_no_obstacle(tmp_path, speech):
         ImageSource(input=tmp_path / "pictures", manifest=tmp_path / "manifest.csv").find()
 
 
+def test_names_with_more_at_the_end_than_the_manifest_has_are_told(tmp_path, speech):
+    rows = [Tile(f"u__0{k}", "u", 9 * k, 9, 18) for k in range(2)]
+    write_manifest(tmp_path / "manifest.csv", rows, overwrite=False)
+    for row in rows:
+        image(tmp_path / "pictures", f"{row.stem}_translated", speech)
+    with refused("manifest.conflict") as caught:
+        ImageSource(input=tmp_path / "pictures", manifest=tmp_path / "manifest.csv").find()
+    assert "'u__00'" in str(caught.value) and "'_translated'" in str(caught.value)
+
+
 @pytest.mark.parametrize(("table", "file"), [("NFC", "NFD"), ("NFD", "NFC")])
 @pytest.mark.parametrize("name", ["{}.png", "{}_fake_B.png", "fake_B/{}.png"])
 def test_letters_with_accents_are_the_same_however_they_are_coded(tmp_path, name, table, file):
