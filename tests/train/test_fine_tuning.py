@@ -6,17 +6,34 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.refusals import refused
-from tests.train.tiny import SPEC, hifigan_net, plan, repairing, vocoding
+from tests.train.tiny import (
+    SPEC,
+    equal,
+    hifigan_net,
+    interrupts,
+    last,
+    plan,
+    repair_net,
+    repairing,
+    same_results,
+    scored,
+    shaken,
+    train,
+    vocoding,
+)
 from vocoder.errors import BadInput
 from vocoder.model.checkpoint import Checkpoint, settings_of
 from vocoder.model.hifigan import HifiGan
+from vocoder.model.weights import BEST_NAME
 from vocoder.spec import SpectrogramSpec
-from vocoder.train.loop import DISCRIMINATORS_NAME, write_discriminators, write_model
+from vocoder.train.loop import DISCRIMINATORS_NAME, LAST_NAME, write_discriminators, write_model
 from vocoder.train.state import new_state
 from vocoder.train.tasks.base import Task
 from vocoder.train.training import initialise
+from vocoder.train.validation import Scores
 
 
 def adversarial(spec: SpectrogramSpec = SPEC, seed: int = 0, channels: int = 16) -> Task:
@@ -103,3 +120,31 @@ def test_fine_tuning_refuses_what_does_not_fit(tmp_path):
         initialise(adversarial(), source)
     with refused("weights.unknown"):
         initialise(adversarial(), "nothing")
+
+
+@pytest.mark.usefixtures("curves")
+def test_a_share_of_the_first_weights_is_validated_and_ships(tmp_path):
+    """Also where a run goes on, whatever it is given to begin with."""
+    numbers = plan(init_share=0.25, checkpoint_every=100, validate_every=100)
+    first = {name: value.clone() for name, value in repair_net().state_dict().items()}
+    seen = []
+
+    def validation(_, model, *__):
+        seen.append({name: value.clone() for name, value in model.state_dict().items()})
+        return Scores([0.1 * len(seen)], [1.0])
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(repairing(), whole, numbers, validation=validation)
+    assert equal(seen[0], first)
+    average = last(whole)["average"]
+    for name, value in load_file(whole / BEST_NAME).items():
+        expected = 0.75 * average[f"module.{name}"] + 0.25 * first[name]
+        assert torch.allclose(value, expected, atol=1e-7)
+    assert equal(seen[1], load_file(whole / LAST_NAME))
+    moved = max(float((average[f"module.{name}"] - first[name]).abs().max()) for name in first)
+    assert moved > 1e-4
+
+    train(interrupts(repairing(), 2), parts, numbers, validation=scored(0.1, 0.2))
+    other = repairing(shaken(repair_net()))
+    train(other, parts, numbers, resume=True, validation=scored(0.2))
+    same_results(whole, parts)

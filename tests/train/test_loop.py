@@ -16,26 +16,28 @@ from safetensors.torch import load_file
 
 from tests.refusals import refused
 from tests.train import tiny
-from tests.train.tiny import SPEC, equal, last, plan, repair_net, repairing, scored, train, vocoding
+from tests.train.tiny import (
+    SPEC,
+    equal,
+    interrupts,
+    last,
+    plan,
+    repair_net,
+    repairing,
+    same_results,
+    scored,
+    train,
+    vocoding,
+)
 from vocoder.model.checkpoint import read_checkpoint
 from vocoder.model.weights import BEST_NAME, find_weights
 from vocoder.train.examples import Example
 from vocoder.train.loop import DISCRIMINATORS_NAME, LAST_NAME
-from vocoder.train.state import checkpoints, load_tensors
+from vocoder.train.state import checkpoints
 from vocoder.train.validation import Scores
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("curves")
-
-
-def same_results(one, other):
-    assert equal(last(one), last(other))
-    for name in (BEST_NAME, LAST_NAME):
-        assert equal(load_file(one / name), load_file(other / name))
-    assert (one / DISCRIMINATORS_NAME).exists() == (other / DISCRIMINATORS_NAME).exists()
-    if (one / DISCRIMINATORS_NAME).exists():
-        ours, theirs = (load_tensors(run / DISCRIMINATORS_NAME) for run in (one, other))
-        assert equal(ours, theirs)
 
 
 def test_a_resumed_training_is_the_uninterrupted_one_bit_for_bit(tmp_path):
@@ -82,19 +84,6 @@ def test_a_training_that_has_ended_is_resumed_to_the_same_end(tmp_path):
     assert train(repairing(), tmp_path, plan(steps=4, betas=[0.7, 0.9]), resume=True).steps == 4
     (group,) = last(tmp_path)["optimisers"]["model"]["param_groups"]
     assert group["betas"] == (0.7, 0.9)
-
-
-def interrupts(task, step, number=signal.SIGINT):
-    """The task, whose losses of one step are interrupted as Ctrl+C does."""
-    losses = task.losses
-
-    def interrupted(name, batch, now):
-        if now == step:
-            os.kill(os.getpid(), number)
-        return losses(name, batch, now)
-
-    task.losses = interrupted
-    return task
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -250,33 +239,6 @@ def test_the_average_follows_the_weights_from_the_start(tmp_path, monkeypatch):
         keep = min(0.5, (step + 1) / (step + 10))
         expected = keep * expected + (1 - keep) * weight
     assert torch.allclose(last(tmp_path)["average"][f"module.{name}"], expected, rtol=1e-4)
-
-
-def test_a_share_of_the_first_weights_is_validated_and_ships(tmp_path):
-    """Also where a run goes on, whatever it is given to begin with."""
-    numbers = plan(init_share=0.25, checkpoint_every=100, validate_every=100)
-    first = {name: value.clone() for name, value in repair_net().state_dict().items()}
-    seen = []
-
-    def validation(_, model, *__):
-        seen.append({name: value.clone() for name, value in model.state_dict().items()})
-        return Scores([0.1 * len(seen)], [1.0])
-
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(repairing(), whole, numbers, validation=validation)
-    assert equal(seen[0], first)
-    average = last(whole)["average"]
-    for name, value in load_file(whole / BEST_NAME).items():
-        expected = 0.75 * average[f"module.{name}"] + 0.25 * first[name]
-        assert torch.allclose(value, expected, atol=1e-7)
-    assert equal(seen[1], load_file(whole / LAST_NAME))
-    moved = max(float((average[f"module.{name}"] - first[name]).abs().max()) for name in first)
-    assert moved > 1e-4
-
-    train(interrupts(repairing(), 2), parts, numbers, validation=scored(0.1, 0.2))
-    other = repairing(tiny.shaken(repair_net()))
-    train(other, parts, numbers, resume=True, validation=scored(0.2))
-    same_results(whole, parts)
 
 
 def broken(examples, number):

@@ -1,5 +1,7 @@
 """Trainings that take a second: small networks, a few steps, real speech."""
 
+import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -7,6 +9,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import soundfile
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from vocoder.config import load
@@ -16,16 +19,17 @@ from vocoder.model.discriminator.mpd import MultiPeriod
 from vocoder.model.features import FLOOR_DB
 from vocoder.model.generator import Generator
 from vocoder.model.hifigan import HifiGan
+from vocoder.model.weights import BEST_NAME
 from vocoder.repair.network import RepairNet
 from vocoder.spec import SpectrogramSpec
 from vocoder.spectrogram import analyse
 from vocoder.train.data import Generated
 from vocoder.train.degradation import Degradation, Noise
 from vocoder.train.examples import Batch, Mixture, Simulated, cut_piece
-from vocoder.train.loop import Outcome, fit
+from vocoder.train.loop import DISCRIMINATORS_NAME, LAST_NAME, Outcome, fit
 from vocoder.train.plan import Plan
 from vocoder.train.spectrogram_losses import LOSSES
-from vocoder.train.state import checkpoints, newest_checkpoint, read_checkpoint
+from vocoder.train.state import checkpoints, load_tensors, newest_checkpoint, read_checkpoint
 from vocoder.train.tasks.base import MODEL, Task
 from vocoder.train.tasks.repairing import Repairing
 from vocoder.train.tasks.vocoding import Vocoding
@@ -35,6 +39,7 @@ RATE = 22_050
 SPEC: SpectrogramSpec = load("spec", "mel256")
 NOISE = Noise(max_db=6.0, max_grain=1.0)
 Network = TypeVar("Network", bound=nn.Module)
+T = TypeVar("T", bound=Task)
 REFERENCE = Path(__file__).parents[1] / "data/pix2pix/reference"
 
 
@@ -236,3 +241,27 @@ def equal(a: Any, b: Any) -> bool:
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(equal, a, b))
     return bool(a == b)
+
+
+def same_results(one: Path, other: Path) -> None:
+    """Expect the same checkpoint, weights and discriminators of two runs."""
+    assert equal(last(one), last(other))
+    for name in (BEST_NAME, LAST_NAME):
+        assert equal(load_file(one / name), load_file(other / name))
+    assert (one / DISCRIMINATORS_NAME).exists() == (other / DISCRIMINATORS_NAME).exists()
+    if (one / DISCRIMINATORS_NAME).exists():
+        ours, theirs = (load_tensors(run / DISCRIMINATORS_NAME) for run in (one, other))
+        assert equal(ours, theirs)
+
+
+def interrupts(task: T, at: int, number: int = signal.SIGINT) -> T:
+    """The task, whose losses of one step are interrupted as Ctrl+C does."""
+    losses = task.losses
+
+    def interrupted(name: str, batch: Batch, step: int) -> dict[str, torch.Tensor]:
+        if step == at:
+            os.kill(os.getpid(), number)
+        return losses(name, batch, step)
+
+    task.losses = interrupted  # type: ignore[method-assign]
+    return task
